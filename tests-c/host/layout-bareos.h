@@ -1,0 +1,84 @@
+/* struct dpl_ctx of Droplet as Bareos carried it; included by droplet.h only. */
+
+struct dpl_ctx {
+    unsigned int use_https : 1;
+    unsigned int encode_slashes : 1;
+    unsigned int empty_folder_emulation : 1;
+    unsigned int keep_alive : 1;
+    unsigned int url_encoding : 1;
+    unsigned int preserve_root_path : 1;
+    unsigned int trace_buffers : 1;
+    unsigned int trace_binary : 1;
+    unsigned int ssl_comp : 1;
+    unsigned int cert_verif : 1;
+    int max_redirects;
+    int n_conn_buckets;
+    int n_conn_max;
+    int n_conn_max_hits;
+    int conn_idle_time;
+    int conn_timeout;
+    int read_timeout;
+    int write_timeout;
+    dpl_addrlist_t *addrlist;
+    int cur_host;
+    int blacklist_expiretime;
+    char *base_path;
+    char *access_key;
+    char *secret_key;
+    unsigned char aws_auth_sign_version;
+    char aws_region[32];
+    char *ssl_cert_file;
+    char *ssl_key_file;
+    char *ssl_password;
+    char *ssl_ca_list;
+    char *ssl_crl_list;
+    const SSL_METHOD *ssl_method;
+    char *ssl_cipher_list;
+    unsigned int trace_level;
+    unsigned int default_behavior_flags;
+    char *pricing;
+    unsigned int read_buf_size;
+    char *encrypt_key;
+    uint32_t enterprise_number;
+    struct dpl_backend_s *backend;
+    int header_size;
+    dpl_vec_t *request_pricing;
+    dpl_vec_t *data_pricing[3];
+    SSL_CTX *ssl_ctx;
+    BIO *ssl_bio;
+    struct dpl_conn **conn_buckets;
+    int n_conn_fds;
+    dpl_dict_t *cwds;
+    char *cur_bucket;
+    char *droplet_dir;
+    char *profile_name;
+    char *pricing_dir;
+    FILE *event_log;
+    dpl_trace_func_t trace_func;
+    pthread_mutex_t lock;
+    int canary;
+    void *backend_ctx;
+};
+
+#define DROPLET_CTX_AT(member, at) \
+    DROPLET_ASSERT(offsetof(struct dpl_ctx, member) == (at), #member)
+
+DROPLET_ASSERT(sizeof(struct dpl_ctx) == 408, "dpl_ctx");
+DROPLET_CTX_AT(max_redirects, 4);
+DROPLET_CTX_AT(n_conn_buckets, 8);
+DROPLET_CTX_AT(write_timeout, 32);
+DROPLET_CTX_AT(addrlist, 40);
+DROPLET_CTX_AT(cur_host, 48);
+DROPLET_CTX_AT(blacklist_expiretime, 52);
+DROPLET_CTX_AT(aws_region, 81);
+DROPLET_CTX_AT(ssl_method, 160);
+DROPLET_CTX_AT(trace_level, 176);
+DROPLET_CTX_AT(read_buf_size, 192);
+DROPLET_CTX_AT(backend, 216);
+DROPLET_CTX_AT(ssl_ctx, 264);
+DROPLET_CTX_AT(conn_buckets, 280);
+DROPLET_CTX_AT(n_conn_fds, 288);
+DROPLET_CTX_AT(trace_func, 344);
+DROPLET_CTX_AT(lock, 352);
+DROPLET_CTX_AT(canary, 392);
+DROPLET_CTX_AT(backend_ctx, 400);
