@@ -1,0 +1,54 @@
+#include "support/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
+double seconds_now(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void sleep_ms(int milliseconds) {
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += milliseconds % 1000 * 1000000L;
+    until.tv_sec += milliseconds / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+}
+
+static void ignore(int signal_number) {
+    (void)signal_number;
+}
+
+static void set_timer(int interval_us) {
+    struct timeval interval = {.tv_sec = interval_us / 1000000, .tv_usec = interval_us % 1000000};
+    struct itimerval timer = {.it_interval = interval, .it_value = interval};
+
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void storm_begin(int interval_us) {
+    struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
+
+    sigaction(SIGALRM, &action, NULL);
+    set_timer(interval_us);
+}
+
+void storm_end(void) {
+    set_timer(0);
+}
+
+void storm_spare_thread(void) {
+    sigset_t alarm_signal;
+
+    sigemptyset(&alarm_signal);
+    sigaddset(&alarm_signal, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_signal, NULL);
+}

@@ -1,0 +1,28 @@
+/* Time, for tests: whole waits whatever signals arrive. */
+#ifndef SUPPORT_CLOCK_H
+#define SUPPORT_CLOCK_H
+
+#include <stdbool.h>
+
+/* Monotonic seconds. */
+double seconds_now(void);
+
+void sleep_ms(int milliseconds);
+
+/* Waits until the condition holds, for 10 s at most. Its value is whether it does. */
+#define EVENTUALLY(condition) \
+    ({ \
+        double give_up = seconds_now() + 10; \
+        while (!(condition) && seconds_now() < give_up) \
+            sleep_ms(5); \
+        (condition); \
+    })
+
+/* Signals that arrive every so many microseconds and restart no system call. */
+void storm_begin(int interval_us);
+void storm_end(void);
+
+/* Keeps the calling thread out of the storm, and those it makes from now on. */
+void storm_spare_thread(void);
+
+#endif

@@ -1,0 +1,79 @@
+#include "support/context.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "support/certificate.h"
+#include "support/check.h"
+
+dpl_ctx_t *context_from_text(const char *text) {
+    char path[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/test.profile", test_dir());
+    file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0) {
+        perror(path);
+        exit(EXIT_FAILURE);
+    }
+    return dpl_ctx_new(test_dir(), "test");
+}
+
+dpl_ctx_t *context_over(const char *hosts, const char *more) {
+    char tls[256] = "";
+    char text[16 * 1024];
+
+    if (tls_wanted())
+        snprintf(tls, sizeof tls, "use_https = true\nssl_ca_list = \"%s\"\n", authority_file());
+    snprintf(text, sizeof text, "%shost = \"%s\"\npricing_dir = \"\"\n%s\n", tls, hosts, more);
+    return context_from_text(text);
+}
+
+dpl_ctx_t *context_over_servers(struct server *const servers[], int n, const char *more) {
+    char hosts[4096] = "";
+
+    for (int i = 0; i < n; i++) {
+        strcat(hosts, i ? ";" : "");
+        strcat(hosts, server_name(servers[i]));
+    }
+    return context_over(hosts, more);
+}
+
+dpl_ctx_t *context_over_server(struct server *server, const char *more) {
+    return context_over_servers(&server, 1, more);
+}
+
+/* Servers of one test differ in their ports. */
+long blacklisted_until(dpl_ctx_t *ctx, const struct server *server) {
+    dpl_addr_t *addr;
+    long until = 0;
+
+    dpl_addrlist_lock(ctx->addrlist);
+    LIST_FOREACH(addr, &ctx->addrlist->addr_list, list)
+    if (strcmp(addr->portstr, server_port(server)) == 0)
+        until = addr->blacklist_expire_timestamp;
+    dpl_addrlist_unlock(ctx->addrlist);
+    return until > 0 && until <= time(NULL) ? 0 : until;
+}
+
+unsigned hosts_available(dpl_ctx_t *ctx) {
+    unsigned n;
+
+    dpl_addrlist_lock(ctx->addrlist);
+    n = dpl_addrlist_count_avail_nolock(ctx->addrlist);
+    dpl_addrlist_unlock(ctx->addrlist);
+    return n;
+}
+
+int open_descriptors(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}

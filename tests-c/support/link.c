@@ -1,0 +1,234 @@
+#include "support/link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/clock.h"
+
+enum { TICK_MS = 20 };
+
+struct request {
+    long number;
+    size_t body;
+};
+
+void reset_at_close(int fd) {
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+/* ---- bytes ------------------------------------------------------------------------ */
+
+static bool await_bytes(struct link *link) {
+    struct pollfd wait = {.fd = link->fd, .events = POLLIN};
+
+    if (link->tls && SSL_pending(link->tls) > 0)
+        return true;
+    return poll(&wait, 1, -1) > 0;
+}
+
+/* Reads no byte; false when either side has ended the connection. */
+static bool wait_a_tick(struct link *link) {
+    struct pollfd wait = {.fd = link->fd, .events = POLLRDHUP};
+
+    return poll(&wait, 1, TICK_MS) == 0;
+}
+
+static size_t read_some(struct link *link, char *to, size_t size) {
+    ssize_t n;
+
+    if (!await_bytes(link))
+        return 0;
+    pthread_mutex_lock(&link->io);
+    n = link->tls ? SSL_read(link->tls, to, (int)size) : recv(link->fd, to, size, 0);
+    pthread_mutex_unlock(&link->io);
+    if (n <= 0)
+        return 0;
+    link->server->bytes += n;
+    return (size_t)n;
+}
+
+static bool write_plain(int fd, const char *bytes, size_t len) {
+    while (len > 0) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+bool link_write(struct link *link, const char *bytes, size_t len) {
+    bool done;
+
+    pthread_mutex_lock(&link->io);
+    done =
+        link->tls ? SSL_write(link->tls, bytes, (int)len) > 0 : write_plain(link->fd, bytes, len);
+    pthread_mutex_unlock(&link->io);
+    return done;
+}
+
+/* ---- requests ------------------------------------------------------------------------ */
+
+static void forget(struct link *link, size_t len) {
+    link->len -= len;
+    memmove(link->buffer, link->buffer + len, link->len);
+}
+
+static bool read_more(struct link *link) {
+    size_t n = read_some(link, link->buffer + link->len, sizeof link->buffer - 1 - link->len);
+
+    link->len += n;
+    link->buffer[link->len] = '\0';
+    return n > 0;
+}
+
+static long header(const char *head, const char *name) {
+    const char *at = strcasestr(head, name);
+
+    return at ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+static bool read_head(struct link *link, struct request *request) {
+    char *end;
+
+    while ((end = strstr(link->buffer, "\r\n\r\n")) == NULL)
+        if (!read_more(link))
+            return false;
+    end[2] = '\0';
+    request->number = header(link->buffer, "\nX-Number:");
+    request->body = (size_t)header(link->buffer, "\nContent-Length:");
+    forget(link, (size_t)(end + 4 - link->buffer));
+    return true;
+}
+
+static bool read_request(struct link *link, struct request *request) {
+    size_t body;
+
+    if (!read_head(link, request))
+        return false;
+    for (body = request->body; body > link->len; forget(link, link->len)) {
+        body -= link->len;
+        link->len = 0;
+        if (!read_more(link))
+            return false;
+    }
+    forget(link, body);
+    link->buffer[link->len] = '\0';
+    link->server->requests++;
+    return true;
+}
+
+/* ---- replies --------------------------------------------------------------------------- */
+
+static bool reply(struct link *link, const char *status, long number, const char *more) {
+    int id = link->server->options.id;
+    char body[64];
+    char message[512];
+    int len = snprintf(body, sizeof body, "%d %ld\n", id, number);
+
+    len = snprintf(message, sizeof message,
+                   "HTTP/1.1 %s\r\nServer: loopback\r\nX-Server: %d\r\nX-Number: %ld\r\n"
+                   "Content-Length: %d\r\n\r\n%s%s",
+                   status, id, number, len, body, more);
+    sleep_ms(link->server->options.think_ms);
+    return link_write(link, message, (size_t)len);
+}
+
+static bool reply_half(struct link *link) {
+    static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all";
+
+    link_write(link, half, sizeof half - 1);
+    reset_at_close(link->fd);
+    return false;
+}
+
+static bool answer(struct link *link, const struct request *request) {
+    switch (link->server->behaviour) {
+    case ANSWER_AND_MORE:
+        return reply(link, "200 OK", request->number, "HTTP/1.1 200 surplus\r\n");
+    case ANSWER_500:
+        return reply(link, "500 Internal Server Error", request->number, "");
+    case ANSWER_HALF:
+        return reply_half(link);
+    case HANG_UP:
+        return false;
+    default:
+        return reply(link, "200 OK", request->number, "");
+    }
+}
+
+static bool converse(struct link *link) {
+    int limit = link->server->options.requests_per_connection;
+    struct request request;
+
+    if (!read_request(link, &request) || !answer(link, &request))
+        return false;
+    return ++link->requests != limit;
+}
+
+/* ---- the thread --------------------------------------------------------------------------- */
+
+static bool discard(struct link *link, size_t size, int pause_ms) {
+    size_t n = read_some(link, link->buffer, size < sizeof link->buffer ? size : LINK_BUFFER);
+
+    sleep_ms(pause_ms);
+    return n > 0;
+}
+
+/* One turn of the conversation; false at its end. */
+static bool take_turn(struct link *link) {
+    const struct server_options *options = &link->server->options;
+
+    /* What to do is decided when there is something to do it with. */
+    if (link->len == 0 && !await_bytes(link))
+        return false;
+    switch (link->server->behaviour) {
+    case SILENT:
+        return wait_a_tick(link);
+    case DISCARD:
+        return discard(link, LINK_BUFFER, 0);
+    case DRAIN:
+        return discard(link, (size_t)options->drain_bytes, options->drain_pause_ms);
+    default:
+        return converse(link);
+    }
+}
+
+static bool shake_hands(struct link *link) {
+    bool done;
+
+    while (link->server->behaviour == SILENT)
+        if (!wait_a_tick(link))
+            return false;
+    pthread_mutex_lock(&link->io);
+    done = !link->tls || SSL_accept(link->tls) == 1;
+    pthread_mutex_unlock(&link->io);
+    return done;
+}
+
+static void end(struct link *link) {
+    pthread_mutex_lock(&link->server->lock);
+    close(link->fd);
+    link->fd = -1;
+    link->server->open--;
+    pthread_mutex_unlock(&link->server->lock);
+}
+
+void *link_run(void *arg) {
+    struct link *link = arg;
+
+    if (shake_hands(link))
+        while (take_turn(link))
+            ;
+    end(link);
+    return NULL;
+}

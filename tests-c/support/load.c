@@ -1,0 +1,35 @@
+#include "support/load.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+
+/* Only the replacement has it. */
+const char *dplx_version(void) __attribute__((weak));
+
+/* The object that a symbol's definition in use lies in. */
+static const char *object_of(const void *address) {
+    Dl_info info;
+
+    return dladdr(address, &info) ? info.dli_fname : "";
+}
+
+static bool is_replaced(void) {
+    void *dynamic = dlsym(RTLD_DEFAULT, "dpl_try_connect");
+
+    if (dynamic)
+        return strstr(object_of(dynamic), "droplet_conn") != NULL;
+    /* Linked statically: nobody but the executable itself has the symbol. */
+    return strcmp(object_of((const void *)(uintptr_t)dpl_try_connect),
+                  object_of((const void *)(uintptr_t)check_replacement)) == 0;
+}
+
+void check_replacement(void) {
+    bool replaced = CHECK(is_replaced(), "dpl_try_connect is the replacement's");
+    bool versioned = CHECK(dplx_version != NULL, "dplx_version is there");
+
+    if (!replaced || !versioned)
+        exit(test_end());
+}

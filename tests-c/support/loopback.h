@@ -1,0 +1,69 @@
+/*
+ * Servers on threads of this process, on loopback addresses, that misbehave on
+ * cue and count what happens to them. They speak TLS where the tests run over it.
+ */
+#ifndef SUPPORT_LOOPBACK_H
+#define SUPPORT_LOOPBACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a server does with a connection; may be changed while it runs. */
+enum behaviour {
+    ANSWER,          /* each request, with the server's id and the request's number */
+    ANSWER_AND_MORE, /* each reply is followed by bytes that nobody asked for */
+    ANSWER_500,      /* each request, with an error of the server's */
+    ANSWER_HALF,     /* the beginning of a reply, then a reset */
+    HANG_UP,         /* reads the request and closes instead of answering */
+    RESET_ON_ACCEPT,
+    SILENT,  /* neither reads nor writes, nor shakes hands over TLS */
+    DISCARD, /* reads and counts, answers nothing */
+    DRAIN,   /* as DISCARD, but slowly */
+};
+
+struct server_options {
+    const char *address; /* NULL: 127.0.0.1 */
+    int id;              /* goes into its replies */
+    enum behaviour behaviour;
+    bool refuse;                 /* begin as if killed: the port is held, but refuses */
+    int requests_per_connection; /* closes after so many; 0: never */
+    int think_ms;                /* waits before each reply */
+    int drain_bytes;             /* DRAIN: so many at a time */
+    int drain_pause_ms;          /*        and then this pause */
+    int receive_buffer;          /* SO_RCVBUF; 0: the system's */
+    enum { TLS_IF_WANTED, TLS_ALWAYS, TLS_NEVER } tls;
+    const char *tls_names; /* subjectAltName of its certificate; NULL: loopback's */
+};
+
+struct server;
+
+struct server *server_start(struct server_options options);
+void server_stop(struct server *server);
+
+/* An HTTP server with this id on 127.0.0.1. */
+struct server *server_answering(int id);
+
+void server_behave(struct server *server, enum behaviour behaviour);
+
+/* "127.0.0.1:PORT", "[::1]:PORT"; valid as long as the server. */
+const char *server_name(const struct server *server);
+const char *server_port(const struct server *server);
+
+/* As a kill of its process would: connections closed, port refusing. Back with restart. */
+void server_kill(struct server *server);
+void server_restart(struct server *server);
+
+/* As a host behind a dead link: connects to its port get no answer. Back with restart. */
+void server_go_deaf(struct server *server);
+
+/* To all its connections; these return when it is done. */
+void server_close_connections(struct server *server);
+void server_reset_connections(struct server *server);
+void server_send_unasked(struct server *server);
+
+long server_accepted(struct server *server); /* connections, since the start */
+long server_open(struct server *server);     /* connections, now */
+long server_requests(struct server *server); /* read to their end */
+long server_bytes(struct server *server);    /* read */
+
+#endif
