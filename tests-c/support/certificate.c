@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/check.h"
+#include "support/scratch.h"
 
 #define LOOPBACK_NAMES "DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:127.0.0.3,IP:127.0.0.4,IP:::1"
 
@@ -62,7 +62,7 @@ static void sign(X509 *certificate) {
 static void write_authority(void) {
     FILE *file;
 
-    snprintf(authority.file, sizeof authority.file, "%s/authority-%d.pem", test_dir(), getpid());
+    snprintf(authority.file, sizeof authority.file, "%s/authority-%d.pem", scratch_dir(), getpid());
     file = fopen(authority.file, "w");
     if (!file || PEM_write_X509(file, authority.certificate) != 1 || fclose(file) != 0)
         give_up();

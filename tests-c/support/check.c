@@ -1,7 +1,6 @@
 #include "support/check.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "support/load.h"
+#include "support/scratch.h"
 
 /* Shared with the processes of the cases. */
 static struct tally {
@@ -21,7 +21,6 @@ static struct tally {
 } * tally;
 
 static const char *program_name = "?";
-static char directory[64];
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- one check -------------------------------------------------------------------- */
@@ -179,31 +178,19 @@ void test_run(const char *name, void (*test_case)(void)) {
 
 /* ---- one program --------------------------------------------------------------------- */
 
-const char *test_dir(void) {
-    return directory;
-}
-
 void test_begin(const char *program) {
     setvbuf(stdout, NULL, _IOLBF, 0); /* what was printed before a crash counts */
     program_name = program;
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    strcpy(directory, "/tmp/droplet-test-XXXXXX");
-    if (tally == MAP_FAILED || !mkdtemp(directory)) {
+    if (tally == MAP_FAILED) {
         perror(program);
         exit(EXIT_FAILURE);
     }
+    scratch_dir(); /* made by this process, it outlives those of the cases */
     check_replacement();
 }
 
-static int remove_entry(const char *path, const struct stat *facts, int type, struct FTW *where) {
-    (void)facts;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 int test_end(void) {
-    nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     printf("1..%d\n", tally->checks);
     return tally->failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -20,9 +20,6 @@ int test_end(void);
 #define RUN(test_case) test_run(#test_case, test_case)
 void test_run(const char *name, void (*test_case)(void));
 
-/* A directory for files of this program, removed at its end. */
-const char *test_dir(void);
-
 #define CHECK(condition, ...) check_true((condition), __FILE__, __LINE__, __VA_ARGS__)
 #define CHECK_INT(actual, expected, ...) \
     check_int((actual), (expected), __FILE__, __LINE__, __VA_ARGS__)

@@ -1,25 +1,26 @@
 #include "support/context.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "support/certificate.h"
-#include "support/check.h"
+#include "support/scratch.h"
 
 dpl_ctx_t *context_from_text(const char *text) {
     char path[256];
     FILE *file;
 
-    snprintf(path, sizeof path, "%s/test.profile", test_dir());
+    snprintf(path, sizeof path, "%s/test.profile", scratch_dir());
     file = fopen(path, "w");
     if (!file || fputs(text, file) < 0 || fclose(file) != 0) {
         perror(path);
         exit(EXIT_FAILURE);
     }
-    return dpl_ctx_new(test_dir(), "test");
+    return dpl_ctx_new(scratch_dir(), "test");
 }
 
 dpl_ctx_t *context_over(const char *hosts, const char *more) {
@@ -46,14 +47,18 @@ dpl_ctx_t *context_over_server(struct server *server, const char *more) {
     return context_over_servers(&server, 1, more);
 }
 
-/* Servers of one test differ in their ports. */
+static bool is_entry_of(const dpl_addr_t *addr, const struct server *server) {
+    return strcmp(addr->portstr, server_port(server)) == 0 &&
+           strstr(server_name(server), addr->host) != NULL;
+}
+
 long blacklisted_until(dpl_ctx_t *ctx, const struct server *server) {
     dpl_addr_t *addr;
     long until = 0;
 
     dpl_addrlist_lock(ctx->addrlist);
     LIST_FOREACH(addr, &ctx->addrlist->addr_list, list)
-    if (strcmp(addr->portstr, server_port(server)) == 0)
+    if (is_entry_of(addr, server))
         until = addr->blacklist_expire_timestamp;
     dpl_addrlist_unlock(ctx->addrlist);
     return until > 0 && until <= time(NULL) ? 0 : until;

@@ -6,9 +6,6 @@
 
 #include "support/check.h"
 
-/* Only the replacement has it. */
-const char *dplx_version(void) __attribute__((weak));
-
 /* The object that a symbol's definition in use lies in. */
 static const char *object_of(const void *address) {
     Dl_info info;
@@ -16,7 +13,7 @@ static const char *object_of(const void *address) {
     return dladdr(address, &info) ? info.dli_fname : "";
 }
 
-static bool is_replaced(void) {
+bool replacement_in_use(void) {
     void *dynamic = dlsym(RTLD_DEFAULT, "dpl_try_connect");
 
     if (dynamic)
@@ -27,7 +24,7 @@ static bool is_replaced(void) {
 }
 
 void check_replacement(void) {
-    bool replaced = CHECK(is_replaced(), "dpl_try_connect is the replacement's");
+    bool replaced = CHECK(replacement_in_use(), "dpl_try_connect is the replacement's");
     bool versioned = CHECK(dplx_version != NULL, "dplx_version is there");
 
     if (!replaced || !versioned)

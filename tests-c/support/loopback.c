@@ -48,14 +48,16 @@ static pthread_t spawn(void *(*run)(void *), void *arg) {
 
 /* ---- addresses ------------------------------------------------------------------------ */
 
-static socklen_t parse_address(const char *text, union address *address) {
+static socklen_t parse_address(const char *text, int port, union address *address) {
     memset(address, 0, sizeof *address);
     if (inet_pton(AF_INET, text, &address->v4.sin_addr) == 1) {
         address->v4.sin_family = AF_INET;
+        address->v4.sin_port = htons((in_port_t)port);
         return sizeof address->v4;
     }
     inet_pton(AF_INET6, text, &address->v6.sin6_addr);
     address->v6.sin6_family = AF_INET6;
+    address->v6.sin6_port = htons((in_port_t)port);
     return sizeof address->v6;
 }
 
@@ -74,7 +76,7 @@ static int bound_socket(const union address *address, socklen_t len, int receive
 /* The port is bound by number: only then does it stay bound while the server is dead. */
 static void bind_listener(struct server *server, const char *text) {
     union address address;
-    socklen_t len = parse_address(text, &address);
+    socklen_t len = parse_address(text, server->options.port, &address);
     int scout = bound_socket(&address, len, 0);
     bool v4 = address.any.sa_family == AF_INET;
 

@@ -23,6 +23,7 @@ enum behaviour {
 
 struct server_options {
     const char *address; /* NULL: 127.0.0.1 */
+    int port;            /* 0: any that is free */
     int id;              /* goes into its replies */
     enum behaviour behaviour;
     bool refuse;                 /* begin as if killed: the port is held, but refuses */
