@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "support/clock.h"
 #include "support/load.h"
 #include "support/scratch.h"
 
@@ -121,16 +121,9 @@ static _Noreturn void run_in_child(void (*test_case)(void), const sigset_t *mask
     exit(tally->failures == failures ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-static int seconds_allowed(void) {
-    const char *text = getenv("DROPLET_TEST_SECONDS");
-    int seconds = text ? atoi(text) : 0;
-
-    return seconds > 0 ? seconds : 60;
-}
-
 /* Waits for the case; the watchdog kills one that hangs. Returns whether it hung. */
 static bool await(pid_t child, int *status) {
-    struct timespec patience = {.tv_sec = seconds_allowed()};
+    struct timespec patience = {.tv_sec = case_seconds()};
     sigset_t ended;
     bool hung;
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -21,6 +22,17 @@ void sleep_ms(int milliseconds) {
     until.tv_nsec %= 1000000000L;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         ;
+}
+
+int case_seconds(void) {
+    const char *text = getenv("DROPLET_TEST_SECONDS");
+    int seconds = text ? atoi(text) : 0;
+
+    return seconds > 0 ? seconds : 60;
+}
+
+double patience(double seconds) {
+    return case_seconds() > 60 ? seconds * case_seconds() / 60 : seconds;
 }
 
 static void ignore(int signal_number) {

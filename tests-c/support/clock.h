@@ -9,10 +9,16 @@ double seconds_now(void);
 
 void sleep_ms(int milliseconds);
 
-/* Waits until the condition holds, for 10 s at most. Its value is whether it does. */
+/* A bound for what a slower machine (valgrind: DROPLET_TEST_SECONDS above 60) does in longer. */
+double patience(double seconds);
+
+/* How long a case may take before the watchdog ends it: DROPLET_TEST_SECONDS, 60 without. */
+int case_seconds(void);
+
+/* Waits until the condition holds, for 10 s at most (or patience). Its value is whether it does. */
 #define EVENTUALLY(condition) \
     ({ \
-        double give_up = seconds_now() + 10; \
+        double give_up = seconds_now() + patience(10); \
         while (!(condition) && seconds_now() < give_up) \
             sleep_ms(5); \
         (condition); \

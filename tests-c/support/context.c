@@ -57,9 +57,9 @@ long blacklisted_until(dpl_ctx_t *ctx, const struct server *server) {
     long until = 0;
 
     dpl_addrlist_lock(ctx->addrlist);
-    LIST_FOREACH(addr, &ctx->addrlist->addr_list, list)
-    if (is_entry_of(addr, server))
-        until = addr->blacklist_expire_timestamp;
+    LIST_FOREACH (addr, &ctx->addrlist->addr_list, list)
+        if (is_entry_of(addr, server))
+            until = addr->blacklist_expire_timestamp;
     dpl_addrlist_unlock(ctx->addrlist);
     return until > 0 && until <= time(NULL) ? 0 : until;
 }

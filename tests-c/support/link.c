@@ -175,11 +175,19 @@ static bool converse(struct link *link) {
     return ++link->requests != limit;
 }
 
+/* FNV-1a. */
+uint64_t digest_more(uint64_t digest, const char *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        digest = (digest ^ (unsigned char)bytes[i]) * UINT64_C(1099511628211);
+    return digest;
+}
+
 /* ---- the thread --------------------------------------------------------------------------- */
 
 static bool discard(struct link *link, size_t size, int pause_ms) {
     size_t n = read_some(link, link->buffer, size < sizeof link->buffer ? size : LINK_BUFFER);
 
+    link->server->digest = digest_more(link->server->digest, link->buffer, n);
     sleep_ms(pause_ms);
     return n > 0;
 }

@@ -39,6 +39,7 @@ struct server {
     pthread_mutex_t lock; /* of the links */
     struct links links;
     atomic_long accepted, open, requests, bytes;
+    _Atomic uint64_t digest;
 };
 
 /* A link's thread: converses until the client or a control ends it. */

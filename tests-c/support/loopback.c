@@ -118,9 +118,9 @@ static struct link *take_link(struct server *server, bool ended_only) {
     struct link *link;
 
     pthread_mutex_lock(&server->lock);
-    LIST_FOREACH(link, &server->links, others)
-    if (!ended_only || link->fd < 0)
-        break;
+    LIST_FOREACH (link, &server->links, others)
+        if (!ended_only || link->fd < 0)
+            break;
     if (link)
         LIST_REMOVE(link, others);
     pthread_mutex_unlock(&server->lock);
@@ -138,9 +138,9 @@ static void for_open_links(struct server *server, void (*act)(struct link *)) {
     struct link *link;
 
     pthread_mutex_lock(&server->lock);
-    LIST_FOREACH(link, &server->links, others)
-    if (link->fd >= 0)
-        act(link);
+    LIST_FOREACH (link, &server->links, others)
+        if (link->fd >= 0)
+            act(link);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -245,6 +245,7 @@ struct server *server_start(struct server_options options) {
 
     server->options = options;
     server->behaviour = options.behaviour;
+    server->digest = DIGEST_OF_NOTHING;
     pthread_mutex_init(&server->lock, NULL);
     memset(server->callers, -1, sizeof server->callers);
     if (tls)
@@ -313,4 +314,8 @@ long server_requests(struct server *server) {
 
 long server_bytes(struct server *server) {
     return server->bytes;
+}
+
+uint64_t server_digest(struct server *server) {
+    return server->digest;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What a server does with a connection; may be changed while it runs. */
 enum behaviour {
@@ -66,5 +67,10 @@ long server_accepted(struct server *server); /* connections, since the start */
 long server_open(struct server *server);     /* connections, now */
 long server_requests(struct server *server); /* read to their end */
 long server_bytes(struct server *server);    /* read */
+
+/* Of the bytes that were read to be discarded, in their order. */
+uint64_t server_digest(struct server *server);
+#define DIGEST_OF_NOTHING UINT64_C(14695981039346656037)
+uint64_t digest_more(uint64_t digest, const char *bytes, size_t len);
 
 #endif

@@ -1,0 +1,144 @@
+/* Hosts that take for ever: nobody waits for them longer than need be. */
+#include "support/certificate.h"
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+
+enum { THREADS = 8, REQUESTS = 20 };
+
+static struct server *deaf_server(void) {
+    struct server *server = server_start((struct server_options){.refuse = true});
+
+    server_go_deaf(server);
+    return server;
+}
+
+struct worker {
+    pthread_t thread;
+    dpl_ctx_t *ctx;
+    int good;
+};
+
+static void *ask_many_times(void *arg) {
+    struct worker *worker = arg;
+
+    worker->good = 0;
+    for (int i = 0; i < REQUESTS; i++)
+        worker->good += answered(worker->ctx, i);
+    return NULL;
+}
+
+static int answered_by_threads(dpl_ctx_t *ctx) {
+    struct worker workers[THREADS];
+    int good = 0;
+
+    for (int i = 0; i < THREADS; i++) {
+        workers[i].ctx = ctx;
+        pthread_create(&workers[i].thread, NULL, ask_many_times, &workers[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(workers[i].thread, NULL);
+        good += workers[i].good;
+    }
+    return good;
+}
+
+/* The host that never answers costs what the next host's head start does, not its timeout. */
+static void check_nobody_waits_for(struct server *slow) {
+    struct server *servers[] = {slow, server_answering(1)};
+    dpl_ctx_t *ctx = context_over_servers(servers, 2, "connection_timeout = 10");
+    double begin = seconds_now();
+
+    CHECK_INT(answered_by_threads(ctx), THREADS * REQUESTS, "requests of all threads are answered");
+    CHECK(seconds_now() - begin < patience(3), "long before a connect times out");
+    dpl_ctx_free(ctx);
+    server_stop(servers[1]);
+}
+
+static void deaf_host_delays_nobody(void) {
+    struct server *deaf = deaf_server();
+
+    check_nobody_waits_for(deaf);
+    server_stop(deaf);
+}
+
+static void silent_handshake_delays_nobody(void) {
+    struct server *silent;
+
+    if (!tls_wanted()) {
+        check_skip("only TLS shakes hands");
+        return;
+    }
+    silent = server_start((struct server_options){.behaviour = SILENT});
+    check_nobody_waits_for(silent);
+    server_stop(silent);
+}
+
+static void *connect_in_vain(void *ctx) {
+    dpl_conn_t *conn = checkout(ctx);
+
+    if (conn)
+        dpl_conn_terminate(conn);
+    return conn;
+}
+
+static void release_waits_for_no_connect(void) {
+    struct server *servers[] = {deaf_server(), server_answering(1)};
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    pthread_t connecting;
+    double begin;
+
+    ctx = context_over_servers(servers, 2, "connection_timeout = 2");
+    conn = checkout(ctx); /* the deaf host loses the race */
+    REQUIRE(conn, "the live host is connected to");
+    dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(servers[1]), 100);
+    pthread_create(&connecting, NULL, connect_in_vain, ctx);
+    sleep_ms(300);
+    begin = seconds_now();
+    dpl_conn_release(conn);
+    CHECK(seconds_now() - begin < 0.5, "a release returns while another thread connects");
+    pthread_join(connecting, NULL);
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
+static void check_connect_times_out(struct server *deaf) {
+    dpl_ctx_t *ctx = context_over_server(deaf, "connection_timeout = 1");
+    double begin = seconds_now();
+    double took;
+
+    CHECK_STATUS(ask(ctx, 1).status, DPL_FAILURE, "a host that never answers is a failure");
+    took = seconds_now() - begin;
+    CHECK(took > 0.9 && took < patience(2.5), "after the connection timeout");
+    CHECK(blacklisted_until(ctx, deaf) != 0, "and the host is out");
+    dpl_ctx_free(ctx);
+}
+
+static void connect_is_bounded(void) {
+    struct server *deaf = deaf_server();
+
+    check_connect_times_out(deaf);
+    server_stop(deaf);
+}
+
+static void signals_do_not_prolong_a_connect(void) {
+    struct server *deaf = deaf_server();
+
+    storm_begin(10000);
+    check_connect_times_out(deaf);
+    storm_end();
+    server_stop(deaf);
+}
+
+int main(void) {
+    test_begin("slow");
+    RUN(deaf_host_delays_nobody);
+    RUN(silent_handshake_delays_nobody);
+    RUN(release_waits_for_no_connect);
+    RUN(connect_is_bounded);
+    RUN(signals_do_not_prolong_a_connect);
+    return test_end();
+}
