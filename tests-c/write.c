@@ -198,12 +198,12 @@ static void timeout_of_zero_writes_what_fits(void) {
 static void timeout_counts_from_the_last_progress(void) {
     struct line line = connect_to((struct server_options){
         .behaviour = DRAIN, .drain_bytes = 32 * 1024, .drain_pause_ms = 10});
-    char *bytes = noise(16 * MIB);
+    char *bytes = noise(24 * MIB);
     double begin = seconds_now();
 
-    CHECK_STATUS(write_block(line.conn, bytes, 16 * MIB, 1), DPL_SUCCESS,
-                 "16 MiB are written to a reader that never stops");
-    CHECK(seconds_now() - begin > 1.5, "in more than the timeout of one second");
+    CHECK_STATUS(write_block(line.conn, bytes, 24 * MIB, 2), DPL_SUCCESS,
+                 "24 MiB are written to a reader that never stops");
+    CHECK(seconds_now() - begin > 2.5, "in more than the timeout of two seconds");
     free(bytes);
     disconnect(line);
 }

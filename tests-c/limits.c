@@ -1,0 +1,240 @@
+/* Where something runs out: calls fail at once, with a status that says so, and nobody is blamed.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+
+static dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp) {
+    dpl_req_t *req = request_new(ctx);
+    dpl_status_t status = dpl_try_connect(ctx, req, connp);
+
+    dpl_req_free(req);
+    return status;
+}
+
+static int local_port(dpl_conn_t *conn) {
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof address;
+
+    getsockname(conn->fd, (struct sockaddr *)&address, &len);
+    return ntohs(address.sin_port);
+}
+
+/* Two servers, of which the host list is made to offer one only. */
+struct pair {
+    struct server *servers[2];
+    dpl_ctx_t *ctx;
+};
+
+static struct pair pair_start(void) {
+    struct pair pair = {.servers = {server_answering(1), server_answering(2)}};
+
+    pair.ctx = context_over_servers(pair.servers, 2, "");
+    REQUIRE(pair.ctx, "a context is made");
+    return pair;
+}
+
+static void pair_stop(struct pair pair) {
+    dpl_ctx_free(pair.ctx);
+    server_stop(pair.servers[0]);
+    server_stop(pair.servers[1]);
+}
+
+static void offer_only(struct pair pair, int which) {
+    dpl_addrlist_t *list = pair.ctx->addrlist;
+
+    dpl_addrlist_unblacklist(list, "127.0.0.1", server_port(pair.servers[which]));
+    dpl_addrlist_blacklist(list, "127.0.0.1", server_port(pair.servers[1 - which]), 100);
+}
+
+/* ---- connections ------------------------------------------------------------------------------
+ */
+
+static void connections_are_limited(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conns[3];
+    dpl_conn_t *one_more = NULL;
+    double begin;
+
+    ctx->n_conn_max = 3; /* set by the program, after the context was made */
+    for (int i = 0; i < 3; i++)
+        REQUIRE((conns[i] = checkout(ctx)) != NULL, "connection %d is made", i);
+    begin = seconds_now();
+    CHECK_STATUS(try_connect(ctx, &one_more), DPL_ELIMIT, "beyond n_conn_max there is none");
+    CHECK(seconds_now() - begin < patience(0.5), "which is said at once");
+    CHECK(one_more == NULL, "*connp is unchanged");
+    CHECK_INT(ctx->n_conn_fds, 3, "n_conn_fds too");
+    CHECK_INT(blacklisted_until(ctx, server), 0, "nobody is blamed");
+    dpl_conn_terminate(conns[0]);
+    CHECK_STATUS(try_connect(ctx, &conns[0]), DPL_SUCCESS, "one ended makes room for another");
+    dpl_conn_release(conns[1]);
+    CHECK_STATUS(try_connect(ctx, &conns[1]), DPL_SUCCESS, "one released is reused");
+    ctx->n_conn_max = 4;
+    CHECK_STATUS(try_connect(ctx, &one_more), DPL_SUCCESS, "a higher limit counts at once");
+    dpl_conn_terminate(one_more);
+    for (int i = 0; i < 3; i++)
+        dpl_conn_terminate(conns[i]);
+    ctx->n_conn_max = 0;
+    CHECK_STATUS(try_connect(ctx, &one_more), DPL_ELIMIT, "a limit of 0 allows none");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void room_is_made_for_another_host(void) {
+    struct pair pair = pair_start();
+    dpl_conn_t *conns[3];
+    dpl_conn_t *other;
+    int ports[3];
+
+    offer_only(pair, 0);
+    for (int i = 0; i < 3; i++) {
+        REQUIRE((conns[i] = checkout(pair.ctx)) != NULL, "connection %d is made", i);
+        ports[i] = local_port(conns[i]);
+    }
+    for (int i = 0; i < 3; i++) /* 0 will have waited the longest */
+        dpl_conn_release(conns[i]);
+    pair.ctx->n_conn_max = 3;
+    offer_only(pair, 1);
+    CHECK_STATUS(try_connect(pair.ctx, &other), DPL_SUCCESS, "the other host is connected to");
+    CHECK_INT(pair.ctx->n_conn_fds, 3, "within the limit");
+    offer_only(pair, 0);
+    CHECK_INT(local_port(conns[0] = checkout(pair.ctx)), ports[2], "the newest idle one is left");
+    CHECK_INT(local_port(conns[1] = checkout(pair.ctx)), ports[1], "the second newest too");
+    CHECK_STATUS(try_connect(pair.ctx, &conns[2]), DPL_ELIMIT, "the oldest made room");
+    dpl_conn_terminate(conns[0]);
+    dpl_conn_terminate(conns[1]);
+    dpl_conn_terminate(other);
+    pair_stop(pair);
+}
+
+static void files_are_no_connections(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conn;
+
+    ctx->n_conn_max = 0;
+    conn = dpl_conn_open_file(ctx, open("/dev/null", O_WRONLY | O_CLOEXEC));
+    CHECK(conn != NULL, "a file is opened where no connection is allowed");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+struct racer {
+    pthread_t thread;
+    dpl_ctx_t *ctx;
+    int strange; /* neither answered nor at the limit */
+    int most;    /* open connections seen */
+};
+
+static void *race(void *arg) {
+    struct racer *racer = arg;
+
+    for (int i = 0; i < 200; i++) {
+        struct answer answer = ask(racer->ctx, i);
+        int open = racer->ctx->n_conn_fds;
+
+        racer->strange +=
+            answer.status != DPL_ELIMIT && !(answer.status == DPL_SUCCESS && answer.number == i);
+        racer->most = open > racer->most ? open : racer->most;
+    }
+    return NULL;
+}
+
+static void limit_holds_among_threads(void) {
+    struct pair pair = pair_start();
+    struct racer racers[8];
+    int strange = 0;
+    int most = 0;
+
+    pair.ctx->n_conn_max = 3;
+    for (int i = 0; i < 8; i++) {
+        racers[i] = (struct racer){.ctx = pair.ctx};
+        pthread_create(&racers[i].thread, NULL, race, &racers[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(racers[i].thread, NULL);
+        strange += racers[i].strange;
+        most = racers[i].most > most ? racers[i].most : most;
+    }
+    CHECK_INT(strange, 0, "a request is answered, or is one too many");
+    CHECK(most > 0 && most <= 3, "never are there more connections than the limit");
+    CHECK_INT(hosts_available(pair.ctx), 2, "nobody is blamed");
+    pair_stop(pair);
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------
+ */
+
+static int use_up_descriptors(int *fds, int size) {
+    int n = 0;
+
+    while (n < size && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        n++;
+    return n;
+}
+
+static void descriptors_run_out(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    struct rlimit before, few;
+    int fds[256];
+    dpl_conn_t *conn = NULL;
+    int n;
+
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = (struct rlimit){.rlim_cur = 128, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    n = use_up_descriptors(fds, 256);
+    REQUIRE(n > 0 && n < 256, "descriptors are used up");
+    CHECK_STATUS(try_connect(ctx, &conn), DPL_ESYS, "without descriptors there is no connection");
+    while (n > 0)
+        close(fds[--n]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_INT(blacklisted_until(ctx, server), 0, "nobody is blamed");
+    CHECK_INT(ctx->n_conn_fds, 0, "nothing is counted");
+    CHECK(answered(ctx, 1), "with descriptors again, a request is answered");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* ---- time
+ * ---------------------------------------------------------------------------------------- */
+
+static void idle_connections_of_unused_hosts_are_closed(void) {
+    struct pair pair = pair_start();
+
+    pair.ctx->conn_idle_time = 1;
+    offer_only(pair, 0);
+    REQUIRE(leave_idle(pair.ctx, 5), "five connections to a host are idle");
+    CHECK(EVENTUALLY(server_open(pair.servers[0]) == 5), "which the server sees");
+    offer_only(pair, 1);
+    sleep_ms(2100);
+    for (int i = 0; i < 30 && server_open(pair.servers[0]) > 0; i++) {
+        REQUIRE(answered(pair.ctx, i), "the other host answers");
+        sleep_ms(100);
+    }
+    CHECK_INT(server_open(pair.servers[0]), 0, "past their time they are closed");
+    CHECK_INT(pair.ctx->n_conn_fds, 1, "one connection to the other host is left");
+    pair_stop(pair);
+}
+
+int main(void) {
+    test_begin("limits");
+    RUN(connections_are_limited);
+    RUN(room_is_made_for_another_host);
+    RUN(files_are_no_connections);
+    RUN(limit_holds_among_threads);
+    RUN(descriptors_run_out);
+    RUN(idle_connections_of_unused_hosts_are_closed);
+    return test_end();
+}

@@ -1,0 +1,198 @@
+/* Many threads on one context, while servers die and signals rain. */
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+
+enum { THREADS = 8, SERVERS = 3, TRIES = 4, DESCRIPTORS = 4096 };
+
+static struct server *servers[SERVERS];
+static dpl_ctx_t *ctx;
+static atomic_bool finished;
+static atomic_long rounds, lost, wrong;
+
+static void begin(const char *more) {
+    for (int i = 0; i < SERVERS; i++)
+        servers[i] = server_answering(i);
+    ctx = context_over_servers(servers, SERVERS, more);
+    REQUIRE(ctx, "a context is made");
+}
+
+static long open_at_servers(void) {
+    long n = 0;
+
+    for (int i = 0; i < SERVERS; i++)
+        n += server_open(servers[i]);
+    return n;
+}
+
+static void end(void) {
+    CHECK(EVENTUALLY(ctx->n_conn_fds == open_at_servers()),
+          "as many connections are counted as the servers see");
+    dpl_ctx_free(ctx);
+    CHECK(EVENTUALLY(open_at_servers() == 0), "freeing the context closes them all");
+    for (int i = 0; i < SERVERS; i++)
+        server_stop(servers[i]);
+}
+
+static void start_threads(pthread_t threads[THREADS], void *(*run)(void *)) {
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, run, NULL);
+}
+
+static void join_threads(pthread_t threads[THREADS]) {
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* ---- servers die ---------------------------------------------------------------------------- */
+
+/* A reading request may be repeated: it is lost only when no try is answered. */
+static void ask_until_answered(long number) {
+    for (int i = 0; i < TRIES; i++) {
+        struct answer answer = ask(ctx, number);
+
+        if (answer.status == DPL_SUCCESS) {
+            wrong += answer.number != number;
+            return;
+        }
+    }
+    lost++;
+}
+
+static void *ask_all_the_time(void *unused) {
+    while (!finished)
+        ask_until_answered(++rounds);
+    return unused;
+}
+
+static void kill_and_restart_in_turn(int times) {
+    for (int i = 0; i < times; i++) {
+        sleep_ms(200);
+        server_kill(servers[i % SERVERS]);
+        sleep_ms(300);
+        server_restart(servers[i % SERVERS]);
+        sleep_ms(1500); /* it is asked again before the next one goes */
+    }
+}
+
+static void check_all_answered(void) {
+    pthread_t threads[THREADS];
+
+    begin("blacklist_expiretime = 1");
+    start_threads(threads, ask_all_the_time);
+    kill_and_restart_in_turn(3);
+    finished = true;
+    join_threads(threads);
+    CHECK(rounds > 100, "threads ask all the time, and servers die and come back");
+    CHECK_INT(lost, 0, "every request is answered");
+    CHECK_INT(wrong, 0, "and every answer is the request's own");
+    end();
+}
+
+static void requests_survive_their_servers(void) {
+    check_all_answered();
+}
+
+static void signals_do_not_matter(void) {
+    storm_begin(2000);
+    check_all_answered();
+    storm_end();
+}
+
+/* ---- exclusive use ----------------------------------------------------------------------------
+ */
+
+static atomic_bool in_use[DESCRIPTORS];
+static atomic_int shared;
+
+static void *check_out_and_in(void *unused) {
+    for (int i = 0; i < 1000; i++) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        if (!conn) {
+            lost++;
+            continue;
+        }
+        shared += atomic_exchange(&in_use[conn->fd % DESCRIPTORS], true);
+        sched_yield();
+        in_use[conn->fd % DESCRIPTORS] = false;
+        dpl_conn_release(conn);
+    }
+    return unused;
+}
+
+static void nobody_shares_a_connection(void) {
+    pthread_t threads[THREADS];
+
+    begin("");
+    start_threads(threads, check_out_and_in);
+    join_threads(threads);
+    CHECK_INT(lost, 0, "8000 checkouts succeed");
+    CHECK_INT(shared, 0, "each has the connection to itself");
+    CHECK(ctx->n_conn_fds <= THREADS * SERVERS, "there are no more than can have been needed");
+    end();
+}
+
+/* ---- what a program changes meanwhile
+ * ------------------------------------------------------------ */
+
+static atomic_long entries_seen;
+
+static void *walk_host_list(void *unused) {
+    dpl_addr_t *addr;
+
+    while (!finished) {
+        dpl_addrlist_lock(ctx->addrlist);
+        LIST_FOREACH (addr, &ctx->addrlist->addr_list, list)
+            entries_seen += addr->host[0] == '1' && addr->h->h_addr_list[0][0] == 127;
+        dpl_addrlist_unlock(ctx->addrlist);
+        sched_yield();
+    }
+    return unused;
+}
+
+static void change_hosts_and_limits(void) {
+    char hosts[SERVERS][64];
+
+    for (int i = 0; i < SERVERS; i++)
+        snprintf(hosts[i], sizeof hosts[i], "%s;%s", server_name(servers[i]),
+                 server_name(servers[(i + 1) % SERVERS]));
+    for (int i = 0; i < 300; i++) {
+        dpl_addrlist_set_from_str(ctx->addrlist, hosts[i % SERVERS]);
+        ctx->n_conn_max_hits = 1 + i % 50;
+        ctx->conn_idle_time = i % 7 == 0 ? 0 : 100;
+        sleep_ms(2);
+    }
+}
+
+static void hosts_change_under_way(void) {
+    pthread_t threads[THREADS];
+    pthread_t walker;
+
+    begin("");
+    pthread_create(&walker, NULL, walk_host_list, NULL);
+    start_threads(threads, ask_all_the_time);
+    change_hosts_and_limits();
+    finished = true;
+    join_threads(threads);
+    pthread_join(walker, NULL);
+    CHECK(rounds > 100, "threads ask while the program changes hosts and limits");
+    CHECK(entries_seen > 0, "and walks the list");
+    CHECK_INT(lost, 0, "every request is answered");
+    CHECK_INT(wrong, 0, "and every answer is the request's own");
+    end();
+}
+
+int main(void) {
+    test_begin("threads");
+    RUN(requests_survive_their_servers);
+    RUN(signals_do_not_matter);
+    RUN(nobody_shares_a_connection);
+    RUN(hosts_change_under_way);
+    return test_end();
+}
