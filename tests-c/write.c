@@ -21,7 +21,7 @@ static struct line connect_to(struct server_options options) {
 
     line.ctx = context_over_server(line.server, "");
     line.conn = checkout(line.ctx);
-    REQUIRE(line.conn, "a connection is made");
+    REQUIRE(line.conn && EVENTUALLY(server_open(line.server) == 1), "a connection is made");
     return line;
 }
 

@@ -31,8 +31,8 @@ struct server {
     _Atomic enum behaviour behaviour;
     char name[80];
     char port[8];
-    int listener; /* bound as long as the server lives; listening or not */
-    bool accepting;
+    int listener; /* bound as long as the server lives */
+    bool listening, accepting;
     pthread_t acceptor;
     int callers[8]; /* who fill the queue of a deaf server */
     SSL_CTX *tls;

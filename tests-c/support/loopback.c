@@ -190,11 +190,13 @@ static void *accept_all(void *arg) {
 }
 
 static void stop_accepting(struct server *server) {
-    /* Ends accept() with EINVAL; the socket stays bound and can listen again. */
-    shutdown(server->listener, SHUT_RDWR);
+    /* Ends accept() with EINVAL; the socket stays bound and can listen again. Where it does not
+     * listen, a shutdown would stay with it, and with the connections to come. */
+    if (server->listening)
+        shutdown(server->listener, SHUT_RDWR);
     if (server->accepting)
         pthread_join(server->acceptor, NULL);
-    server->accepting = false;
+    server->listening = server->accepting = false;
     for (int i = 0; i < (int)(sizeof server->callers / sizeof *server->callers); i++) {
         if (server->callers[i] >= 0)
             close(server->callers[i]);
@@ -208,10 +210,15 @@ void server_kill(struct server *server) {
     free_links(server, false);
 }
 
+static void listen_with(struct server *server, int backlog) {
+    if (listen(server->listener, backlog) != 0)
+        give_up("listen");
+    server->listening = true;
+}
+
 void server_restart(struct server *server) {
     stop_accepting(server);
-    if (listen(server->listener, BACKLOG) != 0)
-        give_up("listen");
+    listen_with(server, BACKLOG);
     server->acceptor = spawn(accept_all, server);
     server->accepting = true;
 }
@@ -223,8 +230,7 @@ void server_go_deaf(struct server *server) {
 
     server_kill(server);
     getsockname(server->listener, &address.any, &len);
-    if (listen(server->listener, 0) != 0)
-        give_up("listen");
+    listen_with(server, 0);
     for (int i = 0; i < (int)(sizeof server->callers / sizeof *server->callers); i++) {
         struct pollfd connected = {.events = POLLOUT};
 
