@@ -8,7 +8,7 @@
 #include "support/context.h"
 
 static dpl_addrlist_t *list_of(const char *hosts) {
-    dpl_addrlist_t *list = dpl_addrlist_create_from_str(hosts, "80");
+    dpl_addrlist_t *list = dpl_addrlist_create_from_str("80", hosts);
 
     REQUIRE(list, "a list of \"%s\" is made", hosts);
     return list;
@@ -69,7 +69,7 @@ static void separators_and_ports_are_understood(void) {
 }
 
 static void default_port_is_the_lists(void) {
-    dpl_addrlist_t *list = dpl_addrlist_create_from_str("127.0.0.1", "443");
+    dpl_addrlist_t *list = dpl_addrlist_create_from_str("443", "127.0.0.1");
 
     REQUIRE(list, "a list with default port 443 is made");
     CHECK(text_is(list, "127.0.0.1:443"), "its host has that port");
@@ -122,7 +122,7 @@ static void unknown_host_is_refused(void) {
     CHECK_STATUS(dpl_addrlist_blacklist(list, name, "80", 1), DPL_ENOENT, "nor blacklisted");
     CHECK_STATUS(dpl_addrlist_unblacklist(list, name, "80"), DPL_ENOENT, "nor lifted");
     CHECK_INT(dpl_addrlist_count(list), 1, "the list is as it was");
-    CHECK(dpl_addrlist_create_from_str(name, "80") == NULL, "a list of it alone is none");
+    CHECK(dpl_addrlist_create_from_str("80", name) == NULL, "a list of it alone is none");
     dpl_addrlist_free(list);
 }
 

@@ -128,7 +128,7 @@ static void host_list_checks_its_arguments(void) {
     CHECK_REFUSED(dpl_addrlist_blacklist(list, NULL, "80", 1), "dpl_addrlist_blacklist", "no host");
     CHECK_REFUSED(dpl_addrlist_unblacklist(list, "127.0.0.1", NULL), "dpl_addrlist_unblacklist",
                   "no port");
-    CHECK_NULL(dpl_addrlist_create_from_str(NULL, "80"), "dpl_addrlist_create_from_str", "no text");
+    CHECK_NULL(dpl_addrlist_create_from_str("80", NULL), "dpl_addrlist_create_from_str", "no text");
     CHECK_INT(dpl_addrlist_count(list), 1, "the list is as it was");
     end();
 }

@@ -269,7 +269,7 @@ dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn, struct iovec *iov, int n_iov,
 void dpl_blacklist_host(dpl_ctx_t *ctx, const char *host, const char *port);
 
 dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
-dpl_addrlist_t *dpl_addrlist_create_from_str(const char *hosts, const char *default_port);
+dpl_addrlist_t *dpl_addrlist_create_from_str(const char *default_port, const char *hosts);
 void dpl_addrlist_free(dpl_addrlist_t *list);
 void dpl_addrlist_lock(dpl_addrlist_t *list);
 void dpl_addrlist_unlock(dpl_addrlist_t *list);

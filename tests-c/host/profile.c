@@ -48,7 +48,7 @@ STRING(ssl_crl_list, ssl_crl_list)
 static bool set_host(dpl_ctx_t *ctx, const char *value) {
     if (ctx->addrlist)
         return false; /* given twice */
-    ctx->addrlist = dpl_addrlist_create_from_str(value, ctx->use_https ? "443" : "80");
+    ctx->addrlist = dpl_addrlist_create_from_str(ctx->use_https ? "443" : "80", value);
     return ctx->addrlist != NULL;
 }
 
