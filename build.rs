@@ -1,0 +1,26 @@
+//! Sets how the shared library is linked, and generates the C header.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=src");
+    println!("cargo::rerun-if-changed=cbindgen.toml");
+
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
+    // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo"));
+    let header = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("droplet_conn.h");
+    let config = cbindgen::Config::from_root_or_default(&root);
+    let bindings = cbindgen::generate_with_config(&root, config).expect("the exports make a header");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
+    // What is a safety section to Rust is a precondition to C.
+    fs::write(&header, text.replace(" * # Safety\n * ", " * @pre ")).expect("OUT_DIR is writable");
+    // For tests/header.rs, which compares it with the committed one.
+    println!("cargo::rustc-env=GENERATED_HEADER={}", header.display());
+}

@@ -1,0 +1,55 @@
+//! Monotonic time for decisions that last seconds: idle times, blacklisting, name look-ups.
+//!
+//! A step of the wall clock changes none of them. Deadlines of single waits need finer time and use
+//! [`std::time::Instant`].
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crate::sys;
+
+/// A point in monotonic time, exact to a few milliseconds (one kernel tick).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    nanoseconds: u64,
+}
+
+impl Moment {
+    /// Later than any moment that this process will see.
+    pub const NEVER: Moment = Moment { nanoseconds: u64::MAX };
+
+    /// The current time.
+    #[inline]
+    pub fn now() -> Moment {
+        Moment::from_nanoseconds(sys::coarse_monotonic_nanoseconds())
+    }
+
+    /// The moment that lies so many nanoseconds after the clock's origin.
+    #[inline]
+    pub const fn from_nanoseconds(nanoseconds: u64) -> Moment {
+        Moment { nanoseconds }
+    }
+
+    /// Nanoseconds since the clock's origin, as an atomic can hold them.
+    #[inline]
+    pub const fn nanoseconds(self) -> u64 {
+        self.nanoseconds
+    }
+
+    /// How long ago `earlier` was; nothing if it is still to come.
+    #[inline]
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.nanoseconds.saturating_sub(earlier.nanoseconds))
+    }
+
+    /// The moment `delay` later.
+    pub fn after(self, delay: Duration) -> Moment {
+        let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        Moment { nanoseconds: self.nanoseconds.saturating_add(delay) }
+    }
+}
+
+/// Seconds as C states them: nothing for a negative number.
+pub fn seconds(count: i32) -> Option<Duration> {
+    u64::try_from(count).ok().map(Duration::from_secs)
+}

@@ -1,0 +1,17 @@
+//! The connection subsystem of Scality Droplet, rebuilt: pool, round robin, blacklist and write-all
+//! behind the original's C ABI.
+//!
+//! Layers, each using only those below it: [`client`] (checkout and release), [`endpoint`], [`hosts`]
+//! and [`pool`], [`connect`] and [`stream`], [`sys`]. The C side, `exports` over `abi`, stands on top.
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");
+
+mod authority;
+mod clock;
+mod journal;
+mod permits;
+mod pool;
+mod resolve;
+mod status;
+mod sys;

@@ -1,0 +1,294 @@
+//! The addresses of a host name: looked up before a new connection, kept for a few seconds, and kept
+//! for as long as nothing better is known.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Moment;
+use crate::status::{Error, local_fault};
+
+/// A name is looked up at most once in this time.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why there is no address.
+#[derive(Clone, Debug)]
+pub enum LookupError {
+    /// The resolver's answer, in its own words.
+    Resolver(String),
+    /// The local system is at fault.
+    Local(Error),
+    /// Another thread's look-up outlasted the deadline.
+    TimedOut,
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookupError::Resolver(text) => f.write_str(text),
+            LookupError::Local(error) => write!(f, "name look-up failed: {error}"),
+            LookupError::TimedOut => f.write_str("name look-up timed out"),
+        }
+    }
+}
+
+/// Asks the system for the addresses of a name.
+fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+    match (name, port).to_socket_addrs() {
+        Ok(addresses) => {
+            let mut distinct: Vec<SocketAddr> = Vec::new();
+            for address in addresses {
+                if !distinct.contains(&address) {
+                    distinct.push(address);
+                }
+            }
+            Ok(distinct)
+        }
+        Err(error) => Err(lookup_error(&error)),
+    }
+}
+
+fn lookup_error(error: &io::Error) -> LookupError {
+    match local_fault(error) {
+        Some(fault) => LookupError::Local(fault),
+        None => LookupError::Resolver(error.to_string()),
+    }
+}
+
+/// A name with a port, and the addresses known for it.
+pub struct Addresses {
+    name: String,
+    port: u16,
+    state: Mutex<State>,
+    look_up_done: Condvar,
+}
+
+struct State {
+    known: Arc<[SocketAddr]>,
+    /// Counts the changes of `known`.
+    version: u32,
+    /// When the last look-up ended; never for a literal address, which needs none.
+    checked: Moment,
+    failure: Option<LookupError>,
+    looking_up: bool,
+}
+
+impl Addresses {
+    /// For a name that has not been looked up yet, or a literal address, which never is.
+    pub fn new(name: &str, port: u16) -> Addresses {
+        let (known, checked) = match name.parse::<IpAddr>() {
+            Ok(literal) => (Arc::from([SocketAddr::new(literal, port)]), Moment::NEVER),
+            Err(_) => (Arc::from([]), Moment::default()),
+        };
+        Addresses {
+            name: name.to_owned(),
+            port,
+            state: Mutex::new(State { known, version: 0, checked, failure: None, looking_up: false }),
+            look_up_done: Condvar::new(),
+        }
+    }
+
+    /// For a name whose addresses are known already.
+    pub fn with_known(name: &str, addresses: Vec<SocketAddr>, port: u16) -> Addresses {
+        let fresh = Addresses::new(name, port);
+        if !addresses.is_empty() {
+            fresh.state.lock().learn(Ok(addresses), Moment::now());
+        }
+        fresh
+    }
+
+    /// The port of every address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The addresses known so far, without a look-up; none before the first.
+    pub fn known(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.state.lock().known)
+    }
+
+    /// Changes whenever the known addresses do.
+    pub fn version(&self) -> u32 {
+        self.state.lock().version
+    }
+
+    /// The addresses to connect to, looked up if the last time was too long ago. While one thread does
+    /// that the others use what is known; with nothing known they wait, until `deadline` at most.
+    pub fn current(&self, deadline: Instant) -> Result<Arc<[SocketAddr]>, LookupError> {
+        self.current_from(Moment::now, deadline, look_up)
+    }
+
+    fn current_from(
+        &self,
+        clock: impl Fn() -> Moment,
+        deadline: Instant,
+        look_up: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, LookupError>,
+    ) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let mut state = self.state.lock();
+        while state.looking_up && state.known.is_empty() {
+            if self.look_up_done.wait_until(&mut state, deadline).timed_out() {
+                return Err(LookupError::TimedOut);
+            }
+        }
+        if !state.looking_up && state.is_due(clock()) {
+            state.looking_up = true;
+            drop(state);
+            let answer = look_up(&self.name, self.port);
+            state = self.state.lock();
+            state.learn(answer, clock());
+            self.look_up_done.notify_all();
+        }
+        state.answer()
+    }
+}
+
+impl State {
+    fn is_due(&self, now: Moment) -> bool {
+        self.checked == Moment::default() || now.since(self.checked) >= LOOKUP_INTERVAL
+    }
+
+    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) {
+        self.looking_up = false;
+        match answer {
+            Ok(addresses) => {
+                self.failure = None;
+                self.checked = now;
+                if *self.known != *addresses {
+                    self.known = addresses.into();
+                    self.version = self.version.wrapping_add(1);
+                }
+            }
+            // Out of descriptors or memory: that says nothing about the name, the next call may ask.
+            Err(LookupError::Local(fault)) => self.failure = Some(LookupError::Local(fault)),
+            Err(failure) => {
+                self.failure = Some(failure);
+                self.checked = now;
+            }
+        }
+    }
+
+    fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
+        match &self.failure {
+            Some(failure) if self.known.is_empty() => Err(failure.clone()),
+            _ => Ok(Arc::clone(&self.known)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default().after(Duration::from_secs(1000 + seconds))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn one(last: u8) -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([127, 0, 0, last], 80))]
+    }
+
+    fn unknown() -> LookupError {
+        LookupError::Resolver("unknown".to_owned())
+    }
+
+    #[test]
+    fn a_literal_is_never_looked_up() {
+        for (text, port) in [("127.0.0.1", 80), ("::1", 81)] {
+            let addresses = Addresses::new(text, port);
+            let found = addresses.current_from(|| at(0), soon(), |_, _| panic!("looked up")).unwrap();
+            assert_eq!(*found, [SocketAddr::new(text.parse().unwrap(), port)]);
+        }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_once_an_interval() {
+        let addresses = Addresses::new("name", 80);
+        let count = Cell::new(0);
+        for second in 0..=10 {
+            let found = addresses.current_from(
+                || at(second),
+                soon(),
+                |_, _| {
+                    count.set(count.get() + 1);
+                    Ok(one(1))
+                },
+            );
+            assert_eq!(*found.unwrap(), *one(1));
+        }
+        assert_eq!(count.get(), 3, "at seconds 0, 5 and 10");
+        assert_eq!(addresses.version(), 1, "the answer was the same");
+    }
+
+    #[test]
+    fn a_failed_look_up_keeps_the_last_addresses() {
+        let addresses = Addresses::new("name", 80);
+        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
+        let found = addresses.current_from(|| at(9), soon(), |_, _| Err(unknown()));
+        assert_eq!(*found.unwrap(), *one(1));
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_an_interval() {
+        let addresses = Addresses::new("name", 80);
+        assert!(addresses.current_from(|| at(0), soon(), |_, _| Err(unknown())).is_err());
+        assert!(addresses.current_from(|| at(4), soon(), |_, _| Ok(one(1))).is_err());
+        assert!(addresses.current_from(|| at(5), soon(), |_, _| Ok(one(1))).is_ok());
+    }
+
+    #[test]
+    fn a_local_fault_is_not_held_against_the_name() {
+        let addresses = Addresses::new("name", 80);
+        let fault = addresses.current_from(|| at(0), soon(), |_, _| Err(LookupError::Local(Error::System)));
+        assert!(matches!(fault, Err(LookupError::Local(Error::System))));
+        assert!(addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).is_ok());
+    }
+
+    #[test]
+    fn one_thread_looks_up_while_the_others_use_what_is_known() {
+        let addresses = Addresses::new("name", 80);
+        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
+        let found = addresses.current_from(
+            || at(5),
+            soon(),
+            |_, _| {
+                let meanwhile = addresses.current_from(|| at(5), soon(), |_, _| panic!("a second"));
+                assert_eq!(*meanwhile.unwrap(), *one(1));
+                Ok(one(2))
+            },
+        );
+        assert_eq!(*found.unwrap(), *one(2));
+    }
+
+    #[test]
+    fn with_nothing_known_the_others_wait_but_not_for_ever() {
+        let addresses = Addresses::new("name", 80);
+        let found = addresses.current_from(
+            || at(0),
+            soon(),
+            |_, _| {
+                let meanwhile = addresses.current_from(|| at(0), Instant::now(), |_, _| panic!("a second"));
+                assert!(matches!(meanwhile, Err(LookupError::TimedOut)));
+                Ok(one(1))
+            },
+        );
+        assert!(found.is_ok());
+    }
+
+    #[test]
+    fn the_system_knows_localhost() {
+        let found = Addresses::new("localhost", 80).current(soon()).unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
+        assert!(!found.is_empty());
+    }
+}

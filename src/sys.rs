@@ -1,0 +1,206 @@
+//! System calls that the standard library and socket2 do not offer, each wrapped once.
+//!
+//! With `abi` and `exports` this is the only place with `unsafe` code.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use libc::{c_int, c_short};
+
+/// Turns the C convention, -1 and `errno`, into a result.
+fn check(value: c_int) -> io::Result<c_int> {
+    if value == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+/// One entry of [`wait`]: a descriptor and what is awaited on it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct PollFd(libc::pollfd);
+
+impl PollFd {
+    /// Awaits data, or the peer's end of the stream.
+    pub fn readable(fd: &impl AsRawFd) -> PollFd {
+        PollFd::new(fd, libc::POLLIN | libc::POLLRDHUP)
+    }
+
+    /// Awaits room to write, or the end of a connect.
+    pub fn writable(fd: &impl AsRawFd) -> PollFd {
+        PollFd::new(fd, libc::POLLOUT)
+    }
+
+    fn new(fd: &impl AsRawFd, events: c_short) -> PollFd {
+        PollFd(libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 })
+    }
+
+    /// Whether the last wait saw anything on this descriptor, an error included.
+    pub fn is_ready(&self) -> bool {
+        self.0.revents != 0
+    }
+}
+
+/// poll(2), once.
+fn poll(fds: &mut [PollFd], milliseconds: c_int) -> io::Result<bool> {
+    let count = fds.len() as libc::nfds_t;
+    // SAFETY: PollFd is a transparent pollfd and the slice is writable for `count` of them; poll(2)
+    // answers for descriptors that are not open, it does not require them to be.
+    check(unsafe { libc::poll(fds.as_mut_ptr().cast(), count, milliseconds) }).map(|ready| ready > 0)
+}
+
+/// Waits until a descriptor is ready or the deadline passes; `None` waits for ever. Signals do not move
+/// the deadline. False means that it passed.
+pub fn wait(fds: &mut [PollFd], deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let milliseconds = match deadline {
+            None => -1,
+            Some(deadline) => {
+                // Rounded up: waking early would only mean another round.
+                let left = deadline.saturating_duration_since(Instant::now());
+                left.as_micros().div_ceil(1000).min(c_int::MAX as u128) as c_int
+            }
+        };
+        match poll(fds, milliseconds) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(false) if deadline.is_some_and(|deadline| Instant::now() < deadline) => continue,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether nothing at all is to be seen on a connected socket: no data, no end, no error. One poll(2).
+#[inline]
+pub fn is_silent(fd: &impl AsRawFd) -> bool {
+    matches!(poll(&mut [PollFd::readable(fd)], 0), Ok(false))
+}
+
+fn clock(id: libc::clockid_t) -> libc::timespec {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable; the clocks named below exist on every Linux, so the call cannot fail.
+    unsafe { libc::clock_gettime(id, &mut time) };
+    time
+}
+
+/// `CLOCK_MONOTONIC_COARSE` in nanoseconds (clock_gettime(2)): a read of shared memory, no system call.
+#[inline]
+pub fn coarse_monotonic_nanoseconds() -> u64 {
+    let time = clock(libc::CLOCK_MONOTONIC_COARSE);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Wall-clock time in seconds since 1970, for the public fields that C reads.
+#[inline]
+pub fn wall_clock_seconds() -> libc::time_t {
+    clock(libc::CLOCK_REALTIME_COARSE).tv_sec
+}
+
+/// What a descriptor leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file: a write neither blocks nor raises SIGPIPE.
+    Regular,
+    /// A socket.
+    Socket,
+    /// A pipe, terminal or device.
+    Other,
+}
+
+/// The kind of file behind an open descriptor (fstat(2)).
+pub fn file_kind(fd: BorrowedFd<'_>) -> io::Result<FileKind> {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `status` is writable memory of the right size.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) })?;
+    // SAFETY: fstat(2) succeeded and has filled it in.
+    let mode = unsafe { status.assume_init() }.st_mode;
+    Ok(match mode & libc::S_IFMT {
+        libc::S_IFREG => FileKind::Regular,
+        libc::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Other,
+    })
+}
+
+/// Takes over a descriptor that C hands us, if it is open.
+///
+/// # Safety
+/// Nobody else may close `fd` from now on.
+pub unsafe fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD takes no argument and answers EBADF for what is not open.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: it is open, and the caller gives it up.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Runs `write` such that a SIGPIPE it raises is swallowed, whatever the program does with that signal.
+///
+/// A SIGPIPE by write(2) goes to the thread that writes (pipe(7), signal(7)): it is blocked for this
+/// thread alone, taken back if it came, and the mask restored. One that was pending before stays so.
+pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let mut sigpipe = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: each set is written by the call that is handed it before it is read; SIGPIPE is a valid
+    // signal number and pthread_sigmask changes this thread's mask only.
+    let was_pending = unsafe {
+        libc::sigemptyset(sigpipe.as_mut_ptr());
+        libc::sigaddset(sigpipe.as_mut_ptr(), libc::SIGPIPE);
+        libc::sigemptyset(pending.as_mut_ptr());
+        libc::sigpending(pending.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, sigpipe.as_ptr(), before.as_mut_ptr());
+        libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+    };
+    let outcome = write();
+    // SAFETY: the sets were filled in above; a zero timeout makes sigtimedwait(2) return at once.
+    unsafe {
+        if !was_pending && outcome.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+            let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            libc::sigtimedwait(sigpipe.as_ptr(), ptr::null_mut(), &at_once);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+    }
+    outcome
+}
+
+/// How many forks lie between this process and the one that loaded the library.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Begins to count forks (pthread_atfork(3)); to be called before the first connection is made.
+pub fn watch_forks() {
+    static REGISTERED: Once = Once::new();
+    // SAFETY: the handler is async-signal-safe and stays loaded: the library is linked with -z nodelete.
+    REGISTERED.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(count_fork));
+    });
+}
+
+/// The number of forks so far: what was opened under another number belongs to a parent.
+#[inline]
+pub fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// The calling thread's id (gettid(2)), as trace lines show it.
+pub fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid(2) takes no argument and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Converts a wait of `seconds` from now into a deadline; `None` is no deadline.
+pub fn deadline(wait: Option<Duration>) -> Option<Instant> {
+    wait.map(|wait| Instant::now() + wait)
+}
+
+/// The text of a system error alone, as strerror(3) gives it.
+pub fn error_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((plain, _)) => plain.to_owned(),
+        None => text,
+    }
+}
