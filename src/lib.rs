@@ -9,9 +9,11 @@ compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with gli
 
 mod authority;
 mod clock;
+mod connect;
 mod journal;
 mod permits;
 mod pool;
 mod resolve;
 mod status;
+mod stream;
 mod sys;

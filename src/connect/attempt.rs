@@ -1,0 +1,152 @@
+//! One attempt to connect to a host, as a state machine that never waits.
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Cause, Failure, HEAD_START};
+use crate::permits::{Permit, Permits};
+use crate::stream::{Socket, Stream};
+use crate::sys::PollFd;
+
+/// What an attempt is to do.
+pub struct Plan {
+    /// Where to connect, the preferred address first.
+    pub addresses: Arc<[SocketAddr]>,
+    /// How long it may take, all addresses together.
+    pub timeout: Duration,
+    /// The bound on open connections.
+    pub permits: Arc<Permits>,
+    /// How many there may be.
+    pub limit: i32,
+}
+
+/// An attempt under way. Its addresses are tried in order, each with a head start before the next.
+pub struct Attempt {
+    plan: Plan,
+    /// For the first socket.
+    permit: Option<Permit>,
+    /// The next address to try.
+    next: usize,
+    /// When it is its turn, unless the others fail before.
+    next_at: Instant,
+    deadline: Instant,
+    connecting: Vec<Socket>,
+    causes: Vec<(SocketAddr, Cause)>,
+}
+
+/// How far an attempt is.
+pub enum Progress {
+    /// Nothing to do before a descriptor is ready or [`Attempt::wake_at`] comes.
+    Pending(Attempt),
+    /// The stream is open, and its socket a blocking one.
+    Connected(Stream),
+    /// No address led to a connection.
+    Failed(Failure),
+}
+
+impl Attempt {
+    /// An attempt that has not begun; [`Attempt::advance`] sends the first packet.
+    pub fn new(plan: Plan, permit: Permit) -> Attempt {
+        let now = Instant::now();
+        Attempt {
+            next: 0,
+            next_at: now,
+            deadline: now + plan.timeout,
+            connecting: Vec::new(),
+            causes: Vec::new(),
+            plan,
+            permit: Some(permit),
+        }
+    }
+
+    /// The descriptors to wait on, in the order in which [`Attempt::advance`] wants them back.
+    pub fn watch(&self) -> impl Iterator<Item = PollFd> {
+        self.connecting.iter().map(PollFd::writable)
+    }
+
+    /// When to go on even if no descriptor is ready.
+    pub fn wake_at(&self) -> Instant {
+        if self.next < self.plan.addresses.len() { self.next_at.min(self.deadline) } else { self.deadline }
+    }
+
+    /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
+    pub fn advance(mut self, ready: &[PollFd]) -> Progress {
+        if let Some(socket) = self.take_connected(ready) {
+            return self.finish(socket);
+        }
+        let now = Instant::now();
+        if now >= self.deadline {
+            return self.time_out();
+        }
+        while self.next < self.plan.addresses.len() && (self.connecting.is_empty() || now >= self.next_at) {
+            self.try_next_address(now);
+        }
+        if self.connecting.is_empty() {
+            return Progress::Failed(Failure { causes: self.causes });
+        }
+        Progress::Pending(self)
+    }
+
+    /// The first socket that has connected; those that failed are dropped.
+    fn take_connected(&mut self, ready: &[PollFd]) -> Option<Socket> {
+        for (index, socket) in std::mem::take(&mut self.connecting).into_iter().enumerate() {
+            if !ready.get(index).is_some_and(PollFd::is_ready) {
+                self.connecting.push(socket);
+                continue;
+            }
+            match socket.connected() {
+                Ok(()) => return Some(socket),
+                Err(error) => self.failed(socket.peer(), Cause::Io(error)),
+            }
+        }
+        None
+    }
+
+    fn try_next_address(&mut self, now: Instant) {
+        let address = self.plan.addresses[self.next];
+        let permit = self.permit.take().or_else(|| self.plan.permits.acquire(self.plan.limit));
+        let Some(permit) = permit else {
+            // Another address of this host may be under way: then there is no hurry for a second.
+            if self.connecting.is_empty() {
+                self.failed(address, Cause::Limit);
+            }
+            self.next = self.plan.addresses.len();
+            return;
+        };
+        self.next += 1;
+        self.next_at = now + HEAD_START;
+        match Socket::connect(address, permit) {
+            Ok(socket) => self.connecting.push(socket),
+            Err(error) => {
+                let cause = Cause::Io(error);
+                if cause.local_fault().is_some() {
+                    self.next = self.plan.addresses.len();
+                }
+                self.failed(address, cause);
+            }
+        }
+    }
+
+    fn finish(mut self, socket: Socket) -> Progress {
+        match socket.make_blocking() {
+            Ok(()) => Progress::Connected(Stream::Plain(socket)),
+            Err(error) => {
+                self.failed(socket.peer(), Cause::Io(error));
+                Progress::Failed(Failure { causes: self.causes })
+            }
+        }
+    }
+
+    fn time_out(mut self) -> Progress {
+        for socket in std::mem::take(&mut self.connecting) {
+            self.failed(socket.peer(), Cause::TimedOut);
+        }
+        Progress::Failed(Failure { causes: self.causes })
+    }
+
+    fn failed(&mut self, address: SocketAddr, cause: Cause) {
+        self.causes.push((address, cause));
+    }
+}

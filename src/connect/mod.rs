@@ -1,0 +1,70 @@
+//! Making new connections: one attempt over all addresses of a host, and several attempts side by side.
+#![forbid(unsafe_code)]
+
+mod attempt;
+mod race;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use attempt::{Attempt, Plan};
+pub use race::Race;
+
+use crate::resolve::LookupError;
+use crate::status::Error;
+
+/// The head start of an address, or of a host, before the next one is tried beside it ("Connection
+/// Attempt Delay", RFC 8305, section 5).
+pub const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Why one address, or the name, did not lead to a connection.
+#[derive(Debug)]
+pub enum Cause {
+    /// The system's answer.
+    Io(io::Error),
+    /// No answer before the deadline.
+    TimedOut,
+    /// The name has no address.
+    Lookup(LookupError),
+    /// The context has as many connections as it may.
+    Limit,
+}
+
+impl Cause {
+    /// What to tell the caller if this side is at fault, and not the host.
+    pub fn local_fault(&self) -> Option<Error> {
+        match self {
+            Cause::Io(error) => crate::status::local_fault(error),
+            Cause::Lookup(LookupError::Local(error)) => Some(*error),
+            Cause::Limit => Some(Error::Limit),
+            Cause::TimedOut | Cause::Lookup(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Io(error) => f.write_str(&crate::sys::error_text(error)),
+            Cause::TimedOut => f.write_str("Connection timed out"),
+            Cause::Lookup(error) => error.fmt(f),
+            Cause::Limit => f.write_str("connection limit reached (n_conn_max)"),
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// One for each address that was tried, in the order in which they failed.
+    pub causes: Vec<(SocketAddr, Cause)>,
+}
+
+impl Failure {
+    /// What to tell the caller if this side is at fault, and not the host.
+    pub fn local_fault(&self) -> Option<Error> {
+        self.causes.iter().find_map(|(_, cause)| cause.local_fault())
+    }
+}

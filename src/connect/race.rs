@@ -1,0 +1,91 @@
+//! Attempts side by side: whichever ends first is reported first.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::time::Instant;
+
+use super::attempt::Progress;
+use super::{Attempt, Failure};
+use crate::stream::Stream;
+use crate::sys::{self, PollFd};
+
+/// Several attempts under way, each with the candidate `T` that it was made for.
+pub struct Race<T> {
+    runners: Vec<(T, Attempt)>,
+}
+
+impl<T> Race<T> {
+    /// A race with nobody in it.
+    pub const fn new() -> Race<T> {
+        Race { runners: Vec::new() }
+    }
+
+    /// Lets another attempt run.
+    pub fn add(&mut self, candidate: T, attempt: Attempt) {
+        self.runners.push((candidate, attempt));
+    }
+
+    /// Whether nobody runs.
+    pub fn is_empty(&self) -> bool {
+        self.runners.is_empty()
+    }
+
+    /// Who runs.
+    pub fn candidates(&self) -> impl Iterator<Item = &T> {
+        self.runners.iter().map(|(candidate, _)| candidate)
+    }
+
+    /// Takes over everybody who runs in another race.
+    pub fn join(&mut self, mut other: Race<T>) {
+        self.runners.append(&mut other.runners);
+    }
+
+    /// Waits until an attempt ends or `until` comes; nobody is waited for without a deadline, since every
+    /// attempt has its own.
+    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
+        let mut ready = Vec::new();
+        loop {
+            if let Some(ended) = self.advance(&ready) {
+                return Ok(Some(ended));
+            }
+            let Some(wake_at) = self.runners.iter().map(|(_, attempt)| attempt.wake_at()).min() else {
+                return Ok(None);
+            };
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(None);
+            }
+            ready = self.watch();
+            sys::wait(&mut ready, Some(until.map_or(wake_at, |until| until.min(wake_at))))?;
+        }
+    }
+
+    /// What has ended by now, without waiting.
+    pub fn poll(&mut self) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
+        let mut ready = self.watch();
+        sys::wait(&mut ready, Some(Instant::now()))?;
+        Ok(self.advance(&ready))
+    }
+
+    fn watch(&self) -> Vec<PollFd> {
+        self.runners.iter().flat_map(|(_, attempt)| attempt.watch()).collect()
+    }
+
+    /// Lets everybody go on; the first that ends leaves the race.
+    fn advance(&mut self, mut ready: &[PollFd]) -> Option<(T, Result<Stream, Failure>)> {
+        let mut ended = None;
+        for (candidate, attempt) in std::mem::take(&mut self.runners) {
+            let (own, rest) = ready.split_at(attempt.watch().count().min(ready.len()));
+            ready = rest;
+            if ended.is_some() {
+                self.runners.push((candidate, attempt));
+                continue;
+            }
+            match attempt.advance(own) {
+                Progress::Pending(attempt) => self.runners.push((candidate, attempt)),
+                Progress::Connected(stream) => ended = Some((candidate, Ok(stream))),
+                Progress::Failed(failure) => ended = Some((candidate, Err(failure))),
+            }
+        }
+        ended
+    }
+}

@@ -1,0 +1,83 @@
+//! A file, pipe or socket that C opened and handed over.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::{WriteError, socket, wait_writable, write_all};
+use crate::sys::{self, FileKind};
+
+/// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
+const PIPE_BUFFER: usize = libc::PIPE_BUF;
+
+/// An open descriptor of any kind.
+pub enum File {
+    /// Writes neither block for long nor raise SIGPIPE.
+    Regular(fs::File),
+    /// A socket.
+    Socket(socket2::Socket),
+    /// A pipe, terminal or device.
+    Other(fs::File),
+}
+
+impl File {
+    /// Takes the descriptor over.
+    pub fn new(fd: OwnedFd) -> io::Result<File> {
+        Ok(match sys::file_kind(fd.as_fd())? {
+            FileKind::Regular => File::Regular(fd.into()),
+            FileKind::Socket => File::Socket(fd.into()),
+            FileKind::Other => File::Other(fd.into()),
+        })
+    }
+
+    /// As [`super::Stream::write_all`].
+    pub fn write_all(
+        &mut self,
+        pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), WriteError> {
+        match self {
+            File::Regular(file) => write_all(pieces, timeout, file, |some| (&*file).write_vectored(some)),
+            File::Socket(socket) => write_all(pieces, timeout, socket, |some| socket::send(socket, some)),
+            File::Other(file) => write_in_turns(file, pieces, timeout),
+        }
+    }
+}
+
+/// Waits before every write, which is then short enough not to block: the descriptor may be shared with
+/// others, so it is not ours to make non-blocking.
+fn write_in_turns(
+    file: &fs::File,
+    pieces: &mut [IoSlice<'_>],
+    timeout: Option<Duration>,
+) -> Result<(), WriteError> {
+    for piece in pieces {
+        let mut left: &[u8] = piece;
+        while !left.is_empty() {
+            wait_writable(file, sys::deadline(timeout))?;
+            let some = &left[..left.len().min(PIPE_BUFFER)];
+            match sys::without_sigpipe(|| (&*file).write(some)) {
+                Ok(0) => return Err(WriteError::Io(io::ErrorKind::WriteZero.into())),
+                Ok(written) => left = &left[written..],
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(WriteError::Io(error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            File::Regular(file) | File::Other(file) => file.as_raw_fd(),
+            File::Socket(socket) => socket.as_raw_fd(),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a connection reads from and writes to.
+#![forbid(unsafe_code)]
+
+mod file;
+mod socket;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+pub use file::File;
+pub use socket::Socket;
+
+use crate::status::Error;
+use crate::sys::{self, PollFd};
+
+/// The most pieces one system call takes (`IOV_MAX`, writev(2)).
+const MOST_PIECES: usize = 1024;
+
+/// An open stream.
+pub enum Stream {
+    /// A TCP connection.
+    Plain(Socket),
+    /// A local file that C handed us.
+    File(File),
+}
+
+/// Why a write ended early.
+#[derive(Debug)]
+pub enum WriteError {
+    /// Not a byte moved for as long as the caller would wait.
+    TimedOut,
+    /// The system's answer.
+    Io(io::Error),
+}
+
+impl WriteError {
+    /// The status for the caller.
+    pub fn error(&self) -> Error {
+        match self {
+            WriteError::TimedOut => Error::TimedOut,
+            WriteError::Io(_) => Error::Failure,
+        }
+    }
+
+    /// Whether the caller handed us memory or a descriptor that cannot be written, so that the peer had no
+    /// part in it (write(2)).
+    pub fn is_callers_fault(&self) -> bool {
+        match self {
+            WriteError::TimedOut => false,
+            WriteError::Io(error) => {
+                matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WriteError::TimedOut => f.write_str("timed out"),
+            WriteError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Stream {
+    /// Writes all pieces, in order. `timeout` bounds the time in which not a byte moves; `None` waits for
+    /// ever, zero not at all.
+    pub fn write_all(
+        &mut self,
+        pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), WriteError> {
+        match self {
+            Stream::Plain(socket) => write_all(pieces, timeout, socket, |some| socket.send(some)),
+            Stream::File(file) => file.write_all(pieces, timeout),
+        }
+    }
+
+    /// Whether an idle connection can be used again: open at both ends, and nothing was sent on it.
+    #[inline]
+    pub fn is_good(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => sys::is_silent(socket),
+            Stream::File(_) => false,
+        }
+    }
+
+    /// The socket, if it is a network connection.
+    pub fn socket(&self) -> Option<&Socket> {
+        match self {
+            Stream::Plain(socket) => Some(socket),
+            Stream::File(_) => None,
+        }
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Stream::Plain(socket) => socket.as_raw_fd(),
+            Stream::File(file) => file.as_raw_fd(),
+        }
+    }
+}
+
+/// Calls `write` until all pieces are out, and waits on `fd` when it would block. The timeout starts
+/// again whenever bytes move; a signal does not.
+fn write_all(
+    mut pieces: &mut [IoSlice<'_>],
+    timeout: Option<Duration>,
+    fd: &impl AsRawFd,
+    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> Result<(), WriteError> {
+    // Leading empty pieces go: a call that writes nothing could not be told from one that may not.
+    IoSlice::advance_slices(&mut pieces, 0);
+    let mut deadline = None;
+    while !pieces.is_empty() {
+        match write(&pieces[..pieces.len().min(MOST_PIECES)]) {
+            Ok(0) => return Err(WriteError::Io(io::ErrorKind::WriteZero.into())),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut pieces, written);
+                deadline = None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if deadline.is_none() {
+                    deadline = sys::deadline(timeout);
+                }
+                wait_writable(fd, deadline)?;
+            }
+            Err(error) => return Err(WriteError::Io(error)),
+        }
+    }
+    Ok(())
+}
+
+fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), WriteError> {
+    match sys::wait(&mut [PollFd::writable(fd)], deadline) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(WriteError::TimedOut),
+        Err(error) => Err(WriteError::Io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// Writes at most `most` bytes a call to a vector.
+    fn through(pieces: &[&[u8]], most: usize) -> (Vec<u8>, usize) {
+        let out = RefCell::new(Vec::new());
+        let mut calls = 0;
+        let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let never_waited_on = std::io::stdin();
+        write_all(&mut slices, Some(Duration::ZERO), &never_waited_on, |some| {
+            assert!(some.len() <= MOST_PIECES, "{} pieces in a call", some.len());
+            calls += 1;
+            let all: Vec<u8> = some.iter().flat_map(|piece| piece.iter().copied()).collect();
+            let written = all.len().min(most);
+            out.borrow_mut().extend_from_slice(&all[..written]);
+            Ok(written)
+        })
+        .unwrap();
+        (out.into_inner(), calls)
+    }
+
+    #[test]
+    fn short_writes_lose_and_repeat_nothing() {
+        let pieces: [&[u8]; 5] = [b"", b"abc", b"", b"defgh", b"i"];
+        for most in 1..=9 {
+            assert_eq!(through(&pieces, most).0, b"abcdefghi");
+        }
+    }
+
+    #[test]
+    fn nothing_to_write_writes_nothing() {
+        assert_eq!(through(&[], 1).1, 0);
+        assert_eq!(through(&[b"", b""], 1).1, 0);
+    }
+
+    #[test]
+    fn many_pieces_take_several_calls() {
+        let pieces = vec![b"x".as_slice(); 5000];
+        let (out, calls) = through(&pieces, usize::MAX);
+        assert_eq!((out.len(), calls), (5000, 5));
+    }
+
+    #[test]
+    fn a_signal_is_no_failure() {
+        let mut interrupted = false;
+        let mut slices = [IoSlice::new(b"abc")];
+        let outcome = write_all(&mut slices, None, &std::io::stdin(), |_| {
+            if std::mem::replace(&mut interrupted, true) {
+                Ok(3)
+            } else {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        });
+        assert!(outcome.is_ok());
+    }
+}

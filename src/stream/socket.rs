@@ -1,0 +1,72 @@
+//! A TCP socket with its permit.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use socket2::{Domain, SockAddr, Type};
+
+use crate::permits::Permit;
+
+/// A TCP socket, close-on-exec and without Nagle's algorithm.
+pub struct Socket {
+    inner: socket2::Socket,
+    peer: SocketAddr,
+    /// Given back after the socket is closed: fields are dropped in this order.
+    _permit: Permit,
+}
+
+impl Socket {
+    /// Begins to connect; the socket becomes writable when that has ended.
+    pub fn connect(peer: SocketAddr, permit: Permit) -> io::Result<Socket> {
+        let inner = socket2::Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking(), None)?;
+        inner.set_tcp_nodelay(true)?;
+        match inner.connect(&SockAddr::from(peer)) {
+            Ok(()) => {}
+            Err(error) if is_under_way(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Socket { inner, peer, _permit: permit })
+    }
+
+    /// How the connect ended, once the socket is writable.
+    pub fn connected(&self) -> io::Result<()> {
+        match self.inner.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the socket a blocking one, as C expects it.
+    pub fn make_blocking(&self) -> io::Result<()> {
+        self.inner.set_nonblocking(false)
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Sends what fits, without waiting and without a SIGPIPE.
+    pub fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        send(&self.inner, pieces)
+    }
+}
+
+impl AsRawFd for Socket {
+    #[inline]
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.as_raw_fd()
+    }
+}
+
+/// sendmsg(2): a bare writev(2) would raise SIGPIPE, and block.
+pub fn send(socket: &socket2::Socket, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+}
+
+/// A connect that a signal interrupted goes on like one that was not awaited (connect(2)).
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
+}
