@@ -8,8 +8,11 @@
 compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");
 
 mod authority;
+mod client;
 mod clock;
 mod connect;
+mod endpoint;
+mod hosts;
 mod journal;
 mod permits;
 mod pool;

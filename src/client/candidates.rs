@@ -1,0 +1,141 @@
+//! Which endpoint a checkout tries, and which one next.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use super::{Client, Connection};
+use crate::clock::Moment;
+use crate::connect::Failure;
+use crate::endpoint::Endpoint;
+use crate::hosts::{Host, Hosts, Probe};
+use crate::pool::Poolable;
+use crate::status::Error;
+
+/// An endpoint to try for one checkout.
+pub struct Candidate<C> {
+    /// Where to connect.
+    pub endpoint: Arc<Endpoint<C>>,
+    /// The list to tell how that went.
+    pub hosts: Arc<Hosts>,
+    /// Held while this is the one attempt that decides whether the host comes back.
+    _probe: Option<Probe>,
+    made_suspect: Cell<bool>,
+}
+
+impl<C> Candidate<C> {
+    fn new(endpoint: Arc<Endpoint<C>>, hosts: Arc<Hosts>, probe: Option<Probe>) -> Candidate<C> {
+        Candidate { endpoint, hosts, _probe: probe, made_suspect: Cell::new(false) }
+    }
+}
+
+impl<C: Poolable> Candidate<C> {
+    /// The attempt succeeded.
+    pub fn succeeded(&self) {
+        if let Some(host) = self.endpoint.host() {
+            self.hosts.succeeded(host);
+        }
+    }
+
+    /// The attempt takes long: until it ends others had better turn elsewhere.
+    pub fn suspect(&self) {
+        if let Some(host) = self.endpoint.host()
+            && !self.made_suspect.replace(true)
+        {
+            self.hosts.suspect(host);
+        }
+    }
+
+    /// Whether the host is at fault for this. Under a virtual name it answers only for what its own
+    /// addresses did.
+    pub fn is_to_blame(&self, failure: &Failure) -> bool {
+        let Some(host) = self.endpoint.host() else { return false };
+        if !self.endpoint.is_virtual() {
+            return true;
+        }
+        let own = host.addresses().known();
+        failure.causes.iter().any(|(address, _)| own.contains(address))
+    }
+}
+
+impl<C> Drop for Candidate<C> {
+    fn drop(&mut self) {
+        if self.made_suspect.get()
+            && let Some(host) = self.endpoint.host()
+        {
+            self.hosts.absolve(host);
+        }
+    }
+}
+
+/// The endpoints that one checkout may try, each at most once.
+pub struct Candidates<'a, C: Connection> {
+    client: &'a Client<C>,
+    hosts: &'a Arc<Hosts>,
+    source: Source<'a, C>,
+}
+
+enum Source<'a, C> {
+    List { turn: u32, bucket: Option<&'a CStr>, tried: Vec<Arc<Host>> },
+    Only { endpoint: Option<Arc<Endpoint<C>>> },
+}
+
+impl<'a, C: Connection> Candidates<'a, C> {
+    /// The hosts of a list, first the one whose turn it is.
+    pub fn of_list(
+        client: &'a Client<C>,
+        hosts: &'a Arc<Hosts>,
+        turn: u32,
+        bucket: Option<&'a CStr>,
+    ) -> Self {
+        Candidates { client, hosts, source: Source::List { turn, bucket, tried: Vec::new() } }
+    }
+
+    /// One endpoint and no other.
+    pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint<C>>, hosts: &'a Arc<Hosts>) -> Self {
+        Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) } }
+    }
+
+    /// The next one to try.
+    pub fn next(&mut self, now: Moment) -> Result<Option<Candidate<C>>, Error> {
+        let hosts = Arc::clone(self.hosts);
+        match &mut self.source {
+            Source::Only { endpoint } => {
+                Ok(endpoint.take().map(|endpoint| Candidate::new(endpoint, hosts, None)))
+            }
+            Source::List { turn, bucket, tried } => {
+                let Some((host, probe)) = choose(&hosts, *turn, tried, now) else { return Ok(None) };
+                let listed = self.client.endpoint_of(&host);
+                tried.push(host);
+                let endpoint = match bucket {
+                    None => listed,
+                    Some(bucket) => listed.virtual_host(bucket.to_bytes())?,
+                };
+                Ok(Some(Candidate::new(endpoint, hosts, probe)))
+            }
+        }
+    }
+}
+
+/// A host that waits for its probe; else the one whose turn it is among those that are available; else
+/// one that is slow.
+fn choose(
+    hosts: &Arc<Hosts>,
+    turn: u32,
+    tried: &[Arc<Host>],
+    now: Moment,
+) -> Option<(Arc<Host>, Option<Probe>)> {
+    let untried = |host: &&Arc<Host>| !tried.iter().any(|other| Arc::ptr_eq(other, host));
+    if let Some(probe) = hosts.begin_probe(now, |host| untried(&host)) {
+        return Some((Arc::clone(probe.host()), Some(probe)));
+    }
+    let snapshot = hosts.snapshot();
+    for group in [&snapshot.available, &snapshot.suspect] {
+        let left: Vec<_> = group.iter().filter(untried).collect();
+        if !left.is_empty() {
+            return Some((Arc::clone(left[turn as usize % left.len()]), None));
+        }
+    }
+    None
+}

@@ -1,0 +1,156 @@
+//! A new connection: the hosts race, the caller gets the first that answers, and each host gets the blame
+//! that is its due.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Call, Candidate, Candidates, Client, Connection, blacklist, reuse};
+use crate::clock::Moment;
+use crate::connect::{Attempt, Failure, HEAD_START, Plan, Race};
+use crate::journal::log;
+use crate::resolve::LookupError;
+use crate::status::Error;
+use crate::stream::Stream;
+
+/// What became of a candidate at once.
+enum Start<C: Connection> {
+    /// It had an idle connection.
+    Idle(C),
+    /// An attempt is under way.
+    Running(Candidate<C>, Attempt),
+    /// It is of no use to this call.
+    Skip,
+}
+
+impl<C: Connection> Client<C> {
+    /// Tries the candidates one after the other, each with a head start before the next joins it. What is
+    /// still under way in the end is left to later calls.
+    #[cold]
+    pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
+        let mut race = Race::new();
+        let outcome = self.run(call, &mut candidates, &mut race);
+        self.park(race);
+        outcome
+    }
+
+    fn run(
+        &self,
+        call: &impl Call<C>,
+        candidates: &mut Candidates<'_, C>,
+        race: &mut Race<Candidate<C>>,
+    ) -> Result<C, Error> {
+        let mut more = true;
+        loop {
+            if more {
+                match candidates.next(Moment::now()) {
+                    Ok(Some(candidate)) => match self.start(call, candidate) {
+                        Ok(Start::Idle(connection)) => return Ok(connection),
+                        Ok(Start::Running(candidate, attempt)) => race.add(candidate, attempt),
+                        Ok(Start::Skip) => continue,
+                        // Those already under way may still come through.
+                        Err(error) if race.is_empty() => return Err(error),
+                        Err(_) => more = false,
+                    },
+                    Ok(None) => more = false,
+                    Err(error) => {
+                        log!(call, Error, "virtual host name: {error}");
+                        return Err(error);
+                    }
+                }
+            }
+            let until = more.then(|| Instant::now() + HEAD_START);
+            match race.next(until) {
+                Ok(Some((candidate, Ok(stream)))) => return self.won(call, candidate, stream),
+                Ok(Some((candidate, Err(failure)))) => {
+                    if let Err(error) = self.lost(call, &candidate, &failure)
+                        && race.is_empty()
+                    {
+                        return Err(error);
+                    }
+                }
+                Ok(None) if race.is_empty() && !more => return Err(Error::Failure),
+                Ok(None) => race.candidates().for_each(Candidate::suspect),
+                Err(error) => {
+                    log!(call, Error, "poll: {error}");
+                    return Err(Error::System);
+                }
+            }
+        }
+    }
+
+    /// An idle connection of the candidate, or an attempt to make a new one.
+    fn start(&self, call: &impl Call<C>, candidate: Candidate<C>) -> Result<Start<C>, Error> {
+        let endpoint = &candidate.endpoint;
+        if let Some(idle) = reuse(call, endpoint, Moment::now()) {
+            candidate.succeeded();
+            return Ok(Start::Idle(idle));
+        }
+        let settings = call.settings();
+        let deadline = Instant::now() + settings.connect_timeout;
+        let addresses = match endpoint.addresses().current(deadline) {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                let name = endpoint.name().to_string_lossy();
+                log!(call, Error, "no address for {name}: {error}");
+                return match error {
+                    LookupError::Local(fault) => Err(fault),
+                    // An unknown bucket says nothing about the host.
+                    _ if endpoint.is_virtual() => Ok(Start::Skip),
+                    _ => {
+                        self.blame(call, &candidate);
+                        Ok(Start::Skip)
+                    }
+                };
+            }
+        };
+        let plan = Plan {
+            addresses,
+            timeout: settings.connect_timeout,
+            permits: Arc::clone(&self.permits),
+            limit: settings.connections,
+        };
+        let Some(permit) = self.permit(settings.connections) else {
+            log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
+            return Err(Error::Limit);
+        };
+        Ok(Start::Running(candidate, Attempt::new(plan, permit)))
+    }
+
+    /// An attempt succeeded: its connection, in use.
+    pub(super) fn won(
+        &self,
+        call: &impl Call<C>,
+        candidate: Candidate<C>,
+        stream: Stream,
+    ) -> Result<C, Error> {
+        candidate.succeeded();
+        call.wrap(stream, &candidate.endpoint)
+    }
+
+    /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
+    /// one of this side, which no other host will mend.
+    pub(super) fn lost(
+        &self,
+        call: &impl Call<C>,
+        candidate: &Candidate<C>,
+        failure: &Failure,
+    ) -> Result<(), Error> {
+        for (address, cause) in &failure.causes {
+            log!(call, Error, "connect to {address}: {cause}");
+        }
+        if let Some(error) = failure.local_fault() {
+            return Err(error);
+        }
+        if candidate.is_to_blame(failure) {
+            self.blame(call, candidate);
+        }
+        Ok(())
+    }
+
+    fn blame(&self, call: &impl Call<C>, candidate: &Candidate<C>) {
+        if let Some(host) = candidate.endpoint.host() {
+            blacklist(call, &candidate.hosts, host);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Checkout and release: a connection for a request, from the hosts of a list.
+//!
+//! A checkout takes the host whose turn it is, and an idle connection of it that is still good. Without
+//! one it connects ([`dial`]): to that host and, should it be slow or fail, to the next ones.
+#![forbid(unsafe_code)]
+
+mod candidates;
+mod dial;
+mod routes;
+mod upkeep;
+
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::authority::Authority;
+use crate::clock::Moment;
+use crate::endpoint::Endpoint;
+use crate::hosts::{Host, Hosts};
+use crate::journal::{Journal, trace};
+use crate::permits::{Gauge, Permits};
+use crate::pool::{self, Poolable};
+use crate::resolve::Addresses;
+use crate::status::Error;
+use crate::stream::Stream;
+
+use candidates::{Candidate, Candidates};
+use routes::{Routes, Table};
+use upkeep::Upkeep;
+
+/// A connection as the boundary hands it out. In use it knows its endpoint; while it is idle the endpoint
+/// holds it, and not the other way round.
+pub trait Connection: Poolable + Send + Sized + 'static {
+    /// It is used again, by way of this endpoint.
+    fn begin_reuse(&mut self, endpoint: Arc<Endpoint<Self>>);
+
+    /// It is about to become idle.
+    fn detach(&mut self);
+}
+
+/// What a call may use of its context, read once a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most open connections.
+    pub connections: i32,
+    /// How long, and how often, a connection may serve.
+    pub reuse: pool::Limits,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// How long a host that failed is out; `None` is for good.
+    pub blacklist: Option<Duration>,
+}
+
+/// One call from outside.
+pub trait Call<C>: Journal {
+    /// What its context allows.
+    fn settings(&self) -> Settings;
+
+    /// Makes a connection of an open stream, in use by way of this endpoint.
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<C>>) -> Result<C, Error>;
+}
+
+/// The connections of one context.
+pub struct Client<C: Connection> {
+    permits: Arc<Permits>,
+    routes: ArcSwap<Routes<C>>,
+    table: Mutex<Table<C>>,
+    upkeep: Upkeep<C>,
+}
+
+impl<C: Connection> Client<C> {
+    /// A client without connections; `gauge` shows how many are open.
+    pub fn new(gauge: Gauge) -> Client<C> {
+        Client {
+            permits: Permits::new(gauge),
+            routes: ArcSwap::from_pointee(Routes::none()),
+            table: Mutex::new(Table::new()),
+            upkeep: Upkeep::new(),
+        }
+    }
+
+    /// A connection to the host whose `turn` it is, or, if that fails, to one of the others; to the
+    /// virtual host of `bucket` if there is one.
+    #[inline]
+    pub fn checkout(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Arc<Hosts>,
+        turn: u32,
+        bucket: Option<&CStr>,
+    ) -> Result<C, Error> {
+        let now = Moment::now();
+        self.look_after(call, now);
+        if let Some(idle) = self.idle(call, hosts, turn, bucket, now)? {
+            return Ok(idle);
+        }
+        self.dial(call, Candidates::of_list(self, hosts, turn, bucket))
+    }
+
+    /// The idle connection that a checkout gets without any trouble.
+    #[inline]
+    fn idle(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Arc<Hosts>,
+        turn: u32,
+        bucket: Option<&CStr>,
+        now: Moment,
+    ) -> Result<Option<C>, Error> {
+        let routes = self.current_routes(hosts);
+        if routes.probe_at <= now {
+            return Ok(None);
+        }
+        let Some(listed) = routes.turn(turn) else { return Ok(None) };
+        Ok(match bucket {
+            None => reuse(call, listed, now),
+            Some(bucket) => reuse(call, &listed.virtual_host(bucket.to_bytes())?, now),
+        })
+    }
+
+    /// A connection to one host by name, in the list or not.
+    pub fn checkout_from(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Arc<Hosts>,
+        authority: &Authority,
+    ) -> Result<C, Error> {
+        let now = Moment::now();
+        self.look_after(call, now);
+        let endpoint = self.endpoint_named(hosts, authority);
+        match reuse(call, &endpoint, now) {
+            Some(idle) => Ok(idle),
+            None => self.dial(call, Candidates::only(self, endpoint, hosts)),
+        }
+    }
+
+    /// Takes a connection back, to be reused; the boundary has detached it from its endpoint.
+    #[inline]
+    pub fn release(&self, call: &impl Call<C>, connection: C, endpoint: &Endpoint<C>) {
+        let now = Moment::now();
+        // Refused, it is dropped, which closes it.
+        let _ = endpoint.pool().release(connection, now);
+        self.look_after(call, now);
+    }
+
+    /// The host of the list that a name and port stand for: as written, as a virtual host, or else by
+    /// its first address, which may take a look-up.
+    pub fn host_named(
+        &self,
+        hosts: &Arc<Hosts>,
+        authority: &Authority,
+        timeout: Duration,
+    ) -> Option<Arc<Host>> {
+        let Authority { name, port, number } = authority;
+        hosts.named(name, port).or_else(|| self.host_of_virtual(name, port)).or_else(|| {
+            let addresses = Addresses::new(&name.to_string_lossy(), *number);
+            let deadline = Instant::now() + timeout;
+            let first = *addresses.current(deadline).ok()?.first()?;
+            hosts.at_address(first)
+        })
+    }
+
+    /// Closes all that is idle or under way. Connections in use stay so, and are closed when given back.
+    pub fn close(&self) {
+        self.permits.detach();
+        let endpoints = self.table.lock().close();
+        self.routes.store(Arc::new(Routes::none()));
+        for endpoint in endpoints {
+            endpoint.family().for_each(|member| member.pool().close());
+        }
+        drop(self.upkeep.take_parked());
+    }
+
+    /// The number of open connections, idle ones included.
+    pub fn open(&self) -> i32 {
+        self.permits.open()
+    }
+}
+
+/// An idle connection of an endpoint, now in use.
+#[inline]
+fn reuse<C: Connection>(call: &impl Call<C>, endpoint: &Arc<Endpoint<C>>, now: Moment) -> Option<C> {
+    let mut idle = endpoint.pool().checkout(now, call.settings().reuse)?;
+    idle.begin_reuse(Arc::clone(endpoint));
+    Some(idle)
+}
+
+/// Keeps everybody away from a host for as long as the context says.
+pub fn blacklist<C>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>) {
+    let wait = call.settings().blacklist;
+    if !hosts.blacklist(host, Moment::now(), wait) {
+        return;
+    }
+    let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
+    match wait {
+        Some(wait) => trace!(call, "{name}:{port} is out for {} s", wait.as_secs()),
+        None => trace!(call, "{name}:{port} is out for good"),
+    }
+}

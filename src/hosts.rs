@@ -1,0 +1,328 @@
+//! The list of hosts of a profile: which of them may be used now, and what became of the others.
+//!
+//! A host is out after it failed and comes back through one probe: when its time is up a single attempt
+//! is made, and only its success makes the host available to everybody ("half-open", as circuit
+//! breakers call it).
+#![forbid(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::Moment;
+use crate::resolve::Addresses;
+
+/// Shows a host's blacklisting to C. Called under the list's lock, so it must not wait.
+pub trait Mirror: Send {
+    /// The host is out for so long; `None` is for good.
+    fn show_out(&self, wait: Option<Duration>);
+    /// The host may be used.
+    fn show_available(&self);
+}
+
+/// A host as the profile names it.
+pub struct Host {
+    name: CString,
+    port: CString,
+    addresses: Arc<Addresses>,
+    handle: usize,
+}
+
+impl Host {
+    /// A host; `handle` is what the owner of the list calls it.
+    pub fn new(name: CString, port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
+        Arc::new(Host { name, port, addresses, handle })
+    }
+
+    /// The name, or the literal address without brackets.
+    pub fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    /// The port as the profile wrote it.
+    pub fn port(&self) -> &CStr {
+        &self.port
+    }
+
+    /// Its addresses.
+    pub fn addresses(&self) -> &Arc<Addresses> {
+        &self.addresses
+    }
+
+    /// What the owner of the list calls this host.
+    pub fn handle(&self) -> usize {
+        self.handle
+    }
+
+    fn is_called(&self, name: &CStr, port: &CStr) -> bool {
+        *self.port == *port && self.name.as_bytes().eq_ignore_ascii_case(name.to_bytes())
+    }
+}
+
+/// Whether a host may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// By everybody.
+    Available,
+    /// An attempt has been under way for suspiciously long; others only if nothing better is left.
+    Suspect,
+    /// By nobody until then.
+    Out { until: Moment },
+    /// Its time is up: the next checkout probes it.
+    Due,
+    /// One attempt is under way, everybody else keeps to the rest.
+    Probing,
+}
+
+struct Entry {
+    host: Arc<Host>,
+    state: State,
+    mirror: Box<dyn Mirror>,
+}
+
+impl Entry {
+    fn become_available(&mut self) {
+        self.state = State::Available;
+        self.mirror.show_available();
+    }
+
+    fn is_due(&self, now: Moment) -> bool {
+        match self.state {
+            State::Due => true,
+            State::Out { until } => until <= now,
+            _ => false,
+        }
+    }
+
+    /// Lifts a blacklisting whose time is up.
+    fn refresh(&mut self, now: Moment) -> bool {
+        let expired = matches!(self.state, State::Out { until } if until <= now);
+        if expired {
+            self.state = State::Due;
+            self.mirror.show_available();
+        }
+        expired
+    }
+}
+
+/// Hosts in list order. Its lock is held for short walks only.
+pub struct Hosts {
+    entries: Mutex<Vec<Entry>>,
+    /// Counts the changes, so that whoever keeps a [`Snapshot`] knows when it is old.
+    version: AtomicU64,
+}
+
+/// Which hosts may be used, as of one version of the list.
+pub struct Snapshot {
+    /// The version it was taken at.
+    pub version: u64,
+    /// The whole list.
+    pub all: Vec<Arc<Host>>,
+    /// Hosts for everybody, in list order.
+    pub available: Vec<Arc<Host>>,
+    /// Hosts to turn to when no other is left.
+    pub suspect: Vec<Arc<Host>>,
+    /// From then on a host waits for its probe.
+    pub probe_at: Moment,
+}
+
+impl Hosts {
+    /// An empty list.
+    pub fn new() -> Arc<Hosts> {
+        Arc::new(Hosts { entries: Mutex::new(Vec::new()), version: AtomicU64::new(0) })
+    }
+
+    /// The version of the list: another number, another [`Snapshot`].
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Puts a host at a place of the list.
+    pub fn insert(&self, place: usize, host: Arc<Host>, mirror: Box<dyn Mirror>) {
+        let mut entries = self.entries.lock();
+        let place = place.min(entries.len());
+        entries.insert(place, Entry { host, state: State::Available, mirror });
+        self.changed();
+    }
+
+    /// Takes the host out that its owner calls `handle`.
+    pub fn remove(&self, handle: usize) -> Option<Arc<Host>> {
+        let mut entries = self.entries.lock();
+        let place = entries.iter().position(|entry| entry.host.handle == handle)?;
+        let removed = entries.remove(place);
+        self.changed();
+        Some(removed.host)
+    }
+
+    /// How many hosts there are.
+    pub fn count(&self) -> usize {
+        self.entries.lock().len()
+    }
+
+    /// All hosts, in list order.
+    pub fn all(&self) -> Vec<Arc<Host>> {
+        self.entries.lock().iter().map(|entry| Arc::clone(&entry.host)).collect()
+    }
+
+    /// The host of this name and port, as the profile wrote them.
+    pub fn named(&self, name: &CStr, port: &CStr) -> Option<Arc<Host>> {
+        let entries = self.entries.lock();
+        entries.iter().find(|entry| entry.host.is_called(name, port)).map(|entry| Arc::clone(&entry.host))
+    }
+
+    /// The host whose first known address is this one.
+    pub fn at_address(&self, address: SocketAddr) -> Option<Arc<Host>> {
+        self.all().into_iter().find(|host| host.addresses().known().first() == Some(&address))
+    }
+
+    /// The hosts that C counts as available: all but those whose blacklisting still lasts.
+    pub fn not_out(&self, now: Moment) -> Vec<Arc<Host>> {
+        self.refresh(now);
+        let entries = self.entries.lock();
+        let usable = entries.iter().filter(|entry| !matches!(entry.state, State::Out { .. }));
+        usable.map(|entry| Arc::clone(&entry.host)).collect()
+    }
+
+    /// Lifts the blacklistings whose time is up.
+    pub fn refresh(&self, now: Moment) {
+        let mut entries = self.entries.lock();
+        let lifted = entries.iter_mut().filter_map(|entry| entry.refresh(now).then_some(())).count();
+        if lifted > 0 {
+            self.changed();
+        }
+    }
+
+    /// What a checkout chooses from.
+    pub fn snapshot(&self) -> Snapshot {
+        let entries = self.entries.lock();
+        let mut snapshot = Snapshot {
+            version: self.version(),
+            all: entries.iter().map(|entry| Arc::clone(&entry.host)).collect(),
+            available: Vec::new(),
+            suspect: Vec::new(),
+            probe_at: Moment::NEVER,
+        };
+        for entry in entries.iter() {
+            match entry.state {
+                State::Available => snapshot.available.push(Arc::clone(&entry.host)),
+                State::Suspect => snapshot.suspect.push(Arc::clone(&entry.host)),
+                State::Out { until } => snapshot.probe_at = snapshot.probe_at.min(until),
+                State::Due => snapshot.probe_at = Moment::default(),
+                State::Probing => {}
+            }
+        }
+        snapshot
+    }
+
+    /// A host that is wanted and whose time is up, for one attempt; nobody else gets it until the probe
+    /// has ended.
+    pub fn begin_probe(
+        self: &Arc<Self>,
+        now: Moment,
+        is_wanted: impl Fn(&Arc<Host>) -> bool,
+    ) -> Option<Probe> {
+        let mut entries = self.entries.lock();
+        let entry = entries.iter_mut().find(|entry| entry.is_due(now) && is_wanted(&entry.host))?;
+        entry.refresh(now);
+        entry.state = State::Probing;
+        self.changed();
+        Some(Probe { hosts: Arc::clone(self), host: Arc::clone(&entry.host) })
+    }
+
+    /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
+    pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>) -> bool {
+        self.update(host, |entry| {
+            entry.state = State::Out { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
+            entry.mirror.show_out(wait);
+            true
+        })
+    }
+
+    /// Makes a host available again. False if it is not in the list.
+    pub fn unblacklist(&self, host: &Arc<Host>) -> bool {
+        self.update(host, |entry| {
+            entry.become_available();
+            true
+        })
+    }
+
+    /// An attempt on this host takes suspiciously long.
+    pub fn suspect(&self, host: &Arc<Host>) {
+        self.update(host, |entry| {
+            let changed = entry.state == State::Available;
+            if changed {
+                entry.state = State::Suspect;
+            }
+            changed
+        });
+    }
+
+    /// The attempt that made this host suspect ended, and said nothing about the host.
+    pub fn absolve(&self, host: &Arc<Host>) {
+        self.update(host, |entry| {
+            let changed = entry.state == State::Suspect;
+            if changed {
+                entry.state = State::Available;
+            }
+            changed
+        });
+    }
+
+    /// An attempt on this host succeeded: whoever doubted it, or waited for a probe, need not any more.
+    /// A blacklisting that still lasts is kept: it was decreed after the attempt had begun.
+    pub fn succeeded(&self, host: &Arc<Host>) {
+        self.update(host, |entry| {
+            let changed = matches!(entry.state, State::Suspect | State::Due | State::Probing);
+            if changed {
+                entry.become_available();
+            }
+            changed
+        });
+    }
+
+    /// Changes a host's entry; the closure says whether it did.
+    fn update(&self, host: &Arc<Host>, change: impl FnOnce(&mut Entry) -> bool) -> bool {
+        let mut entries = self.entries.lock();
+        let found = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.host, host));
+        let changed = found.is_some_and(change);
+        if changed {
+            self.changed();
+        }
+        changed
+    }
+
+    fn changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The one attempt that decides whether a host comes back. Dropped without a verdict, the next checkout
+/// may probe.
+pub struct Probe {
+    hosts: Arc<Hosts>,
+    host: Arc<Host>,
+}
+
+impl Probe {
+    /// The host to try.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.hosts.update(&self.host, |entry| {
+            let undecided = entry.state == State::Probing;
+            if undecided {
+                entry.state = State::Due;
+            }
+            undecided
+        });
+    }
+}
