@@ -7,11 +7,13 @@
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");
 
+mod abi;
 mod authority;
 mod client;
 mod clock;
 mod connect;
 mod endpoint;
+mod exports;
 mod hosts;
 mod journal;
 mod permits;

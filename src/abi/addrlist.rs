@@ -1,0 +1,334 @@
+//! `dpl_addrlist`: the list of hosts as C may walk it.
+//!
+//! The list proper is [`Hosts`]. What C sees mirrors it: nodes of plain C memory, whose links change only
+//! under the list's pthread mutex, which checkouts never take.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::arena::Arena;
+use super::hostent::{self, OwnedHostent};
+use super::layout::{Addr, AddrListHead};
+use super::memory::{Block, duplicate, string};
+use crate::authority::{Authority, port_number};
+use crate::clock::Moment;
+use crate::hosts::{Host, Hosts, Mirror};
+use crate::resolve::{Addresses, LookupError};
+use crate::status::Error;
+use crate::sys;
+
+/// How long to wait for another thread's look-up of the same name.
+const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// One allocation, of which C knows the head.
+#[repr(C)]
+pub struct AddrList {
+    head: UnsafeCell<AddrListHead>,
+    // ---- C sees no further ----
+    hosts: Arc<Hosts>,
+    default_port: CString,
+}
+
+// SAFETY: the mutex in the head guards its links; it is used in place, by its address.
+unsafe impl Sync for AddrList {}
+// SAFETY: the pointers in the head lead to memory that the list owns.
+unsafe impl Send for AddrList {}
+
+static LISTS: Arena<AddrList> = Arena::new();
+
+/// Why a host was not added.
+#[derive(Debug)]
+pub enum AddError {
+    /// It has no address.
+    Lookup(LookupError),
+    /// Out of memory.
+    OutOfMemory,
+}
+
+/// A host with its addresses, before it is in the list.
+struct Resolved {
+    authority: Authority,
+    addresses: Arc<Addresses>,
+    known: Arc<[SocketAddr]>,
+}
+
+impl Resolved {
+    fn new(authority: Authority) -> Result<Resolved, AddError> {
+        let name = authority.name.to_string_lossy();
+        let addresses = Arc::new(Addresses::new(&name, authority.number));
+        let known = addresses.current(Instant::now() + LOOKUP_WAIT).map_err(AddError::Lookup)?;
+        Ok(Resolved { authority, addresses, known })
+    }
+
+    fn listed(&self, hosts: &Hosts) -> Option<Arc<Host>> {
+        hosts.at_address(*self.known.first()?)
+    }
+}
+
+impl AddrList {
+    /// An empty list, lent to C.
+    pub fn create(default_port: &CStr) -> Result<*mut AddrListHead, Error> {
+        let head = AddrListHead {
+            addr_list: ptr::null_mut(),
+            default_port: duplicate(default_port)?.into_raw(),
+            // Recursive: a program that adds a host while it holds the lock shall not hang.
+            lock: libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP,
+        };
+        let list = AddrList {
+            head: UnsafeCell::new(head),
+            hosts: Hosts::new(),
+            default_port: default_port.to_owned(),
+        };
+        Ok(LISTS.insert(list)?.lend().cast())
+    }
+
+    /// The list at this address, if it is one of ours.
+    #[inline]
+    pub fn of(list: *mut AddrListHead) -> Option<&'static AddrList> {
+        LISTS.get(list.cast())
+    }
+
+    /// Frees a list and its nodes. False if it is none of ours.
+    pub fn free(list: *mut AddrListHead) -> bool {
+        let Some(held) = LISTS.recall(list.cast()) else { return false };
+        held.clear();
+        true
+    }
+
+    /// Its hosts.
+    #[inline]
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
+    /// The port of hosts that name none.
+    pub fn default_port(&self) -> &CStr {
+        &self.default_port
+    }
+
+    /// Takes the lock that C may walk the list under; the same thread may take it again.
+    pub fn lock(&self) {
+        // SAFETY: the mutex was initialised when the list was made.
+        unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
+    }
+
+    /// Gives the lock back.
+    pub fn unlock(&self) {
+        // SAFETY: as above; one that the thread does not hold is refused, since it is recursive.
+        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head.get()).lock) };
+    }
+
+    fn locked<R>(&self, change: impl FnOnce() -> R) -> R {
+        struct Unlock<'a>(&'a AddrList);
+        impl Drop for Unlock<'_> {
+            fn drop(&mut self) {
+                self.0.unlock();
+            }
+        }
+        self.lock();
+        let _unlock = Unlock(self);
+        change()
+    }
+
+    /// Adds a host at a random place, so that clients with the same profile spread. One that is there
+    /// already becomes available instead.
+    pub fn add(&self, authority: Authority) -> Result<(), AddError> {
+        let resolved = Resolved::new(authority)?;
+        self.locked(|| self.insert(resolved)).map(drop)
+    }
+
+    /// Makes the list consist of these hosts. Those that are in it already stay, and become available.
+    /// Without an address for each of them nothing changes.
+    pub fn set(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
+        let wanted: Result<Vec<_>, _> = authorities.into_iter().map(Resolved::new).collect();
+        let wanted = wanted?;
+        self.locked(|| {
+            let old = self.hosts.all();
+            let mut kept = Vec::new();
+            for resolved in wanted {
+                kept.push(self.insert(resolved)?);
+            }
+            for host in old.iter().filter(|host| !kept.iter().any(|other| Arc::ptr_eq(other, host))) {
+                self.free_node(host.handle() as *mut Addr);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a host under the lock.
+    fn insert(&self, resolved: Resolved) -> Result<Arc<Host>, AddError> {
+        if let Some(host) = resolved.listed(&self.hosts) {
+            self.hosts.unblacklist(&host);
+            return Ok(host);
+        }
+        let node = new_node(&resolved).map_err(|_| AddError::OutOfMemory)?;
+        let Authority { name, port, .. } = resolved.authority;
+        let host = Host::new(name, port, resolved.addresses, node as usize);
+        // SAFETY: a new node, which is in no list.
+        unsafe { self.link(node, &host) };
+        Ok(host)
+    }
+
+    /// Puts a node that C made into the list; the caller holds the lock.
+    ///
+    /// # Safety
+    /// `node` points to a `dpl_addr_t` with valid fields that is in no list.
+    pub unsafe fn adopt(&self, node: *mut Addr) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        let (name, port, addresses, expiry) = unsafe {
+            let Addr { host, portstr, h, port, blacklist_expire_timestamp, .. } = *node;
+            let addresses: Vec<_> =
+                hostent::addresses(h).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+            (string(host), string(portstr), addresses, blacklist_expire_timestamp)
+        };
+        let (Some(name), Some(port)) = (name, port) else { return Err(Error::Invalid) };
+        let number = port_number(port.to_bytes()).ok_or(Error::Invalid)?;
+        let addresses = Arc::new(Addresses::with_known(&name.to_string_lossy(), addresses, number));
+        let host = Host::new(name.to_owned(), port.to_owned(), addresses, node as usize);
+        // SAFETY: the caller's promise.
+        unsafe { self.link(node, &host) };
+        if let Some(wait) = wait_until(expiry) {
+            self.hosts.blacklist(&host, Moment::now(), wait);
+        }
+        Ok(())
+    }
+
+    /// Links a node at a random place, under the lock.
+    ///
+    /// # Safety
+    /// `node` points to a `dpl_addr_t` that is in no list.
+    unsafe fn link(&self, node: *mut Addr, host: &Arc<Host>) {
+        let place = fastrand::usize(0..=self.hosts.count());
+        // SAFETY: the links are those of a BSD LIST (queue(7)), which changes under the lock only.
+        unsafe {
+            let mut field = &raw mut (*self.head.get()).addr_list;
+            for _ in 0..place {
+                field = &raw mut (**field).le_next;
+            }
+            (*node).le_next = *field;
+            (*node).le_prev = field;
+            if let Some(next) = (*field).as_mut() {
+                next.le_prev = &raw mut (*node).le_next;
+            }
+            *field = node;
+        }
+        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror(node)));
+    }
+
+    /// Takes a node out, which from then on is its caller's; the caller holds the lock. False if it is not
+    /// in this list.
+    pub fn unlink(&self, node: *mut Addr) -> bool {
+        // Once removed there, nobody writes to the node any more.
+        if self.hosts.remove(node as usize).is_none() {
+            return false;
+        }
+        // SAFETY: the node is in this list, whose links change under the lock only.
+        unsafe {
+            let Addr { le_next, le_prev, .. } = *node;
+            if let Some(next) = le_next.as_mut() {
+                next.le_prev = le_prev;
+            }
+            *le_prev = le_next;
+        }
+        true
+    }
+
+    /// Empties the list; the caller holds the lock, or has the list to itself.
+    pub fn clear(&self) {
+        for host in self.hosts.all() {
+            self.free_node(host.handle() as *mut Addr);
+        }
+    }
+
+    fn free_node(&self, node: *mut Addr) {
+        if !self.unlink(node) {
+            return;
+        }
+        // SAFETY: it was in the list, so that it is a node whose parts each came from malloc, and now
+        // nobody else has it.
+        unsafe {
+            let Addr { host, portstr, hbuf, h, .. } = *node;
+            for part in [host, portstr, hbuf] {
+                libc::free(part.cast());
+            }
+            libc::free(h.cast());
+            libc::free(node.cast());
+        }
+    }
+}
+
+impl Drop for AddrList {
+    fn drop(&mut self) {
+        // SAFETY: it came from malloc, and C reads it no more.
+        unsafe { libc::free(self.head.get_mut().default_port.cast()) };
+    }
+}
+
+/// A node whose parts are blocks of their own: whoever takes it out of the list frees each.
+fn new_node(resolved: &Resolved) -> Result<*mut Addr, Error> {
+    let Authority { name, port, number } = &resolved.authority;
+    let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known)?;
+    let (host, portstr, memory) = (duplicate(name)?, duplicate(port)?, Block::<Addr>::new()?);
+    let node = Addr {
+        host: host.into_raw(),
+        portstr: portstr.into_raw(),
+        hbuf: buffer.into_raw(),
+        h: entry.into_raw(),
+        port: *number,
+        blacklist_expire_timestamp: 0,
+        le_next: ptr::null_mut(),
+        le_prev: ptr::null_mut(),
+    };
+    // SAFETY: just allocated, of this size.
+    unsafe { memory.as_ptr().write(node) };
+    Ok(memory.into_raw())
+}
+
+/// The node of a host that is in a list.
+pub fn node_of(host: &Host) -> *mut Addr {
+    host.handle() as *mut Addr
+}
+
+/// What a public timestamp says: a host that is out has `Some`, of a time from now or of none, for good.
+fn wait_until(timestamp: libc::time_t) -> Option<Option<Duration>> {
+    match timestamp {
+        0 => None,
+        -1 => Some(None),
+        _ => {
+            let seconds = timestamp.saturating_sub(sys::wall_clock_seconds());
+            u64::try_from(seconds).ok().map(|left| Some(Duration::from_secs(left)))
+        }
+    }
+}
+
+/// Shows a blacklisting in the node: the wall-clock second at which it ends, -1 for never, 0 for none.
+struct NodeMirror(*mut Addr);
+
+// SAFETY: the node is written atomically, and outlives its mirror: `Hosts::remove` drops that first.
+unsafe impl Send for NodeMirror {}
+
+impl NodeMirror {
+    fn show(&self, timestamp: libc::time_t) {
+        // SAFETY: as above.
+        let field = unsafe { AtomicI64::from_ptr(&raw mut (*self.0).blacklist_expire_timestamp) };
+        field.store(timestamp, Ordering::Relaxed);
+    }
+}
+
+impl Mirror for NodeMirror {
+    fn show_out(&self, wait: Option<Duration>) {
+        self.show(match wait {
+            Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(wait.as_secs()),
+            None => -1,
+        });
+    }
+
+    fn show_available(&self) {
+        self.show(0);
+    }
+}

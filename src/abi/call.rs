@@ -1,0 +1,98 @@
+//! One call from C on a context: what the client asks of its caller, answered from the context.
+
+use std::ffi::CStr;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use super::connection::Connection;
+use super::context::Context;
+use super::logging::CallJournal;
+use super::request::Request;
+use crate::authority::Authority;
+use crate::client::{self, Call, Settings};
+use crate::endpoint::Endpoint;
+use crate::hosts::Hosts;
+use crate::journal::{Journal, Level, Place, log};
+use crate::status::Error;
+use crate::stream::Stream;
+
+/// A function of C's that was called on a context.
+pub struct ContextCall {
+    context: &'static Context,
+    journal: CallJournal,
+}
+
+impl ContextCall {
+    /// The call of `function`.
+    #[inline]
+    pub fn new(context: &'static Context, function: &'static CStr) -> ContextCall {
+        ContextCall { context, journal: CallJournal { context: Some(context), function } }
+    }
+
+    /// A connection for a request, which is told where it leads.
+    #[inline]
+    pub fn checkout(&self, request: &mut Request<'_>) -> Result<Connection, Error> {
+        let view = self.context.view();
+        let Some(hosts) = view.hosts() else {
+            log!(self, Error, "the context has no host");
+            return Err(Error::Failure);
+        };
+        let bucket = request.virtual_bucket();
+        let connection = self.context.client().checkout(self, hosts, view.next_turn(), bucket)?;
+        if let Some(endpoint) = connection.endpoint() {
+            request.set_host(endpoint.name(), endpoint.port())?;
+        }
+        Ok(connection)
+    }
+
+    /// A connection to one host by name.
+    pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
+        self.context.client().checkout_from(self, self.hosts(), authority)
+    }
+
+    /// Blacklists the host that a name stands for.
+    pub fn blacklist(&self, authority: &Authority) {
+        let timeout = self.settings().connect_timeout;
+        match self.context.client().host_named(self.hosts(), authority, timeout) {
+            Some(host) => client::blacklist(self, self.hosts(), &host),
+            None => {
+                let (name, port) = (authority.name.to_string_lossy(), authority.port.to_string_lossy());
+                log!(self, Warning, "{name}:{port} is not a host of this context");
+            }
+        }
+    }
+
+    /// Blacklists the host of an endpoint.
+    pub fn blacklist_endpoint(&self, endpoint: &Endpoint<Connection>) {
+        if let Some(host) = endpoint.host() {
+            client::blacklist(self, self.hosts(), host);
+        }
+    }
+
+    fn hosts(&self) -> &'static Arc<Hosts> {
+        static NONE: LazyLock<Arc<Hosts>> = LazyLock::new(Hosts::new);
+        self.context.view().hosts().unwrap_or(&NONE)
+    }
+}
+
+impl Journal for ContextCall {
+    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
+        self.journal.log(level, place, message);
+    }
+
+    #[inline]
+    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
+        self.journal.trace(place, message);
+    }
+}
+
+impl Call<Connection> for ContextCall {
+    #[inline]
+    fn settings(&self) -> Settings {
+        self.context.view().settings()
+    }
+
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<Connection>>) -> Result<Connection, Error> {
+        Connection::over_network(self.context, stream, endpoint)
+    }
+}

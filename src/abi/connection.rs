@@ -1,0 +1,224 @@
+//! `dpl_conn`: what C sees of a connection, and what stands behind it.
+
+use std::ffi::CStr;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::Arc;
+
+use libc::{c_char, c_int};
+
+use super::arena::{Arena, Held};
+use super::context::{Context, ContextId};
+use super::layout::{ConnectionHead, HashInfo};
+use super::memory::{Block, duplicate};
+use crate::client;
+use crate::endpoint::Endpoint;
+use crate::pool::Poolable;
+use crate::status::Error;
+use crate::stream::Stream;
+use crate::sys;
+
+const TYPE_HTTP: c_int = 0;
+const TYPE_FILE: c_int = 1;
+
+/// One allocation, of which C knows the head.
+#[repr(C)]
+pub struct Body {
+    head: ConnectionHead,
+    // ---- C sees no further ----
+    stream: Stream,
+    /// Where it belongs while it is in use; nothing for a file, or while it is idle.
+    endpoint: Option<Arc<Endpoint<Connection>>>,
+    context: ContextId,
+    /// It failed, and must not be used again.
+    is_broken: bool,
+    /// The process it was opened in.
+    forks: u32,
+}
+
+// SAFETY: the pointers in the head lead to memory that the connection owns, and one thread has it at a time.
+unsafe impl Send for Body {}
+
+static CONNECTIONS: Arena<Body> = Arena::new();
+
+/// A connection that is ours: idle, or in the middle of a call.
+pub struct Connection(Held<Body>);
+
+impl Connection {
+    /// A connection over an open stream, attached to its endpoint.
+    pub fn over_network(
+        context: &Context,
+        stream: Stream,
+        endpoint: &Arc<Endpoint<Connection>>,
+    ) -> Result<Connection, Error> {
+        let peer = stream.socket().map(|socket| socket.peer());
+        let mut connection = Connection::new(context, TYPE_HTTP, stream)?;
+        let head = &mut connection.0.head;
+        head.hash_info = peer.map_or(NO_PEER, hash_info);
+        head.host = duplicate(endpoint.name())?.into_raw();
+        head.port = duplicate(endpoint.port())?.into_raw();
+        connection.0.endpoint = Some(Arc::clone(endpoint));
+        Ok(connection)
+    }
+
+    /// A connection to a local file.
+    pub fn over_file(context: &Context, stream: Stream) -> Result<Connection, Error> {
+        Connection::new(context, TYPE_FILE, stream)
+    }
+
+    fn new(context: &Context, r#type: c_int, stream: Stream) -> Result<Connection, Error> {
+        let read_buf_size = context.view().read_buffer_size();
+        let head = ConnectionHead {
+            r#type,
+            ctx: context.view().pointer_to_context().cast(),
+            next: ptr::null_mut(),
+            prev: ptr::null_mut(),
+            hash_info: NO_PEER,
+            host: ptr::null_mut(),
+            port: ptr::null_mut(),
+            fd: stream.as_raw_fd(),
+            start_time: sys::wall_clock_seconds(),
+            close_time: 0,
+            n_hits: 0,
+            read_buf_size,
+            read_buf: Block::of_size(read_buf_size)?.into_raw(),
+            read_buf_pos: 0,
+            block_size: 0,
+            max_blocks: 0,
+            cc: 0,
+            status: 0,
+            eof: 0,
+            ssl: ptr::null_mut(),
+            bio: ptr::null_mut(),
+        };
+        let forks = sys::forks();
+        let body = Body { head, stream, endpoint: None, context: context.id(), is_broken: false, forks };
+        CONNECTIONS.insert(body).map(Connection)
+    }
+
+    /// Hands the connection to C.
+    #[inline]
+    pub fn lend(self) -> *mut ConnectionHead {
+        self.0.lend().cast()
+    }
+
+    /// Takes back what C has. Nothing, if C does not have it: it is no connection of this library, was
+    /// given back before, or is in the middle of a call of another thread.
+    #[inline]
+    pub fn recall(pointer: *mut ConnectionHead) -> Option<Connection> {
+        CONNECTIONS.recall(pointer.cast()).map(Connection)
+    }
+
+    /// The connection in use whose `host` field is this very pointer.
+    pub fn owner_of_host_name(host: *const c_char) -> Option<Connection> {
+        let owner = CONNECTIONS.lent().find(|body| {
+            // SAFETY: arena memory stays readable; the field does not change while the connection is lent.
+            // Of one that another thread gives back at this moment the pointer is compared, not followed.
+            let name = unsafe { ptr::read_volatile(&raw const (**body).head.host) };
+            name.cast_const() == host
+        })?;
+        CONNECTIONS.recall(owner).map(Connection)
+    }
+
+    /// Ends its use. The endpoint it may go back to: if nothing failed, no byte is left unread, and this
+    /// process opened it.
+    #[inline]
+    pub fn end_use(&mut self) -> Option<Arc<Endpoint<Connection>>> {
+        let endpoint = self.0.endpoint.take();
+        let head = &mut self.0.head;
+        let is_drained = head.cc <= head.read_buf_pos as isize && head.eof == 0;
+        head.close_time = sys::wall_clock_seconds();
+        endpoint.filter(|_| is_drained && !self.0.is_broken && self.0.forks == sys::forks())
+    }
+
+    /// The context it came from, unless that was freed.
+    #[inline]
+    pub fn context(&self) -> Option<&'static Context> {
+        self.0.context.context()
+    }
+
+    /// The endpoint it is connected to; nothing for a file.
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint<Connection>>> {
+        self.0.endpoint.as_ref()
+    }
+
+    /// What it reads from and writes to.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.0.stream
+    }
+
+    /// It failed: given back, it will be closed.
+    pub fn mark_broken(&mut self) {
+        self.0.is_broken = true;
+    }
+
+    /// Whether it was used before, and not a byte came back since: then its peer had closed it while it
+    /// was idle, which is no fault of the peer.
+    pub fn went_stale(&self) -> bool {
+        self.reuses() > 0 && self.0.head.cc <= 0
+    }
+}
+
+impl Poolable for Connection {
+    #[inline]
+    fn is_good(&mut self) -> bool {
+        self.0.forks == sys::forks() && self.0.stream.is_good()
+    }
+
+    #[inline]
+    fn reuses(&self) -> u32 {
+        self.0.head.n_hits
+    }
+}
+
+impl client::Connection for Connection {
+    #[inline]
+    fn begin_reuse(&mut self, endpoint: Arc<Endpoint<Connection>>) {
+        let head = &mut self.0.head;
+        head.n_hits += 1;
+        // What the last reader left behind would mislead the next one.
+        head.read_buf_pos = 0;
+        head.cc = 0;
+        head.eof = 0;
+        head.status = 0;
+        self.0.endpoint = Some(endpoint);
+    }
+
+    fn detach(&mut self) {
+        self.0.endpoint = None;
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        for memory in [self.head.read_buf, self.head.host, self.head.port] {
+            // SAFETY: each is NULL or came from malloc, and is the connection's own.
+            unsafe { libc::free(memory.cast()) };
+        }
+    }
+}
+
+const NO_PEER: HashInfo = HashInfo { addr: [0; 4], port: 0 };
+
+fn hash_info(peer: SocketAddr) -> HashInfo {
+    let mut octets = [0; 16];
+    match peer.ip() {
+        IpAddr::V4(ip) => octets[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => octets = ip.octets(),
+    }
+    // SAFETY: both are 16 bytes without padding, and any bytes are valid.
+    let addr = unsafe { mem::transmute::<[u8; 16], [u32; 4]>(octets) };
+    HashInfo { addr, port: peer.port() }
+}
+
+/// The name that a connection is known by in messages.
+pub fn peer_name(connection: &Connection) -> String {
+    let text = |name: &CStr| name.to_string_lossy().into_owned();
+    match (connection.0.stream.socket(), connection.endpoint()) {
+        (Some(socket), _) => socket.peer().to_string(),
+        (None, Some(endpoint)) => text(endpoint.name()),
+        (None, None) => format!("file descriptor {}", connection.0.head.fd),
+    }
+}

@@ -1,0 +1,279 @@
+//! `dpl_ctx`: the one view of it, in whichever layout, and where its client hangs.
+//!
+//! Programs write single fields while other threads are in our code, so no reference to a context is ever
+//! made: each field is read and written as a relaxed atomic, by its address.
+
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
+
+use libc::{c_int, c_void};
+
+use super::addrlist::AddrList;
+use super::arena::Arena;
+use super::connection::Connection;
+use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
+use crate::client::{Client, Settings};
+use crate::clock;
+use crate::hosts::Hosts;
+use crate::pool;
+use crate::status::Error;
+use crate::sys;
+
+/// A `dpl_ctx_t`, of which only [`Context`] knows the inside.
+#[repr(C)]
+pub struct ContextHead {
+    _opaque: [u8; 0],
+}
+
+/// Where the fields lie that this library uses.
+struct Layout {
+    n_conn_buckets: usize,
+    n_conn_max: usize,
+    n_conn_max_hits: usize,
+    conn_idle_time: usize,
+    conn_timeout: usize,
+    read_timeout: usize,
+    use_https: (usize, u32),
+    addrlist: usize,
+    cur_host: usize,
+    blacklist_expiretime: usize,
+    trace_level: usize,
+    max_redirects: usize,
+    read_buf_size: usize,
+    ssl_ctx: usize,
+    conn_buckets: usize,
+    n_conn_fds: usize,
+    trace_func: usize,
+}
+
+macro_rules! layout {
+    ($context:ty, $use_https:expr) => {
+        Layout {
+            n_conn_buckets: offset_of!($context, n_conn_buckets),
+            n_conn_max: offset_of!($context, n_conn_max),
+            n_conn_max_hits: offset_of!($context, n_conn_max_hits),
+            conn_idle_time: offset_of!($context, conn_idle_time),
+            conn_timeout: offset_of!($context, conn_timeout),
+            read_timeout: offset_of!($context, read_timeout),
+            use_https: $use_https,
+            addrlist: offset_of!($context, addrlist),
+            cur_host: offset_of!($context, cur_host),
+            blacklist_expiretime: offset_of!($context, blacklist_expiretime),
+            trace_level: offset_of!($context, trace_level),
+            max_redirects: offset_of!($context, max_redirects),
+            read_buf_size: offset_of!($context, read_buf_size),
+            ssl_ctx: offset_of!($context, ssl_ctx),
+            conn_buckets: offset_of!($context, conn_buckets),
+            n_conn_fds: offset_of!($context, n_conn_fds),
+            trace_func: offset_of!($context, trace_func),
+        }
+    };
+}
+
+static LAYOUTS: [Layout; 2] = [
+    layout!(Context30, (offset_of!(Context30, use_https), u32::MAX)),
+    layout!(ContextBareos, (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS)),
+];
+
+/// What a new context holds before its profile can have changed it (`constants.tsv`).
+const LIMITS_OF_A_NEW_CONTEXT: [c_int; 4] = [1021, 900, 50, 100];
+const REDIRECTS_OF_A_NEW_CONTEXT: c_int = 10;
+
+/// The longest connect, if the context states none.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A context's memory, seen through its layout.
+#[derive(Clone, Copy)]
+pub struct View {
+    context: *mut ContextHead,
+    layout: &'static Layout,
+}
+
+// SAFETY: the context is shared among threads by C; fields are accessed atomically.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    fn int(&self, offset: usize) -> &AtomicI32 {
+        // SAFETY: the layout was recognised, so an aligned int lies there for as long as the context lives.
+        unsafe { AtomicI32::from_ptr(self.context.byte_add(offset).cast()) }
+    }
+
+    fn pointer(&self, offset: usize) -> &AtomicPtr<c_void> {
+        // SAFETY: the layout was recognised, so an aligned pointer lies there for as long as the context lives.
+        unsafe { AtomicPtr::from_ptr(self.context.byte_add(offset).cast()) }
+    }
+
+    #[inline]
+    fn read(&self, offset: usize) -> c_int {
+        self.int(offset).load(Ordering::Relaxed)
+    }
+
+    /// Whether this is a new context, as its owner has it when it makes the pool.
+    fn is_new(&self) -> bool {
+        let layout = self.layout;
+        let limits =
+            [layout.n_conn_buckets, layout.n_conn_max, layout.n_conn_max_hits, layout.conn_idle_time];
+        limits.map(|offset| self.read(offset)) == LIMITS_OF_A_NEW_CONTEXT
+            && self.read(layout.max_redirects) == REDIRECTS_OF_A_NEW_CONTEXT
+            && self.pointer(layout.conn_buckets).load(Ordering::Relaxed).is_null()
+            && self.read(layout.n_conn_fds) == 0
+            && self.has_our_hosts()
+    }
+
+    fn has_our_hosts(&self) -> bool {
+        let list = self.pointer(self.layout.addrlist).load(Ordering::Relaxed);
+        list.is_null() || AddrList::of(list.cast()).is_some()
+    }
+
+    /// Its address.
+    pub fn pointer_to_context(&self) -> *mut ContextHead {
+        self.context
+    }
+
+    /// Its limits and timeouts.
+    #[inline]
+    pub fn settings(&self) -> Settings {
+        let layout = self.layout;
+        Settings {
+            connections: self.read(layout.n_conn_max),
+            reuse: pool::Limits {
+                idle_time: clock::seconds(self.read(layout.conn_idle_time)).unwrap_or_default(),
+                reuses: u32::try_from(self.read(layout.n_conn_max_hits)).unwrap_or(0),
+            },
+            connect_timeout: clock::seconds(self.read(layout.conn_timeout))
+                .filter(|timeout| !timeout.is_zero())
+                .unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            blacklist: clock::seconds(self.read(layout.blacklist_expiretime)),
+        }
+    }
+
+    /// The size of a connection's read buffer, in bytes.
+    pub fn read_buffer_size(&self) -> usize {
+        self.read(self.layout.read_buf_size) as u32 as usize
+    }
+
+    /// Whether connections are to be encrypted.
+    pub fn use_https(&self) -> bool {
+        let (offset, mask) = self.layout.use_https;
+        self.read(offset) as u32 & mask != 0
+    }
+
+    /// The bits of `DPL_TRACE_*` that are switched on.
+    #[inline]
+    pub fn trace_level(&self) -> u32 {
+        self.read(self.layout.trace_level) as u32
+    }
+
+    /// Its list of hosts, if it has one.
+    #[inline]
+    pub fn hosts(&self) -> Option<&'static Arc<Hosts>> {
+        let list = self.pointer(self.layout.addrlist).load(Ordering::Relaxed);
+        AddrList::of(list.cast::<AddrListHead>()).map(AddrList::hosts)
+    }
+
+    /// Counts a checkout; the number before is this one's turn.
+    #[inline]
+    pub fn next_turn(&self) -> u32 {
+        self.int(self.layout.cur_host).fetch_add(1, Ordering::Relaxed) as u32
+    }
+}
+
+/// A context whose pool we made: what `ctx->conn_buckets` points to.
+pub struct Context {
+    view: View,
+    client: Client<Connection>,
+    /// Contexts are numbered: a later one may lie in the same memory.
+    number: u64,
+}
+
+static CONTEXTS: Arena<Context> = Arena::new();
+
+/// Names a context for as long as the process lives.
+#[derive(Clone, Copy)]
+pub struct ContextId {
+    place: *const Context,
+    number: u64,
+}
+
+// SAFETY: it is compared and looked up, never followed unchecked.
+unsafe impl Send for ContextId {}
+
+impl ContextId {
+    /// The context, unless it was freed.
+    #[inline]
+    pub fn context(&self) -> Option<&'static Context> {
+        CONTEXTS.get(self.place).filter(|context| context.number == self.number)
+    }
+}
+
+impl Context {
+    /// Makes the pool of a new context. Without one, `Error::Invalid` tells of a layout that is not known
+    /// or a pool that was made before.
+    ///
+    /// # Safety
+    /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
+    pub unsafe fn make(context: *mut ContextHead) -> Result<(), Error> {
+        static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+        let views = LAYOUTS.iter().map(|layout| View { context, layout });
+        let view = views.into_iter().find(View::is_new).ok_or(Error::Invalid)?;
+        sys::watch_forks();
+        let gauge = Box::new(move |open| {
+            view.int(view.layout.n_conn_fds).store(open, Ordering::Relaxed);
+        });
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let made = CONTEXTS.insert(Context { view, client: Client::new(gauge), number })?.lend();
+        view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
+        Ok(())
+    }
+
+    /// The pool of a context, if it has one of ours.
+    ///
+    /// # Safety
+    /// `context` is NULL or points to a `dpl_ctx_t` of some revision of Droplet.
+    #[inline]
+    pub unsafe fn of(context: *mut ContextHead) -> Option<&'static Context> {
+        if context.is_null() {
+            return None;
+        }
+        LAYOUTS.iter().find_map(|layout| {
+            // What lies there in the other layout is some other pointer: the arena does not follow it.
+            let pool = View { context, layout }.pointer(layout.conn_buckets).load(Ordering::Relaxed);
+            CONTEXTS.get(pool.cast()).filter(|made| made.view.context == context)
+        })
+    }
+
+    /// Closes the pool of a context that is about to be freed. False if it has none.
+    ///
+    /// # Safety
+    /// As [`Context::of`].
+    pub unsafe fn unmake(context: *mut ContextHead) -> bool {
+        // SAFETY: the caller's promise.
+        let Some(found) = (unsafe { Context::of(context) }) else { return false };
+        let Some(held) = CONTEXTS.recall(found) else { return false };
+        held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
+        held.client.close();
+        true
+    }
+
+    /// Its fields.
+    #[inline]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Its connections.
+    #[inline]
+    pub fn client(&self) -> &Client<Connection> {
+        &self.client
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ContextId {
+        ContextId { place: self, number: self.number }
+    }
+}

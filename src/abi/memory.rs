@@ -1,0 +1,60 @@
+//! Memory and strings that C may free, and strings that C hands in.
+
+use std::ffi::CStr;
+use std::ptr::NonNull;
+
+use libc::c_char;
+
+use crate::status::Error;
+
+/// A block from malloc(3), freed unless it is handed over.
+pub struct Block<T>(NonNull<T>);
+
+impl<T> Block<T> {
+    /// Room for `size` bytes, at least one.
+    pub fn of_size(size: usize) -> Result<Block<T>, Error> {
+        // SAFETY: malloc has no preconditions.
+        let memory = unsafe { libc::malloc(size.max(1)) };
+        NonNull::new(memory.cast()).map(Block).ok_or(Error::OutOfMemory)
+    }
+
+    /// Room for a value, uninitialised.
+    pub fn new() -> Result<Block<T>, Error> {
+        Block::of_size(size_of::<T>())
+    }
+
+    /// Its address.
+    pub fn as_ptr(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+
+    /// Hands the block over to whoever frees it.
+    pub fn into_raw(self) -> *mut T {
+        let memory = self.0.as_ptr();
+        std::mem::forget(self);
+        memory
+    }
+}
+
+impl<T> Drop for Block<T> {
+    fn drop(&mut self) {
+        // SAFETY: it came from malloc and was not handed over.
+        unsafe { libc::free(self.0.as_ptr().cast()) };
+    }
+}
+
+/// strdup(3).
+pub fn duplicate(text: &CStr) -> Result<Block<c_char>, Error> {
+    // SAFETY: the text ends with a NUL.
+    NonNull::new(unsafe { libc::strdup(text.as_ptr()) }).map(Block).ok_or(Error::OutOfMemory)
+}
+
+/// A string argument; nothing for NULL.
+///
+/// # Safety
+/// `text` is NULL, or points to a string that ends with a NUL and stays unchanged for `'a`.
+#[inline]
+pub unsafe fn string<'a>(text: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: the caller's promise.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}

@@ -1,0 +1,13 @@
+//! The C side's data: structs that both sides share, and the gates that check a pointer once and give
+//! something typed for it. No other code casts.
+
+pub mod addrlist;
+pub mod arena;
+pub mod call;
+pub mod connection;
+pub mod context;
+pub mod hostent;
+pub mod layout;
+pub mod logging;
+pub mod memory;
+pub mod request;

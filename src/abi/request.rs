@@ -1,0 +1,65 @@
+//! `dpl_req_t`: which host a request wants, and where to tell which one it got.
+
+use std::ffi::CStr;
+
+use libc::{c_char, c_uint};
+
+use super::layout::RequestHead;
+use super::memory::{duplicate, string};
+use crate::status::Error;
+
+/// `DPL_BEHAVIOR_VIRTUAL_HOSTING`.
+const VIRTUAL_HOSTING: c_uint = 4;
+
+/// A request that the caller has to itself.
+pub struct Request<'a>(&'a mut RequestHead);
+
+impl<'a> Request<'a> {
+    /// The request at this address; nothing for NULL.
+    ///
+    /// # Safety
+    /// `request` is NULL, or points to a `dpl_req_t` that only the caller uses for `'a`.
+    pub unsafe fn from_pointer(request: *mut RequestHead) -> Option<Request<'a>> {
+        // SAFETY: the caller's promise.
+        unsafe { request.as_mut() }.map(Request)
+    }
+
+    /// The bucket to connect to, as `BUCKET.HOST`, if the request asks for virtual hosting.
+    #[inline]
+    pub fn virtual_bucket(&self) -> Option<&'a CStr> {
+        if self.0.behavior_flags as c_uint & VIRTUAL_HOSTING == 0 {
+            return None;
+        }
+        // SAFETY: a request's strings end with a NUL and belong to it.
+        unsafe { string(self.0.bucket) }.filter(|bucket| !bucket.is_empty())
+    }
+
+    /// Notes the host and port that it is connected to.
+    #[inline]
+    pub fn set_host(&mut self, host: &CStr, port: &CStr) -> Result<(), Error> {
+        replace(&mut self.0.host, host)?;
+        replace(&mut self.0.port, port)
+    }
+}
+
+/// Sets a malloc'ed string. Memory is taken only if the old one has no room: a request that is used again
+/// meets the same few hosts.
+#[inline]
+fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
+    // SAFETY: a request's strings end with a NUL and belong to it.
+    let old = unsafe { string(*field) };
+    match old {
+        Some(old) if old == text => {}
+        Some(old) if old.count_bytes() >= text.count_bytes() => {
+            // SAFETY: the block holds at least the old text with its NUL, and nobody else has it.
+            unsafe { (*field).copy_from(text.as_ptr(), text.count_bytes() + 1) };
+        }
+        _ => {
+            let copy = duplicate(text)?;
+            // SAFETY: NULL or from malloc; droplet frees it in the same way.
+            unsafe { libc::free((*field).cast()) };
+            *field = copy.into_raw();
+        }
+    }
+    Ok(())
+}

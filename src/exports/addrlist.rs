@@ -1,0 +1,572 @@
+//! Droplet's unit `addrlist`.
+//!
+//! Functions named `_nolock` are for a caller that holds dpl_addrlist_lock(); the others may be called
+//! with it held or not.
+
+use std::ffi::CStr;
+use std::net::SocketAddr;
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libc::{c_char, c_int, c_uint, c_ushort, hostent, size_t, time_t};
+
+use super::{c_string_from_malloc, dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
+use crate::abi::addrlist::{AddError, AddrList, node_of};
+use crate::abi::hostent::addresses;
+use crate::abi::memory::string;
+use crate::authority::Authority;
+use crate::clock::Moment;
+use crate::hosts::Host;
+use crate::resolve::{Addresses, LookupError};
+use crate::status::{Error, SUCCESS, code};
+
+/// How long to wait for another thread's look-up of the same name.
+const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// Makes an empty list of hosts.
+///
+/// @param default_port the port of hosts that name none; NULL for "80"
+/// @return the list, to be freed with dpl_addrlist_free(); NULL if memory is out
+///
+/// # Safety
+/// `default_port` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_create(default_port: *const c_char) -> *mut dpl_addrlist_t {
+    guard(c"dpl_addrlist_create", ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let default_port = unsafe { string(default_port) }.unwrap_or(c"80");
+        AddrList::create(default_port).unwrap_or(ptr::null_mut())
+    })
+}
+
+/// Makes a list of the hosts in a string.
+///
+/// @param default_port the port of hosts that name none; NULL for "80"
+/// @param addrlist_str hosts, separated by `;`, `,` or spaces, each with a port after a colon or not; an
+///        IPv6 address that is followed by a port stands in brackets
+/// @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or has no address,
+///         or for a NULL string
+///
+/// # Safety
+/// `default_port` and `addrlist_str` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_create_from_str(
+    default_port: *const c_char,
+    addrlist_str: *const c_char,
+) -> *mut dpl_addrlist_t {
+    // SAFETY: the caller's promise.
+    let list = unsafe { dpl_addrlist_create(default_port) };
+    if list.is_null() {
+        return list;
+    }
+    // SAFETY: the caller's promise, and a list just made.
+    if unsafe { dpl_addrlist_add_from_str(list, addrlist_str) } != SUCCESS {
+        // SAFETY: nobody else has it.
+        unsafe { dpl_addrlist_free(list) };
+        return ptr::null_mut();
+    }
+    list
+}
+
+/// Frees a list and the hosts in it.
+///
+/// @param addrlist the list; NULL has no effect
+///
+/// # Safety
+/// `addrlist` is NULL or a list that nobody uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_free(addrlist: *mut dpl_addrlist_t) {
+    const NAME: &CStr = c"dpl_addrlist_free";
+    guard(NAME, (), || {
+        if !addrlist.is_null() && !AddrList::free(addrlist) {
+            refuse(None, NAME, "this list was freed before, or is none of this library");
+        }
+    })
+}
+
+/// Takes the lock under which C may walk the list. The thread that has it may take it again.
+///
+/// @param addrlist the list; NULL has no effect
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_lock(addrlist: *mut dpl_addrlist_t) {
+    guard(c"dpl_addrlist_lock", (), || {
+        if let Some(list) = AddrList::of(addrlist) {
+            list.lock();
+        }
+    })
+}
+
+/// Gives the lock back.
+///
+/// @param addrlist the list; NULL has no effect
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_unlock(addrlist: *mut dpl_addrlist_t) {
+    guard(c"dpl_addrlist_unlock", (), || {
+        if let Some(list) = AddrList::of(addrlist) {
+            list.unlock();
+        }
+    })
+}
+
+/// Adds a host, at a random place of the list. One whose address and port are there already is not added
+/// twice: its blacklisting is lifted.
+///
+/// @param addrlist the list
+/// @param host a name, which is looked up, or a literal address
+/// @param portstr a decimal port; NULL for the list's default
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL or what is no port; DPL_FAILURE if the name has no address;
+///         DPL_ENOMEM
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_add(
+    addrlist: *mut dpl_addrlist_t,
+    host: *const c_char,
+    portstr: *const c_char,
+) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_addrlist_add";
+    guard(NAME, Error::Failure.status(), || {
+        let Some(list) = list(addrlist, NAME) else { return Error::Invalid.status() };
+        // SAFETY: the caller's promises.
+        let (host, port) = unsafe { (string(host), string(portstr)) };
+        let port = port.unwrap_or(list.default_port());
+        code(match host.ok_or(Error::Invalid).and_then(|host| Authority::new(host, port)) {
+            Ok(authority) => {
+                let name = text(host);
+                list.add(authority).map_err(|error| add_failed(&name, &error, NAME))
+            }
+            Err(error) => {
+                refuse(None, NAME, &format!("no host and port: {}:{}", text(host), text(Some(port))));
+                Err(error)
+            }
+        })
+    })
+}
+
+/// Adds the hosts in a string, those before the first that fails.
+///
+/// @param addrlist the list
+/// @param addrlist_str as in dpl_addrlist_create_from_str()
+/// @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for a NULL string
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_add_from_str(
+    addrlist: *mut dpl_addrlist_t,
+    addrlist_str: *const c_char,
+) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_addrlist_add_from_str";
+    guard(NAME, Error::Failure.status(), || {
+        // SAFETY: the caller's promises.
+        let parsed = unsafe { parse(addrlist, addrlist_str, NAME) };
+        code(parsed.and_then(|(list, authorities)| {
+            authorities.into_iter().try_for_each(|authority| {
+                let name = text(Some(&authority.name));
+                list.add(authority).map_err(|error| add_failed(&name, &error, NAME))
+            })
+        }))
+    })
+}
+
+/// Replaces the hosts of a list by those in a string. Hosts that are in both stay as they are, and become
+/// available; requests that use a host that leaves are not disturbed.
+///
+/// @param addrlist the list
+/// @param addrlist_str as in dpl_addrlist_create_from_str()
+/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_set_from_str(
+    addrlist: *mut dpl_addrlist_t,
+    addrlist_str: *const c_char,
+) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_addrlist_set_from_str";
+    guard(NAME, Error::Failure.status(), || {
+        // SAFETY: the caller's promises.
+        let parsed = unsafe { parse(addrlist, addrlist_str, NAME) };
+        code(parsed.and_then(|(list, authorities)| {
+            // SAFETY: the caller's promise.
+            let name = text(unsafe { string(addrlist_str) });
+            list.set(authorities).map_err(|error| add_failed(&name, &error, NAME))
+        }))
+    })
+}
+
+/// Puts a host into the list that the caller made, at a random place. The list owns it from then on.
+///
+/// @param addrlist the list; NULL has no effect
+/// @param addr the host; it and each of `host`, `portstr`, `hbuf` and `h` are blocks from malloc
+///
+/// # Safety
+/// `addrlist` is NULL or a list whose lock the caller holds; `addr` is NULL or points to a valid
+/// `dpl_addr_t` that is in no list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_add_nolock(addrlist: *mut dpl_addrlist_t, addr: *mut dpl_addr_t) {
+    const NAME: &CStr = c"dpl_addrlist_add_nolock";
+    guard(NAME, (), || {
+        let Some(list) = list(addrlist, NAME) else { return };
+        // SAFETY: the caller's promise.
+        if addr.is_null() || unsafe { list.adopt(addr) }.is_err() {
+            refuse(None, NAME, "the address is NULL, or has no host or port");
+        }
+    })
+}
+
+/// Takes a host out of the list. It is the caller's then, who frees it and its parts with free().
+///
+/// @param addrlist the list; NULL has no effect
+/// @param addr a host of the list; any other has no effect
+///
+/// # Safety
+/// `addrlist` is NULL or a list whose lock the caller holds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_remove_nolock(addrlist: *mut dpl_addrlist_t, addr: *mut dpl_addr_t) {
+    const NAME: &CStr = c"dpl_addrlist_remove_nolock";
+    guard(NAME, (), || {
+        if let Some(list) = list(addrlist, NAME)
+            && !list.unlink(addr)
+        {
+            refuse(None, NAME, "this address is not in the list");
+        }
+    })
+}
+
+/// Empties the list and frees the hosts that were in it.
+///
+/// @param addrlist the list; NULL has no effect
+///
+/// # Safety
+/// `addrlist` is NULL or a list whose lock the caller holds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_clear_nolock(addrlist: *mut dpl_addrlist_t) {
+    guard(c"dpl_addrlist_clear_nolock", (), || {
+        if let Some(list) = AddrList::of(addrlist) {
+            list.clear();
+        }
+    })
+}
+
+/// The hosts as text.
+///
+/// @param addrlist the list, or NULL for none
+/// @return `IP:PORT,IP:PORT` in list order, "" if there is none; to be freed with free(). NULL if memory is
+///         out
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_get(addrlist: *mut dpl_addrlist_t) -> *mut c_char {
+    guard(c"dpl_addrlist_get", ptr::null_mut(), || {
+        let hosts = AddrList::of(addrlist).map(|list| list.hosts().all()).unwrap_or_default();
+        let first = |host: &Arc<Host>| host.addresses().known().first().map(SocketAddr::to_string);
+        let texts: Vec<_> = hosts.iter().filter_map(first).collect();
+        c_string_from_malloc(texts.join(","))
+    })
+}
+
+/// How many hosts there are.
+///
+/// @param addrlist the list, or NULL for none
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_count(addrlist: *mut dpl_addrlist_t) -> c_uint {
+    guard(c"dpl_addrlist_count", 0, || {
+        AddrList::of(addrlist).map_or(0, |list| list.hosts().count() as c_uint)
+    })
+}
+
+/// How many hosts there are.
+///
+/// @param addrlist the list, or NULL for none
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_count_nolock(addrlist: *mut dpl_addrlist_t) -> c_uint {
+    // SAFETY: the caller's promise.
+    unsafe { dpl_addrlist_count(addrlist) }
+}
+
+/// How many hosts are not blacklisted, or no longer.
+///
+/// @param addrlist the list, or NULL for none
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_count_avail_nolock(addrlist: *mut dpl_addrlist_t) -> c_uint {
+    guard(c"dpl_addrlist_count_avail_nolock", 0, || available(addrlist).len() as c_uint)
+}
+
+/// Lifts the blacklistings whose time is up.
+///
+/// @param addrlist the list, or NULL for none
+/// @return DPL_SUCCESS
+///
+/// # Safety
+/// `addrlist` is NULL or a list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
+    addrlist: *mut dpl_addrlist_t,
+) -> dpl_status_t {
+    guard(c"dpl_addrlist_refresh_blacklist_nolock", Error::Failure.status(), || {
+        if let Some(list) = AddrList::of(addrlist) {
+            list.hosts().refresh(Moment::now());
+        }
+        SUCCESS
+    })
+}
+
+/// The n-th of the hosts that are not blacklisted, counted from 0 and from the start again after the last.
+///
+/// @param addrlist the list, or NULL for none
+/// @param n the number
+/// @param addrp receives the host, which the list owns; unchanged on error
+/// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `addrp` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_get_nth(
+    addrlist: *mut dpl_addrlist_t,
+    n: c_int,
+    addrp: *mut *mut dpl_addr_t,
+) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_addrlist_get_nth";
+    guard(NAME, Error::Failure.status(), || {
+        let available = available(addrlist);
+        // SAFETY: the caller's promise.
+        match (usize::try_from(n), unsafe { addrp.as_mut() }) {
+            (Ok(n), Some(addrp)) if !available.is_empty() => {
+                *addrp = node_of(&available[n % available.len()]);
+                SUCCESS
+            }
+            (Ok(_), Some(_)) => Error::NotFound.status(),
+            _ => {
+                refuse(None, NAME, &format!("negative number {n}, or nowhere to put the host"));
+                Error::Invalid.status()
+            }
+        }
+    })
+}
+
+/// Any of the hosts that are not blacklisted.
+///
+/// @param addrlist the list, or NULL for none
+/// @param addrp receives the host, which the list owns; unchanged on error
+/// @return as dpl_addrlist_get_nth()
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `addrp` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_get_rand(
+    addrlist: *mut dpl_addrlist_t,
+    addrp: *mut *mut dpl_addr_t,
+) -> dpl_status_t {
+    // SAFETY: the caller's promises.
+    unsafe { dpl_addrlist_get_nth(addrlist, fastrand::i32(0..), addrp) }
+}
+
+/// The host of this name and port, as they were written, or else at the address that the name leads to.
+///
+/// @param addrlist the list, or NULL for none
+/// @param host a name, which may be looked up, or a literal address
+/// @param portstr a decimal port
+/// @return the host, which the list owns; NULL if it is not in the list
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_get_byname_nolock(
+    addrlist: *mut dpl_addrlist_t,
+    host: *const c_char,
+    portstr: *const c_char,
+) -> *mut dpl_addr_t {
+    guard(c"dpl_addrlist_get_byname_nolock", ptr::null_mut(), || {
+        let Some(list) = AddrList::of(addrlist) else { return ptr::null_mut() };
+        // SAFETY: the caller's promises.
+        let found = unsafe { by_name(list, host, portstr) };
+        found.map_or(ptr::null_mut(), |host| node_of(&host))
+    })
+}
+
+/// The host at this address and port.
+///
+/// @param addrlist the list, or NULL for none
+/// @param host an address, the first of which counts
+/// @param port the port, in host byte order
+/// @return the host, which the list owns; NULL if it is not in the list
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` is NULL or points to a valid `hostent`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
+    addrlist: *mut dpl_addrlist_t,
+    host: *mut hostent,
+    port: c_ushort,
+) -> *mut dpl_addr_t {
+    guard(c"dpl_addrlist_get_byip_nolock", ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let first = unsafe { addresses(host) }.first().copied();
+        let found = AddrList::of(addrlist)
+            .zip(first)
+            .and_then(|(list, ip)| list.hosts().at_address(SocketAddr::new(ip, port)));
+        found.map_or(ptr::null_mut(), |host| node_of(&host))
+    })
+}
+
+/// Blacklists a host.
+///
+/// @param addrlist the list, or NULL for none
+/// @param host as in dpl_addrlist_get_byname_nolock()
+/// @param portstr a decimal port
+/// @param expiretime for how long, in seconds; -1 for good
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_blacklist(
+    addrlist: *mut dpl_addrlist_t,
+    host: *const c_char,
+    portstr: *const c_char,
+    expiretime: time_t,
+) -> dpl_status_t {
+    guard(c"dpl_addrlist_blacklist", Error::Failure.status(), || {
+        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
+        // SAFETY: the caller's promises.
+        let found = unsafe { by_name(list, host, portstr) };
+        let wait = u64::try_from(expiretime).ok().map(Duration::from_secs);
+        let blacklisted = found.is_some_and(|host| list.hosts().blacklist(&host, Moment::now(), wait));
+        if blacklisted { SUCCESS } else { Error::NotFound.status() }
+    })
+}
+
+/// Lifts a host's blacklisting.
+///
+/// @param addrlist the list, or NULL for none
+/// @param host as in dpl_addrlist_get_byname_nolock()
+/// @param portstr a decimal port
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addrlist_unblacklist(
+    addrlist: *mut dpl_addrlist_t,
+    host: *const c_char,
+    portstr: *const c_char,
+) -> dpl_status_t {
+    guard(c"dpl_addrlist_unblacklist", Error::Failure.status(), || {
+        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
+        // SAFETY: the caller's promises.
+        let found = unsafe { by_name(list, host, portstr) };
+        let lifted = found.is_some_and(|host| list.hosts().unblacklist(&host));
+        if lifted { SUCCESS } else { Error::NotFound.status() }
+    })
+}
+
+/// Writes an address as `IP:PORT`, IPv6 in brackets.
+///
+/// @param host an address, the first of which counts
+/// @param port the port, in host byte order
+/// @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+/// @param size_max the size of `buf` in bytes
+/// @return `buf`; NULL if it is too small or an argument is NULL
+///
+/// # Safety
+/// `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_addr_get_ident(
+    host: *mut hostent,
+    port: c_ushort,
+    buf: *mut c_char,
+    size_max: size_t,
+) -> *mut c_char {
+    guard(c"dpl_addr_get_ident", ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let Some(ip) = (unsafe { addresses(host) }).first().copied() else {
+            return ptr::null_mut();
+        };
+        let ident = format!("{}\0", SocketAddr::new(ip, port));
+        if buf.is_null() || ident.len() > size_max {
+            return ptr::null_mut();
+        }
+        // SAFETY: the buffer is large enough.
+        unsafe { buf.cast::<u8>().copy_from_nonoverlapping(ident.as_ptr(), ident.len()) };
+        buf
+    })
+}
+
+/// A list that C must hand in.
+fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'static AddrList> {
+    let list = AddrList::of(addrlist);
+    if list.is_none() {
+        refuse(None, function, "the list is NULL, was freed before, or is none of this library");
+    }
+    list
+}
+
+fn available(addrlist: *mut dpl_addrlist_t) -> Vec<Arc<Host>> {
+    AddrList::of(addrlist).map(|list| list.hosts().not_out(Moment::now())).unwrap_or_default()
+}
+
+/// A list, and the hosts in a string for it, all well-formed.
+///
+/// # Safety
+/// `hosts` is NULL or a string.
+unsafe fn parse(
+    addrlist: *mut dpl_addrlist_t,
+    hosts: *const c_char,
+    function: &'static CStr,
+) -> Result<(&'static AddrList, Vec<Authority>), Error> {
+    let list = list(addrlist, function).ok_or(Error::Invalid)?;
+    // SAFETY: the caller's promise.
+    let Some(hosts) = (unsafe { string(hosts) }).and_then(|hosts| hosts.to_str().ok()) else {
+        refuse(None, function, "the hosts are NULL or not text");
+        return Err(Error::Invalid);
+    };
+    let parsed = Authority::parse_list(hosts, list.default_port()).map(|(entry, authority)| {
+        authority.inspect_err(|_| refuse(None, function, &format!("no host and port: {entry}")))
+    });
+    Ok((list, parsed.collect::<Result<_, _>>()?))
+}
+
+/// # Safety
+/// `host` and `port` are NULL or strings.
+unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> Option<Arc<Host>> {
+    // SAFETY: the caller's promises.
+    let (host, port) = unsafe { (string(host), string(port)) };
+    let Authority { name, port, number } = Authority::new(host?, port?).ok()?;
+    list.hosts().named(&name, &port).or_else(|| {
+        let addresses = Addresses::new(&name.to_string_lossy(), number);
+        let known = addresses.current(Instant::now() + LOOKUP_WAIT).ok()?;
+        list.hosts().at_address(*known.first()?)
+    })
+}
+
+fn add_failed(name: &str, error: &AddError, function: &'static CStr) -> Error {
+    match error {
+        AddError::Lookup(error) => {
+            refuse(None, function, &format!("no address for {name}: {error}"));
+            match error {
+                LookupError::Local(fault) => *fault,
+                _ => Error::Failure,
+            }
+        }
+        AddError::OutOfMemory => Error::OutOfMemory,
+    }
+}
