@@ -20,12 +20,12 @@ pub struct Authority {
 impl Authority {
     /// A name and a port that came separately.
     pub fn new(name: &CStr, port: &CStr) -> Result<Authority, Error> {
-        let text = name.to_str().map_err(|_| Error::Invalid)?;
+        let text = without_brackets(name.to_str().map_err(|_| Error::Invalid)?);
         if text.is_empty() {
             return Err(Error::Invalid);
         }
         let number = port_number(port.to_bytes()).ok_or(Error::Invalid)?;
-        let name = CString::new(without_brackets(text)).map_err(|_| Error::Invalid)?;
+        let name = CString::new(text).map_err(|_| Error::Invalid)?;
         Ok(Authority { name, port: port.to_owned(), number })
     }
 

@@ -16,9 +16,13 @@ use super::memory::{Block, duplicate};
 use crate::client;
 use crate::endpoint::Endpoint;
 use crate::pool::Poolable;
-use crate::status::Error;
+use crate::status::{Error, SUCCESS};
 use crate::stream::Stream;
 use crate::sys;
+
+/// The first byte of a read buffer that nothing was read into: no reply begins with it. What the reader
+/// leaves in `cc` does not tell, it differs among the original's revisions.
+const UNTOUCHED: c_char = 1;
 
 const TYPE_HTTP: c_int = 0;
 const TYPE_FILE: c_int = 1;
@@ -70,6 +74,9 @@ impl Connection {
 
     fn new(context: &Context, r#type: c_int, stream: Stream) -> Result<Connection, Error> {
         let read_buf_size = context.view().read_buffer_size();
+        let read_buf = Block::<c_char>::of_size(read_buf_size)?;
+        // SAFETY: the block has at least one byte.
+        unsafe { *read_buf.as_ptr() = UNTOUCHED };
         let head = ConnectionHead {
             r#type,
             ctx: context.view().pointer_to_context().cast(),
@@ -83,12 +90,12 @@ impl Connection {
             close_time: 0,
             n_hits: 0,
             read_buf_size,
-            read_buf: Block::of_size(read_buf_size)?.into_raw(),
+            read_buf: read_buf.into_raw(),
             read_buf_pos: 0,
             block_size: 0,
             max_blocks: 0,
             cc: 0,
-            status: 0,
+            status: SUCCESS,
             eof: 0,
             ssl: ptr::null_mut(),
             bio: ptr::null_mut(),
@@ -122,15 +129,37 @@ impl Connection {
         CONNECTIONS.recall(owner).map(Connection)
     }
 
-    /// Ends its use. The endpoint it may go back to: if nothing failed, no byte is left unread, and this
-    /// process opened it.
+    /// Ends its use. The endpoint it may go back to: if nothing failed, the reply was read to its end, and
+    /// this process opened it.
     #[inline]
     pub fn end_use(&mut self) -> Option<Arc<Endpoint<Connection>>> {
         let endpoint = self.0.endpoint.take();
-        let head = &mut self.0.head;
-        let is_drained = head.cc <= head.read_buf_pos as isize && head.eof == 0;
-        head.close_time = sys::wall_clock_seconds();
-        endpoint.filter(|_| is_drained && !self.0.is_broken && self.0.forks == sys::forks())
+        self.0.head.close_time = sys::wall_clock_seconds();
+        let is_clean = !self.0.is_broken && self.0.forks == sys::forks() && self.reply_is_complete();
+        endpoint.filter(|_| is_clean)
+    }
+
+    /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
+    /// how much of that it has used; a read that gave nothing met the end of the stream.
+    #[inline]
+    fn reply_is_complete(&self) -> bool {
+        let head = &self.0.head;
+        let met_the_end = head.cc <= 0 && (head.eof != 0 || head.read_buf_pos > 0 || head.cc < 0);
+        head.status == SUCCESS
+            && !met_the_end
+            && (head.cc <= head.read_buf_pos as isize || self.is_crlf_left())
+    }
+
+    /// Droplet's reader leaves the empty line unread that ends a chunked reply (RFC 9112, section 7.1).
+    #[cold]
+    fn is_crlf_left(&self) -> bool {
+        let ConnectionHead { cc, read_buf_pos, read_buf, read_buf_size, .. } = self.0.head;
+        let (Ok(start), Ok(end)) = (usize::try_from(read_buf_pos), usize::try_from(cc)) else { return false };
+        if end > read_buf_size || end.checked_sub(start) != Some(2) {
+            return false;
+        }
+        // SAFETY: the reader has filled the buffer up to `cc`.
+        unsafe { read_buf.add(start).cast::<[u8; 2]>().read() == *b"\r\n" }
     }
 
     /// The context it came from, unless that was freed.
@@ -155,9 +184,12 @@ impl Connection {
     }
 
     /// Whether it was used before, and not a byte came back since: then its peer had closed it while it
-    /// was idle, which is no fault of the peer.
+    /// was idle, which is no fault of the peer. A peer that keeps silent is another matter.
     pub fn went_stale(&self) -> bool {
-        self.reuses() > 0 && self.0.head.cc <= 0
+        let head = &self.0.head;
+        // SAFETY: the buffer has at least one byte, which was set when the connection was handed out.
+        let is_untouched = unsafe { *head.read_buf } == UNTOUCHED;
+        head.n_hits > 0 && is_untouched && head.status != Error::TimedOut.status()
     }
 }
 
@@ -182,7 +214,9 @@ impl client::Connection for Connection {
         head.read_buf_pos = 0;
         head.cc = 0;
         head.eof = 0;
-        head.status = 0;
+        head.status = SUCCESS;
+        // SAFETY: the buffer has at least one byte.
+        unsafe { *head.read_buf = UNTOUCHED };
         self.0.endpoint = Some(endpoint);
     }
 

@@ -94,10 +94,10 @@ impl<C: Connection> Client<C> {
     ) -> Result<C, Error> {
         let now = Moment::now();
         self.look_after(call, now);
-        if let Some(idle) = self.idle(call, hosts, turn, bucket, now)? {
-            return Ok(idle);
+        match self.idle(call, hosts, turn, bucket, now) {
+            Some(idle) => Ok(idle),
+            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
         }
-        self.dial(call, Candidates::of_list(self, hosts, turn, bucket))
     }
 
     /// The idle connection that a checkout gets without any trouble.
@@ -109,16 +109,16 @@ impl<C: Connection> Client<C> {
         turn: u32,
         bucket: Option<&CStr>,
         now: Moment,
-    ) -> Result<Option<C>, Error> {
+    ) -> Option<C> {
         let routes = self.current_routes(hosts);
         if routes.probe_at <= now {
-            return Ok(None);
+            return None;
         }
-        let Some(listed) = routes.turn(turn) else { return Ok(None) };
-        Ok(match bucket {
+        let listed = routes.turn(turn)?;
+        match bucket {
             None => reuse(call, listed, now),
-            Some(bucket) => reuse(call, &listed.virtual_host(bucket.to_bytes())?, now),
-        })
+            Some(bucket) => reuse(call, &listed.virtual_host(bucket.to_bytes()).ok()?, now),
+        }
     }
 
     /// A connection to one host by name, in the list or not.

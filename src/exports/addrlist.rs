@@ -17,7 +17,7 @@ use crate::abi::hostent::addresses;
 use crate::abi::memory::string;
 use crate::authority::Authority;
 use crate::clock::Moment;
-use crate::hosts::Host;
+use crate::hosts::{Host, Hosts};
 use crate::resolve::{Addresses, LookupError};
 use crate::status::{Error, SUCCESS, code};
 
@@ -55,13 +55,11 @@ pub unsafe extern "C" fn dpl_addrlist_create_from_str(
     default_port: *const c_char,
     addrlist_str: *const c_char,
 ) -> *mut dpl_addrlist_t {
+    const NAME: &CStr = c"dpl_addrlist_create_from_str";
     // SAFETY: the caller's promise.
     let list = unsafe { dpl_addrlist_create(default_port) };
-    if list.is_null() {
-        return list;
-    }
     // SAFETY: the caller's promise, and a list just made.
-    if unsafe { dpl_addrlist_add_from_str(list, addrlist_str) } != SUCCESS {
+    if !list.is_null() && unsafe { add_from_str(list, addrlist_str, NAME) } != SUCCESS {
         // SAFETY: nobody else has it.
         unsafe { dpl_addrlist_free(list) };
         return ptr::null_mut();
@@ -164,17 +162,8 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
     addrlist: *mut dpl_addrlist_t,
     addrlist_str: *const c_char,
 ) -> dpl_status_t {
-    const NAME: &CStr = c"dpl_addrlist_add_from_str";
-    guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
-        let parsed = unsafe { parse(addrlist, addrlist_str, NAME) };
-        code(parsed.and_then(|(list, authorities)| {
-            authorities.into_iter().try_for_each(|authority| {
-                let name = text(Some(&authority.name));
-                list.add(authority).map_err(|error| add_failed(&name, &error, NAME))
-            })
-        }))
-    })
+    // SAFETY: the caller's promises.
+    unsafe { add_from_str(addrlist, addrlist_str, c"dpl_addrlist_add_from_str") }
 }
 
 /// Replaces the hosts of a list by those in a string. Hosts that are in both stay as they are, and become
@@ -334,7 +323,7 @@ pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
 ///
 /// @param addrlist the list, or NULL for none
 /// @param n the number
-/// @param addrp receives the host, which the list owns; unchanged on error
+/// @param addrp receives the host, which the list owns; NULL if there is none
 /// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
 ///
 /// # Safety
@@ -345,28 +334,14 @@ pub unsafe extern "C" fn dpl_addrlist_get_nth(
     n: c_int,
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
-    const NAME: &CStr = c"dpl_addrlist_get_nth";
-    guard(NAME, Error::Failure.status(), || {
-        let available = available(addrlist);
-        // SAFETY: the caller's promise.
-        match (usize::try_from(n), unsafe { addrp.as_mut() }) {
-            (Ok(n), Some(addrp)) if !available.is_empty() => {
-                *addrp = node_of(&available[n % available.len()]);
-                SUCCESS
-            }
-            (Ok(_), Some(_)) => Error::NotFound.status(),
-            _ => {
-                refuse(None, NAME, &format!("negative number {n}, or nowhere to put the host"));
-                Error::Invalid.status()
-            }
-        }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { nth(addrlist, n, addrp, c"dpl_addrlist_get_nth") }
 }
 
 /// Any of the hosts that are not blacklisted.
 ///
 /// @param addrlist the list, or NULL for none
-/// @param addrp receives the host, which the list owns; unchanged on error
+/// @param addrp receives the host, which the list owns; NULL if there is none
 /// @return as dpl_addrlist_get_nth()
 ///
 /// # Safety
@@ -377,7 +352,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
     // SAFETY: the caller's promises.
-    unsafe { dpl_addrlist_get_nth(addrlist, fastrand::i32(0..), addrp) }
+    unsafe { nth(addrlist, fastrand::i32(0..), addrp, c"dpl_addrlist_get_rand") }
 }
 
 /// The host of this name and port, as they were written, or else at the address that the name leads to.
@@ -434,7 +409,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
 /// @param expiretime for how long, in seconds; -1 for good
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -445,14 +420,13 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     portstr: *const c_char,
     expiretime: time_t,
 ) -> dpl_status_t {
-    guard(c"dpl_addrlist_blacklist", Error::Failure.status(), || {
-        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
-        // SAFETY: the caller's promises.
-        let found = unsafe { by_name(list, host, portstr) };
-        let wait = u64::try_from(expiretime).ok().map(Duration::from_secs);
-        let blacklisted = found.is_some_and(|host| list.hosts().blacklist(&host, Moment::now(), wait));
-        if blacklisted { SUCCESS } else { Error::NotFound.status() }
-    })
+    let wait = u64::try_from(expiretime).ok().map(Duration::from_secs);
+    // SAFETY: the caller's promises.
+    unsafe {
+        with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
+            hosts.blacklist(host, Moment::now(), wait)
+        })
+    }
 }
 
 /// Lifts a host's blacklisting.
@@ -460,7 +434,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
 /// @param addrlist the list, or NULL for none
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -470,13 +444,12 @@ pub unsafe extern "C" fn dpl_addrlist_unblacklist(
     host: *const c_char,
     portstr: *const c_char,
 ) -> dpl_status_t {
-    guard(c"dpl_addrlist_unblacklist", Error::Failure.status(), || {
-        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
-        // SAFETY: the caller's promises.
-        let found = unsafe { by_name(list, host, portstr) };
-        let lifted = found.is_some_and(|host| list.hosts().unblacklist(&host));
-        if lifted { SUCCESS } else { Error::NotFound.status() }
-    })
+    // SAFETY: the caller's promises.
+    unsafe {
+        with_named(addrlist, host, portstr, c"dpl_addrlist_unblacklist", |hosts, host| {
+            hosts.unblacklist(host)
+        })
+    }
 }
 
 /// Writes an address as `IP:PORT`, IPv6 in brackets.
@@ -485,7 +458,8 @@ pub unsafe extern "C" fn dpl_addrlist_unblacklist(
 /// @param port the port, in host byte order
 /// @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
 /// @param size_max the size of `buf` in bytes
-/// @return `buf`; NULL if it is too small or an argument is NULL
+/// @return `buf`, with as much of the text as fits and a NUL; a constant "" if nothing fits; NULL if an
+///         argument is NULL
 ///
 /// # Safety
 /// `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
@@ -501,12 +475,17 @@ pub unsafe extern "C" fn dpl_addr_get_ident(
         let Some(ip) = (unsafe { addresses(host) }).first().copied() else {
             return ptr::null_mut();
         };
-        let ident = format!("{}\0", SocketAddr::new(ip, port));
-        if buf.is_null() || ident.len() > size_max {
+        if buf.is_null() {
             return ptr::null_mut();
         }
-        // SAFETY: the buffer is large enough.
-        unsafe { buf.cast::<u8>().copy_from_nonoverlapping(ident.as_ptr(), ident.len()) };
+        let Some(room) = size_max.checked_sub(1) else { return c"".as_ptr().cast_mut() };
+        let ident = SocketAddr::new(ip, port).to_string();
+        let length = ident.len().min(room);
+        // SAFETY: the buffer has room for that and the NUL.
+        unsafe {
+            buf.cast::<u8>().copy_from_nonoverlapping(ident.as_ptr(), length);
+            buf.add(length).write(0);
+        }
         buf
     })
 }
@@ -543,6 +522,74 @@ unsafe fn parse(
         authority.inspect_err(|_| refuse(None, function, &format!("no host and port: {entry}")))
     });
     Ok((list, parsed.collect::<Result<_, _>>()?))
+}
+
+/// Adds the hosts in a string.
+///
+/// # Safety
+/// As for [`dpl_addrlist_add_from_str`].
+unsafe fn add_from_str(
+    addrlist: *mut dpl_addrlist_t,
+    hosts: *const c_char,
+    function: &'static CStr,
+) -> dpl_status_t {
+    guard(function, Error::Failure.status(), || {
+        // SAFETY: the caller's promises.
+        let parsed = unsafe { parse(addrlist, hosts, function) };
+        code(parsed.and_then(|(list, authorities)| {
+            authorities.into_iter().try_for_each(|authority| {
+                let name = text(Some(&authority.name));
+                list.add(authority).map_err(|error| add_failed(&name, &error, function))
+            })
+        }))
+    })
+}
+
+/// Gives the n-th available host.
+///
+/// # Safety
+/// As for [`dpl_addrlist_get_nth`].
+unsafe fn nth(
+    addrlist: *mut dpl_addrlist_t,
+    n: c_int,
+    addrp: *mut *mut dpl_addr_t,
+    function: &'static CStr,
+) -> dpl_status_t {
+    guard(function, Error::Failure.status(), || {
+        // SAFETY: the caller's promise.
+        let (Ok(n), Some(addrp)) = (usize::try_from(n), unsafe { addrp.as_mut() }) else {
+            refuse(None, function, &format!("negative number {n}, or nowhere to put the host"));
+            return Error::Invalid.status();
+        };
+        let available = available(addrlist);
+        let chosen = n.checked_rem(available.len()).map(|place| node_of(&available[place]));
+        *addrp = chosen.unwrap_or(ptr::null_mut());
+        chosen.map_or(Error::NotFound.status(), |_| SUCCESS)
+    })
+}
+
+/// Changes the host of this name; the closure says whether it is still in the list.
+///
+/// # Safety
+/// `addrlist` is NULL or a list; `host` and `port` are NULL or strings.
+unsafe fn with_named(
+    addrlist: *mut dpl_addrlist_t,
+    host: *const c_char,
+    port: *const c_char,
+    function: &'static CStr,
+    change: impl FnOnce(&Hosts, &Arc<Host>) -> bool,
+) -> dpl_status_t {
+    guard(function, Error::Failure.status(), || {
+        if host.is_null() || port.is_null() {
+            refuse(None, function, "the host or its port is NULL");
+            return Error::Invalid.status();
+        }
+        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
+        // SAFETY: the caller's promises.
+        let found = unsafe { by_name(list, host, port) };
+        let changed = found.is_some_and(|host| change(list.hosts(), &host));
+        if changed { SUCCESS } else { Error::NotFound.status() }
+    })
 }
 
 /// # Safety

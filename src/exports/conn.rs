@@ -242,6 +242,9 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
             refuse(None, NAME, &format!("no vector of {n_iov} pieces"));
             return Error::Invalid.status();
         };
+        if conn.is_null() {
+            refuse(None, NAME, "the connection is NULL");
+        }
         let Some(mut connection) = recall(conn, NAME) else { return Error::Invalid.status() };
         let written = connection.stream().write_all(pieces, clock::seconds(timeout));
         if let Err(error) = &written {
