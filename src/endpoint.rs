@@ -12,6 +12,7 @@ use crate::hosts::Host;
 use crate::pool::{Limits, Pool, Poolable};
 use crate::resolve::Addresses;
 use crate::status::Error;
+use crate::stream::tls::Sessions;
 
 /// The longest name that DNS knows, in characters (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -24,6 +25,8 @@ pub struct Endpoint<C> {
     host: Option<Arc<Host>>,
     addresses: Arc<Addresses>,
     pool: Pool<C>,
+    /// TLS sessions with it.
+    sessions: Sessions,
     /// By bucket.
     virtual_hosts: RwLock<HashMap<Box<[u8]>, Arc<Endpoint<C>>>>,
 }
@@ -58,7 +61,15 @@ impl<C: Poolable> Endpoint<C> {
         addresses: Arc<Addresses>,
     ) -> Arc<Endpoint<C>> {
         let pool = Pool::new();
-        Arc::new(Endpoint { name, port, host, addresses, pool, virtual_hosts: RwLock::default() })
+        Arc::new(Endpoint {
+            name,
+            port,
+            host,
+            addresses,
+            pool,
+            sessions: Sessions::default(),
+            virtual_hosts: RwLock::default(),
+        })
     }
 
     /// The virtual host `BUCKET.NAME`.
@@ -96,6 +107,11 @@ impl<C: Poolable> Endpoint<C> {
     #[inline]
     pub fn pool(&self) -> &Pool<C> {
         &self.pool
+    }
+
+    /// TLS sessions that a new connection to it can resume.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Whether it has this name and port; letters of either case are the same (RFC 4343).

@@ -22,3 +22,4 @@ mod resolve;
 mod status;
 mod stream;
 mod sys;
+mod tls_ffi;

@@ -77,6 +77,15 @@ pub fn is_silent(fd: &impl AsRawFd) -> bool {
     matches!(poll(&mut [PollFd::readable(fd)], 0), Ok(false))
 }
 
+/// recv(2), without waiting.
+pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    let count = unsafe {
+        libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
+    };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
 fn clock(id: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable; the clocks named below exist on every Linux, so the call cannot fail.

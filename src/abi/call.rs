@@ -15,6 +15,7 @@ use crate::hosts::Hosts;
 use crate::journal::{Journal, Level, Place, log};
 use crate::status::Error;
 use crate::stream::Stream;
+use crate::stream::tls::Security;
 
 /// A function of C's that was called on a context.
 pub struct ContextCall {
@@ -38,7 +39,10 @@ impl ContextCall {
             return Err(Error::Failure);
         };
         let bucket = request.virtual_bucket();
-        let connection = self.context.client().checkout(self, hosts, view.next_turn(), bucket)?;
+        let mut connection = self.context.client().checkout(self, hosts, view.next_turn(), bucket)?;
+        if let Some(tls) = connection.stream().tls() {
+            tls.set_read_timeout(view.read_timeout());
+        }
         if let Some(endpoint) = connection.endpoint() {
             request.set_host(endpoint.name(), endpoint.port())?;
         }
@@ -90,6 +94,12 @@ impl Call<Connection> for ContextCall {
     #[inline]
     fn settings(&self) -> Settings {
         self.context.view().settings()
+    }
+
+    fn security(&self) -> Result<Option<Security>, Error> {
+        self.context.view().security().inspect_err(|_| {
+            log!(self, Error, "the context has use_https and no SSL_CTX");
+        })
     }
 
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<Connection>>) -> Result<Connection, Error> {

@@ -18,7 +18,9 @@ use crate::endpoint::Endpoint;
 use crate::pool::Poolable;
 use crate::status::{Error, SUCCESS};
 use crate::stream::Stream;
+use crate::stream::tls::TlsStream;
 use crate::sys;
+use crate::tls_ffi;
 
 /// The first byte of a read buffer that nothing was read into: no reply begins with it. What the reader
 /// leaves in `cc` does not tell, it differs among the original's revisions.
@@ -63,6 +65,11 @@ impl Connection {
         head.hash_info = peer.map_or(NO_PEER, hash_info);
         head.host = duplicate(endpoint.name())?.into_raw();
         head.port = duplicate(endpoint.port())?.into_raw();
+        if let Some(tls) = connection.0.stream.tls() {
+            let (ssl, bio) = tls_ffi::raw(tls.ssl());
+            connection.0.head.ssl = ssl;
+            connection.0.head.bio = bio;
+        }
         connection.0.endpoint = Some(Arc::clone(endpoint));
         Ok(connection)
     }
@@ -136,7 +143,11 @@ impl Connection {
         let endpoint = self.0.endpoint.take();
         self.0.head.close_time = sys::wall_clock_seconds();
         let is_clean = !self.0.is_broken && self.0.forks == sys::forks() && self.reply_is_complete();
-        endpoint.filter(|_| is_clean)
+        let endpoint = endpoint.filter(|_| is_clean)?;
+        if let Some(session) = self.0.stream.tls().and_then(TlsStream::new_session) {
+            endpoint.sessions().put(session);
+        }
+        Some(endpoint)
     }
 
     /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
@@ -189,7 +200,9 @@ impl Connection {
         let head = &self.0.head;
         // SAFETY: the buffer has at least one byte, which was set when the connection was handed out.
         let is_untouched = unsafe { *head.read_buf } == UNTOUCHED;
-        head.n_hits > 0 && is_untouched && head.status != Error::TimedOut.status()
+        let is_silent = head.status == Error::TimedOut.status()
+            || matches!(&self.0.stream, Stream::Tls(stream) if stream.timed_out());
+        head.n_hits > 0 && is_untouched && !is_silent
     }
 }
 
@@ -227,6 +240,11 @@ impl client::Connection for Connection {
 
 impl Drop for Body {
     fn drop(&mut self) {
+        if let Some(tls) = self.stream.tls()
+            && (self.is_broken || self.forks != sys::forks())
+        {
+            tls.abandon();
+        }
         for memory in [self.head.read_buf, self.head.host, self.head.port] {
             // SAFETY: each is NULL or came from malloc, and is the connection's own.
             unsafe { libc::free(memory.cast()) };

@@ -20,7 +20,9 @@ use crate::clock;
 use crate::hosts::Hosts;
 use crate::pool;
 use crate::status::Error;
+use crate::stream::tls::Security;
 use crate::sys;
+use crate::tls_ffi::share_context;
 
 /// A `dpl_ctx_t`, of which only [`Context`] knows the inside.
 #[repr(C)]
@@ -46,7 +48,6 @@ struct Layout {
     ssl_ctx: usize,
     conn_buckets: usize,
     n_conn_fds: usize,
-    trace_func: usize,
 }
 
 macro_rules! layout {
@@ -68,7 +69,6 @@ macro_rules! layout {
             ssl_ctx: offset_of!($context, ssl_ctx),
             conn_buckets: offset_of!($context, conn_buckets),
             n_conn_fds: offset_of!($context, n_conn_fds),
-            trace_func: offset_of!($context, trace_func),
         }
     };
 }
@@ -157,10 +157,22 @@ impl View {
         self.read(self.layout.read_buf_size) as u32 as usize
     }
 
-    /// Whether connections are to be encrypted.
-    pub fn use_https(&self) -> bool {
+    /// How connections are secured: not at all, unless the context says `use_https`.
+    pub fn security(&self) -> Result<Option<Security>, Error> {
         let (offset, mask) = self.layout.use_https;
-        self.read(offset) as u32 & mask != 0
+        if self.read(offset) as u32 & mask == 0 {
+            return Ok(None);
+        }
+        let context = self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed);
+        // SAFETY: the field is NULL or holds the context's own SSL_CTX.
+        let context = unsafe { share_context(context) }.ok_or(Error::Invalid)?;
+        Ok(Some(Security { context, read_timeout: self.read_timeout() }))
+    }
+
+    /// How long C's reads may wait; `None` is for ever.
+    #[inline]
+    pub fn read_timeout(&self) -> Option<Duration> {
+        clock::seconds(self.read(self.layout.read_timeout))
     }
 
     /// The bits of `DPL_TRACE_*` that are switched on.

@@ -12,6 +12,7 @@ use crate::journal::log;
 use crate::resolve::LookupError;
 use crate::status::Error;
 use crate::stream::Stream;
+use crate::stream::tls::TlsPlan;
 
 /// What became of a candidate at once.
 enum Start<C: Connection> {
@@ -109,6 +110,11 @@ impl<C: Connection> Client<C> {
             timeout: settings.connect_timeout,
             permits: Arc::clone(&self.permits),
             limit: settings.connections,
+            tls: call.security()?.map(|security| TlsPlan {
+                security,
+                name: endpoint.name().to_string_lossy().into_owned(),
+                session: endpoint.sessions().take(),
+            }),
         };
         let Some(permit) = self.permit(settings.connections) else {
             log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);

@@ -26,6 +26,7 @@ use crate::pool::{self, Poolable};
 use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::Stream;
+use crate::stream::tls::Security;
 
 use candidates::{Candidate, Candidates};
 use routes::{Routes, Table};
@@ -58,6 +59,9 @@ pub struct Settings {
 pub trait Call<C>: Journal {
     /// What its context allows.
     fn settings(&self) -> Settings;
+
+    /// How its context secures connections, if it does.
+    fn security(&self) -> Result<Option<Security>, Error>;
 
     /// Makes a connection of an open stream, in use by way of this endpoint.
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<C>>) -> Result<C, Error>;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cause, Failure, HEAD_START};
 use crate::permits::{Permit, Permits};
+use crate::stream::tls::{Handshake, Step, TlsPlan};
 use crate::stream::{Socket, Stream};
 use crate::sys::PollFd;
 
@@ -20,6 +21,8 @@ pub struct Plan {
     pub permits: Arc<Permits>,
     /// How many there may be.
     pub limit: i32,
+    /// How to secure the connection, if it is to be.
+    pub tls: Option<TlsPlan>,
 }
 
 /// An attempt under way. Its addresses are tried in order, each with a head start before the next.
@@ -33,6 +36,8 @@ pub struct Attempt {
     next_at: Instant,
     deadline: Instant,
     connecting: Vec<Socket>,
+    /// The first that connected, on its way to TLS.
+    handshake: Option<Box<Handshake>>,
     causes: Vec<(SocketAddr, Cause)>,
 }
 
@@ -55,6 +60,7 @@ impl Attempt {
             next_at: now,
             deadline: now + plan.timeout,
             connecting: Vec::new(),
+            handshake: None,
             causes: Vec::new(),
             plan,
             permit: Some(permit),
@@ -63,30 +69,73 @@ impl Attempt {
 
     /// The descriptors to wait on, in the order in which [`Attempt::advance`] wants them back.
     pub fn watch(&self) -> impl Iterator<Item = PollFd> {
-        self.connecting.iter().map(PollFd::writable)
+        self.connecting.iter().map(PollFd::writable).chain(self.handshake.iter().map(|it| it.watch()))
     }
 
     /// When to go on even if no descriptor is ready.
     pub fn wake_at(&self) -> Instant {
-        if self.next < self.plan.addresses.len() { self.next_at.min(self.deadline) } else { self.deadline }
+        if self.next < self.plan.addresses.len() && self.handshake.is_none() {
+            self.next_at.min(self.deadline)
+        } else {
+            self.deadline
+        }
     }
 
     /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
     pub fn advance(mut self, ready: &[PollFd]) -> Progress {
-        if let Some(socket) = self.take_connected(ready) {
-            return self.finish(socket);
+        if let Some(stream) = self.take_stream(ready) {
+            return Progress::Connected(stream);
         }
         let now = Instant::now();
         if now >= self.deadline {
             return self.time_out();
         }
-        while self.next < self.plan.addresses.len() && (self.connecting.is_empty() || now >= self.next_at) {
+        while self.next < self.plan.addresses.len() && self.wants_next_address(now) {
             self.try_next_address(now);
         }
-        if self.connecting.is_empty() {
+        if self.is_idle() {
             return Progress::Failed(Failure { causes: self.causes });
         }
         Progress::Pending(self)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connecting.is_empty() && self.handshake.is_none()
+    }
+
+    fn wants_next_address(&self, now: Instant) -> bool {
+        self.is_idle() || (self.handshake.is_none() && now >= self.next_at)
+    }
+
+    /// The stream, if it is open by now.
+    fn take_stream(&mut self, ready: &[PollFd]) -> Option<Stream> {
+        if let Some(handshake) = self.handshake.take() {
+            if ready.first().is_some_and(PollFd::is_ready) {
+                return self.take_step(handshake.advance());
+            }
+            self.handshake = Some(handshake);
+            return None;
+        }
+        let socket = self.take_connected(ready)?;
+        // The other addresses are not needed any more, unless TLS fails at this one.
+        self.connecting.clear();
+        if let Err(error) = socket.make_blocking() {
+            self.failed(socket.peer(), Cause::Io(error));
+            return None;
+        }
+        match self.plan.tls.clone() {
+            None => Some(Stream::Plain(socket)),
+            Some(plan) => self.take_step(Handshake::begin(plan, socket)),
+        }
+    }
+
+    fn take_step(&mut self, step: Step) -> Option<Stream> {
+        match step {
+            Step::Done(stream) => return Some(Stream::Tls(stream)),
+            Step::Pending(handshake) => self.handshake = Some(handshake),
+            Step::Failed(peer, reason) => self.failed(peer, Cause::Tls(reason)),
+        }
+        None
     }
 
     /// The first socket that has connected; those that failed are dropped.
@@ -129,19 +178,12 @@ impl Attempt {
         }
     }
 
-    fn finish(mut self, socket: Socket) -> Progress {
-        match socket.make_blocking() {
-            Ok(()) => Progress::Connected(Stream::Plain(socket)),
-            Err(error) => {
-                self.failed(socket.peer(), Cause::Io(error));
-                Progress::Failed(Failure { causes: self.causes })
-            }
-        }
-    }
-
     fn time_out(mut self) -> Progress {
         for socket in std::mem::take(&mut self.connecting) {
             self.failed(socket.peer(), Cause::TimedOut);
+        }
+        if let Some(handshake) = self.handshake.take() {
+            self.failed(handshake.peer(), Cause::Tls("TLS handshake timed out".to_owned()));
         }
         Progress::Failed(Failure { causes: self.causes })
     }

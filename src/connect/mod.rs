@@ -12,7 +12,6 @@ use std::time::Duration;
 pub use attempt::{Attempt, Plan};
 pub use race::Race;
 
-use crate::resolve::LookupError;
 use crate::status::Error;
 
 /// The head start of an address, or of a host, before the next one is tried beside it ("Connection
@@ -26,8 +25,8 @@ pub enum Cause {
     Io(io::Error),
     /// No answer before the deadline.
     TimedOut,
-    /// The name has no address.
-    Lookup(LookupError),
+    /// TLS did not come about, for this reason.
+    Tls(String),
     /// The context has as many connections as it may.
     Limit,
 }
@@ -37,9 +36,8 @@ impl Cause {
     pub fn local_fault(&self) -> Option<Error> {
         match self {
             Cause::Io(error) => crate::status::local_fault(error),
-            Cause::Lookup(LookupError::Local(error)) => Some(*error),
             Cause::Limit => Some(Error::Limit),
-            Cause::TimedOut | Cause::Lookup(_) => None,
+            Cause::TimedOut | Cause::Tls(_) => None,
         }
     }
 }
@@ -49,7 +47,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Io(error) => f.write_str(&crate::sys::error_text(error)),
             Cause::TimedOut => f.write_str("Connection timed out"),
-            Cause::Lookup(error) => error.fmt(f),
+            Cause::Tls(reason) => f.write_str(reason),
             Cause::Limit => f.write_str("connection limit reached (n_conn_max)"),
         }
     }

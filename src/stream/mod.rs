@@ -3,6 +3,7 @@
 
 mod file;
 mod socket;
+pub mod tls;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use file::File;
 pub use socket::Socket;
+use tls::TlsStream;
 
 use crate::status::Error;
 use crate::sys::{self, PollFd};
@@ -21,6 +23,8 @@ const MOST_PIECES: usize = 1024;
 pub enum Stream {
     /// A TCP connection.
     Plain(Socket),
+    /// TLS over TCP.
+    Tls(Box<TlsStream>),
     /// A local file that C handed us.
     File(File),
 }
@@ -59,7 +63,7 @@ impl std::fmt::Display for WriteError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             WriteError::TimedOut => f.write_str("timed out"),
-            WriteError::Io(error) => error.fmt(f),
+            WriteError::Io(error) => f.write_str(&sys::error_text(error)),
         }
     }
 }
@@ -74,6 +78,7 @@ impl Stream {
     ) -> Result<(), WriteError> {
         match self {
             Stream::Plain(socket) => write_all(pieces, timeout, socket, |some| socket.send(some)),
+            Stream::Tls(stream) => stream.write_all(pieces, timeout),
             Stream::File(file) => file.write_all(pieces, timeout),
         }
     }
@@ -83,7 +88,17 @@ impl Stream {
     pub fn is_good(&mut self) -> bool {
         match self {
             Stream::Plain(socket) => sys::is_silent(socket),
+            Stream::Tls(stream) => stream.is_good(),
             Stream::File(_) => false,
+        }
+    }
+
+    /// The TLS layer, if there is one.
+    #[inline]
+    pub fn tls(&mut self) -> Option<&mut TlsStream> {
+        match self {
+            Stream::Tls(stream) => Some(stream),
+            Stream::Plain(_) | Stream::File(_) => None,
         }
     }
 
@@ -91,6 +106,7 @@ impl Stream {
     pub fn socket(&self) -> Option<&Socket> {
         match self {
             Stream::Plain(socket) => Some(socket),
+            Stream::Tls(stream) => Some(stream.socket()),
             Stream::File(_) => None,
         }
     }
@@ -100,6 +116,7 @@ impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
         match self {
             Stream::Plain(socket) => socket.as_raw_fd(),
+            Stream::Tls(stream) => stream.as_raw_fd(),
             Stream::File(file) => file.as_raw_fd(),
         }
     }

@@ -1,0 +1,67 @@
+//! What OpenSSL has and the openssl crate does not offer, each wrapped once.
+
+use std::ffi::{c_int, c_void};
+
+use foreign_types_shared::ForeignTypeRef;
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslContext, SslContextRef, SslRef, SslSessionRef};
+
+unsafe extern "C" {
+    fn SSL_has_pending(ssl: *const c_void) -> c_int;
+    fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
+    fn SSL_get_rbio(ssl: *const c_void) -> *mut c_void;
+}
+
+/// Whether bytes from the peer wait in the connection's buffers, processed or not (SSL_has_pending(3)).
+#[inline]
+pub fn has_pending(ssl: &SslRef) -> bool {
+    // SAFETY: a reference to an SSL; the call only reads it.
+    unsafe { SSL_has_pending(ssl.as_ptr().cast()) == 1 }
+}
+
+/// Whether a session can be resumed (SSL_SESSION_is_resumable(3)); one of TLS 1.3 only once a ticket came.
+pub fn is_resumable(session: &SslSessionRef) -> bool {
+    // SAFETY: a reference to a session; the call only reads it.
+    unsafe { SSL_SESSION_is_resumable(session.as_ptr().cast()) == 1 }
+}
+
+/// Asks for a session to be resumed (SSL_set_session(3)). False if it cannot be, which does no harm.
+///
+/// Sessions must come from the same context: they are kept by endpoint, and an endpoint has one.
+pub fn resume(ssl: &mut SslRef, session: &SslSessionRef) -> bool {
+    // SAFETY: the session came from a connection of the same context.
+    unsafe { ssl.set_session(session) }.is_ok()
+}
+
+/// The pointers that C gets: the SSL and its BIO.
+pub fn raw(ssl: &SslRef) -> (*mut c_void, *mut c_void) {
+    let ssl = ssl.as_ptr().cast::<c_void>();
+    // SAFETY: a live SSL; the call only reads it.
+    (ssl, unsafe { SSL_get_rbio(ssl) })
+}
+
+/// A share in a context of C's (SSL_CTX_up_ref(3)); nothing for NULL.
+///
+/// # Safety
+/// `context` is NULL or points to a live `SSL_CTX`.
+pub unsafe fn share_context(context: *mut c_void) -> Option<SslContext> {
+    if context.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and the caller's promise.
+    Some(unsafe { SslContextRef::from_ptr(context.cast()) }.to_owned())
+}
+
+/// Runs a TLS operation with an empty error queue, as SSL_get_error(3) requires, and leaves the thread's
+/// queue as it was found: the program's own errors, and none of ours.
+pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
+    struct Restore(ErrorStack);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            drop(ErrorStack::get());
+            self.0.put();
+        }
+    }
+    let _restore = Restore(ErrorStack::get());
+    operation()
+}
