@@ -153,14 +153,15 @@ static void count_refusals(dpl_ctx_t *context, dpl_log_level_t level, const char
 /* ---- what the victim's entry in the host list says ------------------------------------------ */
 
 static enum { IN_USE, KILLED, OUT, RESTARTED, BACK } victim;
-static double started_at, killed_at;
+static double changed_at; /* when it was killed or restarted */
 static char remark[64];
 
-static void remark_on_out(void) {
+static void remark_how_long_after(const char *what) {
+    double later = seconds_now() - changed_at;
     char text[48];
 
-    snprintf(text, sizeof text, "%sout %.0f ms later", *remark ? ", " : "server 2 ",
-             (seconds_now() - killed_at) * 1000);
+    snprintf(text, sizeof text, later < 1 ? "%s%s %.0f ms later" : "%s%s %.1f s later",
+             *remark ? ", " : "server 2 ", what, later < 1 ? later * 1000 : later);
     strcat(remark, text);
 }
 
@@ -169,24 +170,25 @@ static void watch_victim(void) {
 
     if (victim == KILLED && out) {
         victim = OUT;
-        remark_on_out();
+        remark_how_long_after("out");
     } else if (victim == RESTARTED && !out && seen.answers[VICTIM] > 0) {
         victim = BACK;
-        snprintf(remark, sizeof remark, "server 2 back at %.1f s", seconds_now() - started_at);
+        remark_how_long_after("back");
     }
 }
 
 static void begin_second(int second) {
+    if (second == KILL_AFTER || second == RESTART_AFTER)
+        changed_at = seconds_now();
     if (second == KILL_AFTER) {
         kill_server(VICTIM);
-        killed_at = seconds_now();
         victim = KILLED;
         strcpy(remark, "2 killed");
     } else if (second == RESTART_AFTER) {
         restart_victim();
         victim = RESTARTED;
-        strcpy(remark, "server 2 started again");
-    } else if (victim == OUT || victim == RESTARTED) {
+        strcpy(remark, "2 started");
+    } else if (victim == OUT) {
         strcpy(remark, "server 2 out");
     }
 }
@@ -249,7 +251,7 @@ static void print_total(void) {
            seen.refusals == 1 ? "" : "s");
 }
 
-static void run_seconds(void) {
+static void run_seconds(double started_at) {
     for (int second = 0; second < SECONDS; second++) {
         begin_second(second);
         while (seconds_now() < started_at + second + 1) {
@@ -276,10 +278,9 @@ int main(void) {
     if (!ctx)
         return EXIT_FAILURE;
     print_head();
-    started_at = seconds_now();
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, run_requests, NULL);
-    run_seconds();
+    run_seconds(seconds_now());
     finished = true;
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);

@@ -12,6 +12,7 @@ out=../target/tests-c
 conn=${CONN:-../target/release}
 programs=${*:-$(ls *.c | sed 's/\.c$//' | grep -vx demo)}
 failures=0
+[ -e "$conn/libdroplet_conn.so" ] || { echo "run.sh: no libdroplet_conn.so in $conn" >&2; exit 1; }
 
 checker=
 if [ -n "${VALGRIND:-}" ]; then
