@@ -65,7 +65,6 @@ impl Journal for CallJournal {
         // SAFETY: constant after loading; see the assembly above.
         let Some(log) = (unsafe { DROPLETS_LOG }) else {
             let level = match level {
-                Level::Info => "info",
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
