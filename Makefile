@@ -5,7 +5,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a
-TESTS_C := $(MAKE) -C tests-c CONN=../target/lib
+TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
 TO = $(DESTDIR)$(LIBDIR)
 
 help: ## this list

@@ -33,7 +33,7 @@ suite() {
 export CONN=../target/lib # for tests-c
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
-suite 'C programs' make --no-print-directory --silent --jobs="$(nproc)" c-programs
+suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
 suite 'C tests' tests-c/run.sh
 # Of the ways of linking, the one that has all three parties in the process: program, Droplet, and us.
