@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 use crate::clock::Moment;
 
@@ -31,7 +31,7 @@ pub struct Limits {
 
 /// Idle connections, the one released last on top.
 pub struct Pool<C> {
-    stack: Mutex<Stack<C>>,
+    stack: Lock<Stack<C>>,
 }
 
 struct Stack<C> {
@@ -48,7 +48,7 @@ struct Idle<C> {
 impl<C: Poolable> Pool<C> {
     /// A pool with nothing in it.
     pub fn new() -> Pool<C> {
-        Pool { stack: Mutex::new(Stack { idle: VecDeque::new(), closed: false }) }
+        Pool { stack: Lock::new(Stack { idle: VecDeque::new(), closed: false }) }
     }
 
     /// The connection released last, if it is still good; what is not is closed on the way.
@@ -140,6 +140,11 @@ impl<C: Poolable> Pool<C> {
             std::mem::take(&mut stack.idle)
         };
         drop(idle);
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.stack.at_fork(phase, |_| {});
     }
 
     /// Whether nothing is idle here.

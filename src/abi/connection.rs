@@ -15,6 +15,7 @@ use super::layout::{ConnectionHead, HashInfo};
 use super::memory::{Block, duplicate};
 use crate::client;
 use crate::endpoint::Endpoint;
+use crate::lock::Fork;
 use crate::pool::Poolable;
 use crate::status::{Error, SUCCESS};
 use crate::stream::tls::TlsStream;
@@ -255,6 +256,11 @@ impl Drop for Body {
             unsafe { libc::free(memory.cast()) };
         }
     }
+}
+
+/// See [`crate::lock::Lock::at_fork`].
+pub fn arena_at_fork(phase: Fork) {
+    CONNECTIONS.at_fork(phase);
 }
 
 const NO_PEER: HashInfo = HashInfo { addr: [0; 4], port: 0 };

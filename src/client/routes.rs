@@ -12,6 +12,7 @@ use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Snapshot};
+use crate::lock::Fork;
 use crate::resolve::Addresses;
 
 /// The endpoints that checkouts take turns on, as of one version of one list. It is replaced as a whole
@@ -59,6 +60,11 @@ impl<C: Connection> Table<C> {
     /// All endpoints but their virtual hosts.
     pub fn all(&self) -> Vec<Arc<Endpoint<C>>> {
         self.listed.values().chain(&self.unlisted).cloned().collect()
+    }
+
+    /// See [`crate::lock::Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.listed.values().chain(&self.unlisted).for_each(|endpoint| endpoint.at_fork(phase));
     }
 
     /// Forgets all endpoints and gives them back.

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::lock::{Fork, Lock};
 use openssl::ssl::{SslSession, SslVersion};
-use parking_lot::Mutex;
 
 /// Sessions kept for one name: as many new connections at once can resume.
 const SESSIONS: usize = 16;
@@ -12,7 +12,7 @@ const SESSIONS: usize = 16;
 /// Sessions of one name that new connections can resume.
 #[derive(Default)]
 pub struct Sessions {
-    newest_last: Mutex<VecDeque<SslSession>>,
+    newest_last: Lock<VecDeque<SslSession>>,
 }
 
 impl Sessions {
@@ -23,6 +23,11 @@ impl Sessions {
         sessions.push_back(session);
         drop(sessions);
         drop(surplus);
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.newest_last.at_fork(phase, |_| {});
     }
 
     /// A session to resume. A ticket of TLS 1.3 serves once (RFC 8446, appendix C.4), others again.
