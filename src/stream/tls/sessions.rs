@@ -4,20 +4,28 @@
 use std::collections::VecDeque;
 
 use crate::lock::{Fork, Lock};
+use crate::sys;
 use openssl::ssl::{SslSession, SslVersion};
 
 /// Sessions kept for one name: as many new connections at once can resume.
 const SESSIONS: usize = 16;
 
+/// A session, and the process that it belongs to.
+struct Kept {
+    session: SslSession,
+    forks: u32,
+}
+
 /// Sessions of one name that new connections can resume.
 #[derive(Default)]
 pub struct Sessions {
-    newest_last: Lock<VecDeque<SslSession>>,
+    newest_last: Lock<VecDeque<Kept>>,
 }
 
 impl Sessions {
     /// Keeps a session, in place of the oldest if there are many.
     pub fn put(&self, session: SslSession) {
+        let session = Kept { session, forks: sys::forks() };
         let mut sessions = self.newest_last.lock();
         let surplus = (sessions.len() >= SESSIONS).then(|| sessions.pop_front());
         sessions.push_back(session);
@@ -33,9 +41,14 @@ impl Sessions {
     /// A session to resume. A ticket of TLS 1.3 serves once (RFC 8446, appendix C.4), others again.
     pub fn take(&self) -> Option<SslSession> {
         let mut sessions = self.newest_last.lock();
-        let newest = sessions.pop_back()?;
+        let Kept { session: newest, forks } = sessions.pop_back()?;
+        if forks != sys::forks() {
+            // Those of a parent are the parent's: it uses them too.
+            sessions.clear();
+            return None;
+        }
         if newest.protocol_version() != SslVersion::TLS1_3 {
-            sessions.push_back(newest.clone());
+            sessions.push_back(Kept { session: newest.clone(), forks });
         }
         Some(newest)
     }
