@@ -495,18 +495,31 @@ static void child_says_no_goodbye(void) {
 /* A ticket that both parent and child offered would be used twice. */
 static void child_does_not_share_tickets(void) {
     struct pair pair = pair_in(TLS1_3_VERSION);
+    dpl_conn_t *conns[2];
+    dpl_conn_t *conn;
     pid_t child;
 
-    REQUIRE(serve_once(pair, NULL), "a session is kept");
-    child = fork();
-    if (child == 0) {
-        dpl_conn_t *conn = checkout(pair.ctx);
-
-        _exit(conn ? EXIT_SUCCESS : EXIT_FAILURE);
+    for (int i = 0; i < 2; i++) {
+        conns[i] = checkout(pair.ctx);
+        REQUIRE(conns[i] && converse_with(conns[i], peer_tls(pair.peer, i)),
+                "a request is answered");
     }
+    for (int i = 0; i < 2; i++)
+        dpl_conn_release(conns[i]);
+    pair.ctx->n_conn_max_hits = 0;
+    conn = checkout(pair.ctx);
+    REQUIRE(conn && offers() == 1, "one of the two tickets is offered");
+    dpl_conn_terminate(conn);
+    REQUIRE(pair.ctx->n_conn_fds == 0, "no connection is left");
+    child = fork();
+    if (child == 0)
+        _exit(checkout(pair.ctx) ? EXIT_SUCCESS : EXIT_FAILURE);
     CHECK(ended_well(child), "a child connects");
-    CHECK(serve_once(pair, NULL), "so does the parent");
-    CHECK_INT(distinct_offers(), offers(), "no ticket was offered twice");
+    conn = checkout(pair.ctx);
+    REQUIRE(conn && peer_tls(pair.peer, 4), "so does the parent");
+    CHECK_INT(distinct_offers(), 2, "the other is offered too");
+    CHECK_INT(offers(), 2, "but not by both");
+    dpl_conn_release(conn);
     end(pair);
 }
 
