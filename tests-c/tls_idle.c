@@ -110,8 +110,7 @@ static void check_replaced_after(void (*act)(struct line *line)) {
     }
 }
 
-/* ---- what belongs to TLS ------------------------------------------------------------------------
- */
+/* ---- what belongs to TLS ---------------------------------------------------------------- */
 
 static void do_nothing(SSL *server) {
     (void)server;
@@ -184,8 +183,7 @@ static void much_at_once_is_taken_in(void) {
     check_reused_after(send_much, TLS1_3_VERSION);
 }
 
-/* ---- what does not
- * ------------------------------------------------------------------------------- */
+/* ---- what does not ---------------------------------------------------------------------- */
 
 static void say_goodbye(struct line *line) {
     SSL_shutdown(line->server);
@@ -289,8 +287,7 @@ static void garbage_disqualifies(void) {
     check_replaced_after(send_raw_garbage);
 }
 
-/* ---- in between
- * ------------------------------------------------------------------------------------ */
+/* ---- in between ------------------------------------------------------------------------- */
 
 /* Whether it is reused is left open; it must not be waited for. */
 static void half_a_record_is_not_waited_for(void) {

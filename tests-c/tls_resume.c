@@ -17,8 +17,7 @@
 
 enum { MANY = 20, MOST_OFFERS = 64, MOST_BYTES = 2048 };
 
-/* ---- what clients offer to resume
- * ---------------------------------------------------------------- */
+/* ---- what clients offer to resume ------------------------------------------------------- */
 
 /* Of each ClientHello: its PSK identity or session ticket. */
 static struct {
@@ -77,8 +76,7 @@ static int distinct_offers(void) {
     return distinct;
 }
 
-/* ---- a server and a context over it
- * ------------------------------------------------------------------ */
+/* ---- a server and a context over it ----------------------------------------------------- */
 
 static SSL_CTX *server_tls_in(int version, const char *names) {
     SSL_CTX *tls = server_tls_new(names);
@@ -147,8 +145,7 @@ static int resumed_of(struct pair pair, int n) {
     return resumed;
 }
 
-/* ---- resumption
- * ------------------------------------------------------------------------------------- */
+/* ---- resumption ------------------------------------------------------------------------- */
 
 static void check_resumed(SSL_CTX *tls) {
     struct pair pair = pair_under("localhost", tls);
@@ -211,8 +208,7 @@ static void tickets_are_not_shared_by_connections_at_once(void) {
     end(pair);
 }
 
-/* ---- whose sessions
- * ---------------------------------------------------------------------------------- */
+/* ---- whose sessions --------------------------------------------------------------------- */
 
 static void check_names_do_not_share(int version) {
     struct pair pair = pair_under("host.test", server_tls_in(version, "DNS:*.host.test"));
@@ -277,8 +273,7 @@ static void contexts_do_not_share_sessions(void) {
     end(pair);
 }
 
-/* ---- servers that forget
- * ------------------------------------------------------------------------------ */
+/* ---- servers that forget ---------------------------------------------------------------- */
 
 static void check_forgotten(int version) {
     struct pair pair = pair_in(version);
@@ -313,8 +308,7 @@ static void change_of_version_is_no_error(void) {
     end(pair);
 }
 
-/* ---- the end of a connection
- * ----------------------------------------------------------------------------- */
+/* ---- the end of a connection ------------------------------------------------------------ */
 
 /* Whether the peer is told of the end, and not by the end of the stream alone. */
 static bool is_told(SSL *peer) {
@@ -410,9 +404,7 @@ static void end_of_a_dead_connection_is_quiet(void) {
     CHECK(true, "20 connections that were reset are closed");
 }
 
-/* ---- forks
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- forks ------------------------------------------------------------------------------ */
 
 /* Bytes that the server's end of a connection has received, read or not. */
 static long received(SSL *peer) {

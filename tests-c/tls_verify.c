@@ -69,8 +69,7 @@ static void check_refused(struct host host, const char *reason) {
     CHECK_INT(host.ctx->n_conn_fds, 0, "no connection is counted");
 }
 
-/* ---- the chain ----------------------------------------------------------------------------------
- */
+/* ---- the chain -------------------------------------------------------------------------- */
 
 static void check_flaw(enum flaw flaw, const char *more, const char *reason) {
     struct host host = host_under("localhost", server_tls_flawed(NULL, flaw), more);
@@ -141,8 +140,7 @@ static void context_that_does_not_verify_connects_to_all(void) {
     }
 }
 
-/* ---- the name
- * ------------------------------------------------------------------------------------- */
+/* ---- the name --------------------------------------------------------------------------- */
 
 static void check_accepted(const char *name, const char *certified) {
     struct host host = host_under(name, server_tls_new(certified), "");
@@ -216,8 +214,7 @@ static void wildcard_is_no_address(void) {
     check_mismatch("127.0.0.1", "DNS:*.0.0.1", "IP address mismatch", "*.0.0.1");
 }
 
-/* ---- virtual hosting
- * -------------------------------------------------------------------------------- */
+/* ---- virtual hosting -------------------------------------------------------------------- */
 
 static void bucket_is_part_of_the_name(void) {
     struct host host = host_under("host.test", server_tls_new("DNS:*.host.test"), "");
@@ -260,8 +257,7 @@ static void opened_host_is_verified(void) {
     forget(host);
 }
 
-/* ---- the switch in the environment
- * ------------------------------------------------------------------- */
+/* ---- the switch in the environment ------------------------------------------------------ */
 
 /* What this program does under that name: connects once, and tells by its exit status how it went.
  */
@@ -322,8 +318,7 @@ static void environment_switches_the_name_check_off(void) {
           "on: the right name is");
 }
 
-/* ---- certificates of clients
- * ---------------------------------------------------------------------------- */
+/* ---- certificates of clients ------------------------------------------------------------ */
 
 static SSL_CTX *demanding_server(int version) {
     SSL_CTX *tls = server_tls_new(NULL);

@@ -45,7 +45,7 @@ bool client_speaks(int fd);
 
 void send_raw(int fd, const void *bytes, size_t len);
 
-/* ---- both ends ---------------------------------------------------------------------------- */
+/* ---- both ends -------------------------------------------------------------------------- */
 
 /* One text from the one to the other, all of it. Neither waits for ever. */
 bool client_to_peer(dpl_conn_t *conn, SSL *peer, const char *text);
