@@ -14,4 +14,19 @@ const char *authority_file(void);
 /* For a server whose certificate bears these names (as in subjectAltName; NULL: loopback's). */
 SSL_CTX *server_tls_new(const char *names);
 
+/* What a verifier may hold against a certificate. */
+enum flaw { FLAWLESS, UNTRUSTED, EXPIRED, NOT_YET_VALID, REVOKED };
+
+/* As server_tls_new(), with a certificate of which that is true. */
+SSL_CTX *server_tls_flawed(const char *names, enum flaw flaw);
+
+/* The authority's list of the certificates it has revoked so far, for a profile's ssl_crl_list. */
+const char *revocations_file(void);
+
+/* A client's certificate and its key, in one file, for ssl_cert_file and ssl_key_file. */
+const char *client_identity_file(void);
+
+/* Has a server insist on a certificate of the authority's from its clients. */
+void require_client_certificate(SSL_CTX *tls);
+
 #endif

@@ -1,0 +1,431 @@
+/* Writing over TLS: records well filled, any size, in time, whatever the peer does. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "support/certificate.h"
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+#include "support/peer.h"
+
+enum { KIB = 1024, MIB = 1024 * 1024, RECORD = 16 * 1024, PIECES = 5000 };
+
+/* ---- a peer that reads in a thread of its own ------------------------------------------- */
+
+/* What the peer has read; in the order in which it came. */
+struct reader {
+    SSL *tls;
+    pthread_t thread;
+    atomic_long bytes;
+    atomic_int records;
+    _Atomic uint64_t digest;
+    bool digests;
+};
+
+static void count_record(int is_write, int version, int type, const void *bytes, size_t len,
+                         SSL *tls, void *reader) {
+    (void)version;
+    (void)len;
+    (void)tls;
+    /* A record's header begins with what is in it: application data. */
+    if (!is_write && type == SSL3_RT_HEADER &&
+        *(const unsigned char *)bytes == SSL3_RT_APPLICATION_DATA)
+        ((struct reader *)reader)->records++;
+}
+
+static void *read_all(void *arg) {
+    static _Thread_local char bytes[64 * KIB];
+    struct reader *reader = arg;
+    sigset_t all;
+    int n;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    while ((n = SSL_read(reader->tls, bytes, sizeof bytes)) > 0) {
+        if (reader->digests)
+            reader->digest = digest_more(reader->digest, bytes, (size_t)n);
+        reader->bytes += n;
+    }
+    return NULL;
+}
+
+/* A connection and its reader. */
+struct line {
+    struct peer *peer;
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    struct reader *reader;
+};
+
+static struct line connect_in(int version, bool digests) {
+    SSL_CTX *tls = server_tls_new(NULL);
+    struct line line = {.reader = calloc(1, sizeof *line.reader)};
+
+    SSL_CTX_set_min_proto_version(tls, version);
+    SSL_CTX_set_max_proto_version(tls, version);
+    line.peer = peer_start(tls);
+    line.ctx = context_over(peer_name(line.peer), "");
+    line.conn = checkout(line.ctx);
+    line.reader->tls = peer_tls(line.peer, 0);
+    REQUIRE(line.conn && line.reader->tls, "a connection is made");
+    line.reader->digest = DIGEST_OF_NOTHING;
+    line.reader->digests = digests;
+    SSL_set_msg_callback(line.reader->tls, count_record);
+    SSL_set_msg_callback_arg(line.reader->tls, line.reader);
+    pthread_create(&line.reader->thread, NULL, read_all, line.reader);
+    return line;
+}
+
+static void disconnect(struct line line) {
+    dpl_conn_terminate(line.conn);
+    pthread_join(line.reader->thread, NULL);
+    dpl_ctx_free(line.ctx);
+    peer_stop(line.peer);
+    free(line.reader);
+}
+
+static bool arrived(struct line line, long size) {
+    return EVENTUALLY(line.reader->bytes >= size) && line.reader->bytes == size;
+}
+
+static char *noise(size_t size) {
+    char *bytes = malloc(size);
+    uint64_t state = 88172645463325252u;
+
+    for (size_t i = 0; i < size; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes[i] = (char)state;
+    }
+    return bytes;
+}
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+/* Pieces of these sizes must arrive as they were, in so many records. */
+static void check_records(const char *what, const int *sizes, int n, int expected) {
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct iovec *iov = calloc((size_t)n + 1, sizeof *iov);
+    size_t total = 0;
+    char *bytes;
+
+    for (int i = 0; i < n; i++)
+        total += (size_t)sizes[i];
+    bytes = noise(total);
+    for (size_t v = 0; v < sizeof versions / sizeof *versions; v++) {
+        struct line line = connect_in(versions[v], true);
+        size_t at = 0;
+
+        for (int i = 0; i < n; i++) {
+            iov[i] = (struct iovec){.iov_base = bytes + at, .iov_len = (size_t)sizes[i]};
+            at += (size_t)sizes[i];
+        }
+        CHECK_STATUS(dpl_conn_writev_all(line.conn, iov, n, 5), DPL_SUCCESS, "%s: written", what);
+        CHECK(arrived(line, (long)total), "all of it arrives");
+        CHECK(line.reader->digest == digest_more(DIGEST_OF_NOTHING, bytes, total), "as it was");
+        CHECK_INT(line.reader->records, expected, "in %d records", expected);
+        disconnect(line);
+    }
+    free(bytes);
+    free(iov);
+}
+
+#define CHECK_RECORDS(what, expected, ...) \
+    check_records(what, (const int[]){__VA_ARGS__}, \
+                  (int)(sizeof(int[]){__VA_ARGS__} / sizeof(int)), expected)
+
+static void small_pieces_share_a_record(void) {
+    CHECK_RECORDS("one byte", 1, 1);
+    CHECK_RECORDS("8 KiB in 4 pieces", 1, 2 * KIB, 2 * KIB, 2 * KIB, 2 * KIB);
+    CHECK_RECORDS("16 KiB in 4 pieces", 1, 4 * KIB, 4 * KIB, 4 * KIB, 4 * KIB);
+    CHECK_RECORDS("16 KiB and a byte in 5 pieces", 2, 4 * KIB, 4 * KIB, 4 * KIB, 4 * KIB, 1);
+    CHECK_RECORDS("a head and a small body", 1, 300, 2, 5000);
+    CHECK_RECORDS("empty pieces between", 1, 0, 100, 0, 0, 100, 0);
+}
+
+static void large_pieces_fill_records(void) {
+    CHECK_RECORDS("16 KiB", 1, RECORD);
+    CHECK_RECORDS("1 MiB", MIB / RECORD, MIB);
+    CHECK_RECORDS("1 MiB in 4 pieces", MIB / RECORD, MIB / 4, MIB / 4, MIB / 4, MIB / 4);
+    CHECK_RECORDS("a head and 1 MiB", MIB / RECORD + 1, 300, MIB);
+    CHECK_RECORDS("1 MiB and a tail", MIB / RECORD + 1, MIB, 300);
+    CHECK_RECORDS("odd sizes", 8, 300, 40001, 20003, 5, 60007);
+}
+
+static void thousands_of_pieces_share_records(void) {
+    static int sizes[PIECES];
+    int total = 0;
+
+    for (int i = 0; i < PIECES; i++)
+        total += sizes[i] = i % 50;
+    check_records("5000 pieces", sizes, PIECES, (total + RECORD - 1) / RECORD);
+}
+
+static void nothing_to_write_is_a_success(void) {
+    struct line line = connect_in(TLS1_3_VERSION, true);
+    struct iovec empty[3] = {{0}};
+
+    CHECK_STATUS(dpl_conn_writev_all(line.conn, NULL, 0, 1), DPL_SUCCESS, "no pieces");
+    CHECK_STATUS(dpl_conn_writev_all(line.conn, empty, 3, 1), DPL_SUCCESS, "three empty pieces");
+    CHECK_STATUS(dpl_conn_writev_all(line.conn, empty, 3, 0), DPL_SUCCESS, "at once");
+    CHECK_STATUS(write_string(line.conn, "x", 1), DPL_SUCCESS, "then a byte");
+    CHECK(arrived(line, 1), "which arrives");
+    CHECK_INT(line.reader->records, 1, "alone: nothing took no record");
+    CHECK_INT(hosts_available(line.ctx), 1, "nobody is blamed");
+    disconnect(line);
+}
+
+/* More than 32 bits can count, in one call, of one block again and again. */
+static void more_than_4_gib_arrive(void) {
+    enum { BLOCKS = 4100 };
+    struct line line;
+    struct iovec *iov;
+    char *block;
+
+    if (case_seconds() > 60) {
+        check_skip("not on a slow machine");
+        return;
+    }
+    line = connect_in(TLS1_3_VERSION, false);
+    iov = calloc(BLOCKS, sizeof *iov);
+    block = noise(MIB);
+    for (int i = 0; i < BLOCKS; i++)
+        iov[i] = (struct iovec){.iov_base = block, .iov_len = MIB};
+    CHECK_STATUS(dpl_conn_writev_all(line.conn, iov, BLOCKS, 10), DPL_SUCCESS,
+                 "4,100 MiB are written at once");
+    CHECK(arrived(line, (long)BLOCKS * MIB), "all of it arrives");
+    CHECK_INT(line.reader->records, BLOCKS * (MIB / RECORD), "in full records");
+    CHECK(write_string(line.conn, "and more", 5) == DPL_SUCCESS, "then a little more");
+    CHECK(arrived(line, (long)BLOCKS * MIB + 8), "which arrives");
+    disconnect(line);
+    free(block);
+    free(iov);
+}
+
+/* ---- in time ---------------------------------------------------------------------------- */
+
+static dpl_status_t write_block(dpl_conn_t *conn, char *bytes, size_t size, int timeout) {
+    struct iovec iov = {.iov_base = bytes, .iov_len = size};
+
+    return dpl_conn_writev_all(conn, &iov, 1, timeout);
+}
+
+static struct server *stalled_server(void) {
+    return server_start((struct server_options){.receive_buffer = 64 * KIB});
+}
+
+static void check_never_pooled(dpl_ctx_t *ctx, dpl_conn_t *conn) {
+    dpl_conn_release(conn);
+    CHECK_INT(ctx->n_conn_fds, 0, "the connection is closed, even if released");
+}
+
+static void check_stalled(dpl_status_t (*write)(dpl_conn_t *conn, char *bytes, int timeout),
+                          int timeout, double at_least) {
+    struct server *server = stalled_server();
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conn = checkout(ctx);
+    char *bytes = noise(16 * MIB);
+    double begin;
+    double took;
+
+    REQUIRE(conn && answered_on(conn, 1), "a connection serves a request");
+    server_behave(server, SILENT);
+    begin = seconds_now();
+    CHECK_STATUS(write(conn, bytes, timeout), DPL_ETIMEOUT,
+                 "a peer that stops reading is a timeout");
+    took = seconds_now() - begin;
+    CHECK(took >= at_least, "after the timeout");
+    CHECK(took < patience(timeout + 1), "and at most a second later");
+    CHECK(hosts_available(ctx) == 0, "its host is out");
+    check_never_pooled(ctx, conn);
+    free(bytes);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static dpl_status_t write_one_block(dpl_conn_t *conn, char *bytes, int timeout) {
+    return write_block(conn, bytes, 16 * MIB, timeout);
+}
+
+static dpl_status_t write_small_pieces(dpl_conn_t *conn, char *bytes, int timeout) {
+    static struct iovec iov[16 * KIB];
+
+    for (int i = 0; i < 16 * KIB; i++)
+        iov[i] = (struct iovec){.iov_base = bytes + i * KIB, .iov_len = KIB};
+    return dpl_conn_writev_all(conn, iov, 16 * KIB, timeout);
+}
+
+static dpl_status_t write_many_times(dpl_conn_t *conn, char *bytes, int timeout) {
+    dpl_status_t status = DPL_SUCCESS;
+
+    for (int i = 0; i < 16 * KIB && status == DPL_SUCCESS; i++)
+        status = write_block(conn, bytes + i * KIB, KIB, timeout);
+    return status;
+}
+
+static void stalled_write_times_out(void) {
+    check_stalled(write_one_block, 1, 0.9);
+    check_stalled(write_small_pieces, 1, 0.9);
+    check_stalled(write_many_times, 1, 0.9);
+}
+
+static void stalled_write_of_no_timeout_does_not_wait(void) {
+    check_stalled(write_one_block, 0, 0);
+    check_stalled(write_many_times, 0, 0);
+}
+
+static void signals_do_not_prolong_a_stalled_write(void) {
+    storm_begin(1000);
+    check_stalled(write_one_block, 1, 0.9);
+    storm_end();
+}
+
+/* All that is written takes longer than the timeout, but it never stands still for so long. */
+static void check_slow_reader(bool signals) {
+    struct server *server = server_start((struct server_options){.behaviour = DRAIN,
+                                                                 .drain_bytes = 8 * KIB,
+                                                                 .drain_pause_ms = 2,
+                                                                 .receive_buffer = 64 * KIB});
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conn = checkout(ctx);
+    size_t size = 12 * MIB;
+    char *bytes = noise(size);
+    double begin = seconds_now();
+
+    REQUIRE(conn, "a connection is made");
+    if (signals)
+        storm_begin(1000);
+    CHECK_STATUS(write_block(conn, bytes, size, 1), DPL_SUCCESS,
+                 "12 MiB are written to a reader that never stops");
+    storm_end();
+    CHECK(seconds_now() - begin > 1.2, "in more than the timeout of a second");
+    CHECK(EVENTUALLY(server_bytes(server) >= (long)size), "all of it arrives");
+    CHECK(EVENTUALLY(server_digest(server) == digest_more(DIGEST_OF_NOTHING, bytes, size)),
+          "as it was");
+    dpl_conn_release(conn);
+    CHECK_INT(ctx->n_conn_fds, 1, "the connection is pooled");
+    free(bytes);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void slow_reader_is_no_timeout(void) {
+    check_slow_reader(false);
+}
+
+static void signals_do_not_disturb_a_write(void) {
+    check_slow_reader(true);
+}
+
+/* ---- to a peer that is gone ------------------------------------------------------------- */
+
+/* The first bytes after a close may go out before the peer's answer to them is known. */
+static dpl_status_t write_until_failure(dpl_conn_t *conn) {
+    dpl_status_t status = DPL_SUCCESS;
+
+    for (int i = 0; i < 100 && status == DPL_SUCCESS; i++) {
+        status = write_string(conn, "anybody there?", 1);
+        sleep_ms(5);
+    }
+    return status;
+}
+
+static void check_gone(void (*leave)(struct server *server)) {
+    struct server *server = server_start((struct server_options){.behaviour = DISCARD});
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conn = checkout(ctx);
+
+    REQUIRE(conn && EVENTUALLY(server_open(server) == 1), "a connection is made");
+    REQUIRE(write_string(conn, "x", 1) == DPL_SUCCESS && EVENTUALLY(server_bytes(server) == 1),
+            "a byte arrives");
+    leave(server);
+    sleep_ms(50);
+    CHECK_STATUS(write_until_failure(conn), DPL_FAILURE, "a write fails");
+    CHECK_STATUS(write_string(conn, "again", 1), DPL_FAILURE, "and the next");
+    check_never_pooled(ctx, conn);
+    CHECK_INT(hosts_available(ctx), 0, "its host is out");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void closed_peer_is_a_failure(void) {
+    check_gone(server_close_connections);
+}
+
+static void reset_peer_is_a_failure(void) {
+    check_gone(server_reset_connections);
+}
+
+static void killed_peer_is_a_failure(void) {
+    check_gone(server_kill);
+}
+
+/* While the peer's buffers are full, and the writer waits. */
+static void *reset_later(void *server) {
+    sleep_ms(300);
+    server_reset_connections(server);
+    return NULL;
+}
+
+static void reset_in_the_middle_is_a_failure(void) {
+    struct server *server = stalled_server();
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *conn = checkout(ctx);
+    char *bytes = noise(16 * MIB);
+    pthread_t thread;
+
+    REQUIRE(conn && answered_on(conn, 1), "a connection serves a request");
+    server_behave(server, SILENT);
+    pthread_create(&thread, NULL, reset_later, server);
+    CHECK_STATUS(write_block(conn, bytes, 16 * MIB, 5), DPL_FAILURE,
+                 "a peer that resets while it is written to is a failure");
+    pthread_join(thread, NULL);
+    check_never_pooled(ctx, conn);
+    free(bytes);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* ---- both ways -------------------------------------------------------------------------- */
+
+/* A key update in the middle of a long write is answered within it. */
+static void peer_may_change_keys_meanwhile(void) {
+    struct line line = connect_in(TLS1_3_VERSION, true);
+    char *bytes = noise(MIB);
+
+    for (int i = 0; i < 8; i++) {
+        CHECK_STATUS(write_block(line.conn, bytes, MIB, 5), DPL_SUCCESS, "1 MiB is written");
+        if (i % 2 == 0)
+            CHECK(SSL_key_update(line.conn->ssl, SSL_KEY_UPDATE_REQUESTED) == 1,
+                  "both keys are to be changed");
+    }
+    CHECK(arrived(line, 8L * MIB), "all of it arrives");
+    free(bytes);
+    disconnect(line);
+}
+
+int main(void) {
+    setenv("DROPLET_TEST_TLS", "1", 1);
+    test_begin("tls_write");
+    RUN(small_pieces_share_a_record);
+    RUN(large_pieces_fill_records);
+    RUN(thousands_of_pieces_share_records);
+    RUN(nothing_to_write_is_a_success);
+    RUN(more_than_4_gib_arrive);
+    RUN(stalled_write_times_out);
+    RUN(stalled_write_of_no_timeout_does_not_wait);
+    RUN(signals_do_not_prolong_a_stalled_write);
+    RUN(slow_reader_is_no_timeout);
+    RUN(signals_do_not_disturb_a_write);
+    RUN(closed_peer_is_a_failure);
+    RUN(reset_peer_is_a_failure);
+    RUN(killed_peer_is_a_failure);
+    RUN(reset_in_the_middle_is_a_failure);
+    RUN(peer_may_change_keys_meanwhile);
+    return test_end();
+}
