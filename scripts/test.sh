@@ -31,6 +31,7 @@ suite() {
 }
 
 export CONN=../target/lib # for tests-c
+unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
