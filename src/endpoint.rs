@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -17,6 +18,8 @@ use crate::stream::tls::Sessions;
 /// The longest name that DNS knows, in characters (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 
+type ByBucket<C> = HashMap<Box<[u8]>, Arc<Endpoint<C>>>;
+
 /// What connections are made to: a host of the list, a virtual host on it, or a host outside the list.
 pub struct Endpoint<C> {
     name: CString,
@@ -27,8 +30,7 @@ pub struct Endpoint<C> {
     pool: Pool<C>,
     /// TLS sessions with it.
     sessions: Sessions,
-    /// By bucket.
-    virtual_hosts: RwLock<HashMap<Box<[u8]>, Arc<Endpoint<C>>>>,
+    virtual_hosts: RwLock<ByBucket<C>>,
 }
 
 impl<C> Endpoint<C> {
@@ -101,6 +103,12 @@ impl<C: Poolable> Endpoint<C> {
     /// Where to connect.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Whether a connection to this address leads where the name leads now.
+    #[inline]
+    pub fn is_at(&self, peer: Option<SocketAddr>) -> bool {
+        !self.addresses.have_changed() || peer.is_some_and(|peer| self.addresses.known().contains(&peer))
     }
 
     /// Its idle connections, those of its virtual hosts not among them.

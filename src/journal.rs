@@ -7,8 +7,6 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Level {
-    /// Worth knowing, nothing went wrong.
-    Info = 1,
     /// Something is odd; the call goes on.
     Warning = 2,
     /// An attempt or a call failed.

@@ -34,11 +34,6 @@ impl Permits {
         Some(Permit { permits: Arc::clone(self) })
     }
 
-    /// How many permits are out.
-    pub fn open(&self) -> i32 {
-        self.count.lock().open
-    }
-
     /// Shows nothing any more: whoever owns what the gauge writes to is going away.
     pub fn detach(&self) {
         self.count.lock().gauge = None;

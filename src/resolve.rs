@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -66,12 +67,12 @@ pub struct Addresses {
     port: u16,
     state: Mutex<State>,
     look_up_done: Condvar,
+    /// Set once a look-up gave other addresses than the one before.
+    have_changed: AtomicBool,
 }
 
 struct State {
     known: Arc<[SocketAddr]>,
-    /// Counts the changes of `known`.
-    version: u32,
     /// When the last look-up ended; never for a literal address, which needs none.
     checked: Moment,
     failure: Option<LookupError>,
@@ -88,8 +89,9 @@ impl Addresses {
         Addresses {
             name: name.to_owned(),
             port,
-            state: Mutex::new(State { known, version: 0, checked, failure: None, looking_up: false }),
+            state: Mutex::new(State { known, checked, failure: None, looking_up: false }),
             look_up_done: Condvar::new(),
+            have_changed: AtomicBool::new(false),
         }
     }
 
@@ -112,9 +114,10 @@ impl Addresses {
         Arc::clone(&self.state.lock().known)
     }
 
-    /// Changes whenever the known addresses do.
-    pub fn version(&self) -> u32 {
-        self.state.lock().version
+    /// Whether the name ever led elsewhere: if not, nothing can be connected to an address that left it.
+    #[inline]
+    pub fn have_changed(&self) -> bool {
+        self.have_changed.load(Ordering::Relaxed)
     }
 
     /// The addresses to connect to, looked up if the last time was too long ago. While one thread does
@@ -140,7 +143,9 @@ impl Addresses {
             drop(state);
             let answer = look_up(&self.name, self.port);
             state = self.state.lock();
-            state.learn(answer, clock());
+            if state.learn(answer, clock()) {
+                self.have_changed.store(true, Ordering::Relaxed);
+            }
             self.look_up_done.notify_all();
         }
         state.answer()
@@ -152,16 +157,16 @@ impl State {
         self.checked == Moment::default() || now.since(self.checked) >= LOOKUP_INTERVAL
     }
 
-    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) {
+    /// True if the addresses are others than before.
+    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) -> bool {
         self.looking_up = false;
         match answer {
             Ok(addresses) => {
                 self.failure = None;
                 self.checked = now;
-                if *self.known != *addresses {
-                    self.known = addresses.into();
-                    self.version = self.version.wrapping_add(1);
-                }
+                let is_other = !self.known.is_empty() && *self.known != *addresses;
+                self.known = addresses.into();
+                return is_other;
             }
             // Out of descriptors or memory: that says nothing about the name, the next call may ask.
             Err(LookupError::Local(fault)) => self.failure = Some(LookupError::Local(fault)),
@@ -170,6 +175,7 @@ impl State {
                 self.checked = now;
             }
         }
+        false
     }
 
     fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
@@ -227,7 +233,16 @@ mod tests {
             assert_eq!(*found.unwrap(), *one(1));
         }
         assert_eq!(count.get(), 3, "at seconds 0, 5 and 10");
-        assert_eq!(addresses.version(), 1, "the answer was the same");
+        assert!(!addresses.have_changed(), "the answer was the same");
+    }
+
+    #[test]
+    fn other_addresses_are_noticed() {
+        let addresses = Addresses::new("name", 80);
+        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
+        let found = addresses.current_from(|| at(5), soon(), |_, _| Ok(one(2))).unwrap();
+        assert_eq!(*found, *one(2));
+        assert!(addresses.have_changed());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::status::Error;
 use crate::sys;
 
 /// How long to wait for another thread's look-up of the same name.
-const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
 /// One allocation, of which C knows the head.
 #[repr(C)]

@@ -104,7 +104,7 @@ impl<T> Arena<T> {
         self.slots().filter_map(|slot| {
             // SAFETY: `slots` gives slots only, and slots are never freed.
             let state = unsafe { &slot.as_ref().state };
-            (state.load(Ordering::Acquire) == LENT).then(|| slot.as_ptr() as *const T)
+            (state.load(Ordering::Acquire) == LENT).then_some(slot.as_ptr() as *const T)
         })
     }
 

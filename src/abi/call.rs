@@ -40,9 +40,7 @@ impl ContextCall {
         };
         let bucket = request.virtual_bucket();
         let mut connection = self.context.client().checkout(self, hosts, view.next_turn(), bucket)?;
-        if let Some(tls) = connection.stream().tls() {
-            tls.set_read_timeout(view.read_timeout());
-        }
+        self.set_read_timeout(&mut connection);
         if let Some(endpoint) = connection.endpoint() {
             request.set_host(endpoint.name(), endpoint.port())?;
         }
@@ -51,7 +49,9 @@ impl ContextCall {
 
     /// A connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
-        self.context.client().checkout_from(self, self.hosts(), authority)
+        let mut connection = self.context.client().checkout_from(self, self.hosts(), authority)?;
+        self.set_read_timeout(&mut connection);
+        Ok(connection)
     }
 
     /// Blacklists the host that a name stands for.
@@ -70,6 +70,14 @@ impl ContextCall {
     pub fn blacklist_endpoint(&self, endpoint: &Endpoint<Connection>) {
         if let Some(host) = endpoint.host() {
             client::blacklist(self, self.hosts(), host);
+        }
+    }
+
+    /// Programs change the timeout at any time: it counts from the next checkout on.
+    #[inline]
+    fn set_read_timeout(&self, connection: &mut Connection) {
+        if let Some(tls) = connection.stream().tls() {
+            tls.set_read_timeout(self.context.view().read_timeout());
         }
     }
 

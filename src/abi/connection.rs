@@ -17,8 +17,8 @@ use crate::client;
 use crate::endpoint::Endpoint;
 use crate::pool::Poolable;
 use crate::status::{Error, SUCCESS};
-use crate::stream::Stream;
 use crate::stream::tls::TlsStream;
+use crate::stream::{Socket, Stream};
 use crate::sys;
 use crate::tls_ffi;
 
@@ -235,6 +235,11 @@ impl client::Connection for Connection {
 
     fn detach(&mut self) {
         self.0.endpoint = None;
+    }
+
+    #[inline]
+    fn peer(&self) -> Option<SocketAddr> {
+        self.0.stream.socket().map(Socket::peer)
     }
 }
 

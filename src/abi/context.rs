@@ -15,6 +15,7 @@ use super::addrlist::AddrList;
 use super::arena::Arena;
 use super::connection::Connection;
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
+use super::logging::look_into_object_of;
 use crate::client::{Client, Settings};
 use crate::clock;
 use crate::hosts::Hosts;
@@ -45,6 +46,7 @@ struct Layout {
     trace_level: usize,
     max_redirects: usize,
     read_buf_size: usize,
+    backend: usize,
     ssl_ctx: usize,
     conn_buckets: usize,
     n_conn_fds: usize,
@@ -66,6 +68,7 @@ macro_rules! layout {
             trace_level: offset_of!($context, trace_level),
             max_redirects: offset_of!($context, max_redirects),
             read_buf_size: offset_of!($context, read_buf_size),
+            backend: offset_of!($context, backend),
             ssl_ctx: offset_of!($context, ssl_ctx),
             conn_buckets: offset_of!($context, conn_buckets),
             n_conn_fds: offset_of!($context, n_conn_fds),
@@ -234,6 +237,8 @@ impl Context {
         let views = LAYOUTS.iter().map(|layout| View { context, layout });
         let view = views.into_iter().find(View::is_new).ok_or(Error::Invalid)?;
         sys::watch_forks();
+        // A backend is a constant of Droplet's, whatever object that lies in.
+        look_into_object_of(view.pointer(view.layout.backend).load(Ordering::Relaxed));
         let gauge = Box::new(move |open| {
             view.int(view.layout.n_conn_fds).store(open, Ordering::Relaxed);
         });

@@ -3,8 +3,11 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
-use libc::{c_int, c_uint};
+use libc::{c_int, c_uint, c_void};
 
 use super::context::{Context, ContextHead};
 use crate::journal::{Journal, Level, Place};
@@ -49,6 +52,43 @@ unsafe extern "C" {
     static DROPLETS_TRACE: Option<TraceFunction>;
 }
 
+/// Droplet's functions where the linker did not see them: a program may have loaded Droplet by dlopen(3).
+static LOADED_LOG: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+static LOADED_TRACE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Looks for Droplet's functions in the object that an address lies in, if there are none so far.
+pub fn look_into_object_of(address: *const c_void) {
+    // SAFETY: constants after loading; dladdr(3) takes any address; the name it gives is that of a loaded
+    // object, which RTLD_NOLOAD finds and does not load, and dlsym(3) takes what that gave.
+    unsafe {
+        let mut object = MaybeUninit::<libc::Dl_info>::uninit();
+        if DROPLETS_LOG.is_some() || libc::dladdr(address, object.as_mut_ptr()) == 0 {
+            return;
+        }
+        let name = object.assume_init().dli_fname;
+        let object = libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        // The object is not given back: what is called must stay.
+        if !object.is_null() {
+            LOADED_LOG.store(libc::dlsym(object, c"dpl_log".as_ptr()), Ordering::Relaxed);
+            LOADED_TRACE.store(libc::dlsym(object, c"dpl_trace".as_ptr()), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Droplet's `dpl_log`, if there is one.
+fn droplets_log() -> Option<LogFunction> {
+    let loaded = LOADED_LOG.load(Ordering::Relaxed);
+    // SAFETY: a constant after loading, and what dlsym(3) gave for a function of this type, or NULL.
+    unsafe { DROPLETS_LOG.or(mem::transmute::<*mut c_void, Option<LogFunction>>(loaded)) }
+}
+
+/// Droplet's `dpl_trace`, if there is one.
+fn droplets_trace() -> Option<TraceFunction> {
+    let loaded = LOADED_TRACE.load(Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { DROPLETS_TRACE.or(mem::transmute::<*mut c_void, Option<TraceFunction>>(loaded)) }
+}
+
 /// The journal of one call.
 #[derive(Clone, Copy)]
 pub struct CallJournal {
@@ -62,10 +102,8 @@ impl Journal for CallJournal {
     #[cold]
     fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
         let context = self.context.map_or(std::ptr::null_mut(), |it| it.view().pointer_to_context());
-        // SAFETY: constant after loading; see the assembly above.
-        let Some(log) = (unsafe { DROPLETS_LOG }) else {
+        let Some(log) = droplets_log() else {
             let level = match level {
-                Level::Info => "info",
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
@@ -101,8 +139,7 @@ impl Journal for CallJournal {
 
 #[cold]
 fn trace(context: &Context, function: &'static CStr, place: Place, message: fmt::Arguments<'_>) {
-    // SAFETY: constant after loading; see the assembly above.
-    let Some(trace) = (unsafe { DROPLETS_TRACE }) else {
+    let Some(trace) = droplets_trace() else {
         let (file, line, function) = (place.file, place.line, function.to_string_lossy());
         let thread = sys::thread_id();
         eprintln!("trace: {thread}: [{TRACE_CONNECTIONS:x}] {file}:{function}:{line}: {message}");

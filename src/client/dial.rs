@@ -15,6 +15,7 @@ use crate::stream::Stream;
 use crate::stream::tls::TlsPlan;
 
 /// What became of a candidate at once.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, into the race")]
 enum Start<C: Connection> {
     /// It had an idle connection.
     Idle(C),
@@ -105,6 +106,9 @@ impl<C: Connection> Client<C> {
                 };
             }
         };
+        if endpoint.addresses().have_changed() {
+            endpoint.pool().close_matching(|idle| !endpoint.is_at(idle.peer()));
+        }
         let plan = Plan {
             addresses,
             timeout: settings.connect_timeout,

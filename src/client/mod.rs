@@ -10,6 +10,7 @@ mod routes;
 mod upkeep;
 
 use std::ffi::CStr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,9 @@ pub trait Connection: Poolable + Send + Sized + 'static {
 
     /// It is about to become idle.
     fn detach(&mut self);
+
+    /// The address it is connected to.
+    fn peer(&self) -> Option<SocketAddr>;
 }
 
 /// What a call may use of its context, read once a call.
@@ -145,8 +149,10 @@ impl<C: Connection> Client<C> {
     #[inline]
     pub fn release(&self, call: &impl Call<C>, connection: C, endpoint: &Endpoint<C>) {
         let now = Moment::now();
-        // Refused, it is dropped, which closes it.
-        let _ = endpoint.pool().release(connection, now);
+        if endpoint.is_at(connection.peer()) {
+            // Refused, it is dropped, which closes it.
+            let _ = endpoint.pool().release(connection, now);
+        }
         self.look_after(call, now);
     }
 
@@ -176,11 +182,6 @@ impl<C: Connection> Client<C> {
             endpoint.family().for_each(|member| member.pool().close());
         }
         drop(self.upkeep.take_parked());
-    }
-
-    /// The number of open connections, idle ones included.
-    pub fn open(&self) -> i32 {
-        self.permits.open()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::connect::Race;
 use crate::endpoint::Endpoint;
 use crate::journal::log;
 use crate::permits::Permit;
+use crate::sys;
 
 /// Idle connections are swept at most once in this time.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,8 +22,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Work that waits for the next call.
 pub struct Upkeep<C> {
     next_sweep: AtomicU64,
-    /// Attempts that a checkout no longer waited for.
-    parked: Mutex<Race<Candidate<C>>>,
+    /// Attempts that a checkout no longer waited for, and the process that made them.
+    parked: Mutex<(Race<Candidate<C>>, u32)>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
@@ -32,15 +33,30 @@ impl<C> Upkeep<C> {
     pub fn new() -> Upkeep<C> {
         Upkeep {
             next_sweep: AtomicU64::new(0),
-            parked: Mutex::new(Race::new()),
+            parked: Mutex::new((Race::new(), sys::forks())),
             any_parked: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
         }
     }
 
-    /// The parked attempts, which nobody looks after any more.
+    /// The parked attempts, which from now on are the caller's. A forked child has none: what its parent
+    /// left is dropped, which only closes the child's copies.
     pub fn take_parked(&self) -> Race<Candidate<C>> {
-        std::mem::replace(&mut *self.parked.lock(), Race::new())
+        let (parked, forks) = std::mem::replace(&mut *self.parked.lock(), (Race::new(), sys::forks()));
+        if forks == sys::forks() { parked } else { Race::new() }
+    }
+
+    fn park(&self, race: Race<Candidate<C>>) {
+        let inherited = {
+            let mut parked = self.parked.lock();
+            let is_inherited = parked.1 != sys::forks();
+            let inherited =
+                is_inherited.then(|| std::mem::replace(&mut *parked, (Race::new(), sys::forks())));
+            parked.0.join(race);
+            inherited
+        };
+        drop(inherited);
+        self.any_parked.store(true, Ordering::Relaxed);
     }
 
     /// Lets one caller through an interval.
@@ -77,8 +93,7 @@ impl<C: Connection> Client<C> {
     /// Leaves attempts to later calls.
     pub(super) fn park(&self, race: Race<Candidate<C>>) {
         if !race.is_empty() {
-            self.upkeep.parked.lock().join(race);
-            self.upkeep.any_parked.store(true, Ordering::Relaxed);
+            self.upkeep.park(race);
         }
     }
 

@@ -8,6 +8,7 @@
 #![allow(non_camel_case_types)]
 
 mod addrlist;
+mod addrlist_query;
 mod conn;
 mod dplx;
 

@@ -326,3 +326,6 @@ impl Drop for Probe {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+# droplet-conn's front door.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a
+TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
+TO = $(DESTDIR)$(LIBDIR)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+all: $(LIBRARIES) ## build both libraries into target/lib
+
+demo: ## three HTTP servers, one of which dies, and a C program that does not notice
+	@scripts/setup.sh demo
+	@$(MAKE) --no-print-directory all demo-program
+	LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so target/tests-c/3.0/preload/demo
+
+test: ## everything that CI runs
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory all
+	@scripts/test.sh
+
+header: ## regenerate include/droplet_conn.h
+	UPDATE_HEADER=1 cargo test --locked --test header
+
+install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
+	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 target/lib/libdroplet_conn.so $(TO)/libdroplet_conn.so.$(VERSION)
+	ln -sf libdroplet_conn.so.$(VERSION) $(TO)/libdroplet_conn.so.0
+	ln -sf libdroplet_conn.so.0 $(TO)/libdroplet_conn.so
+	install -m 644 target/lib/libdroplet_conn.a $(TO)
+	install -m 644 include/droplet_conn.h $(DESTDIR)$(INCLUDEDIR)
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+		droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
+
+uninstall: ## with the variables that install had
+	rm -f $(TO)/libdroplet_conn.so $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
+		$(TO)/libdroplet_conn.a $(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
+
+clean: ## remove all that was built
+	cargo clean
+
+# ---- steps of the above ----
+
+c-programs: $(LIBRARIES)
+	$(TESTS_C) all
+
+demo-program: $(LIBRARIES)
+	$(TESTS_C) ../target/tests-c/3.0/preload/demo
+
+target/lib/libdroplet_conn.so: target/release/libdroplet_conn.so
+	@mkdir -p $(@D)
+	cp $< $@
+
+target/lib/libdroplet_conn.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
+	scripts/static-library.sh $< exports.txt $@ dplx_
+
+# Cargo knows best whether there is anything to do. Named without the rlib, which only Rust tests need:
+# with it, Cargo leaves link-time optimisation out.
+target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
+	cargo rustc --release --locked --lib --crate-type cdylib,staticlib
+
+.PHONY: help all demo test header install uninstall clean c-programs demo-program always
+.DELETE_ON_ERROR:

@@ -1,0 +1,506 @@
+/*
+ * droplet-conn: the connection subsystem of Scality Droplet.
+ *
+ * Generated from the Rust source by cbindgen; do not edit.
+ *
+ * It can be used alone, where the types below are opaque, or with Droplet's own <droplet.h>, included
+ * before or after. Which hosts there are, and all limits and timeouts, is in the context (dpl_ctx_t);
+ * droplet-conn reads them at every call.
+ *
+ * What holds for all functions, and is therefore not said at each: strings end with NUL and are not kept;
+ * a NULL that is not said to mean something gets DPL_EINVAL, NULL or no effect, and a line in the log;
+ * functions may be called by any number of threads at once, except that a connection is used by one thread
+ * at a time; none changes a signal's disposition, and none raises SIGPIPE.
+ */
+
+
+#ifndef DROPLET_CONN_H
+#define DROPLET_CONN_H
+
+#include <netdb.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+/* Droplet's types, if its header is at hand: some of them have no name that could be declared twice. */
+#if defined(__has_include) && !defined(__DROPLET_H__)
+#if __has_include(<droplet.h>)
+#include <droplet.h>
+#endif
+#endif
+
+#ifndef __DROPLET_H__
+
+/** A context: a profile and the connections made for it. */
+typedef struct dpl_ctx dpl_ctx_t;
+/** A connection. */
+typedef struct dpl_conn dpl_conn_t;
+/** A request. */
+typedef struct dpl_req dpl_req_t;
+/** A host of a list. */
+typedef struct dpl_addr dpl_addr_t;
+/** A list of hosts. */
+typedef struct dpl_addrlist dpl_addrlist_t;
+
+/** What a call ended with. */
+typedef enum {
+  DPL_SUCCESS = 0,
+  /** The peer or the network failed, or no host is left. */
+  DPL_FAILURE = -1,
+  /** No such host. */
+  DPL_ENOENT = -2,
+  /** An argument that no call can work with. */
+  DPL_EINVAL = -3,
+  /** The peer took too long. */
+  DPL_ETIMEOUT = -4,
+  /** Out of memory. */
+  DPL_ENOMEM = -5,
+  /** The local system refused, for example because descriptors ran out. */
+  DPL_ESYS = -6,
+  DPL_EIO = -7,
+  /** The context has as many connections as it may. */
+  DPL_ELIMIT = -8,
+  /** A host name longer than DNS allows. */
+  DPL_ENAMETOOLONG = -9,
+  DPL_ENOTDIR = -10,
+  DPL_ENOTEMPTY = -11,
+  DPL_EISDIR = -12,
+  DPL_EEXIST = -13,
+  DPL_ENOTSUPP = -14,
+  DPL_EREDIRECT = -15,
+  DPL_ETOOMANYREDIR = -16,
+  DPL_ECONNECT = -17,
+  DPL_EPERM = -18,
+  DPL_EPRECOND = -19,
+  DPL_ECONFLICT = -20,
+  DPL_ERANGEUNAVAIL = -21
+} dpl_status_t;
+
+#endif
+
+/** Never read, here as in the original, which exports it. */
+extern dpl_ctx_t *dpl_default_conn_ctx;
+
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes an empty list of hosts.
+ *
+ * @param default_port the port of hosts that name none; NULL for "80"
+ * @return the list, to be freed with dpl_addrlist_free(); NULL if memory is out
+ *
+ * @pre `default_port` is NULL or a string.
+ */
+dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
+
+/**
+ * Makes a list of the hosts in a string.
+ *
+ * @param default_port the port of hosts that name none; NULL for "80"
+ * @param addrlist_str hosts, separated by `;`, `,` or spaces, each with a port after a colon or not; an
+ *        IPv6 address that is followed by a port stands in brackets
+ * @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or has no address,
+ *         or for a NULL string
+ *
+ * @pre `default_port` and `addrlist_str` are NULL or strings.
+ */
+dpl_addrlist_t *dpl_addrlist_create_from_str(const char *default_port,
+                                             const char *addrlist_str);
+
+/**
+ * Frees a list and the hosts in it.
+ *
+ * @param addrlist the list; NULL has no effect
+ *
+ * @pre `addrlist` is NULL or a list that nobody uses any more.
+ */
+void dpl_addrlist_free(dpl_addrlist_t *addrlist);
+
+/**
+ * Takes the lock under which C may walk the list. The thread that has it may take it again.
+ *
+ * @param addrlist the list; NULL has no effect
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+void dpl_addrlist_lock(dpl_addrlist_t *addrlist);
+
+/**
+ * Gives the lock back.
+ *
+ * @param addrlist the list; NULL has no effect
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+void dpl_addrlist_unlock(dpl_addrlist_t *addrlist);
+
+/**
+ * Adds a host, at a random place of the list. One whose address and port are there already is not added
+ * twice: its blacklisting is lifted.
+ *
+ * @param addrlist the list
+ * @param host a name, which is looked up, or a literal address
+ * @param portstr a decimal port; NULL for the list's default
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL or what is no port; DPL_FAILURE if the name has no address;
+ *         DPL_ENOMEM
+ *
+ * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+ */
+dpl_status_t dpl_addrlist_add(dpl_addrlist_t *addrlist,
+                              const char *host,
+                              const char *portstr);
+
+/**
+ * Adds the hosts in a string, those before the first that fails.
+ *
+ * @param addrlist the list
+ * @param addrlist_str as in dpl_addrlist_create_from_str()
+ * @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for a NULL string
+ *
+ * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
+ */
+dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist, const char *addrlist_str);
+
+/**
+ * Replaces the hosts of a list by those in a string. Hosts that are in both stay as they are, and become
+ * available; requests that use a host that leaves are not disturbed.
+ *
+ * @param addrlist the list
+ * @param addrlist_str as in dpl_addrlist_create_from_str()
+ * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged
+ *
+ * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
+ */
+dpl_status_t dpl_addrlist_set_from_str(dpl_addrlist_t *addrlist,
+                                       const char *addrlist_str);
+
+/**
+ * Puts a host into the list that the caller made, at a random place. The list owns it from then on.
+ *
+ * @param addrlist the list; NULL has no effect
+ * @param addr the host; it and each of `host`, `portstr`, `hbuf` and `h` are blocks from malloc
+ *
+ * @pre `addrlist` is NULL or a list whose lock the caller holds; `addr` is NULL or points to a valid
+ * `dpl_addr_t` that is in no list.
+ */
+void dpl_addrlist_add_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
+
+/**
+ * Takes a host out of the list. It is the caller's then, who frees it and its parts with free().
+ *
+ * @param addrlist the list; NULL has no effect
+ * @param addr a host of the list; any other has no effect
+ *
+ * @pre `addrlist` is NULL or a list whose lock the caller holds.
+ */
+void dpl_addrlist_remove_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
+
+/**
+ * Empties the list and frees the hosts that were in it.
+ *
+ * @param addrlist the list; NULL has no effect
+ *
+ * @pre `addrlist` is NULL or a list whose lock the caller holds.
+ */
+void dpl_addrlist_clear_nolock(dpl_addrlist_t *addrlist);
+
+/**
+ * The hosts as text.
+ *
+ * @param addrlist the list, or NULL for none
+ * @return `IP:PORT,IP:PORT` in list order, "" if there is none; to be freed with free(). NULL if memory is
+ *         out
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+char *dpl_addrlist_get(dpl_addrlist_t *addrlist);
+
+/**
+ * How many hosts there are.
+ *
+ * @param addrlist the list, or NULL for none
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+unsigned int dpl_addrlist_count(dpl_addrlist_t *addrlist);
+
+/**
+ * How many hosts there are.
+ *
+ * @param addrlist the list, or NULL for none
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+unsigned int dpl_addrlist_count_nolock(dpl_addrlist_t *addrlist);
+
+/**
+ * How many hosts are not blacklisted, or no longer.
+ *
+ * @param addrlist the list, or NULL for none
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+unsigned int dpl_addrlist_count_avail_nolock(dpl_addrlist_t *addrlist);
+
+/**
+ * Lifts the blacklistings whose time is up.
+ *
+ * @param addrlist the list, or NULL for none
+ * @return DPL_SUCCESS
+ *
+ * @pre `addrlist` is NULL or a list.
+ */
+dpl_status_t dpl_addrlist_refresh_blacklist_nolock(dpl_addrlist_t *addrlist);
+
+/**
+ * The n-th of the hosts that are not blacklisted, counted from 0 and from the start again after the last.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param n the number
+ * @param addrp receives the host, which the list owns; NULL if there is none
+ * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
+ *
+ * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
+ */
+dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
+                                  int n,
+                                  dpl_addr_t **addrp);
+
+/**
+ * Any of the hosts that are not blacklisted.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param addrp receives the host, which the list owns; NULL if there is none
+ * @return as dpl_addrlist_get_nth()
+ *
+ * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
+ */
+dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
+
+/**
+ * The host of this name and port, as they were written, or else at the address that the name leads to.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param host a name, which may be looked up, or a literal address
+ * @param portstr a decimal port
+ * @return the host, which the list owns; NULL if it is not in the list
+ *
+ * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+ */
+dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
+                                           const char *host,
+                                           const char *portstr);
+
+/**
+ * The host at this address and port.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param host an address, the first of which counts
+ * @param port the port, in host byte order
+ * @return the host, which the list owns; NULL if it is not in the list
+ *
+ * @pre `addrlist` is NULL or a list; `host` is NULL or points to a valid `hostent`.
+ */
+dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
+                                         struct hostent *host,
+                                         unsigned short port);
+
+/**
+ * Blacklists a host.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param host as in dpl_addrlist_get_byname_nolock()
+ * @param portstr a decimal port
+ * @param expiretime for how long, in seconds; -1 for good
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+ *
+ * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+ */
+dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
+                                    const char *host,
+                                    const char *portstr,
+                                    time_t expiretime);
+
+/**
+ * Lifts a host's blacklisting.
+ *
+ * @param addrlist the list, or NULL for none
+ * @param host as in dpl_addrlist_get_byname_nolock()
+ * @param portstr a decimal port
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+ *
+ * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
+ */
+dpl_status_t dpl_addrlist_unblacklist(dpl_addrlist_t *addrlist,
+                                      const char *host,
+                                      const char *portstr);
+
+/**
+ * Writes an address as `IP:PORT`, IPv6 in brackets.
+ *
+ * @param host an address, the first of which counts
+ * @param port the port, in host byte order
+ * @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+ * @param size_max the size of `buf` in bytes
+ * @return `buf`, with as much of the text as fits and a NUL; a constant "" if nothing fits; NULL if an
+ *         argument is NULL
+ *
+ * @pre `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
+ */
+char *dpl_addr_get_ident(struct hostent *host,
+                         unsigned short port,
+                         char *buf,
+                         size_t size_max);
+
+/**
+ * Makes the connection pool of a context. Droplet calls it when it makes the context, and the caller
+ * frees the pool with dpl_conn_pool_destroy().
+ *
+ * @param ctx a new context, in the layout of Droplet 3.0 or of Bareos, whose connection limits still have
+ *        their default values (which no profile changes)
+ * @return DPL_SUCCESS; DPL_FAILURE if the layout is not known; DPL_EINVAL for NULL; DPL_ENOMEM
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
+ */
+dpl_status_t dpl_conn_pool_init(dpl_ctx_t *ctx);
+
+/**
+ * Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in
+ * use stay usable; when they are given back they are closed.
+ *
+ * @param ctx a context, or NULL; one whose pool was not made is left alone
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t` that no other thread uses.
+ */
+void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
+
+/**
+ * Gets a connection for a request: an idle one that is still good, the one released last first, or a new
+ * one. The calling thread has it to itself and gives it back with dpl_conn_release() or
+ * dpl_conn_terminate().
+ *
+ * The hosts of the profile take turns. One that cannot be connected to within `conn_timeout` seconds, or
+ * refuses, is blacklisted for `blacklist_expiretime` seconds and the next one is tried; one that has not
+ * answered after 250 ms is raced by the next. With virtual hosting the connection is made to
+ * `BUCKET.HOST`.
+ *
+ * @param ctx the context, from which limits and timeouts are read at every call
+ * @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
+ *        with it
+ * @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` connections are in use;
+ *         DPL_ESYS if the system is out of descriptors or ports; DPL_ENOMEM; DPL_ENAMETOOLONG if
+ *         `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL for a NULL context or
+ *         request
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
+ * uses; `connp` is NULL or writable.
+ */
+dpl_status_t dpl_try_connect(dpl_ctx_t *ctx,
+                             dpl_req_t *req,
+                             dpl_conn_t **connp);
+
+/**
+ * Gets a connection to one host by name, idle or new. The host need not be in the profile; if it is, its
+ * idle connections are used, and its turn is not counted.
+ *
+ * @param ctx the context
+ * @param af not used: every address of the host is tried, of either family
+ * @param host a name, or a literal address
+ * @param portstr a decimal port
+ * @return the connection, to be given back with dpl_conn_release() or dpl_conn_terminate(); NULL on
+ *         failure
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.
+ */
+dpl_conn_t *dpl_conn_open_host(dpl_ctx_t *ctx,
+                               int af,
+                               const char *host,
+                               const char *portstr);
+
+/**
+ * Makes a connection that reads from and writes to an open local file, pipe or socket. It does not count
+ * as a connection of the context.
+ *
+ * @param ctx the context
+ * @param fd an open descriptor, which the connection owns from then on; on failure it stays the caller's
+ * @return the connection, to be given back with dpl_conn_release(), which closes the descriptor; NULL on
+ *         failure
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; nobody else closes `fd` once the call has succeeded.
+ */
+dpl_conn_t *dpl_conn_open_file(dpl_ctx_t *ctx,
+                               int fd);
+
+/**
+ * Gives a connection back. It stays open for later requests, unless it failed, bytes on it were left
+ * unread, or its context was freed; then, and if it leads to a file, it is closed.
+ *
+ * @param conn the connection, which must not be used any more; NULL has no effect. One that was given
+ *        back before is left alone, with a line in the log
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+void dpl_conn_release(dpl_conn_t *conn);
+
+/**
+ * Gives a connection back and closes it at once: to be called instead of dpl_conn_release() after an
+ * error.
+ *
+ * @param conn the connection, which must not be used any more; otherwise as in dpl_conn_release()
+ *
+ * @pre As for dpl_conn_release().
+ */
+void dpl_conn_terminate(dpl_conn_t *conn);
+
+/**
+ * Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
+ * back; its host is blacklisted if the connection was a new one, or took no byte for too long.
+ *
+ * @param conn the connection
+ * @param iov the pieces, which may be modified; NULL if there are none. A piece of no length may have no
+ *        address
+ * @param n_iov how many there are, any number
+ * @param timeout how long no byte may move, in seconds; -1 for no limit, 0 not to wait
+ * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL for NULL or a negative count; DPL_FAILURE
+ *
+ * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` pieces of
+ * readable memory.
+ */
+dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
+                                 struct iovec *iov,
+                                 int n_iov,
+                                 int timeout);
+
+/**
+ * Blacklists a host for the context's `blacklist_expiretime`. Droplet calls it when a reply is broken or
+ * has a status of 5xx. If nothing came back on a connection that was used before, the peer had merely
+ * closed it while it was idle: then only that connection is not used again.
+ *
+ * @param ctx the context
+ * @param host the host, as in the profile, as `BUCKET.HOST`, or as any name that leads to its address;
+ *        where it is the `host` of a connection in use, that connection is meant
+ * @param portstr a decimal port
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.
+ */
+void dpl_blacklist_host(dpl_ctx_t *ctx,
+                        const char *host,
+                        const char *portstr);
+
+/**
+ * The version of this library.
+ *
+ * @return a constant string such as "0.1.0", not to be freed
+ */
+const char *dplx_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* DROPLET_CONN_H */

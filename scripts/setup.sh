@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs the Debian packages that are needed and missing; without root, says how.
+#   setup.sh demo    to build the libraries and run the demo
+#   setup.sh test    to run all tests
+set -eu
+build='binutils libssl-dev pkg-config'
+case ${1:-} in
+demo) needed=$build ;;
+test) needed="$build g++ valgrind" ;;
+*) echo 'usage: setup.sh demo|test' >&2; exit 2 ;;
+esac
+
+for tool in cargo cc; do
+    command -v $tool >/dev/null || { echo "setup: $tool is missing: install a Rust toolchain and a C compiler" >&2; exit 1; }
+done
+command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }
+
+missing=
+for package in $needed; do
+    dpkg -s "$package" 2>/dev/null | grep -q '^Status: .* installed$' || missing="$missing $package"
+done
+missing=${missing# }
+if [ -z "$missing" ]; then
+    echo 'setup: nothing to install'
+elif [ "$(id -u)" != 0 ]; then
+    printf 'setup: packages are missing; run\n    sudo apt-get install %s\n' "$missing" >&2
+    exit 1
+else
+    echo "setup: installing $missing"
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 # one word a package
+    { apt-get update && apt-get install --yes --no-install-recommends $missing; } >"$log" 2>&1 </dev/null ||
+        { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }
+    rm -f "$log"
+fi

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Makes of a static library as Rust leaves it one that is fit to be linked with others: one object, in
+# which only the names of a list are global. Rust's own carries the whole standard library in the open,
+# which clashes with that of any other Rust library in the same program.
+#   static-library.sh RUST.a NAMES OUTPUT.a [PREFIX]
+# PREFIX: names that begin with it stay global as well.
+set -eu
+input=$1 names=$2 output=$3 prefix=${4:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+object=$work/$(basename "$output" .a).o
+
+cp "$names" "$work/names"
+[ -z "$prefix" ] || readelf -sW "$input" |
+    awk -v prefix="$prefix" '$5 == "GLOBAL" && $7 != "UND" && index($8, prefix) == 1 { print $8 }' >>"$work/names"
+
+# Section groups end here: by their names, which stay as they are, the program's linker would take those
+# of another Rust library for ours, and drop one of the two.
+# shellcheck disable=SC2046 # one option a name
+ld -r --gc-sections --force-group-allocation $(sed 's/^/--require-defined=/' "$work/names") \
+    -o "$work/all" "$input"
+# Rust's bitcode, of no use to a C linker, keeps tools with an LLVM plug-in from reading the object.
+objcopy --keep-global-symbols="$work/names" -R .llvmbc -R .llvmcmd "$work/all" "$object"
+
+mkdir -p "$(dirname "$output")"
+rm -f "$output"
+ar rcs "$output" "$object"

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs every suite, also after one has failed, and ends with how many tests passed and failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+logs=target/test-logs
+mkdir -p $logs
+passed=0 failed=0
+failures=()
+
+# What a suite printed, counted: lines of cargo test, and of tests-c/run.sh. Prints "PASSED FAILED".
+count() {
+    awk '/^test .* \.\.\. ok$/ || $3 ~ /^(preload|shared|static)$/ && $4 == "ok" { passed++ }
+         /^test .* \.\.\. FAILED$/ || $3 ~ /^(preload|shared|static)$/ && $4 ~ /^(FAILED|DIFFERS)/ { failed++ }
+         END { print passed + 0, failed + 0 }' "$1"
+}
+
+# $1 the suite's name, the rest the command. One that counts nothing is one test.
+suite() {
+    local name=$1 log=$logs/${1// /-}.log good=0 bad=0 status
+    shift
+    printf '\n---- %s: %s\n' "$name" "$*"
+    SECONDS=0
+    "$@" 2>&1 </dev/null | tee "$log"
+    status=${PIPESTATUS[0]}
+    read -r good bad < <(count "$log")
+    if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+    if [ "$status" = 0 ] && [ "$good" = 0 ]; then good=1; fi
+    [ "$bad" = 0 ] || failures+=("$name")
+    passed=$((passed + good)) failed=$((failed + bad))
+    printf -- '---- %s: %d good, %d bad, %d s\n' "$name" "$good" "$bad" $SECONDS
+}
+
+export CONN=../target/lib # for tests-c
+suite format cargo fmt --check
+suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
+suite 'C programs' make --silent --jobs="$(nproc)" c-programs
+suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
+suite 'C tests' tests-c/run.sh
+# Of the ways of linking, the one that has all three parties in the process: program, Droplet, and us.
+suite 'C tests under valgrind' env VALGRIND=1 MODES=preload LAYOUTS=3.0 tests-c/run.sh
+
+echo
+[ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::*;
+
+/// What C would see: seconds of blacklisting, 0 for none, -1 for good.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<i64>>);
+
+impl Mirror for Shown {
+    fn show_out(&self, wait: Option<Duration>) {
+        *self.0.lock() = wait.map_or(-1, |wait| wait.as_secs() as i64);
+    }
+    fn show_available(&self) {
+        *self.0.lock() = 0;
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::default().after(Duration::from_secs(1000 + seconds))
+}
+
+const TEN: Option<Duration> = Some(Duration::from_secs(10));
+
+/// A list of hosts 127.0.0.1, 127.0.0.2 ..., and what each shows.
+fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
+    let hosts = Hosts::new();
+    let mut shown = Vec::new();
+    for number in 1..=count {
+        let name = format!("127.0.0.{number}");
+        let addresses = Arc::new(Addresses::new(&name, 80));
+        let host = Host::new(CString::new(name).unwrap(), c"80".to_owned(), addresses, number);
+        let mirror = Shown::default();
+        shown.push(mirror.clone());
+        hosts.insert(number - 1, host, Box::new(mirror));
+    }
+    let all = hosts.all();
+    (hosts, all, shown)
+}
+
+fn available(hosts: &Hosts) -> Vec<usize> {
+    hosts.snapshot().available.iter().map(|host| host.handle()).collect()
+}
+
+fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Probe> {
+    hosts.begin_probe(at(seconds), |_| true)
+}
+
+#[test]
+fn a_blacklisted_host_is_out_and_shown_as_such() {
+    let (hosts, all, shown) = list(3);
+    let before = hosts.version();
+    assert!(hosts.blacklist(&all[1], at(0), TEN));
+    assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
+    assert_eq!(available(&hosts), [1, 3]);
+    assert_eq!(hosts.snapshot().probe_at, at(10));
+    assert_eq!(*shown[1].0.lock(), 10);
+    assert!(hosts.unblacklist(&all[1]));
+    assert_eq!(available(&hosts), [1, 2, 3]);
+    assert_eq!(*shown[1].0.lock(), 0);
+}
+
+#[test]
+fn one_probe_and_no_more_when_the_time_is_up() {
+    let (hosts, all, _) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN);
+    assert!(probe(&hosts, 9).is_none(), "its time is not up");
+    let first = probe(&hosts, 10).expect("a probe");
+    assert_eq!(first.host().handle(), 1);
+    assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
+    assert_eq!(available(&hosts), [2], "others keep to the rest meanwhile");
+    hosts.succeeded(&all[0]);
+    drop(first);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn a_failed_probe_puts_the_host_out_again() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN);
+    let first = probe(&hosts, 10).expect("a probe");
+    hosts.blacklist(&all[0], at(11), TEN);
+    drop(first);
+    assert!(probe(&hosts, 20).is_none());
+    assert!(probe(&hosts, 21).is_some());
+}
+
+#[test]
+fn a_probe_without_a_verdict_leaves_it_to_the_next() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN);
+    drop(probe(&hosts, 10).expect("a probe"));
+    assert!(available(&hosts).is_empty(), "nobody knows yet");
+    assert!(probe(&hosts, 10).is_some());
+}
+
+#[test]
+fn a_probe_is_for_whoever_wants_that_host() {
+    let (hosts, all, _) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN);
+    assert!(hosts.begin_probe(at(10), |host| host.handle() != 1).is_none());
+}
+
+#[test]
+fn out_for_good_is_not_probed() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], at(0), None);
+    assert_eq!(*shown[0].0.lock(), -1);
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER);
+    assert!(probe(&hosts, 1_000_000).is_none());
+}
+
+#[test]
+fn c_counts_a_host_whose_time_is_up() {
+    let (hosts, all, shown) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN);
+    assert_eq!(hosts.not_out(at(9)).len(), 1);
+    assert_eq!(hosts.not_out(at(10)).len(), 2);
+    assert_eq!(*shown[0].0.lock(), 0);
+    assert!(probe(&hosts, 10).is_some(), "but it is probed before everybody turns to it");
+}
+
+#[test]
+fn a_suspect_is_second_choice_until_its_attempt_ends() {
+    let (hosts, all, shown) = list(2);
+    hosts.suspect(&all[0]);
+    assert_eq!(available(&hosts), [2]);
+    assert_eq!(hosts.snapshot().suspect.len(), 1);
+    assert_eq!(*shown[0].0.lock(), 0, "it is not blacklisted");
+    hosts.absolve(&all[0]);
+    assert_eq!(available(&hosts), [1, 2]);
+    hosts.suspect(&all[0]);
+    hosts.succeeded(&all[0]);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.succeeded(&all[0]);
+    hosts.absolve(&all[0]);
+    assert!(available(&hosts).is_empty());
+}
+
+#[test]
+fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
+    let hosts = Hosts::new();
+    let addresses = Arc::new(Addresses::new("127.0.0.9", 80));
+    let host = Host::new(c"Server".to_owned(), c"80".to_owned(), addresses, 7);
+    hosts.insert(5, Arc::clone(&host), Box::new(Shown::default()));
+    assert!(hosts.named(c"sERVER", c"80").is_some());
+    assert!(hosts.named(c"server", c"81").is_none());
+    assert!(hosts.at_address("127.0.0.9:80".parse().unwrap()).is_some());
+    assert!(hosts.remove(7).is_some());
+    assert!(hosts.remove(7).is_none());
+    assert!(hosts.named(c"Server", c"80").is_none());
+    assert!(!hosts.blacklist(&host, at(0), TEN), "it is not in the list any more");
+}

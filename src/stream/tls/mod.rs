@@ -1,0 +1,204 @@
+//! TLS over a socket, by the process's own OpenSSL.
+//!
+//! OpenSSL reads and writes through our [`Transport`], so that no operation raises SIGPIPE or waits
+//! longer than it may, whoever calls it: C reads replies by `SSL_read(conn->ssl)` itself.
+#![forbid(unsafe_code)]
+
+mod handshake;
+mod sessions;
+mod transport;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use openssl::ssl::{self, ErrorCode, SslContext, SslRef, SslSession, SslStream};
+
+pub use handshake::{Handshake, Step, TlsPlan};
+pub use sessions::Sessions;
+use transport::{Patience, Transport};
+
+use super::{Socket, WriteError, wait_writable};
+use crate::sys::{self, PollFd};
+use crate::tls_ffi::{self, with_own_errors};
+
+/// The most plaintext of one record (RFC 8446, section 5.1).
+const RECORD: usize = 16 * 1024;
+
+/// What every TLS connection of a context has in common.
+#[derive(Clone)]
+pub struct Security {
+    /// Certificates, ciphers and verification.
+    pub context: SslContext,
+    /// How long a read may wait, when C calls for one; `None` is for ever.
+    pub read_timeout: Option<Duration>,
+}
+
+/// An open TLS connection. Between our own calls C may read from it.
+pub struct TlsStream {
+    inner: SslStream<Transport>,
+    read_timeout: Option<Duration>,
+    /// Whether its session went to those that may be resumed.
+    is_session_kept: bool,
+    /// Whether the peer is told of the end.
+    says_goodbye: bool,
+}
+
+impl TlsStream {
+    fn new(inner: SslStream<Transport>, read_timeout: Option<Duration>) -> TlsStream {
+        let mut stream = TlsStream { inner, read_timeout, is_session_kept: false, says_goodbye: true };
+        stream.inner.get_mut().patience = Patience::UpTo(read_timeout);
+        stream
+    }
+
+    /// Runs one of our own operations, which never waits inside OpenSSL.
+    fn without_waiting<R>(&mut self, operation: impl FnOnce(&mut SslStream<Transport>) -> R) -> R {
+        self.inner.get_mut().patience = Patience::None;
+        let outcome = with_own_errors(|| operation(&mut self.inner));
+        self.inner.get_mut().patience = Patience::UpTo(self.read_timeout);
+        outcome
+    }
+
+    /// How long C's reads may wait from now on.
+    #[inline]
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+        self.inner.get_mut().patience = Patience::UpTo(timeout);
+    }
+
+    /// Whether C's last read ended because it waited long enough.
+    pub fn timed_out(&self) -> bool {
+        self.inner.get_ref().timed_out
+    }
+
+    /// The socket below.
+    #[inline]
+    pub fn socket(&self) -> &Socket {
+        &self.inner.get_ref().socket
+    }
+
+    /// The SSL.
+    pub fn ssl(&self) -> &SslRef {
+        self.inner.ssl()
+    }
+
+    /// Whether it can be used again. What the peer sends unasked is taken in if it belongs to TLS itself
+    /// (session tickets and key updates, RFC 8446, section 4.6); data, an alert or the end disqualify it.
+    #[inline]
+    pub fn is_good(&mut self) -> bool {
+        if tls_ffi::has_pending(self.ssl()) {
+            return false;
+        }
+        sys::is_silent(self.socket()) || self.absorbs_what_came()
+    }
+
+    #[cold]
+    fn absorbs_what_came(&mut self) -> bool {
+        self.without_waiting(|stream| match stream.ssl_peek(&mut [0]) {
+            Ok(_) => false,
+            Err(error) => error.code() == ErrorCode::WANT_READ,
+        })
+    }
+
+    /// Writes all pieces: small ones share a record, large ones go out from where they lie.
+    pub fn write_all(&mut self, pieces: &[IoSlice<'_>], timeout: Option<Duration>) -> Result<(), WriteError> {
+        self.without_waiting(|stream| {
+            let mut record = ArrayVec::<u8, RECORD>::new();
+            for piece in pieces {
+                let mut left: &[u8] = piece;
+                if record.is_empty() {
+                    let (whole, rest) = left.split_at(left.len() - left.len() % RECORD);
+                    write(stream, whole, timeout)?;
+                    left = rest;
+                }
+                while !left.is_empty() {
+                    let (some, rest) = left.split_at(left.len().min(record.remaining_capacity()));
+                    record.extend(some.iter().copied());
+                    left = rest;
+                    if record.is_full() {
+                        write(stream, &record, timeout)?;
+                        record.clear();
+                    }
+                }
+            }
+            write(stream, &record, timeout)
+        })
+    }
+
+    /// Its session, once, as soon as it can be resumed.
+    #[inline]
+    pub fn new_session(&mut self) -> Option<SslSession> {
+        if self.is_session_kept {
+            return None;
+        }
+        let session = self.ssl().session().filter(|session| tls_ffi::is_resumable(session))?.to_owned();
+        self.is_session_kept = true;
+        Some(session)
+    }
+
+    /// Ends without a word to the peer: the connection failed, or is another process's.
+    pub fn abandon(&mut self) {
+        self.says_goodbye = false;
+    }
+}
+
+impl Drop for TlsStream {
+    fn drop(&mut self) {
+        if self.says_goodbye {
+            // A session stays resumable only if close_notify was sent (SSL_shutdown(3)); the peer's is not
+            // waited for.
+            self.without_waiting(|stream| {
+                let _ = stream.shutdown();
+            });
+        }
+    }
+}
+
+impl AsRawFd for TlsStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket().as_raw_fd()
+    }
+}
+
+/// Writes a block. The timeout starts again whenever bytes reach the socket: OpenSSL tells of whole blocks
+/// only.
+fn write(
+    stream: &mut SslStream<Transport>,
+    mut left: &[u8],
+    timeout: Option<Duration>,
+) -> Result<(), WriteError> {
+    let mut deadline = None;
+    let mut sent = stream.get_ref().sent;
+    while !left.is_empty() {
+        let error = match stream.ssl_write(left) {
+            Ok(count) => {
+                left = &left[count..];
+                continue;
+            }
+            Err(error) => error,
+        };
+        if std::mem::replace(&mut sent, stream.get_ref().sent) != sent {
+            deadline = None;
+        }
+        let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
+        match error.code() {
+            ErrorCode::WANT_WRITE => wait_writable(&stream.get_ref().socket, deadline)?,
+            ErrorCode::WANT_READ => wait_readable(&stream.get_ref().socket, deadline)?,
+            _ => return Err(WriteError::Io(into_io(error))),
+        }
+    }
+    Ok(())
+}
+
+fn wait_readable(socket: &Socket, deadline: Option<Instant>) -> Result<(), WriteError> {
+    match sys::wait(&mut [PollFd::readable(socket)], deadline) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(WriteError::TimedOut),
+        Err(error) => Err(WriteError::Io(error)),
+    }
+}
+
+fn into_io(error: ssl::Error) -> io::Error {
+    error.into_io_error().unwrap_or_else(io::Error::other)
+}

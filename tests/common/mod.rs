@@ -1,0 +1,85 @@
+//! What several tests of the finished libraries need.
+#![allow(dead_code)] // not everything is used by every test
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Once;
+
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The shared library, built.
+pub fn shared_library() -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| drop(make(&["all"])));
+    root().join("target/lib/libdroplet_conn.so")
+}
+
+/// The static library, built.
+pub fn static_library() -> PathBuf {
+    shared_library().with_extension("a")
+}
+
+/// Droplet's names that we define: exports.txt.
+pub fn droplets_names() -> BTreeSet<String> {
+    lines(&fs::read_to_string(root().join("exports.txt")).expect("exports.txt is readable"))
+}
+
+/// All names that the shared library defines for others.
+pub fn exported_names() -> BTreeSet<String> {
+    lines(&run(Command::new("nm")
+        .args(["-D", "--defined-only", "--format=just-symbols"])
+        .arg(shared_library())))
+}
+
+fn lines(text: &str) -> BTreeSet<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Runs make, as from a shell of its own.
+pub fn make(arguments: &[&str]) -> String {
+    let mut command = Command::new("make");
+    for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
+        command.env_remove(variable);
+    }
+    run(command.arg("--silent").arg("-C").arg(root()).args(arguments))
+}
+
+/// What a command prints; it has to succeed.
+pub fn run(command: &mut Command) -> String {
+    let output = outcome(command);
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// How a command ends, and what it prints.
+pub fn outcome(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// An empty folder of that name.
+pub fn empty_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("an earlier run's folder can be removed");
+    }
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
+/// A file in a folder.
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let file = folder.join(name);
+    fs::write(&file, text).expect("a file can be written");
+    file
+}

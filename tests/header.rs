@@ -1,0 +1,153 @@
+//! The C header: as committed it is what the source says, and it compiles wherever it may stand.
+//! UPDATE_HEADER=1 commits to what the source says now.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::iter;
+use std::path::Path;
+use std::process::Command;
+
+use common::{empty_folder, exported_names, root, run, write};
+
+fn header() -> String {
+    fs::read_to_string(root().join("include/droplet_conn.h")).unwrap_or_default()
+}
+
+/// A function or variable of the header, and the comment right before it.
+struct Declaration {
+    name: String,
+    comment: String,
+    text: String,
+}
+
+fn declarations(header: &str) -> Vec<Declaration> {
+    let code: String =
+        header.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    let mut found = Vec::new();
+    for part in code.split("/**").skip(1) {
+        let (comment, code) = part.split_once("*/").expect("comments end");
+        // Only the first of several declarations has the comment.
+        let comments = iter::once(comment).chain(iter::repeat(""));
+        for (text, comment) in code.split(';').zip(comments) {
+            let declarator = text.split('(').next().unwrap_or_default().trim_end();
+            let name = declarator.rsplit([' ', '*', '\n']).next().unwrap_or_default();
+            if name.starts_with(|c: char| c.is_alphabetic())
+                && !text.contains(['{', '}', '"'])
+                && !text.contains("typedef")
+            {
+                found.push(Declaration { name: name.into(), comment: comment.into(), text: text.into() });
+            }
+        }
+    }
+    found
+}
+
+/// The parameters' names, as C declares them.
+fn parameters(declaration: &str) -> Vec<&str> {
+    let list = declaration.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    let list = list.map_or("", |(list, _)| list.trim());
+    let last_word = |parameter: &'_ str| parameter.rfind([' ', '*']).map_or(0, |at| at + 1);
+    list.split(',')
+        .map(str::trim)
+        .filter(|parameter| !parameter.is_empty() && *parameter != "void")
+        .map(|parameter| &parameter[last_word(parameter)..])
+        .collect()
+}
+
+#[test]
+fn committed_header_is_what_the_source_says() {
+    let generated = fs::read_to_string(env!("GENERATED_HEADER")).expect("build.rs wrote it");
+    if std::env::var_os("UPDATE_HEADER").is_some() {
+        fs::create_dir_all(root().join("include")).expect("include/ can be made");
+        fs::write(root().join("include/droplet_conn.h"), &generated).expect("it is writable");
+    }
+    // Not assert_eq: it would print both, whole.
+    assert!(header() == generated, "include/droplet_conn.h is not what the source says: run `make header`");
+}
+
+#[test]
+fn exports_are_declared_and_nothing_else_is() {
+    let declared: BTreeSet<_> = declarations(&header()).into_iter().map(|it| it.name).collect();
+    assert_eq!(declared, exported_names(), "left: the header, right: the shared library");
+}
+
+#[test]
+fn every_declaration_is_documented() {
+    for Declaration { name, comment, text } in declarations(&header()) {
+        assert!(comment.len() > 10, "{name} has no documentation");
+        for parameter in parameters(&text) {
+            let documented = comment.contains(&format!("@param {parameter} "));
+            assert!(documented, "{name}: parameter {parameter} has no documentation");
+        }
+    }
+}
+
+/// What a program may do with the header whatever stands around it.
+const USE: &str = "
+dpl_status_t use(dpl_ctx_t *ctx, dpl_req_t *req, dpl_addrlist_t *hosts);
+dpl_status_t use(dpl_ctx_t *ctx, dpl_req_t *req, dpl_addrlist_t *hosts) {
+    dpl_conn_t *conn;
+    dpl_addr_t *addr;
+    dpl_status_t status = dpl_try_connect(ctx, req, &conn);
+
+    if (status != DPL_SUCCESS || dpl_addrlist_get_nth(hosts, 0, &addr) == DPL_ENOENT)
+        return DPL_FAILURE;
+    dpl_conn_release(conn);
+    return dpl_default_conn_ctx ? status : DPL_ELIMIT;
+}
+";
+
+/// Droplet's header, or rather a stand-in for it, as one finds it with `#include <droplet.h>`.
+fn droplets_header(folder: &Path) {
+    let stand_in = root().join("tests-c/host/droplet.h");
+    let text = format!(
+        "#ifndef __DROPLET_H__\n#define __DROPLET_H__\n#include \"{}\"\n#endif\n",
+        stand_in.display()
+    );
+    write(folder, "droplet.h", &text);
+}
+
+fn compile(standard: &str, language: &str, includes: &str, droplet: Option<&Path>) {
+    let source = write(
+        &empty_folder(&format!("header-{standard}")),
+        &format!("use.{}", if language == "c" { "c" } else { "cc" }),
+        &format!("{includes}{USE}"),
+    );
+    let mut compiler = Command::new(if language == "c" { "cc" } else { "c++" });
+    compiler.args([
+        &format!("-std={standard}"),
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pedantic",
+        "-Wredundant-decls",
+    ]);
+    if let Some(folder) = droplet {
+        // A system header: the flags above are for ours alone. It wants u_int and the like.
+        compiler.arg("-isystem").arg(folder).args(["-D_DEFAULT_SOURCE", "-Wno-redundant-decls"]);
+    }
+    run(compiler.arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(source));
+}
+
+fn compiles_everywhere(standard: &str, language: &str) {
+    const OURS: &str = "#include <droplet_conn.h>\n";
+    const DROPLETS: &str = "#include <droplet.h>\n";
+    let droplet = empty_folder(&format!("droplet-{standard}"));
+    droplets_header(&droplet);
+    compile(standard, language, OURS, None);
+    compile(standard, language, &[OURS, OURS].concat(), None);
+    compile(standard, language, &[OURS, DROPLETS].concat(), Some(&droplet));
+    compile(standard, language, &[DROPLETS, OURS].concat(), Some(&droplet));
+}
+
+#[test]
+fn header_compiles_as_c99() {
+    compiles_everywhere("c99", "c");
+}
+
+#[test]
+fn header_compiles_as_cpp17() {
+    compiles_everywhere("c++17", "c++");
+}

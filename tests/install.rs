@@ -1,0 +1,82 @@
+//! What `make install` puts where, and that programs can be built with it through pkg-config.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{empty_folder, make, run, write};
+
+const PROGRAM: &str = r#"
+#include <droplet_conn.h>
+#include <stdio.h>
+
+int main(void) {
+    return puts(dplx_version()) < 0;
+}
+"#;
+
+/// Files and links below a folder, by their paths in it; a link with what it points to.
+fn files_in(folder: &Path) -> BTreeSet<String> {
+    let listed = run(Command::new("find").arg(folder).args(["!", "-type", "d", "-printf", "%P %l\\n"]));
+    listed.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
+    let said = run(Command::new("pkg-config")
+        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
+        .args(arguments)
+        .arg("droplet_conn"));
+    said.split_whitespace().map(str::to_owned).collect()
+}
+
+fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+#[test]
+fn files_go_to_their_places_and_away_again() {
+    let stage = empty_folder("install-stage");
+    let to_stage = format!("DESTDIR={}", stage.display());
+    make(&["install", "PREFIX=/usr", &to_stage]);
+    let version = version();
+    let expected = BTreeSet::from([
+        "usr/include/droplet_conn.h".to_owned(),
+        "usr/lib/libdroplet_conn.a".to_owned(),
+        "usr/lib/libdroplet_conn.so libdroplet_conn.so.0".to_owned(),
+        format!("usr/lib/libdroplet_conn.so.0 libdroplet_conn.so.{version}"),
+        format!("usr/lib/libdroplet_conn.so.{version}"),
+        "usr/lib/pkgconfig/droplet_conn.pc".to_owned(),
+    ]);
+    assert_eq!(files_in(&stage), expected);
+    let description = fs::read_to_string(stage.join("usr/lib/pkgconfig/droplet_conn.pc")).expect("installed");
+    assert!(description.contains("prefix=/usr\n"), "the stage is not named: {description}");
+    make(&["uninstall", "PREFIX=/usr", &to_stage]);
+    assert_eq!(files_in(&stage), BTreeSet::new());
+}
+
+#[test]
+fn programs_are_built_through_pkg_config() {
+    let prefix = empty_folder("install-prefix");
+    make(&["install", &format!("PREFIX={}", prefix.display())]);
+    let library = prefix.join("lib");
+    let source = write(&prefix, "program.c", PROGRAM);
+    assert_eq!(pkg_config(&prefix, &["--modversion"]), [version()]);
+
+    let shared = prefix.join("shared");
+    run(Command::new("cc")
+        .arg(&source)
+        .args(pkg_config(&prefix, &["--cflags", "--libs"]))
+        .arg("-o")
+        .arg(&shared));
+    assert_eq!(run(Command::new(shared).env("LD_LIBRARY_PATH", &library)), version() + "\n");
+
+    let others = pkg_config(&prefix, &["--static", "--cflags", "--libs"]);
+    let others = others.into_iter().filter(|argument| argument != "-ldroplet_conn");
+    let linked = prefix.join("static");
+    let archive = library.join("libdroplet_conn.a");
+    run(Command::new("cc").arg(&source).arg(archive).args(others).arg("-o").arg(&linked));
+    assert_eq!(run(&mut Command::new(linked)), version() + "\n");
+}
