@@ -29,8 +29,8 @@ void bench_checkout(const struct peers *peers) {
            (struct goal){RATIO_AT_MOST, 1.3});
     result("checkout-name", "the same by name; floor: by address", "ns",
            compare_warm(&named, &literal), (struct goal){RATIO_AT_MOST, 1.1});
-    result("checkout-tls", "the same over TLS; floor: plain", "ns",
-           compare_warm(&secure, &literal), (struct goal){RATIO_AT_MOST, 1.1});
+    result("checkout-tls", "the same over TLS; floor: plain", "ns", compare_warm(&secure, &literal),
+           (struct goal){RATIO_AT_MOST, 1.1});
 }
 
 void bench_hosts(const struct peers *peers) {
@@ -75,7 +75,7 @@ static void time_each(struct side side, double *times) {
 
 /* Sorted times, as the points at which a distribution is usually read. */
 static void tell_quantiles(const char *series, double *times) {
-    static const double quantiles[] = {0.01, 0.05, 0.1, 0.25,  0.5,    0.75,
+    static const double quantiles[] = {0.01, 0.05, 0.1,  0.25,  0.5,    0.75,
                                        0.9,  0.95, 0.99, 0.999, 0.9999, 1};
 
     median(times, LATENCIES);

@@ -69,11 +69,23 @@ dpl_conn_t *client_checkout(struct client *client) {
     return conn;
 }
 
+void client_ask(dpl_conn_t *conn) {
+    struct iovec question = {.iov_base = "?", .iov_len = 1};
+    char answer;
+
+    if (dpl_conn_writev_all(conn, &question, 1, 10) != DPL_SUCCESS ||
+        SSL_read(conn->ssl, &answer, 1) != 1)
+        give_up("no reply over TLS");
+}
+
 void client_warm(struct client *client, int count) {
     dpl_conn_t **conns = calloc((size_t)count, sizeof *conns);
 
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         conns[i] = client_checkout(client);
+        if (conns[i]->ssl)
+            client_ask(conns[i]);
+    }
     for (int i = 0; i < count; i++)
         dpl_conn_release(conns[i]);
     free(conns);

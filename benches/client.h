@@ -18,7 +18,10 @@ struct client client_new(const struct peer *peer, const char *name);
 /* Adds hosts, and blacklists them. */
 void client_add_dead_hosts(struct client *client, const struct peer *peer, int count);
 
-/* Leaves so many connections idle. */
+/* A request and its reply over TLS, with which comes what the server grants for resumption. */
+void client_ask(dpl_conn_t *conn);
+
+/* Leaves so many connections idle that have served. */
 void client_warm(struct client *client, int count);
 
 void client_free(struct client *client);

@@ -40,18 +40,6 @@ void bench_connect(const struct peers *peers) {
            (struct goal){RATIO_AT_MOST, 1.15});
 }
 
-/* A request and its reply, with which a client takes in what the server grants for resumption. */
-static void ask(dpl_conn_t *conn) {
-    struct iovec question = {.iov_base = "?", .iov_len = 1};
-    char answer;
-
-    if (dpl_conn_writev_all(conn, &question, 1, 10) != DPL_SUCCESS ||
-        SSL_read(conn->ssl, &answer, 1) != 1) {
-        fprintf(stderr, "no reply over TLS\n");
-        exit(EXIT_FAILURE);
-    }
-}
-
 static dpl_conn_t *connect_timed(struct client *client, double *ns) {
     double start = now_ns();
     dpl_conn_t *conn = client_checkout(client);
@@ -67,7 +55,7 @@ static double resuming(struct client *client, int *resumed) {
     dpl_conn_t *conn = connect_timed(client, &ns);
 
     *resumed += SSL_session_reused(conn->ssl);
-    ask(conn);
+    client_ask(conn);
     dpl_conn_terminate(before);
     dpl_conn_release(conn);
     return ns;
@@ -78,7 +66,7 @@ static double afresh(struct client *client) {
     double ns;
     dpl_conn_t *conn = connect_timed(client, &ns);
 
-    ask(conn);
+    client_ask(conn);
     dpl_conn_terminate(conn);
     return ns;
 }
@@ -92,7 +80,7 @@ void bench_connect_tls(const struct peers *peers) {
     int resumed = 0;
 
     dpl_conn_t *first = client_checkout(&resumer);
-    ask(first);
+    client_ask(first);
     dpl_conn_release(first);
     for (int i = 0; i < HANDSHAKES; i++) {
         with[i] = resuming(&resumer, &resumed);

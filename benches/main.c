@@ -14,21 +14,18 @@
 #include "client.h"
 #include "results.h"
 
+enum { LONGEST_CASE = 90 }; /* seconds */
+
 static const struct bench {
     const char *name;
     void (*run)(const struct peers *);
     bool all_cpus;
 } benches[] = {
-    {"checkout", bench_checkout, false},
-    {"hosts", bench_hosts, false},
-    {"idle", bench_idle, false},
-    {"latency", bench_latency, false},
-    {"connect", bench_connect, false},
-    {"connect-tls", bench_connect_tls, false},
-    {"write", bench_write, false},
-    {"write-tls", bench_write_tls, false},
-    {"memory", bench_memory, false},
-    {"start", bench_start, false},
+    {"checkout", bench_checkout, false}, {"hosts", bench_hosts, false},
+    {"idle", bench_idle, false},         {"latency", bench_latency, false},
+    {"connect", bench_connect, false},   {"connect-tls", bench_connect_tls, false},
+    {"write", bench_write, false},       {"write-tls", bench_write_tls, false},
+    {"memory", bench_memory, false},     {"start", bench_start, false},
     {"threads", bench_threads, true},
 };
 
@@ -46,29 +43,34 @@ static bool is_wanted(const char *name, int argc, char **argv) {
 }
 
 /* In a process of its own, so that no case finds what another has left behind. */
-static void run_apart(const struct bench *bench, const struct peers *peers) {
+static bool run_apart(const struct bench *bench, const struct peers *peers) {
+    pid_t pid;
     int status;
 
     fflush(NULL);
-    if (fork() == 0) {
+    pid = fork();
+    if (pid == 0) {
+        alarm(LONGEST_CASE);
         if (!bench->all_cpus)
             pin_to_cpu(0);
         bench->run(peers);
         leave(EXIT_SUCCESS);
     }
-    if (wait(&status) < 0 || status != 0) {
-        fprintf(stderr, "case %s failed\n", bench->name);
-        leave(EXIT_FAILURE);
-    }
+    if (waitpid(pid, &status, 0) == pid && status == 0)
+        return true;
+    fprintf(stderr, "case %s did not come to its end\n", bench->name);
+    return false;
 }
 
-static void measure(int argc, char **argv) {
+static bool measure(int argc, char **argv) {
     struct peers peers = {peer_start(false), peer_start(true)};
+    bool done = true;
 
     results_open(argv[1]);
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
         if (is_wanted(benches[i].name, argc, argv))
-            run_apart(&benches[i], &peers);
+            done = run_apart(&benches[i], &peers) && done;
+    return done;
 }
 
 static void loop(const char *kind, long n) {
@@ -100,7 +102,7 @@ int main(int argc, char **argv) {
         loop(argv[2], atol(argv[3]));
     } else {
         tell_library();
-        measure(argc, argv);
+        leave(measure(argc, argv) ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     leave(EXIT_SUCCESS);
 }
