@@ -143,9 +143,13 @@ static void *ask_all_the_time(void *failures) {
     return failures;
 }
 
+/* The child has the memory of threads that it has not: no leak check is to count that, and
+ * what is executed has nothing to check. */
 static bool ask_once(dpl_conn_t *unused) {
     (void)unused;
-    return answered(ctx, 100);
+    if (answered(ctx, 100))
+        execl("/bin/true", "true", NULL);
+    return false;
 }
 
 static void no_lock_is_inherited(void) {
