@@ -172,6 +172,25 @@ pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T
     outcome
 }
 
+const CANCEL_DISABLE: c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+
+/// Runs `body` such that a thread which is cancelled meanwhile (pthread_cancel(3)) ends after it: a
+/// cancellation unwinds the stack, and Rust's frames do not let it through.
+#[inline]
+pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
+    let mut before = CANCEL_DISABLE;
+    // SAFETY: `before` is writable; the states are those of pthread_setcancelstate(3).
+    unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before) };
+    let outcome = body();
+    // SAFETY: as above.
+    unsafe { pthread_setcancelstate(before, ptr::null_mut()) };
+    outcome
+}
+
 /// How many forks lie between this process and the one that loaded the library.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 

@@ -10,6 +10,8 @@
 
 #include "support/check.h"
 #include "support/client.h"
+#include "support/clock.h"
+#include "support/client.h"
 #include "support/context.h"
 #include "support/logs.h"
 #include "support/scratch.h"
@@ -197,6 +199,7 @@ static void closed_descriptor_is_a_failure(void) {
     begin();
     conn = checkout(ctx);
     REQUIRE(conn, "a connection is made");
+    REQUIRE(EVENTUALLY(server_open(server) == 1), "the server's end takes no descriptor later");
     close(conn->fd); /* not the program's to close */
     CHECK_STATUS(write_string(conn, "x", 1), DPL_FAILURE, "a write to a closed descriptor fails");
     dpl_conn_terminate(conn);

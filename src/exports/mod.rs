@@ -19,6 +19,7 @@ use crate::abi::context::{Context, ContextHead};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, RequestHead};
 use crate::abi::logging::CallJournal;
 use crate::journal::log;
+use crate::sys;
 
 /// `dpl_status_t`: 0 or a negative code.
 pub type dpl_status_t = libc::c_int;
@@ -36,7 +37,8 @@ pub type dpl_addrlist_t = AddrListHead;
 /// Runs the body of an exported function; a panic is logged and becomes `failure`.
 #[inline]
 fn guard<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+    let outcome = sys::without_cancellation(|| catch_unwind(AssertUnwindSafe(body)));
+    outcome.unwrap_or_else(|panic| {
         let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => text,
             (_, Some(text)) => text.as_str(),

@@ -153,6 +153,7 @@ void test_run(const char *name, void (*test_case)(void)) {
     sigset_t ended;
     sigset_t before;
     int status = 0;
+    bool hung;
     pid_t child;
 
     if (only && strcmp(only, name) != 0)
@@ -165,7 +166,8 @@ void test_run(const char *name, void (*test_case)(void)) {
     child = fork();
     if (child == 0)
         run_in_child(test_case, &before);
-    judge(name, await(child, &status), status);
+    hung = await(child, &status);
+    judge(name, hung, status);
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 

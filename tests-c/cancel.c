@@ -1,0 +1,77 @@
+/* Threads that are cancelled (pthread_cancel(3)) while they are in the library: the call comes to its
+ * end, and the thread ends at the program's next cancellation point. */
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+
+static dpl_ctx_t *ctx;
+
+static void *ask_until_cancelled(void *unused) {
+    for (;;) {
+        answered(ctx, 1);
+        pthread_testcancel();
+    }
+    return unused;
+}
+
+static void *write_until_cancelled(void *unused) {
+    static char block[1 << 20];
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_conn_t *conn = NULL;
+
+    dpl_req_rm_behavior(req, DPL_BEHAVIOR_VIRTUAL_HOSTING);
+    if (dpl_try_connect(ctx, req, &conn) == DPL_SUCCESS) {
+        struct iovec iov[64];
+
+        for (int i = 0; i < 64; i++)
+            iov[i] = (struct iovec){.iov_base = block, .iov_len = sizeof block};
+        dpl_conn_writev_all(conn, iov, 64, 1);
+        dpl_conn_terminate(conn);
+    }
+    dpl_req_free(req);
+    for (;;)
+        pthread_testcancel();
+    return unused;
+}
+
+/* True if the thread ended as one that was cancelled. */
+static bool cancelled_in(void *(*work)(void *)) {
+    pthread_t thread;
+    void *result = NULL;
+
+    pthread_create(&thread, NULL, work, NULL);
+    sleep_ms(300);
+    pthread_cancel(thread);
+    pthread_join(thread, &result);
+    return result == PTHREAD_CANCELED;
+}
+
+static void cancelled_while_connecting(void) {
+    struct server *server = server_answering(1);
+
+    ctx = context_over_server(server, "connection_timeout = 1\nblacklist_expiretime = 0");
+    server_go_deaf(server);
+    CHECK(cancelled_in(ask_until_cancelled), "a thread is cancelled while it connects");
+    server_restart(server);
+    CHECK(answered(ctx, 2), "another is served afterwards");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void cancelled_while_writing(void) {
+    struct server *server = server_start((struct server_options){.behaviour = SILENT});
+
+    ctx = context_over_server(server, "connection_timeout = 1\nblacklist_expiretime = 0");
+    CHECK(cancelled_in(write_until_cancelled), "a thread is cancelled while it writes");
+    CHECK_INT(ctx->n_conn_fds, 0, "and its connection is closed");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+int main(void) {
+    test_begin("cancel");
+    RUN(cancelled_while_connecting);
+    RUN(cancelled_while_writing);
+    return test_end();
+}
