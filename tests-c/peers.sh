@@ -13,8 +13,8 @@ command -v stunnel4 >/dev/null || missing="$missing stunnel4"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         # Nothing is to listen on the system's own ports: the tests start what they need.
-        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
-            $missing >&2 || echo "peers.sh: cannot install$missing: their tests are skipped" >&2
+        { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
+            $missing; } >&2 || echo "peers.sh: cannot install$missing: their tests are skipped" >&2
     else
         echo "peers.sh: not installed, so their tests are skipped:$missing" >&2
     fi
