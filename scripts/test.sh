@@ -31,11 +31,15 @@ suite() {
 }
 
 export CONN=../target/lib # for tests-c
+unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
 suite 'C tests' tests-c/run.sh
+# Those named tls_ use TLS in any case.
+plain=$(cd tests-c && ls ./*.c | sed 's|^\./||; s|\.c$||' | grep -vx demo | grep -v '^tls_')
+suite 'C tests over TLS' env DROPLET_TEST_TLS=1 MODES=preload tests-c/run.sh $plain
 # Of the ways of linking, the one that has all three parties in the process: program, Droplet, and us.
 suite 'C tests under valgrind' env VALGRIND=1 MODES=preload LAYOUTS=3.0 tests-c/run.sh
 

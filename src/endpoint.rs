@@ -6,10 +6,9 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::clock::Moment;
 use crate::hosts::Host;
+use crate::lock::{Fork, Lock};
 use crate::pool::{Limits, Pool, Poolable};
 use crate::resolve::Addresses;
 use crate::status::Error;
@@ -30,7 +29,7 @@ pub struct Endpoint<C> {
     pool: Pool<C>,
     /// TLS sessions with it.
     sessions: Sessions,
-    virtual_hosts: RwLock<ByBucket<C>>,
+    virtual_hosts: Lock<ByBucket<C>>,
 }
 
 impl<C> Endpoint<C> {
@@ -70,13 +69,13 @@ impl<C: Poolable> Endpoint<C> {
             addresses,
             pool,
             sessions: Sessions::default(),
-            virtual_hosts: RwLock::default(),
+            virtual_hosts: Lock::default(),
         })
     }
 
     /// The virtual host `BUCKET.NAME`.
     pub fn virtual_host(&self, bucket: &[u8]) -> Result<Arc<Endpoint<C>>, Error> {
-        if let Some(known) = self.virtual_hosts.read().get(bucket) {
+        if let Some(known) = self.virtual_hosts.lock().get(bucket) {
             return Ok(Arc::clone(known));
         }
         let name = [bucket, b".", self.name.as_bytes()].concat();
@@ -86,7 +85,7 @@ impl<C: Poolable> Endpoint<C> {
         let name = CString::new(name).map_err(|_| Error::Invalid)?;
         let addresses = Addresses::new(&name.to_string_lossy(), self.addresses.port());
         let endpoint = Endpoint::new(name, self.port.clone(), self.host.clone(), Arc::new(addresses));
-        let mut virtual_hosts = self.virtual_hosts.write();
+        let mut virtual_hosts = self.virtual_hosts.lock();
         Ok(Arc::clone(virtual_hosts.entry(bucket.into()).or_insert(endpoint)))
     }
 
@@ -132,9 +131,21 @@ impl<C: Poolable> Endpoint<C> {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
     }
 
+    /// See [`Lock::at_fork`]. The addresses of a host of the list are the list's to visit.
+    pub fn at_fork(&self, phase: Fork) {
+        self.virtual_hosts.at_fork(phase, |by_bucket| {
+            by_bucket.values().for_each(|endpoint| endpoint.at_fork(phase));
+            self.pool.at_fork(phase);
+        });
+        self.sessions.at_fork(phase);
+        if self.host.is_none() || self.is_virtual() {
+            self.addresses.at_fork(phase);
+        }
+    }
+
     /// Its virtual hosts.
     fn virtual_hosts(&self) -> Vec<Arc<Endpoint<C>>> {
-        self.virtual_hosts.read().values().cloned().collect()
+        self.virtual_hosts.lock().values().cloned().collect()
     }
 
     /// This endpoint and its virtual hosts.
@@ -150,7 +161,7 @@ impl<C: Poolable> Endpoint<C> {
         }
         // A virtual host is handed out under the lock only: unshared and empty, nobody has it.
         self.virtual_hosts
-            .write()
+            .lock()
             .retain(|_, endpoint| Arc::strong_count(endpoint) > 1 || !endpoint.pool.is_empty());
     }
 }

@@ -16,6 +16,7 @@ mod endpoint;
 mod exports;
 mod hosts;
 mod journal;
+mod lock;
 mod permits;
 mod pool;
 mod resolve;

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 /// Receives the number of open connections each time it changes; called under a lock, so it must not wait.
 pub type Gauge = Box<dyn Fn(i32) + Send>;
 
 /// Counts the open connections of one context.
 pub struct Permits {
-    count: Mutex<Count>,
+    count: Lock<Count>,
 }
 
 struct Count {
@@ -21,7 +21,7 @@ struct Count {
 impl Permits {
     /// A count of nothing, shown on `gauge`.
     pub fn new(gauge: Gauge) -> Arc<Permits> {
-        Arc::new(Permits { count: Mutex::new(Count { open: 0, gauge: Some(gauge) }) })
+        Arc::new(Permits { count: Lock::new(Count { open: 0, gauge: Some(gauge) }) })
     }
 
     /// A permit, unless `limit` of them are out.
@@ -32,6 +32,11 @@ impl Permits {
         }
         count.change(1);
         Some(Permit { permits: Arc::clone(self) })
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork, visit: impl FnOnce()) {
+        self.count.at_fork(phase, |_| visit());
     }
 
     /// Shows nothing any more: whoever owns what the gauge writes to is going away.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 use crate::clock::Moment;
 
@@ -31,7 +31,7 @@ pub struct Limits {
 
 /// Idle connections, the one released last on top.
 pub struct Pool<C> {
-    stack: Mutex<Stack<C>>,
+    stack: Lock<Stack<C>>,
 }
 
 struct Stack<C> {
@@ -48,7 +48,7 @@ struct Idle<C> {
 impl<C: Poolable> Pool<C> {
     /// A pool with nothing in it.
     pub fn new() -> Pool<C> {
-        Pool { stack: Mutex::new(Stack { idle: VecDeque::new(), closed: false }) }
+        Pool { stack: Lock::new(Stack { idle: VecDeque::new(), closed: false }) }
     }
 
     /// The connection released last, if it is still good; what is not is closed on the way.
@@ -56,7 +56,7 @@ impl<C: Poolable> Pool<C> {
     pub fn checkout(&self, now: Moment, limits: Limits) -> Option<C> {
         loop {
             let mut top = self.stack.lock().idle.pop_back()?;
-            if now.since(top.since) >= limits.idle_time {
+            if top.since.after(limits.idle_time) <= now {
                 self.close_released_until(top.since);
                 return None;
             }
@@ -99,7 +99,7 @@ impl<C: Poolable> Pool<C> {
     pub fn close_expired(&self, now: Moment, idle_time: Duration) {
         let expired: Vec<_> = {
             let mut stack = self.stack.lock();
-            let count = stack.idle.partition_point(|idle| now.since(idle.since) >= idle_time);
+            let count = stack.idle.partition_point(|idle| idle.since.after(idle_time) <= now);
             stack.idle.drain(..count).collect()
         };
         drop(expired);
@@ -140,6 +140,11 @@ impl<C: Poolable> Pool<C> {
             std::mem::take(&mut stack.idle)
         };
         drop(idle);
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.stack.at_fork(phase, |_| {});
     }
 
     /// Whether nothing is idle here.

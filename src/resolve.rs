@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Condvar;
 
 use crate::clock::Moment;
+use crate::lock::{Fork, Lock};
 use crate::status::{Error, local_fault};
+use crate::sys;
 
 /// A name is looked up at most once in this time.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,7 +67,7 @@ fn lookup_error(error: &io::Error) -> LookupError {
 pub struct Addresses {
     name: String,
     port: u16,
-    state: Mutex<State>,
+    state: Lock<State>,
     look_up_done: Condvar,
     /// Set once a look-up gave other addresses than the one before.
     have_changed: AtomicBool,
@@ -76,7 +78,9 @@ struct State {
     /// When the last look-up ended; never for a literal address, which needs none.
     checked: Moment,
     failure: Option<LookupError>,
-    looking_up: bool,
+    /// The process in which a thread is looking it up, by its forks: a child must not wait for the thread
+    /// of its parent.
+    looking_up_in: Option<u32>,
 }
 
 impl Addresses {
@@ -89,7 +93,7 @@ impl Addresses {
         Addresses {
             name: name.to_owned(),
             port,
-            state: Mutex::new(State { known, checked, failure: None, looking_up: false }),
+            state: Lock::new(State { known, checked, failure: None, looking_up_in: None }),
             look_up_done: Condvar::new(),
             have_changed: AtomicBool::new(false),
         }
@@ -126,6 +130,11 @@ impl Addresses {
         self.current_from(Moment::now, deadline, look_up)
     }
 
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.state.at_fork(phase, |_| {});
+    }
+
     fn current_from(
         &self,
         clock: impl Fn() -> Moment,
@@ -133,13 +142,13 @@ impl Addresses {
         look_up: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, LookupError>,
     ) -> Result<Arc<[SocketAddr]>, LookupError> {
         let mut state = self.state.lock();
-        while state.looking_up && state.known.is_empty() {
+        while state.is_looking_up() && state.known.is_empty() {
             if self.look_up_done.wait_until(&mut state, deadline).timed_out() {
                 return Err(LookupError::TimedOut);
             }
         }
-        if !state.looking_up && state.is_due(clock()) {
-            state.looking_up = true;
+        if !state.is_looking_up() && state.is_due(clock()) {
+            state.looking_up_in = Some(sys::forks());
             drop(state);
             let answer = look_up(&self.name, self.port);
             state = self.state.lock();
@@ -153,13 +162,17 @@ impl Addresses {
 }
 
 impl State {
+    fn is_looking_up(&self) -> bool {
+        self.looking_up_in == Some(sys::forks())
+    }
+
     fn is_due(&self, now: Moment) -> bool {
-        self.checked == Moment::default() || now.since(self.checked) >= LOOKUP_INTERVAL
+        self.checked == Moment::default() || self.checked.after(LOOKUP_INTERVAL) <= now
     }
 
     /// True if the addresses are others than before.
     fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) -> bool {
-        self.looking_up = false;
+        self.looking_up_in = None;
         match answer {
             Ok(addresses) => {
                 self.failure = None;

@@ -6,7 +6,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -103,7 +102,8 @@ pub fn coarse_monotonic_nanoseconds() -> u64 {
 /// Wall-clock time in seconds since 1970, for the public fields that C reads.
 #[inline]
 pub fn wall_clock_seconds() -> libc::time_t {
-    clock(libc::CLOCK_REALTIME_COARSE).tv_sec
+    // SAFETY: time(2) accepts NULL.
+    unsafe { libc::time(ptr::null_mut()) }
 }
 
 /// What a descriptor leads to.
@@ -175,17 +175,18 @@ pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T
 /// How many forks lie between this process and the one that loaded the library.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn count_fork() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
+/// A handler of pthread_atfork(3).
+pub type ForkHandler = unsafe extern "C" fn();
+
+/// Has the handlers called at every fork from now on (pthread_atfork(3)).
+pub fn at_every_fork(prepare: ForkHandler, parent: ForkHandler, child: ForkHandler) {
+    // SAFETY: the handlers stay loaded: the library is linked with -z nodelete.
+    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
 }
 
-/// Begins to count forks (pthread_atfork(3)); to be called before the first connection is made.
-pub fn watch_forks() {
-    static REGISTERED: Once = Once::new();
-    // SAFETY: the handler is async-signal-safe and stays loaded: the library is linked with -z nodelete.
-    REGISTERED.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(count_fork));
-    });
+/// Counts a fork, in the child.
+pub fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The number of forks so far: what was opened under another number belongs to a parent.

@@ -17,7 +17,7 @@ struct Binding {
     name: String,
 }
 
-/// `      1234:	binding file FROM [0] to TO [0]: normal symbol `NAME' [VERSION]`
+/// `binding file FROM [0] to TO [0]: normal symbol `NAME' [VERSION]`
 fn binding(line: &str) -> Option<Binding> {
     let (_, line) = line.split_once("binding file ")?;
     let (files, symbol) = line.split_once(": normal symbol `")?;

@@ -12,12 +12,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::arena::Arena;
+use super::fork::LIFETIMES;
 use super::hostent::{self, OwnedHostent};
 use super::layout::{Addr, AddrListHead};
 use super::memory::{Block, duplicate, string};
 use crate::authority::{Authority, port_number};
 use crate::clock::Moment;
 use crate::hosts::{Host, Hosts, Mirror};
+use crate::lock::Fork;
 use crate::resolve::{Addresses, LookupError};
 use crate::status::Error;
 use crate::sys;
@@ -84,6 +86,7 @@ impl AddrList {
             hosts: Hosts::new(),
             default_port: default_port.to_owned(),
         };
+        let _lifetimes = LIFETIMES.lock();
         Ok(LISTS.insert(list)?.lend().cast())
     }
 
@@ -95,9 +98,31 @@ impl AddrList {
 
     /// Frees a list and its nodes. False if it is none of ours.
     pub fn free(list: *mut AddrListHead) -> bool {
-        let Some(held) = LISTS.recall(list.cast()) else { return false };
+        let recalled = {
+            let _lifetimes = LIFETIMES.lock();
+            LISTS.recall(list.cast())
+        };
+        let Some(held) = recalled else { return false };
         held.clear();
         true
+    }
+
+    /// See [`crate::lock::Lock::at_fork`].
+    pub fn all_at_fork(phase: Fork) {
+        for list in LISTS.lent().filter_map(|list| LISTS.get(list)) {
+            list.hosts.at_fork(phase);
+            if phase == Fork::Child {
+                list.renew_mutex();
+            }
+        }
+        LISTS.at_fork(phase);
+    }
+
+    /// Unlocks the mutex in a forked child, whose parent's threads may have held it. It is not taken before
+    /// a fork: C may hold it for as long as it likes.
+    fn renew_mutex(&self) {
+        // SAFETY: the child has one thread, so that nobody looks at the mutex meanwhile.
+        unsafe { (*self.head.get()).lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP };
     }
 
     /// Its hosts.

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 use crate::status::Error;
 
@@ -26,8 +26,9 @@ const HELD: u8 = 1;
 /// C has the pointer.
 const LENT: u8 = 2;
 
-/// The value comes first: a pointer to the slot is the pointer that C has.
-#[repr(C)]
+/// The value comes first: a pointer to the slot is the pointer that C has. Slots share no cache line, since
+/// threads use neighbouring ones at the same time.
+#[repr(C, align(64))]
 struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
     state: AtomicU8,
@@ -36,7 +37,7 @@ struct Slot<T> {
 /// A place for values of one type.
 pub struct Arena<T: 'static> {
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
-    free: Mutex<Free<T>>,
+    free: Lock<Free<T>>,
 }
 
 struct Free<T> {
@@ -56,7 +57,7 @@ impl<T> Arena<T> {
     pub const fn new() -> Arena<T> {
         Arena {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
-            free: Mutex::new(Free { slots: Vec::new(), chunks: 0 }),
+            free: Lock::new(Free { slots: Vec::new(), chunks: 0 }),
         }
     }
 
@@ -106,6 +107,11 @@ impl<T> Arena<T> {
             let state = unsafe { &slot.as_ref().state };
             (state.load(Ordering::Acquire) == LENT).then_some(slot.as_ptr() as *const T)
         })
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.free.at_fork(phase, |_| {});
     }
 
     fn slots(&'static self) -> impl Iterator<Item = NonNull<Slot<T>>> {

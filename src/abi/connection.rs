@@ -15,6 +15,7 @@ use super::layout::{ConnectionHead, HashInfo};
 use super::memory::{Block, duplicate};
 use crate::client;
 use crate::endpoint::Endpoint;
+use crate::lock::Fork;
 use crate::pool::Poolable;
 use crate::status::{Error, SUCCESS};
 use crate::stream::tls::TlsStream;
@@ -153,7 +154,10 @@ impl Connection {
     /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
     /// how much of that it has used; a read that gave nothing met the end of the stream.
     #[inline]
-    fn reply_is_complete(&self) -> bool {
+    fn reply_is_complete(&mut self) -> bool {
+        if self.0.stream.tls().is_some_and(|tls| tls.has_unread()) {
+            return false;
+        }
         let head = &self.0.head;
         let met_the_end = head.cc <= 0 && (head.eof != 0 || head.read_buf_pos > 0 || head.cc < 0);
         head.status == SUCCESS
@@ -187,6 +191,11 @@ impl Connection {
     /// What it reads from and writes to.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.0.stream
+    }
+
+    /// Whether it failed.
+    pub fn is_broken(&self) -> bool {
+        self.0.is_broken
     }
 
     /// It failed: given back, it will be closed.
@@ -255,6 +264,11 @@ impl Drop for Body {
             unsafe { libc::free(memory.cast()) };
         }
     }
+}
+
+/// See [`crate::lock::Lock::at_fork`].
+pub fn arena_at_fork(phase: Fork) {
+    CONNECTIONS.at_fork(phase);
 }
 
 const NO_PEER: HashInfo = HashInfo { addr: [0; 4], port: 0 };

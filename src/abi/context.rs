@@ -14,15 +14,16 @@ use libc::{c_int, c_void};
 use super::addrlist::AddrList;
 use super::arena::Arena;
 use super::connection::Connection;
+use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
 use super::logging::look_into_object_of;
 use crate::client::{Client, Settings};
 use crate::clock;
 use crate::hosts::Hosts;
+use crate::lock::Fork;
 use crate::pool;
 use crate::status::Error;
 use crate::stream::tls::Security;
-use crate::sys;
 use crate::tls_ffi::share_context;
 
 /// A `dpl_ctx_t`, of which only [`Context`] knows the inside.
@@ -236,13 +237,14 @@ impl Context {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         let views = LAYOUTS.iter().map(|layout| View { context, layout });
         let view = views.into_iter().find(View::is_new).ok_or(Error::Invalid)?;
-        sys::watch_forks();
+        fork::watch();
         // A backend is a constant of Droplet's, whatever object that lies in.
         look_into_object_of(view.pointer(view.layout.backend).load(Ordering::Relaxed));
         let gauge = Box::new(move |open| {
             view.int(view.layout.n_conn_fds).store(open, Ordering::Relaxed);
         });
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let _lifetimes = LIFETIMES.lock();
         let made = CONTEXTS.insert(Context { view, client: Client::new(gauge), number })?.lend();
         view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
         Ok(())
@@ -271,10 +273,22 @@ impl Context {
     pub unsafe fn unmake(context: *mut ContextHead) -> bool {
         // SAFETY: the caller's promise.
         let Some(found) = (unsafe { Context::of(context) }) else { return false };
-        let Some(held) = CONTEXTS.recall(found) else { return false };
+        let recalled = {
+            let _lifetimes = LIFETIMES.lock();
+            CONTEXTS.recall(found)
+        };
+        let Some(held) = recalled else { return false };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
         held.client.close();
         true
+    }
+
+    /// See [`crate::lock::Lock::at_fork`].
+    pub fn all_at_fork(phase: Fork) {
+        for context in CONTEXTS.lent().filter_map(|context| CONTEXTS.get(context)) {
+            context.client.at_fork(phase);
+        }
+        CONTEXTS.at_fork(phase);
     }
 
     /// Its fields.

@@ -6,6 +6,7 @@ pub mod arena;
 pub mod call;
 pub mod connection;
 pub mod context;
+pub mod fork;
 pub mod hostent;
 pub mod layout;
 pub mod logging;

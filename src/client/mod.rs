@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::lock::{Fork, Lock};
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use crate::authority::Authority;
 use crate::clock::Moment;
@@ -75,7 +75,7 @@ pub trait Call<C>: Journal {
 pub struct Client<C: Connection> {
     permits: Arc<Permits>,
     routes: ArcSwap<Routes<C>>,
-    table: Mutex<Table<C>>,
+    table: Lock<Table<C>>,
     upkeep: Upkeep<C>,
 }
 
@@ -85,7 +85,7 @@ impl<C: Connection> Client<C> {
         Client {
             permits: Permits::new(gauge),
             routes: ArcSwap::from_pointee(Routes::none()),
-            table: Mutex::new(Table::new()),
+            table: Lock::new(Table::new()),
             upkeep: Upkeep::new(),
         }
     }
@@ -171,6 +171,14 @@ impl<C: Connection> Client<C> {
             let first = *addresses.current(deadline).ok()?.first()?;
             hosts.at_address(first)
         })
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.permits.at_fork(phase, || {
+            self.table.at_fork(phase, |table| table.at_fork(phase));
+            self.upkeep.at_fork(phase);
+        });
     }
 
     /// Closes all that is idle or under way. Connections in use stay so, and are closed when given back.

@@ -12,6 +12,7 @@ use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Snapshot};
+use crate::lock::Fork;
 use crate::resolve::Addresses;
 
 /// The endpoints that checkouts take turns on, as of one version of one list. It is replaced as a whole
@@ -33,8 +34,11 @@ impl<C> Routes<C> {
     /// The endpoint whose turn it is.
     #[inline]
     pub fn turn(&self, turn: u32) -> Option<&Arc<Endpoint<C>>> {
-        let count = self.available.len();
-        if count == 0 { None } else { self.available.get(turn as usize % count) }
+        match self.available.len() {
+            0 => None,
+            1 => self.available.first(),
+            count => self.available.get(turn as usize % count),
+        }
     }
 
     #[inline]
@@ -59,6 +63,11 @@ impl<C: Connection> Table<C> {
     /// All endpoints but their virtual hosts.
     pub fn all(&self) -> Vec<Arc<Endpoint<C>>> {
         self.listed.values().chain(&self.unlisted).cloned().collect()
+    }
+
+    /// See [`crate::lock::Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.listed.values().chain(&self.unlisted).for_each(|endpoint| endpoint.at_fork(phase));
     }
 
     /// Forgets all endpoints and gives them back.

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 use super::{Call, Candidate, Client, Connection};
 use crate::clock::Moment;
@@ -23,7 +23,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Upkeep<C> {
     next_sweep: AtomicU64,
     /// Attempts that a checkout no longer waited for, and the process that made them.
-    parked: Mutex<(Race<Candidate<C>>, u32)>,
+    parked: Lock<(Race<Candidate<C>>, u32)>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
@@ -33,7 +33,7 @@ impl<C> Upkeep<C> {
     pub fn new() -> Upkeep<C> {
         Upkeep {
             next_sweep: AtomicU64::new(0),
-            parked: Mutex::new((Race::new(), sys::forks())),
+            parked: Lock::new((Race::new(), sys::forks())),
             any_parked: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
         }
@@ -57,6 +57,11 @@ impl<C> Upkeep<C> {
         };
         drop(inherited);
         self.any_parked.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.parked.at_fork(phase, |_| {});
     }
 
     /// Lets one caller through an interval.

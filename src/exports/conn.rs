@@ -246,6 +246,13 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
             refuse(None, NAME, "the connection is NULL");
         }
         let Some(mut connection) = recall(conn, NAME) else { return Error::Invalid.status() };
+        if connection.is_broken() {
+            // OpenSSL forbids a second try, and part of the first may have gone out.
+            let peer = connection::peer_name(&connection);
+            refuse(connection.context(), NAME, &format!("write to {peer}: the connection failed before"));
+            connection.lend();
+            return Error::Failure.status();
+        }
         let written = connection.stream().write_all(pieces, clock::seconds(timeout));
         if let Err(error) = &written {
             write_failed(&mut connection, error, NAME);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::lock::{Fork, Lock};
 
 use crate::clock::Moment;
 use crate::resolve::Addresses;
@@ -111,7 +111,7 @@ impl Entry {
 
 /// Hosts in list order. Its lock is held for short walks only.
 pub struct Hosts {
-    entries: Mutex<Vec<Entry>>,
+    entries: Lock<Vec<Entry>>,
     /// Counts the changes, so that whoever keeps a [`Snapshot`] knows when it is old.
     version: AtomicU64,
 }
@@ -133,7 +133,7 @@ pub struct Snapshot {
 impl Hosts {
     /// An empty list.
     pub fn new() -> Arc<Hosts> {
-        Arc::new(Hosts { entries: Mutex::new(Vec::new()), version: AtomicU64::new(0) })
+        Arc::new(Hosts { entries: Lock::new(Vec::new()), version: AtomicU64::new(0) })
     }
 
     /// The version of the list: another number, another [`Snapshot`].
@@ -282,6 +282,13 @@ impl Hosts {
                 entry.become_available();
             }
             changed
+        });
+    }
+
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.entries.at_fork(phase, |entries| {
+            entries.iter().for_each(|entry| entry.host.addresses.at_fork(phase));
         });
     }
 

@@ -101,6 +101,12 @@ impl TlsStream {
         })
     }
 
+    /// Whether data of the peer is left that nobody has read.
+    #[inline]
+    pub fn has_unread(&self) -> bool {
+        self.ssl().pending() > 0
+    }
+
     /// Writes all pieces: small ones share a record, large ones go out from where they lie.
     pub fn write_all(&mut self, pieces: &[IoSlice<'_>], timeout: Option<Duration>) -> Result<(), WriteError> {
         self.without_waiting(|stream| {
@@ -200,5 +206,9 @@ fn wait_readable(socket: &Socket, deadline: Option<Instant>) -> Result<(), Write
 }
 
 fn into_io(error: ssl::Error) -> io::Error {
-    error.into_io_error().unwrap_or_else(io::Error::other)
+    let reason = error.ssl_error().and_then(|errors| errors.errors().first()?.reason());
+    match reason {
+        Some(reason) => io::Error::other(reason),
+        None => error.into_io_error().unwrap_or_else(|_| io::ErrorKind::ConnectionAborted.into()),
+    }
 }

@@ -3,21 +3,29 @@
 
 use std::collections::VecDeque;
 
+use crate::lock::{Fork, Lock};
+use crate::sys;
 use openssl::ssl::{SslSession, SslVersion};
-use parking_lot::Mutex;
 
 /// Sessions kept for one name: as many new connections at once can resume.
 const SESSIONS: usize = 16;
 
+/// A session, and the process that it belongs to.
+struct Kept {
+    session: SslSession,
+    forks: u32,
+}
+
 /// Sessions of one name that new connections can resume.
 #[derive(Default)]
 pub struct Sessions {
-    newest_last: Mutex<VecDeque<SslSession>>,
+    newest_last: Lock<VecDeque<Kept>>,
 }
 
 impl Sessions {
     /// Keeps a session, in place of the oldest if there are many.
     pub fn put(&self, session: SslSession) {
+        let session = Kept { session, forks: sys::forks() };
         let mut sessions = self.newest_last.lock();
         let surplus = (sessions.len() >= SESSIONS).then(|| sessions.pop_front());
         sessions.push_back(session);
@@ -25,12 +33,22 @@ impl Sessions {
         drop(surplus);
     }
 
+    /// See [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.newest_last.at_fork(phase, |_| {});
+    }
+
     /// A session to resume. A ticket of TLS 1.3 serves once (RFC 8446, appendix C.4), others again.
     pub fn take(&self) -> Option<SslSession> {
         let mut sessions = self.newest_last.lock();
-        let newest = sessions.pop_back()?;
+        let Kept { session: newest, forks } = sessions.pop_back()?;
+        if forks != sys::forks() {
+            // Those of a parent are the parent's: it uses them too.
+            sessions.clear();
+            return None;
+        }
         if newest.protocol_version() != SslVersion::TLS1_3 {
-            sessions.push_back(newest.clone());
+            sessions.push_back(Kept { session: newest.clone(), forks });
         }
         Some(newest)
     }

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Runs all benchmarks, prints one table and writes ../target/bench/report.html.
+#
+#   LIBRARY=FILE           libdroplet_conn.so (default ../target/release's)
+#   DROPLET_ORIGINAL=FILE  the original's libdroplet.so.0, layout 3.0: the same program runs on it too,
+#                          alone and with ours preloaded
+set -eu
+cd "$(dirname "$0")"
+library=$(realpath "${LIBRARY:-../target/release/libdroplet_conn.so}")
+out=../target/bench
+make --silent
+out=$(realpath $out)
+bench=$out/bench
+
+# $1 file: the counts of instructions.sh as rows
+count_rows() {
+    while read -r what count; do
+        case $what in
+        instructions) echo "$what	instructions of a warm checkout + release	$count	400" ;;
+        instructions-name) echo "$what	the same by name	$count	400" ;;
+        instructions-tls) echo "$what	the same over TLS	$count	400" ;;
+        system-calls) echo "$what	system calls of a warm checkout + release	$count	1" ;;
+        allocations) echo "$what	allocations of a warm checkout + release	$count	0" ;;
+        esac
+    done | awk -F '\t' -v OFS='\t' '{ print "row", $1, $2, "", $3, "-", "-", "value<=", $4 }' >>"$1"
+}
+
+# $1 file, $2 the library to preload, if any
+run() {
+    LD_PRELOAD=$2 "$bench" "$1"
+    LIBRARY=${2:-none} ./instructions.sh | count_rows "$1"
+}
+
+run "$out/results.tsv" "$library"
+others=
+if [ -n "${DROPLET_ORIGINAL:-}" ]; then
+    LD_LIBRARY_PATH=$(dirname "$(realpath "$DROPLET_ORIGINAL")")
+    export LD_LIBRARY_PATH
+    # It need not come through everything.
+    run "$out/original.tsv" '' || true
+    run "$out/preloaded.tsv" "$library"
+    others="$out/original.tsv $out/preloaded.tsv"
+    unset LD_LIBRARY_PATH
+fi
+echo
+# shellcheck disable=SC2086 # two files
+cargo run --quiet --locked --example report -- "$out/report.html" "$out/results.tsv" $others
+echo "plots: $out/report.html"
