@@ -56,7 +56,7 @@ static void end(struct foreign foreign) {
 static bool is_missing(const char *name) {
     if (program_is_installed(name))
         return false;
-    check_skip("not installed; peers.sh sees to it");
+    check_skip("it is not installed: scripts/setup.sh test sees to it");
     return true;
 }
 
