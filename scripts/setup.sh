@@ -6,7 +6,7 @@ set -eu
 build='binutils libssl-dev pkg-config'
 case ${1:-} in
 demo) needed=$build ;;
-test) needed="$build g++ valgrind" ;;
+test) needed="$build g++ valgrind openssl nginx-light stunnel4" ;;
 *) echo 'usage: setup.sh demo|test' >&2; exit 2 ;;
 esac
 
@@ -28,7 +28,7 @@ elif [ "$(id -u)" != 0 ]; then
 else
     echo "setup: installing $missing"
     log=$(mktemp)
-    export DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # nothing of it is to be started
     # shellcheck disable=SC2086 # one word a package
     { apt-get update && apt-get install --yes --no-install-recommends $missing; } >"$log" 2>&1 </dev/null ||
         { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }

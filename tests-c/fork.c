@@ -137,8 +137,8 @@ static void child_may_terminate_what_was_in_use(void) {
 
 static volatile bool finished;
 
-/* Without a request in between a thread is in the library nearly all the time, and then often enough
- * under a lock. */
+/* Without a request in between a thread is in the library nearly all the time, and then often
+ * enough under a lock. */
 static void *check_out_all_the_time(void *failures) {
     dpl_req_t *req = dpl_req_new(ctx);
 

@@ -183,12 +183,51 @@ static void another_host_takes_over(void) {
 
 /* ---- handshakes that succeed ------------------------------------------------------------ */
 
-static int wait_a_moment(SSL *ssl, int *alert, void *unused) {
+static int wait_a_moment(SSL *ssl, int *alert, void *milliseconds) {
     (void)ssl;
     (void)alert;
-    (void)unused;
-    sleep_ms(300);
+    sleep_ms((int)(intptr_t)milliseconds);
     return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Both hosts are tried, so one of the checkouts goes on without the slow one. */
+static void late_handshake_joins_the_pool(void) {
+    SSL_CTX *tls = server_tls_new(NULL);
+    struct peer *slow;
+    struct peer *quick = peer_start(server_tls_new(NULL));
+    char hosts[256];
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conns[2];
+    bool found = false;
+
+    SSL_CTX_set_client_hello_cb(tls, wait_a_moment, (void *)1000);
+    slow = peer_start(tls);
+    snprintf(hosts, sizeof hosts, "%s;%s", peer_name(slow), peer_name(quick));
+    ctx = context_over(hosts, "connection_timeout = 5");
+    for (int i = 0; i < 2; i++) {
+        conns[i] = checkout(ctx);
+        REQUIRE(conns[i], "checkout %d has a connection", i);
+        CHECK_STR(conns[i]->port, peer_port(quick), "to the quick host");
+    }
+    sleep_ms(1200);
+    for (int i = 0; i < 2; i++)
+        dpl_conn_release(conns[i]);
+    for (int i = 0; i < 20 && !found; i++) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        REQUIRE(conn, "there is always a connection");
+        found = strcmp(conn->port, peer_port(slow)) == 0;
+        if (found)
+            CHECK(converse_with(conn, peer_tls(slow, 0)), "the slow one serves in the end");
+        dpl_conn_release(conn);
+        sleep_ms(20);
+    }
+    CHECK(found, "once its handshake was over");
+    CHECK_INT(peer_accepted(slow), 1, "which was the only one");
+    CHECK_INT(hosts_available(ctx), 2, "nobody is blamed");
+    dpl_ctx_free(ctx);
+    peer_stop(slow);
+    peer_stop(quick);
 }
 
 static void signals_do_not_disturb_a_handshake(void) {
@@ -197,7 +236,7 @@ static void signals_do_not_disturb_a_handshake(void) {
     dpl_ctx_t *ctx;
     dpl_conn_t *conn;
 
-    SSL_CTX_set_client_hello_cb(tls, wait_a_moment, NULL);
+    SSL_CTX_set_client_hello_cb(tls, wait_a_moment, (void *)300);
     peer = peer_start(tls);
     ctx = context_over_peer(peer, "connection_timeout = 5");
     storm_begin(1000);
@@ -432,6 +471,7 @@ int main(void) {
     RUN(plain_http_is_a_failure);
     RUN(alert_is_a_failure);
     RUN(another_host_takes_over);
+    RUN(late_handshake_joins_the_pool);
     RUN(signals_do_not_disturb_a_handshake);
     RUN(connection_has_what_a_reader_needs);
     RUN(shared_settings_stay_as_they_were);

@@ -246,13 +246,11 @@ static void hosts_do_not_share_sessions(void) {
     ctx = context_over(hosts, "");
     ctx->n_conn_max_hits = 0;
     for (int i = 0; i < 4; i++) {
-        dpl_conn_t *conn = checkout(ctx);
-        struct peer *peer;
+        struct peer *peer = peers[i % 2];
+        dpl_conn_t *conn = dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", peer_port(peer));
 
-        REQUIRE(conn, "a connection is made");
-        peer = peers[strcmp(conn->port, peer_port(peers[1])) == 0];
-        REQUIRE(converse_with(conn, newest(peer)), "it serves a request");
-        CHECK_INT(SSL_session_reused(newest(peer)), i / 2, "connection %d: %s", i,
+        REQUIRE(conn && converse_with(conn, newest(peer)), "host %d serves a request", i % 2);
+        CHECK_INT(SSL_session_reused(newest(peer)), i / 2, "its session: %s",
                   i / 2 ? "resumed" : "new");
         dpl_conn_release(conn);
     }
@@ -414,6 +412,14 @@ static long received(SSL *peer) {
     return (long)BIO_number_read(SSL_get_rbio(peer)) + (waiting > 0 ? waiting : 0);
 }
 
+/* A child that is done becomes another program: to a leak checker, what belongs to threads of its
+ * parent, which it has not, would be lost in it. */
+static _Noreturn void end_child(bool good) {
+    if (good)
+        execl("/bin/true", "true", NULL);
+    _exit(EXIT_FAILURE);
+}
+
 static bool ended_well(pid_t child) {
     int status = -1;
 
@@ -440,7 +446,7 @@ static void connect_anew(struct pair pair, dpl_conn_t *conn) {
 
     (void)conn;
     if (!own || own->n_hits > 0)
-        _exit(EXIT_FAILURE);
+        end_child(false);
     dpl_conn_release(own);
     dpl_ctx_free(pair.ctx);
 }
@@ -462,7 +468,7 @@ static void check_child_is_silent(const char *what, void (*act)(struct pair, dpl
     if (child == 0) {
         alarm((unsigned)patience(20));
         act(pair, used);
-        _exit(EXIT_SUCCESS);
+        end_child(true);
     }
     CHECK(ended_well(child), "a child: %s", what);
     sleep_ms(50);
@@ -505,7 +511,7 @@ static void child_does_not_share_tickets(void) {
     REQUIRE(pair.ctx->n_conn_fds == 0, "no connection is left");
     child = fork();
     if (child == 0)
-        _exit(checkout(pair.ctx) ? EXIT_SUCCESS : EXIT_FAILURE);
+        end_child(checkout(pair.ctx) != NULL);
     CHECK(ended_well(child), "a child connects");
     conn = checkout(pair.ctx);
     REQUIRE(conn && peer_tls(pair.peer, 4), "so does the parent");

@@ -3,7 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "support/certificate.h"
 #include "support/check.h"
@@ -205,6 +207,40 @@ static void more_than_4_gib_arrive(void) {
     disconnect(line);
     free(block);
     free(iov);
+}
+
+/* So large a piece takes little memory: all of it is the same MiB, mapped again and again. */
+static char *map_repeatedly(size_t size) {
+    int fd = memfd_create("a block", MFD_CLOEXEC);
+    char *block = noise(MIB);
+    char *space = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    REQUIRE(fd >= 0 && write(fd, block, MIB) == MIB && space != MAP_FAILED, "there is a block");
+    for (size_t at = 0; at < size; at += MIB)
+        REQUIRE(mmap(space + at, MIB, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED,
+                "it is mapped");
+    close(fd);
+    free(block);
+    return space;
+}
+
+static void piece_of_more_than_4_gib_arrives(void) {
+    const size_t size = 4100ul * MIB;
+    struct line line;
+    struct iovec iov;
+
+    if (case_seconds() > 60) {
+        check_skip("not on a slow machine");
+        return;
+    }
+    line = connect_in(TLS1_3_VERSION, false);
+    iov = (struct iovec){.iov_base = map_repeatedly(size), .iov_len = size};
+    CHECK_STATUS(dpl_conn_writev_all(line.conn, &iov, 1, 10), DPL_SUCCESS,
+                 "a piece of 4,100 MiB is written");
+    CHECK(arrived(line, (long)size), "all of it arrives");
+    CHECK_INT(line.reader->records, (long)(size / RECORD), "in full records");
+    munmap(iov.iov_base, size);
+    disconnect(line);
 }
 
 /* ---- in time ---------------------------------------------------------------------------- */
@@ -417,6 +453,7 @@ int main(void) {
     RUN(thousands_of_pieces_share_records);
     RUN(nothing_to_write_is_a_success);
     RUN(more_than_4_gib_arrive);
+    RUN(piece_of_more_than_4_gib_arrives);
     RUN(stalled_write_times_out);
     RUN(stalled_write_of_no_timeout_does_not_wait);
     RUN(signals_do_not_prolong_a_stalled_write);

@@ -179,13 +179,10 @@ const char *revocations_file(void) {
     return path;
 }
 
-/* ---- clients --------------------------------------------------------------------------- */
+/* ---- files of both -------------------------------------------------------------------- */
 
-const char *client_identity_file(void) {
-    static char path[128];
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = new_certificate("loopback client", key, next_serial());
-    FILE *file = create_file(path, "client");
+static void write_identity(char path[128], const char *who, X509 *certificate, EVP_PKEY *key) {
+    FILE *file = create_file(path, who);
 
     make_authorities();
     sign(certificate, &authority);
@@ -194,6 +191,23 @@ const char *client_identity_file(void) {
         give_up();
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+const char *client_identity_file(void) {
+    static char path[128];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+
+    write_identity(path, "client", new_certificate("loopback client", key, next_serial()), key);
+    return path;
+}
+
+const char *server_identity_file(const char *names) {
+    static char path[128];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = new_certificate("loopback server", key, next_serial());
+
+    add_extension(certificate, NID_subject_alt_name, names ? names : LOOPBACK_NAMES);
+    write_identity(path, "server", certificate, key);
     return path;
 }
 

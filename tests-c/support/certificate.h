@@ -23,8 +23,10 @@ SSL_CTX *server_tls_flawed(const char *names, enum flaw flaw);
 /* The authority's list of the certificates it has revoked so far, for a profile's ssl_crl_list. */
 const char *revocations_file(void);
 
-/* A client's certificate and its key, in one file, for ssl_cert_file and ssl_key_file. */
+/* A certificate and its key in one file: a client's, for ssl_cert_file and ssl_key_file, and that
+ * of a server of another make. */
 const char *client_identity_file(void);
+const char *server_identity_file(const char *names);
 
 /* Has a server insist on a certificate of the authority's from its clients. */
 void require_client_certificate(SSL_CTX *tls);

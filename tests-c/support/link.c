@@ -115,7 +115,7 @@ static bool read_request(struct link *link, struct request *request) {
 
     if (!read_head(link, request))
         return false;
-    for (body = request->body; body > link->len; forget(link, link->len)) {
+    for (body = request->body; body > link->len;) {
         body -= link->len;
         link->len = 0;
         if (!read_more(link))
