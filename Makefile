@@ -17,6 +17,8 @@ demo: ## three HTTP servers, one of which dies, and a C program that does not no
 	@scripts/setup.sh demo
 	@$(MAKE) --no-print-directory all demo-program
 	LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so target/tests-c/3.0/preload/demo
+	@echo
+	DROPLET_TEST_TLS=1 LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so target/tests-c/3.0/preload/demo
 
 test: ## everything that CI runs
 	@scripts/setup.sh test
@@ -25,6 +27,10 @@ test: ## everything that CI runs
 
 header: ## regenerate include/droplet_conn.h
 	UPDATE_HEADER=1 cargo test --locked --test header
+
+bench: all ## what checkouts, connects and writes cost beside the bare system calls
+	@scripts/setup.sh test
+	@benches/run.sh
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)

@@ -30,9 +30,12 @@ suite() {
     printf -- '---- %s: %d good, %d bad, %d s\n' "$name" "$good" "$bad" $SECONDS
 }
 
-# Programs wait more than they compute, so several run at once. $@: variables for tests-c/run.sh.
+# Programs wait more than they compute, so several run at once.
+# $1: those left out, a regular expression; the rest: variables for tests-c/run.sh.
 c_tests() {
-    printf '%s\n' tests-c/*.c | sed 's|.*/||; s|\.c$||' | grep -vx demo |
+    local without=$1
+    shift
+    printf '%s\n' tests-c/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without" |
         xargs -P "$(nproc)" -I '{}' env "$@" tests-c/run.sh '{}'
 }
 
@@ -42,10 +45,11 @@ suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
-suite 'C tests' c_tests
+suite 'C tests' c_tests demo
+# Those named tls_ use TLS in any case.
+suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
 # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
-suite 'C tests over TLS' c_tests DROPLET_TEST_TLS=1 MODES=preload
-suite 'C tests under valgrind' c_tests VALGRIND=1 MODES=preload LAYOUTS=3.0
+suite 'C tests under valgrind' c_tests demo VALGRIND=1 MODES=preload LAYOUTS=3.0
 
 echo
 [ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs

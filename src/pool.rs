@@ -56,7 +56,7 @@ impl<C: Poolable> Pool<C> {
     pub fn checkout(&self, now: Moment, limits: Limits) -> Option<C> {
         loop {
             let mut top = self.stack.lock().idle.pop_back()?;
-            if now.since(top.since) >= limits.idle_time {
+            if top.since.after(limits.idle_time) <= now {
                 self.close_released_until(top.since);
                 return None;
             }
@@ -99,7 +99,7 @@ impl<C: Poolable> Pool<C> {
     pub fn close_expired(&self, now: Moment, idle_time: Duration) {
         let expired: Vec<_> = {
             let mut stack = self.stack.lock();
-            let count = stack.idle.partition_point(|idle| now.since(idle.since) >= idle_time);
+            let count = stack.idle.partition_point(|idle| idle.since.after(idle_time) <= now);
             stack.idle.drain(..count).collect()
         };
         drop(expired);

@@ -167,7 +167,7 @@ impl State {
     }
 
     fn is_due(&self, now: Moment) -> bool {
-        self.checked == Moment::default() || now.since(self.checked) >= LOOKUP_INTERVAL
+        self.checked == Moment::default() || self.checked.after(LOOKUP_INTERVAL) <= now
     }
 
     /// True if the addresses are others than before.

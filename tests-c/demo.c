@@ -18,8 +18,8 @@
 #include "support/context.h"
 #include "support/load.h"
 
-enum { SERVERS = 3, THREADS = 6, SECONDS = 12, TRIES = 3, SAMPLE_MS = 2 };
-enum { VICTIM = 2, KILL_AFTER = 4, RESTART_AFTER = 8 };
+enum { SERVERS = 3, THREADS = 6, SECONDS = 9, TRIES = 3, SAMPLE_MS = 2 };
+enum { VICTIM = 2, KILL_AFTER = 3, RESTART_AFTER = 6 };
 
 /* ---- the servers ---------------------------------------------------------------------- */
 

@@ -26,8 +26,9 @@ const HELD: u8 = 1;
 /// C has the pointer.
 const LENT: u8 = 2;
 
-/// The value comes first: a pointer to the slot is the pointer that C has.
-#[repr(C)]
+/// The value comes first: a pointer to the slot is the pointer that C has. Slots share no cache line, since
+/// threads use neighbouring ones at the same time.
+#[repr(C, align(64))]
 struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
     state: AtomicU8,

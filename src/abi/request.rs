@@ -47,9 +47,11 @@ impl<'a> Request<'a> {
 #[inline]
 fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
     // SAFETY: a request's strings end with a NUL and belong to it.
-    let old = unsafe { string(*field) };
-    match old {
-        Some(old) if old == text => {}
+    if !field.is_null() && unsafe { libc::strcmp(*field, text.as_ptr()) } == 0 {
+        return Ok(());
+    }
+    // SAFETY: as above.
+    match unsafe { string(*field) } {
         Some(old) if old.count_bytes() >= text.count_bytes() => {
             // SAFETY: the block holds at least the old text with its NUL, and nobody else has it.
             unsafe { (*field).copy_from(text.as_ptr(), text.count_bytes() + 1) };

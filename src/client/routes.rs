@@ -34,8 +34,11 @@ impl<C> Routes<C> {
     /// The endpoint whose turn it is.
     #[inline]
     pub fn turn(&self, turn: u32) -> Option<&Arc<Endpoint<C>>> {
-        let count = self.available.len();
-        if count == 0 { None } else { self.available.get(turn as usize % count) }
+        match self.available.len() {
+            0 => None,
+            1 => self.available.first(),
+            count => self.available.get(turn as usize % count),
+        }
     }
 
     #[inline]
