@@ -30,18 +30,26 @@ suite() {
     printf -- '---- %s: %d good, %d bad, %d s\n' "$name" "$good" "$bad" $SECONDS
 }
 
+# Programs wait more than they compute, so several run at once.
+# $1: those left out, a regular expression; the rest: variables for tests-c/run.sh.
+c_tests() {
+    local without=$1
+    shift
+    printf '%s\n' tests-c/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without" |
+        xargs -P "$(nproc)" -I '{}' env "$@" tests-c/run.sh '{}'
+}
+
 export CONN=../target/lib # for tests-c
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
-suite 'C tests' tests-c/run.sh
+suite 'C tests' c_tests demo
 # Those named tls_ use TLS in any case.
-plain=$(cd tests-c && ls ./*.c | sed 's|^\./||; s|\.c$||' | grep -vx demo | grep -v '^tls_')
-suite 'C tests over TLS' env DROPLET_TEST_TLS=1 MODES=preload tests-c/run.sh $plain
-# Of the ways of linking, the one that has all three parties in the process: program, Droplet, and us.
-suite 'C tests under valgrind' env VALGRIND=1 MODES=preload LAYOUTS=3.0 tests-c/run.sh
+suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
+# Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
+suite 'C tests under valgrind' c_tests demo VALGRIND=1 MODES=preload LAYOUTS=3.0
 
 echo
 [ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs
