@@ -11,7 +11,6 @@
 #include "support/check.h"
 #include "support/client.h"
 #include "support/clock.h"
-#include "support/client.h"
 #include "support/context.h"
 #include "support/logs.h"
 #include "support/scratch.h"
