@@ -219,9 +219,17 @@ static void hosts_are_replaced(void) {
 
 static void host_is_removed(void) {
     dpl_addrlist_t *list = list_of("127.0.0.1;127.0.0.2");
+    dpl_addr_t *removed;
 
     dpl_addrlist_lock(list);
-    dpl_addrlist_remove_nolock(list, dpl_addrlist_get_byname_nolock(list, "127.0.0.1", "80"));
+    removed = dpl_addrlist_get_byname_nolock(list, "127.0.0.1", "80");
+    dpl_addrlist_remove_nolock(list, removed);
+    /* Ours now, each part a block of its own. */
+    free(removed->host);
+    free(removed->portstr);
+    free(removed->hbuf);
+    free(removed->h);
+    free(removed);
     CHECK_INT(dpl_addrlist_count_nolock(list), 1, "one is left");
     dpl_addrlist_unlock(list);
     CHECK(text_is(list, "127.0.0.2:80"), "the other");
