@@ -4,14 +4,14 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a
+LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet.so.0
 TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
 TO = $(DESTDIR)$(LIBDIR)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-all: $(LIBRARIES) ## build both libraries into target/lib
+all: $(LIBRARIES) ## build the libraries into target/lib
 
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
@@ -64,10 +64,19 @@ target/lib/libdroplet_conn.so: target/release/libdroplet_conn.so
 target/lib/libdroplet_conn.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
 	scripts/static-library.sh $< exports.txt $@ dplx_
 
+target/lib/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
+	@mkdir -p $(@D)
+	cp $< $@
+	ln -sf $(@F) $(@D)/libdroplet.so
+
 # Cargo knows best whether there is anything to do. Named without the rlib, which only Rust tests need:
 # with it, Cargo leaves link-time optimisation out.
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
 	cargo rustc --release --locked --lib --crate-type cdylib,staticlib
+
+# In a folder of its own: two sets of features in one would take each other's place.
+target/standalone/release/libdroplet_conn.so: always
+	cargo rustc --release --locked --lib --crate-type cdylib --features standalone --target-dir target/standalone
 
 .PHONY: help all demo test header install uninstall clean c-programs demo-program always
 .DELETE_ON_ERROR:

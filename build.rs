@@ -8,9 +8,13 @@ fn main() {
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=cbindgen.toml");
 
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
+    let name = if cfg!(feature = "standalone") { "libdroplet.so.0" } else { "libdroplet_conn.so.0" };
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{name}");
     // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+
+    #[cfg(feature = "standalone")]
+    cc::Build::new().file("src/standalone/variadic.c").warnings_into_errors(true).compile("variadic");
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo"));
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("droplet_conn.h");

@@ -43,8 +43,10 @@ export CONN=../target/lib # for tests-c
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
+suite 'lints, standalone' cargo clippy --locked --all-targets --features standalone --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
+suite 'Rust tests, standalone' cargo test --locked --quiet --lib --features standalone -- --format=pretty
 suite 'C tests' c_tests demo
 # Those named tls_ use TLS in any case.
 suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload

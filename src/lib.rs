@@ -20,6 +20,8 @@ mod lock;
 mod permits;
 mod pool;
 mod resolve;
+#[cfg(feature = "standalone")]
+mod standalone;
 mod status;
 mod stream;
 mod sys;

@@ -1,4 +1,4 @@
-//! What the two libraries show to a linker: Droplet's names for the connection subsystem, our own, no more.
+//! What the libraries show to a linker: Droplet's names for what each replaces, our own, no more.
 
 mod common;
 
@@ -7,7 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{droplets_names, exported_names, root, run, shared_library, static_library};
+use common::{
+    droplets_names, exported_names, names_exported_by, names_in, root, run, shared_library,
+    standalone_library, static_library,
+};
 
 /// The list that the binary interface is written down in, where it is at hand.
 const FUNCTIONS: &str = "../shared/droplet-abi/functions.tsv";
@@ -28,8 +31,8 @@ fn static_names(selection: &str) -> BTreeSet<String> {
 }
 
 /// What the dynamic loader is told.
-fn dynamic_section() -> String {
-    run(Command::new("readelf").arg("-dW").arg(shared_library()))
+fn dynamic_section(library: &Path) -> String {
+    run(Command::new("readelf").arg("-dW").arg(library))
 }
 
 fn assert_only_listed(defined: &BTreeSet<String>) {
@@ -54,6 +57,17 @@ fn both_libraries_define_the_same_names() {
 }
 
 #[test]
+fn standalone_library_defines_the_listed_names_besides() {
+    let mut listed = exported_names();
+    listed.extend(names_in("exports-standalone.txt"));
+    let defined = names_exported_by(&standalone_library());
+    assert_eq!(
+        defined, listed,
+        "left: defined, right: libdroplet_conn.so's names and exports-standalone.txt"
+    );
+}
+
+#[test]
 fn droplets_log_is_asked_for_but_not_needed() {
     let archive = run(Command::new("nm").arg("--undefined-only").arg(static_library()));
     let shared = run(Command::new("nm").args(["-D", "--undefined-only"]).arg(shared_library()));
@@ -66,14 +80,18 @@ fn droplets_log_is_asked_for_but_not_needed() {
 #[test]
 fn names_carry_no_version() {
     assert!(!exported_names().iter().any(|name| name.contains('@')));
-    assert!(!dynamic_section().contains("VERDEF"), "as in the original");
+    assert!(!dynamic_section(&shared_library()).contains("VERDEF"), "as in the original");
 }
 
 #[test]
-fn shared_library_has_its_name_and_stays_loaded() {
-    let dynamic = dynamic_section();
-    assert!(dynamic.contains("Library soname: [libdroplet_conn.so.0]"), "{dynamic}");
-    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+fn shared_libraries_have_their_names_and_stay_loaded() {
+    for (library, name) in
+        [(shared_library(), "libdroplet_conn.so.0"), (standalone_library(), "libdroplet.so.0")]
+    {
+        let dynamic = dynamic_section(&library);
+        assert!(dynamic.contains(&format!("Library soname: [{name}]")), "{dynamic}");
+        assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    }
 }
 
 #[test]

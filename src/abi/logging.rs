@@ -31,6 +31,7 @@ type TraceFunction =
 
 // Weak references, which Rust cannot express otherwise: the linker, static or dynamic, puts NULL there if
 // nothing in the process defines the symbol.
+#[cfg(not(feature = "standalone"))]
 std::arch::global_asm!(
     ".weak dpl_log",
     ".weak dpl_trace",
@@ -45,12 +46,19 @@ std::arch::global_asm!(
     ".popsection",
 );
 
+#[cfg(not(feature = "standalone"))]
 unsafe extern "C" {
     #[link_name = "droplet_conn_weak_log"]
     static DROPLETS_LOG: Option<LogFunction>;
     #[link_name = "droplet_conn_weak_trace"]
     static DROPLETS_TRACE: Option<TraceFunction>;
 }
+
+// Here we are Droplet.
+#[cfg(feature = "standalone")]
+static DROPLETS_LOG: Option<LogFunction> = Some(crate::standalone::log::droplet_conn_log);
+#[cfg(feature = "standalone")]
+static DROPLETS_TRACE: Option<TraceFunction> = Some(crate::standalone::log::droplet_conn_trace);
 
 /// Droplet's functions where the linker did not see them: a program may have loaded Droplet by dlopen(3).
 static LOADED_LOG: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());

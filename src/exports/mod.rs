@@ -36,7 +36,7 @@ pub type dpl_addrlist_t = AddrListHead;
 
 /// Runs the body of an exported function; a panic is logged and becomes `failure`.
 #[inline]
-fn guard<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
+pub fn guard<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     let outcome = sys::without_cancellation(|| catch_unwind(AssertUnwindSafe(body)));
     outcome.unwrap_or_else(|panic| {
         let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {

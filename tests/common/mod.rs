@@ -24,16 +24,29 @@ pub fn static_library() -> PathBuf {
     shared_library().with_extension("a")
 }
 
+/// The shared library that stands in for the whole of Droplet, built.
+pub fn standalone_library() -> PathBuf {
+    shared_library().with_file_name("libdroplet.so.0")
+}
+
 /// Droplet's names that we define: exports.txt.
 pub fn droplets_names() -> BTreeSet<String> {
-    lines(&fs::read_to_string(root().join("exports.txt")).expect("exports.txt is readable"))
+    names_in("exports.txt")
+}
+
+/// The names in a list of the project's.
+pub fn names_in(list: &str) -> BTreeSet<String> {
+    lines(&fs::read_to_string(root().join(list)).expect("the list is readable"))
 }
 
 /// All names that the shared library defines for others.
 pub fn exported_names() -> BTreeSet<String> {
-    lines(&run(Command::new("nm")
-        .args(["-D", "--defined-only", "--format=just-symbols"])
-        .arg(shared_library())))
+    names_exported_by(&shared_library())
+}
+
+/// All names that a shared library defines for others.
+pub fn names_exported_by(library: &Path) -> BTreeSet<String> {
+    lines(&run(Command::new("nm").args(["-D", "--defined-only", "--format=just-symbols"]).arg(library)))
 }
 
 fn lines(text: &str) -> BTreeSet<String> {
