@@ -23,6 +23,15 @@ impl<T> Block<T> {
         Block::of_size(size_of::<T>())
     }
 
+    /// Takes back what was handed over; nothing for NULL.
+    ///
+    /// # Safety
+    /// `memory` is NULL, or a block from malloc that nobody else frees.
+    #[cfg(feature = "standalone")]
+    pub unsafe fn from_raw(memory: *mut T) -> Option<Block<T>> {
+        NonNull::new(memory).map(Block)
+    }
+
     /// Its address.
     pub fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()

@@ -56,7 +56,7 @@ fn journal(context: Option<&'static Context>, function: &'static CStr) -> CallJo
 
 /// Tells of an argument that no call can work with.
 #[cold]
-fn refuse(context: Option<&'static Context>, function: &'static CStr, fault: &str) {
+pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault: &str) {
     log!(&journal(context, function), Error, "{fault}");
 }
 

@@ -6,4 +6,10 @@
 //! jump there, since only what Rust defines is exported.
 #![allow(non_camel_case_types)]
 
+pub mod dict;
 pub mod log;
+mod owned;
+mod sbuf;
+mod url;
+mod value;
+mod vec;

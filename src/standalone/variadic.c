@@ -1,6 +1,8 @@
 /* Functions with any number of arguments, which Rust cannot define: each formats its text and hands it on. */
+#define _GNU_SOURCE /* vasprintf */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { LOG_SIZE = 2048, TRACE_SIZE = 256 }; /* what programs' own functions may count on */
 
@@ -8,6 +10,7 @@ int droplet_conn_log_text(void *ctx, int level, const char *file, const char *fu
                           const char *text);
 void droplet_conn_trace_text(void *ctx, unsigned level, const char *file, const char *func, int line,
                              char *text);
+int droplet_conn_sbuf_add_text(void *sb, const char *text, size_t length);
 
 #define FORMAT(text, format) \
     do { \
@@ -34,4 +37,19 @@ void droplet_conn_trace(void *ctx, unsigned level, const char *file, const char 
 
     FORMAT(text, format);
     droplet_conn_trace_text(ctx, level, file, func, line, text);
+}
+
+__attribute__((visibility("hidden")))
+int droplet_conn_sbuf_add_str_fmt(void *sb, const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    int length, status;
+
+    va_start(args, format);
+    length = format ? vasprintf(&text, format, args) : -1;
+    va_end(args);
+    status = droplet_conn_sbuf_add_text(sb, length < 0 ? NULL : text, length < 0 ? 1 : (size_t)length);
+    if (length >= 0)
+        free(text);
+    return status;
 }
