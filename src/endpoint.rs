@@ -1,4 +1,4 @@
-//! One name that is connected to: its addresses and its idle connections.
+//! One name that is connected to: its addresses, and the place of its idle connections.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -6,10 +6,9 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::clock::Moment;
 use crate::hosts::Host;
 use crate::lock::{Fork, Lock};
-use crate::pool::{Limits, Pool, Poolable};
+use crate::pool::Place;
 use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::tls::Sessions;
@@ -17,42 +16,36 @@ use crate::stream::tls::Sessions;
 /// The longest name that DNS knows, in characters (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 
-type ByBucket<C> = HashMap<Box<[u8]>, Arc<Endpoint<C>>>;
+type ByBucket = HashMap<Box<[u8]>, Arc<Endpoint>>;
 
 /// What connections are made to: a host of the list, a virtual host on it, or a host outside the list.
-pub struct Endpoint<C> {
+pub struct Endpoint {
     name: CString,
     port: CString,
     /// The host of the list that answers for it.
     host: Option<Arc<Host>>,
     addresses: Arc<Addresses>,
-    pool: Pool<C>,
+    place: Place,
     /// TLS sessions with it.
     sessions: Sessions,
-    virtual_hosts: Lock<ByBucket<C>>,
+    virtual_hosts: Lock<ByBucket>,
 }
 
-impl<C> Endpoint<C> {
-    /// The host of the list that answers for it.
-    pub fn host(&self) -> Option<&Arc<Host>> {
-        self.host.as_ref()
-    }
-}
-
-impl<C: Poolable> Endpoint<C> {
+impl Endpoint {
     /// A host of the list, by its own name.
-    pub fn listed(host: &Arc<Host>) -> Arc<Endpoint<C>> {
+    pub fn listed(host: &Arc<Host>, place: Place) -> Arc<Endpoint> {
         Endpoint::new(
             host.name().to_owned(),
             host.port().to_owned(),
             Some(Arc::clone(host)),
             Arc::clone(host.addresses()),
+            place,
         )
     }
 
     /// A host that is in no list.
-    pub fn unlisted(name: CString, port: CString, addresses: Addresses) -> Arc<Endpoint<C>> {
-        Endpoint::new(name, port, None, Arc::new(addresses))
+    pub fn unlisted(name: CString, port: CString, addresses: Addresses, place: Place) -> Arc<Endpoint> {
+        Endpoint::new(name, port, None, Arc::new(addresses), place)
     }
 
     fn new(
@@ -60,21 +53,25 @@ impl<C: Poolable> Endpoint<C> {
         port: CString,
         host: Option<Arc<Host>>,
         addresses: Arc<Addresses>,
-    ) -> Arc<Endpoint<C>> {
-        let pool = Pool::new();
+        place: Place,
+    ) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             name,
             port,
             host,
             addresses,
-            pool,
+            place,
             sessions: Sessions::default(),
             virtual_hosts: Lock::default(),
         })
     }
 
-    /// The virtual host `BUCKET.NAME`.
-    pub fn virtual_host(&self, bucket: &[u8]) -> Result<Arc<Endpoint<C>>, Error> {
+    /// The virtual host `BUCKET.NAME`, which takes a place if it is new.
+    pub fn virtual_host(
+        &self,
+        bucket: &[u8],
+        add_place: impl FnOnce() -> Place,
+    ) -> Result<Arc<Endpoint>, Error> {
         if let Some(known) = self.virtual_hosts.lock().get(bucket) {
             return Ok(Arc::clone(known));
         }
@@ -84,9 +81,15 @@ impl<C: Poolable> Endpoint<C> {
         }
         let name = CString::new(name).map_err(|_| Error::Invalid)?;
         let addresses = Addresses::new(&name.to_string_lossy(), self.addresses.port());
-        let endpoint = Endpoint::new(name, self.port.clone(), self.host.clone(), Arc::new(addresses));
+        let endpoint =
+            Endpoint::new(name, self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
         let mut virtual_hosts = self.virtual_hosts.lock();
         Ok(Arc::clone(virtual_hosts.entry(bucket.into()).or_insert(endpoint)))
+    }
+
+    /// The host of the list that answers for it.
+    pub fn host(&self) -> Option<&Arc<Host>> {
+        self.host.as_ref()
     }
 
     /// What is connected to: `BUCKET.NAME` for a virtual host.
@@ -106,14 +109,14 @@ impl<C: Poolable> Endpoint<C> {
 
     /// Whether a connection to this address leads where the name leads now.
     #[inline]
-    pub fn is_at(&self, peer: Option<SocketAddr>) -> bool {
-        !self.addresses.have_changed() || peer.is_some_and(|peer| self.addresses.known().contains(&peer))
+    pub fn is_at(&self, peer: impl FnOnce() -> Option<SocketAddr>) -> bool {
+        !self.addresses.have_changed() || peer().is_some_and(|peer| self.addresses.known().contains(&peer))
     }
 
-    /// Its idle connections, those of its virtual hosts not among them.
+    /// The place of its idle connections, those of its virtual hosts not among them.
     #[inline]
-    pub fn pool(&self) -> &Pool<C> {
-        &self.pool
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// TLS sessions that a new connection to it can resume.
@@ -135,7 +138,6 @@ impl<C: Poolable> Endpoint<C> {
     pub fn at_fork(&self, phase: Fork) {
         self.virtual_hosts.at_fork(phase, |by_bucket| {
             by_bucket.values().for_each(|endpoint| endpoint.at_fork(phase));
-            self.pool.at_fork(phase);
         });
         self.sessions.at_fork(phase);
         if self.host.is_none() || self.is_virtual() {
@@ -143,25 +145,15 @@ impl<C: Poolable> Endpoint<C> {
         }
     }
 
-    /// Its virtual hosts.
-    fn virtual_hosts(&self) -> Vec<Arc<Endpoint<C>>> {
-        self.virtual_hosts.lock().values().cloned().collect()
-    }
-
     /// This endpoint and its virtual hosts.
-    pub fn family(self: &Arc<Self>) -> impl Iterator<Item = Arc<Endpoint<C>>> {
-        std::iter::once(Arc::clone(self)).chain(self.virtual_hosts())
+    pub fn family(self: &Arc<Self>) -> impl Iterator<Item = Arc<Endpoint>> {
+        let virtual_hosts: Vec<_> = self.virtual_hosts.lock().values().cloned().collect();
+        std::iter::once(Arc::clone(self)).chain(virtual_hosts)
     }
 
-    /// Closes what has been idle for too long, and forgets virtual hosts that nothing is left of.
-    pub fn sweep(&self, now: Moment, limits: Limits) {
-        self.pool.close_expired(now, limits.idle_time);
-        for endpoint in self.virtual_hosts() {
-            endpoint.pool.close_expired(now, limits.idle_time);
-        }
-        // A virtual host is handed out under the lock only: unshared and empty, nobody has it.
-        self.virtual_hosts
-            .lock()
-            .retain(|_, endpoint| Arc::strong_count(endpoint) > 1 || !endpoint.pool.is_empty());
+    /// Forgets the virtual hosts that no connection leads to.
+    pub fn forget_unused_virtual_hosts(&self) {
+        // One is handed out under the lock only, and its connections hold it: unshared, nobody has it.
+        self.virtual_hosts.lock().retain(|_, endpoint| Arc::strong_count(endpoint) > 1);
     }
 }

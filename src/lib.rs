@@ -16,6 +16,7 @@ mod endpoint;
 mod exports;
 mod hosts;
 mod journal;
+mod lanes;
 mod lock;
 mod permits;
 mod pool;

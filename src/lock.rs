@@ -1,13 +1,17 @@
-//! A mutex that a forked child finds unlocked, with whole data behind it.
+//! Mutexes that a forked child finds unlocked, with whole data behind them.
 //!
 //! fork(2) copies a lock as it is, and only the forking thread with it: what another thread held stays
 //! locked for ever in the child. So the handlers of pthread_atfork(3) take every lock before the fork, in
 //! the order in which they nest, and let go of it on both sides.
 
+use std::hint;
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use parking_lot::lock_api::RawMutex as _;
-use parking_lot::{Mutex, MutexGuard, RawMutex};
+use parking_lot::RawMutex;
+use parking_lot::lock_api::{Mutex, MutexGuard, RawMutex as Raw};
 
 /// The three handlers of a fork.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,19 +25,29 @@ pub enum Fork {
 }
 
 /// A mutex.
-pub struct Lock<T> {
-    inner: Mutex<T>,
+pub type Lock<T> = LockBy<RawMutex, T>;
+
+/// A mutex that is held for some ten instructions, and hardly ever by two threads at once. Nobody sleeps
+/// on it, so that letting go is a plain store: half the price of a [`Lock`].
+pub type BriefLock<T> = LockBy<Brief, T>;
+
+/// What a [`BriefLock`] gives while it is held.
+pub type BriefGuard<'a, T> = MutexGuard<'a, Brief, T>;
+
+/// A mutex of the kind `R`.
+pub struct LockBy<R, T> {
+    inner: Mutex<R, T>,
 }
 
-impl<T> Lock<T> {
+impl<R: Raw<Guard: Default>, T> LockBy<R, T> {
     /// An unlocked one.
-    pub const fn new(value: T) -> Lock<T> {
-        Lock { inner: Mutex::new(value) }
+    pub const fn new(value: T) -> LockBy<R, T> {
+        LockBy { inner: Mutex::new(value) }
     }
 
     /// Takes the lock.
     #[inline]
-    pub fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, R, T> {
         self.inner.lock()
     }
 
@@ -54,14 +68,112 @@ impl<T> Lock<T> {
             // SAFETY: the child has one thread, so that nobody looks at the mutex meanwhile. It is made anew,
             // not unlocked: threads of the parent may be noted as waiting for it.
             Fork::Child => unsafe {
-                (&raw const *self.inner.raw()).cast_mut().write(RawMutex::INIT);
+                (&raw const *self.inner.raw()).cast_mut().write(R::INIT);
             },
         }
     }
 }
 
-impl<T: Default> Default for Lock<T> {
-    fn default() -> Lock<T> {
-        Lock::new(T::default())
+impl<R: Raw<Guard: Default>, T: Default> Default for LockBy<R, T> {
+    fn default() -> LockBy<R, T> {
+        LockBy::new(T::default())
+    }
+}
+
+/// Whether somebody has a [`BriefLock`].
+pub struct Brief(AtomicBool);
+
+// SAFETY: whoever changes the flag from false to true has the lock, and they alone change it back.
+unsafe impl Raw for Brief {
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
+    const INIT: Brief = Brief(AtomicBool::new(false));
+
+    type Guard = ();
+
+    #[inline]
+    fn lock(&self) {
+        if self.0.swap(true, Ordering::Acquire) {
+            self.wait();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> Option<()> {
+        (!self.0.swap(true, Ordering::Acquire)).then_some(())
+    }
+
+    #[inline]
+    unsafe fn unlock(&self, (): ()) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Brief {
+    /// Takes the lock as soon as its holder lets go: at once, unless the holder was interrupted.
+    #[cold]
+    fn wait(&self) {
+        let mut rounds = 0_u32;
+        while self.is_locked() || self.try_lock().is_none() {
+            match rounds {
+                0..100 => hint::spin_loop(),
+                100..110 => thread::yield_now(),
+                // A thread of higher priority has to stand aside for one of lower priority to go on.
+                _ => thread::sleep(Duration::from_micros(50)),
+            }
+            rounds = rounds.saturating_add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_lock_lets_one_in_at_a_time() {
+        const ROUNDS: u64 = 20_000;
+        let count = BriefLock::new(0_u64);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        let mut count = count.lock();
+                        let seen = *count;
+                        hint::black_box(&mut *count);
+                        *count = seen + 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*count.lock(), 4 * ROUNDS);
+    }
+
+    #[test]
+    fn a_brief_lock_is_waited_for_while_its_holder_sleeps() {
+        let lock = BriefLock::new(0);
+        thread::scope(|scope| {
+            let mut held = lock.lock();
+            scope.spawn(|| *lock.lock() *= 2);
+            thread::sleep(Duration::from_millis(20));
+            *held = 21;
+        });
+        assert_eq!(*lock.lock(), 42);
+    }
+
+    #[test]
+    fn a_child_finds_locks_open() {
+        for phase in [Fork::Parent, Fork::Child] {
+            let (lock, brief) = (Lock::new(1), BriefLock::new(2));
+            lock.at_fork(Fork::Prepare, |_| {});
+            brief.at_fork(Fork::Prepare, |_| {});
+            assert!(lock.inner.is_locked() && brief.inner.is_locked());
+            lock.at_fork(phase, |_| {});
+            brief.at_fork(phase, |_| {});
+            assert!(!lock.inner.is_locked() && !brief.inner.is_locked());
+        }
     }
 }

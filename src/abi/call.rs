@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
 use crate::authority::Authority;
-use crate::client::{self, Call, Settings};
+use crate::client::{self, Call, Connection as _, Settings};
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::journal::{Journal, Level, Place, log};
@@ -67,7 +67,7 @@ impl ContextCall {
     }
 
     /// Blacklists the host of an endpoint.
-    pub fn blacklist_endpoint(&self, endpoint: &Endpoint<Connection>) {
+    pub fn blacklist_endpoint(&self, endpoint: &Endpoint) {
         if let Some(host) = endpoint.host() {
             client::blacklist(self, self.hosts(), host);
         }
@@ -110,7 +110,7 @@ impl Call<Connection> for ContextCall {
         })
     }
 
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<Connection>>) -> Result<Connection, Error> {
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Connection, Error> {
         Connection::over_network(self.context, stream, endpoint)
     }
 }

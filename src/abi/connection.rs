@@ -13,12 +13,11 @@ use super::arena::{Arena, Held};
 use super::context::{Context, ContextId};
 use super::layout::{ConnectionHead, HashInfo};
 use super::memory::{Block, duplicate};
-use crate::client;
+use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
 use crate::lock::Fork;
-use crate::pool::Poolable;
+use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
-use crate::stream::tls::TlsStream;
 use crate::stream::{Socket, Stream};
 use crate::sys;
 use crate::tls_ffi;
@@ -36,8 +35,8 @@ pub struct Body {
     head: ConnectionHead,
     // ---- C sees no further ----
     stream: Stream,
-    /// Where it belongs while it is in use; nothing for a file, or while it is idle.
-    endpoint: Option<Arc<Endpoint<Connection>>>,
+    /// Where it is connected to; nothing for a file.
+    endpoint: Option<Arc<Endpoint>>,
     context: ContextId,
     /// It failed, and must not be used again.
     is_broken: bool,
@@ -58,7 +57,7 @@ impl Connection {
     pub fn over_network(
         context: &Context,
         stream: Stream,
-        endpoint: &Arc<Endpoint<Connection>>,
+        endpoint: &Arc<Endpoint>,
     ) -> Result<Connection, Error> {
         let peer = stream.socket().map(|socket| socket.peer());
         let mut connection = Connection::new(context, TYPE_HTTP, stream)?;
@@ -137,18 +136,27 @@ impl Connection {
         CONNECTIONS.recall(owner).map(Connection)
     }
 
-    /// Ends its use. The endpoint it may go back to: if nothing failed, the reply was read to its end, and
+    /// Ends its use. Whether it may be used again: if nothing failed, the reply was read to its end, and
     /// this process opened it.
     #[inline]
-    pub fn end_use(&mut self) -> Option<Arc<Endpoint<Connection>>> {
-        let endpoint = self.0.endpoint.take();
+    pub fn end_use(&mut self) -> bool {
         self.0.head.close_time = sys::wall_clock_seconds();
         let is_clean = !self.0.is_broken && self.0.forks == sys::forks() && self.reply_is_complete();
-        let endpoint = endpoint.filter(|_| is_clean)?;
-        if let Some(session) = self.0.stream.tls().and_then(TlsStream::new_session) {
+        if is_clean {
+            self.keep_session();
+        }
+        is_clean
+    }
+
+    /// Leaves a new TLS session to the connections to come.
+    #[inline]
+    fn keep_session(&mut self) {
+        let Body { stream, endpoint, .. } = &mut *self.0;
+        if let (Some(tls), Some(endpoint)) = (stream.tls(), endpoint)
+            && let Some(session) = tls.new_session()
+        {
             endpoint.sessions().put(session);
         }
-        Some(endpoint)
     }
 
     /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
@@ -183,11 +191,6 @@ impl Connection {
         self.0.context.context()
     }
 
-    /// The endpoint it is connected to; nothing for a file.
-    pub fn endpoint(&self) -> Option<&Arc<Endpoint<Connection>>> {
-        self.0.endpoint.as_ref()
-    }
-
     /// What it reads from and writes to.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.0.stream
@@ -217,6 +220,11 @@ impl Connection {
 
 impl Poolable for Connection {
     #[inline]
+    fn place(&self) -> Option<&Place> {
+        self.0.endpoint.as_deref().map(Endpoint::place)
+    }
+
+    #[inline]
     fn is_good(&mut self) -> bool {
         self.0.forks == sys::forks() && self.0.stream.is_good()
     }
@@ -229,7 +237,7 @@ impl Poolable for Connection {
 
 impl client::Connection for Connection {
     #[inline]
-    fn begin_reuse(&mut self, endpoint: Arc<Endpoint<Connection>>) {
+    fn begin_reuse(&mut self) {
         let head = &mut self.0.head;
         head.n_hits += 1;
         // What the last reader left behind would mislead the next one.
@@ -239,11 +247,11 @@ impl client::Connection for Connection {
         head.status = SUCCESS;
         // SAFETY: the buffer has at least one byte.
         unsafe { *head.read_buf = UNTOUCHED };
-        self.0.endpoint = Some(endpoint);
     }
 
-    fn detach(&mut self) {
-        self.0.endpoint = None;
+    #[inline]
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.0.endpoint.as_ref()
     }
 
     #[inline]

@@ -279,7 +279,7 @@ impl Context {
         };
         let Some(held) = recalled else { return false };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
-        held.client.close();
+        held.client.detach();
         true
     }
 

@@ -10,13 +10,12 @@ use crate::clock::Moment;
 use crate::connect::Failure;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Probe};
-use crate::pool::Poolable;
 use crate::status::Error;
 
 /// An endpoint to try for one checkout.
-pub struct Candidate<C> {
+pub struct Candidate {
     /// Where to connect.
-    pub endpoint: Arc<Endpoint<C>>,
+    pub endpoint: Arc<Endpoint>,
     /// The list to tell how that went.
     pub hosts: Arc<Hosts>,
     /// Held while this is the one attempt that decides whether the host comes back.
@@ -24,13 +23,13 @@ pub struct Candidate<C> {
     made_suspect: Cell<bool>,
 }
 
-impl<C> Candidate<C> {
-    fn new(endpoint: Arc<Endpoint<C>>, hosts: Arc<Hosts>, probe: Option<Probe>) -> Candidate<C> {
+impl Candidate {
+    fn new(endpoint: Arc<Endpoint>, hosts: Arc<Hosts>, probe: Option<Probe>) -> Candidate {
         Candidate { endpoint, hosts, _probe: probe, made_suspect: Cell::new(false) }
     }
 }
 
-impl<C: Poolable> Candidate<C> {
+impl Candidate {
     /// The attempt succeeded.
     pub fn succeeded(&self) {
         if let Some(host) = self.endpoint.host() {
@@ -59,7 +58,7 @@ impl<C: Poolable> Candidate<C> {
     }
 }
 
-impl<C> Drop for Candidate<C> {
+impl Drop for Candidate {
     fn drop(&mut self) {
         if self.made_suspect.get()
             && let Some(host) = self.endpoint.host()
@@ -73,12 +72,12 @@ impl<C> Drop for Candidate<C> {
 pub struct Candidates<'a, C: Connection> {
     client: &'a Client<C>,
     hosts: &'a Arc<Hosts>,
-    source: Source<'a, C>,
+    source: Source<'a>,
 }
 
-enum Source<'a, C> {
+enum Source<'a> {
     List { turn: u32, bucket: Option<&'a CStr>, tried: Vec<Arc<Host>> },
-    Only { endpoint: Option<Arc<Endpoint<C>>> },
+    Only { endpoint: Option<Arc<Endpoint>> },
 }
 
 impl<'a, C: Connection> Candidates<'a, C> {
@@ -93,12 +92,12 @@ impl<'a, C: Connection> Candidates<'a, C> {
     }
 
     /// One endpoint and no other.
-    pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint<C>>, hosts: &'a Arc<Hosts>) -> Self {
+    pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint>, hosts: &'a Arc<Hosts>) -> Self {
         Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) } }
     }
 
     /// The next one to try.
-    pub fn next(&mut self, now: Moment) -> Result<Option<Candidate<C>>, Error> {
+    pub fn next(&mut self, now: Moment) -> Result<Option<Candidate>, Error> {
         let hosts = Arc::clone(self.hosts);
         match &mut self.source {
             Source::Only { endpoint } => {
@@ -110,7 +109,7 @@ impl<'a, C: Connection> Candidates<'a, C> {
                 tried.push(host);
                 let endpoint = match bucket {
                     None => listed,
-                    Some(bucket) => listed.virtual_host(bucket.to_bytes())?,
+                    Some(bucket) => self.client.virtual_host(&listed, bucket)?,
                 };
                 Ok(Some(Candidate::new(endpoint, hosts, probe)))
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Call, Candidate, Candidates, Client, Connection, blacklist, reuse};
+use super::{Call, Candidate, Candidates, Client, Connection, blacklist};
 use crate::clock::Moment;
 use crate::connect::{Attempt, Failure, HEAD_START, Plan, Race};
 use crate::journal::log;
@@ -20,7 +20,7 @@ enum Start<C: Connection> {
     /// It had an idle connection.
     Idle(C),
     /// An attempt is under way.
-    Running(Candidate<C>, Attempt),
+    Running(Candidate, Attempt),
     /// It is of no use to this call.
     Skip,
 }
@@ -40,7 +40,7 @@ impl<C: Connection> Client<C> {
         &self,
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
-        race: &mut Race<Candidate<C>>,
+        race: &mut Race<Candidate>,
     ) -> Result<C, Error> {
         let mut more = true;
         loop {
@@ -82,9 +82,9 @@ impl<C: Connection> Client<C> {
     }
 
     /// An idle connection of the candidate, or an attempt to make a new one.
-    fn start(&self, call: &impl Call<C>, candidate: Candidate<C>) -> Result<Start<C>, Error> {
+    fn start(&self, call: &impl Call<C>, candidate: Candidate) -> Result<Start<C>, Error> {
         let endpoint = &candidate.endpoint;
-        if let Some(idle) = reuse(call, endpoint, Moment::now()) {
+        if let Some(idle) = self.reuse(call, endpoint, Moment::now()) {
             candidate.succeeded();
             return Ok(Start::Idle(idle));
         }
@@ -107,7 +107,7 @@ impl<C: Connection> Client<C> {
             }
         };
         if endpoint.addresses().have_changed() {
-            endpoint.pool().close_matching(|idle| !endpoint.is_at(idle.peer()));
+            self.pool.close_matching(endpoint.place(), |idle| !endpoint.is_at(|| idle.peer()));
         }
         let plan = Plan {
             addresses,
@@ -128,12 +128,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// An attempt succeeded: its connection, in use.
-    pub(super) fn won(
-        &self,
-        call: &impl Call<C>,
-        candidate: Candidate<C>,
-        stream: Stream,
-    ) -> Result<C, Error> {
+    pub(super) fn won(&self, call: &impl Call<C>, candidate: Candidate, stream: Stream) -> Result<C, Error> {
         candidate.succeeded();
         call.wrap(stream, &candidate.endpoint)
     }
@@ -143,7 +138,7 @@ impl<C: Connection> Client<C> {
     pub(super) fn lost(
         &self,
         call: &impl Call<C>,
-        candidate: &Candidate<C>,
+        candidate: &Candidate,
         failure: &Failure,
     ) -> Result<(), Error> {
         for (address, cause) in &failure.causes {
@@ -158,7 +153,7 @@ impl<C: Connection> Client<C> {
         Ok(())
     }
 
-    fn blame(&self, call: &impl Call<C>, candidate: &Candidate<C>) {
+    fn blame(&self, call: &impl Call<C>, candidate: &Candidate) {
         if let Some(host) = candidate.endpoint.host() {
             blacklist(call, &candidate.hosts, host);
         }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::lock::{Fork, Lock};
-use arc_swap::ArcSwap;
 
 use crate::authority::Authority;
 use crate::clock::Moment;
@@ -23,7 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts};
 use crate::journal::{Journal, trace};
 use crate::permits::{Gauge, Permits};
-use crate::pool::{self, Poolable};
+use crate::pool::{self, Pool, Poolable};
 use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::Stream;
@@ -33,14 +32,13 @@ use candidates::{Candidate, Candidates};
 use routes::{Routes, Table};
 use upkeep::Upkeep;
 
-/// A connection as the boundary hands it out. In use it knows its endpoint; while it is idle the endpoint
-/// holds it, and not the other way round.
+/// A connection as the boundary hands it out.
 pub trait Connection: Poolable + Send + Sized + 'static {
-    /// It is used again, by way of this endpoint.
-    fn begin_reuse(&mut self, endpoint: Arc<Endpoint<Self>>);
+    /// It is used again.
+    fn begin_reuse(&mut self);
 
-    /// It is about to become idle.
-    fn detach(&mut self);
+    /// Where it is connected to; nothing for a file.
+    fn endpoint(&self) -> Option<&Arc<Endpoint>>;
 
     /// The address it is connected to.
     fn peer(&self) -> Option<SocketAddr>;
@@ -68,15 +66,15 @@ pub trait Call<C>: Journal {
     fn security(&self) -> Result<Option<Security>, Error>;
 
     /// Makes a connection of an open stream, in use by way of this endpoint.
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint<C>>) -> Result<C, Error>;
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
 /// The connections of one context.
 pub struct Client<C: Connection> {
     permits: Arc<Permits>,
-    routes: ArcSwap<Routes<C>>,
-    table: Lock<Table<C>>,
-    upkeep: Upkeep<C>,
+    table: Lock<Table>,
+    pool: Pool<C, Option<Arc<Routes>>>,
+    upkeep: Upkeep,
 }
 
 impl<C: Connection> Client<C> {
@@ -84,8 +82,8 @@ impl<C: Connection> Client<C> {
     pub fn new(gauge: Gauge) -> Client<C> {
         Client {
             permits: Permits::new(gauge),
-            routes: ArcSwap::from_pointee(Routes::none()),
             table: Lock::new(Table::new()),
+            pool: Pool::new(),
             upkeep: Upkeep::new(),
         }
     }
@@ -102,15 +100,32 @@ impl<C: Connection> Client<C> {
     ) -> Result<C, Error> {
         let now = Moment::now();
         self.look_after(call, now);
-        match self.idle(call, hosts, turn, bucket, now) {
-            Some(idle) => Ok(idle),
-            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
+        let idle = match bucket {
+            None => self.reuse_own(call, hosts, turn, now),
+            Some(_) => None,
+        };
+        if let Some(idle) = idle.or_else(|| self.reuse_any(call, hosts, turn, bucket, now)) {
+            return Ok(idle);
         }
+        self.dial(call, Candidates::of_list(self, hosts, turn, bucket))
     }
 
-    /// The idle connection that a checkout gets without any trouble.
+    /// The idle connection that a thread gets, as a rule, which gave one back before.
     #[inline]
-    fn idle(
+    fn reuse_own(&self, call: &impl Call<C>, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<C> {
+        let limits = call.settings().reuse;
+        let mut idle = self.pool.checkout_own(
+            |routes| Some(routes.as_ref()?.turn_if_current(hosts, turn, now)?.place()),
+            now,
+            limits,
+        )?;
+        idle.begin_reuse();
+        Some(idle)
+    }
+
+    /// An idle connection to the host whose turn it is.
+    #[inline(never)]
+    fn reuse_any(
         &self,
         call: &impl Call<C>,
         hosts: &Arc<Hosts>,
@@ -119,14 +134,25 @@ impl<C: Connection> Client<C> {
         now: Moment,
     ) -> Option<C> {
         let routes = self.current_routes(hosts);
-        if routes.probe_at <= now {
-            return None;
-        }
-        let listed = routes.turn(turn)?;
+        let listed = routes.turn(turn, now)?;
         match bucket {
-            None => reuse(call, listed, now),
-            Some(bucket) => reuse(call, &listed.virtual_host(bucket.to_bytes()).ok()?, now),
+            None => self.reuse(call, listed, now),
+            Some(bucket) => {
+                let endpoint = self.virtual_host(listed, bucket).ok()?;
+                self.reuse(call, &endpoint, now)
+            }
         }
+    }
+
+    /// An idle connection of an endpoint, now in use.
+    fn reuse(&self, call: &impl Call<C>, endpoint: &Endpoint, now: Moment) -> Option<C> {
+        let mut idle = self.pool.checkout(endpoint.place(), now, call.settings().reuse)?;
+        idle.begin_reuse();
+        Some(idle)
+    }
+
+    fn virtual_host(&self, listed: &Endpoint, bucket: &CStr) -> Result<Arc<Endpoint>, Error> {
+        listed.virtual_host(bucket.to_bytes(), || self.pool.add_place())
     }
 
     /// A connection to one host by name, in the list or not.
@@ -139,19 +165,19 @@ impl<C: Connection> Client<C> {
         let now = Moment::now();
         self.look_after(call, now);
         let endpoint = self.endpoint_named(hosts, authority);
-        match reuse(call, &endpoint, now) {
+        match self.reuse(call, &endpoint, now) {
             Some(idle) => Ok(idle),
             None => self.dial(call, Candidates::only(self, endpoint, hosts)),
         }
     }
 
-    /// Takes a connection back, to be reused; the boundary has detached it from its endpoint.
+    /// Takes a connection back, to be reused.
     #[inline]
-    pub fn release(&self, call: &impl Call<C>, connection: C, endpoint: &Endpoint<C>) {
+    pub fn release(&self, call: &impl Call<C>, connection: C) {
         let now = Moment::now();
-        if endpoint.is_at(connection.peer()) {
+        if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
             // Refused, it is dropped, which closes it.
-            let _ = endpoint.pool().release(connection, now);
+            let _ = self.pool.release(connection, now);
         }
         self.look_after(call, now);
     }
@@ -177,28 +203,15 @@ impl<C: Connection> Client<C> {
     pub fn at_fork(&self, phase: Fork) {
         self.permits.at_fork(phase, || {
             self.table.at_fork(phase, |table| table.at_fork(phase));
+            self.pool.at_fork(phase);
             self.upkeep.at_fork(phase);
         });
     }
 
-    /// Closes all that is idle or under way. Connections in use stay so, and are closed when given back.
-    pub fn close(&self) {
+    /// Shows no count any more: whoever wrote it down is going away.
+    pub fn detach(&self) {
         self.permits.detach();
-        let endpoints = self.table.lock().close();
-        self.routes.store(Arc::new(Routes::none()));
-        for endpoint in endpoints {
-            endpoint.family().for_each(|member| member.pool().close());
-        }
-        drop(self.upkeep.take_parked());
     }
-}
-
-/// An idle connection of an endpoint, now in use.
-#[inline]
-fn reuse<C: Connection>(call: &impl Call<C>, endpoint: &Arc<Endpoint<C>>, now: Moment) -> Option<C> {
-    let mut idle = endpoint.pool().checkout(now, call.settings().reuse)?;
-    idle.begin_reuse(Arc::clone(endpoint));
-    Some(idle)
 }
 
 /// Keeps everybody away from a host for as long as the context says.
@@ -213,3 +226,6 @@ pub fn blacklist<C>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>) {
         None => trace!(call, "{name}:{port} is out for good"),
     }
 }
+
+#[cfg(test)]
+mod tests;

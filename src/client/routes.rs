@@ -5,63 +5,67 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use arc_swap::Guard;
-
 use super::{Client, Connection};
 use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Snapshot};
 use crate::lock::Fork;
+use crate::pool::Place;
 use crate::resolve::Addresses;
 
-/// The endpoints that checkouts take turns on, as of one version of one list. It is replaced as a whole
-/// and read without a lock.
-pub struct Routes<C> {
-    hosts: Option<Arc<Hosts>>,
+/// The endpoints that checkouts take turns on, as of one version of one list. It is replaced as a whole;
+/// each lane of the pool keeps it, so that reading it takes no lock of its own.
+pub struct Routes {
+    hosts: Arc<Hosts>,
     version: u64,
-    available: Vec<Arc<Endpoint<C>>>,
+    available: Vec<Arc<Endpoint>>,
     /// From then on a host waits for its probe.
-    pub probe_at: Moment,
+    probe_at: Moment,
 }
 
-impl<C> Routes<C> {
-    /// No host at all.
-    pub fn none() -> Routes<C> {
-        Routes { hosts: None, version: 0, available: Vec::new(), probe_at: Moment::NEVER }
+impl Routes {
+    /// Whether they are those of the list as it is now.
+    #[inline]
+    fn are_current(&self, hosts: &Arc<Hosts>) -> bool {
+        self.version == hosts.version() && Arc::ptr_eq(&self.hosts, hosts)
     }
 
-    /// The endpoint whose turn it is.
+    /// As [`Routes::turn`]; nothing if they are old.
     #[inline]
-    pub fn turn(&self, turn: u32) -> Option<&Arc<Endpoint<C>>> {
-        match self.available.len() {
-            0 => None,
-            1 => self.available.first(),
-            count => self.available.get(turn as usize % count),
+    pub fn turn_if_current(&self, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<&Arc<Endpoint>> {
+        if self.are_current(hosts) { self.turn(turn, now) } else { None }
+    }
+
+    /// The endpoint whose turn it is; nothing if a host waits for its probe, or none is available.
+    #[inline]
+    pub fn turn(&self, turn: u32, now: Moment) -> Option<&Arc<Endpoint>> {
+        if self.probe_at <= now {
+            return None;
         }
-    }
-
-    #[inline]
-    fn is_current(&self, hosts: &Arc<Hosts>) -> bool {
-        self.hosts.as_ref().is_some_and(|own| Arc::ptr_eq(own, hosts)) && self.version == hosts.version()
+        match &self.available[..] {
+            [only] => Some(only),
+            // No list has more hosts than that, and a short division is a faster one.
+            all => all.get(turn.checked_rem(all.len() as u32)? as usize),
+        }
     }
 }
 
 /// Every endpoint of a client.
-pub struct Table<C> {
+pub struct Table {
     /// By the address of the host, which lives as long as its endpoint.
-    listed: HashMap<usize, Arc<Endpoint<C>>>,
+    listed: HashMap<usize, Arc<Endpoint>>,
     /// Few: what `dpl_conn_open_host` was called for.
-    unlisted: Vec<Arc<Endpoint<C>>>,
+    unlisted: Vec<Arc<Endpoint>>,
 }
 
-impl<C: Connection> Table<C> {
-    pub fn new() -> Table<C> {
+impl Table {
+    pub fn new() -> Table {
         Table { listed: HashMap::new(), unlisted: Vec::new() }
     }
 
     /// All endpoints but their virtual hosts.
-    pub fn all(&self) -> Vec<Arc<Endpoint<C>>> {
+    pub fn all(&self) -> Vec<Arc<Endpoint>> {
         self.listed.values().chain(&self.unlisted).cloned().collect()
     }
 
@@ -70,18 +74,13 @@ impl<C: Connection> Table<C> {
         self.listed.values().chain(&self.unlisted).for_each(|endpoint| endpoint.at_fork(phase));
     }
 
-    /// Forgets all endpoints and gives them back.
-    pub fn close(&mut self) -> Vec<Arc<Endpoint<C>>> {
-        self.listed.drain().map(|(_, endpoint)| endpoint).chain(self.unlisted.drain(..)).collect()
-    }
-
-    fn listed(&mut self, host: &Arc<Host>) -> Arc<Endpoint<C>> {
-        let endpoint = self.listed.entry(key(host)).or_insert_with(|| Endpoint::listed(host));
+    fn listed(&mut self, host: &Arc<Host>, add_place: impl FnOnce() -> Place) -> Arc<Endpoint> {
+        let endpoint = self.listed.entry(key(host)).or_insert_with(|| Endpoint::listed(host, add_place()));
         Arc::clone(endpoint)
     }
 
     /// Forgets the endpoints of hosts that have left the list, and gives them back.
-    fn remove_all_but(&mut self, hosts: &[Arc<Host>]) -> Vec<Arc<Endpoint<C>>> {
+    fn remove_all_but(&mut self, hosts: &[Arc<Host>]) -> Vec<Arc<Endpoint>> {
         if self.listed.len() == hosts.len() {
             return Vec::new();
         }
@@ -95,41 +94,38 @@ fn key(host: &Arc<Host>) -> usize {
 }
 
 impl<C: Connection> Client<C> {
-    /// The choice that is up to date with the list.
-    #[inline]
-    pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Guard<Arc<Routes<C>>> {
-        let routes = self.routes.load();
-        if routes.is_current(hosts) { routes } else { self.rebuild_routes(hosts) }
+    /// The routes that are up to date with the list.
+    pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
+        let are_current = |routes: &Arc<Routes>| routes.are_current(hosts);
+        self.pool.kept().filter(are_current).unwrap_or_else(|| self.rebuild_routes(hosts))
     }
 
     #[cold]
-    fn rebuild_routes(&self, hosts: &Arc<Hosts>) -> Guard<Arc<Routes<C>>> {
+    fn rebuild_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
         let mut table = self.table.lock();
         // Read under the table's lock: a thread that read earlier cannot then undo what is newer.
         let Snapshot { version, all, available, probe_at, .. } = hosts.snapshot();
         for host in &all {
-            table.listed(host);
+            table.listed(host, || self.pool.add_place());
         }
         let gone = table.remove_all_but(&all);
-        let available = available.iter().map(|host| table.listed(host)).collect();
-        let hosts = Some(Arc::clone(hosts));
-        let routes = Arc::new(Routes { hosts, version, available, probe_at });
-        let old = self.routes.swap(Arc::clone(&routes));
+        let available = available.iter().map(|host| table.listed(host, || self.pool.add_place())).collect();
+        let routes = Arc::new(Routes { hosts: Arc::clone(hosts), version, available, probe_at });
+        self.pool.keep(&Some(Arc::clone(&routes)));
         drop(table);
-        drop(old);
         for endpoint in gone {
-            endpoint.family().for_each(|member| member.pool().close());
+            endpoint.family().for_each(|member| self.pool.close(member.place()));
         }
-        Guard::from_inner(routes)
+        routes
     }
 
     /// The endpoint of a host of the list.
-    pub(super) fn endpoint_of(&self, host: &Arc<Host>) -> Arc<Endpoint<C>> {
-        self.table.lock().listed(host)
+    pub(super) fn endpoint_of(&self, host: &Arc<Host>) -> Arc<Endpoint> {
+        self.table.lock().listed(host, || self.pool.add_place())
     }
 
     /// The endpoint of this name, in the list or not.
-    pub(super) fn endpoint_named(&self, hosts: &Arc<Hosts>, authority: &Authority) -> Arc<Endpoint<C>> {
+    pub(super) fn endpoint_named(&self, hosts: &Arc<Hosts>, authority: &Authority) -> Arc<Endpoint> {
         let Authority { name, port, number } = authority;
         if let Some(host) = hosts.named(name, port) {
             return self.endpoint_of(&host);
@@ -139,7 +135,7 @@ impl<C: Connection> Client<C> {
             return Arc::clone(known);
         }
         let addresses = Addresses::new(&name.to_string_lossy(), *number);
-        let endpoint = Endpoint::unlisted(name.clone(), port.clone(), addresses);
+        let endpoint = Endpoint::unlisted(name.clone(), port.clone(), addresses, self.pool.add_place());
         table.unlisted.push(Arc::clone(&endpoint));
         endpoint
     }

@@ -11,7 +11,6 @@ use crate::lock::{Fork, Lock};
 use super::{Call, Candidate, Client, Connection};
 use crate::clock::Moment;
 use crate::connect::Race;
-use crate::endpoint::Endpoint;
 use crate::journal::log;
 use crate::permits::Permit;
 use crate::sys;
@@ -20,17 +19,17 @@ use crate::sys;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Work that waits for the next call.
-pub struct Upkeep<C> {
+pub struct Upkeep {
     next_sweep: AtomicU64,
     /// Attempts that a checkout no longer waited for, and the process that made them.
-    parked: Lock<(Race<Candidate<C>>, u32)>,
+    parked: Lock<(Race<Candidate>, u32)>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
 }
 
-impl<C> Upkeep<C> {
-    pub fn new() -> Upkeep<C> {
+impl Upkeep {
+    pub fn new() -> Upkeep {
         Upkeep {
             next_sweep: AtomicU64::new(0),
             parked: Lock::new((Race::new(), sys::forks())),
@@ -41,12 +40,12 @@ impl<C> Upkeep<C> {
 
     /// The parked attempts, which from now on are the caller's. A forked child has none: what its parent
     /// left is dropped, which only closes the child's copies.
-    pub fn take_parked(&self) -> Race<Candidate<C>> {
+    pub fn take_parked(&self) -> Race<Candidate> {
         let (parked, forks) = std::mem::replace(&mut *self.parked.lock(), (Race::new(), sys::forks()));
         if forks == sys::forks() { parked } else { Race::new() }
     }
 
-    fn park(&self, race: Race<Candidate<C>>) {
+    fn park(&self, race: Race<Candidate>) {
         let inherited = {
             let mut parked = self.parked.lock();
             let is_inherited = parked.1 != sys::forks();
@@ -86,17 +85,16 @@ impl<C: Connection> Client<C> {
 
     #[cold]
     fn sweep(&self, call: &impl Call<C>, now: Moment, due: u64) {
-        if !Upkeep::<C>::is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
+        if !Upkeep::is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
         }
+        self.pool.close_expired(now, call.settings().reuse.idle_time);
         let endpoints = self.table.lock().all();
-        for endpoint in endpoints {
-            endpoint.sweep(now, call.settings().reuse);
-        }
+        endpoints.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts());
     }
 
     /// Leaves attempts to later calls.
-    pub(super) fn park(&self, race: Race<Candidate<C>>) {
+    pub(super) fn park(&self, race: Race<Candidate>) {
         if !race.is_empty() {
             self.upkeep.park(race);
         }
@@ -107,8 +105,7 @@ impl<C: Connection> Client<C> {
     #[cold]
     fn look_at_parked(&self, call: &impl Call<C>, now: Moment) {
         let seen = self.upkeep.looked_at.load(Ordering::Relaxed);
-        if seen == now.nanoseconds() || !Upkeep::<C>::is_mine(&self.upkeep.looked_at, seen, now.nanoseconds())
-        {
+        if seen == now.nanoseconds() || !Upkeep::is_mine(&self.upkeep.looked_at, seen, now.nanoseconds()) {
             return;
         }
         self.upkeep.any_parked.store(false, Ordering::Relaxed);
@@ -117,9 +114,8 @@ impl<C: Connection> Client<C> {
             match race.poll() {
                 Ok(Some((candidate, Ok(stream)))) => {
                     candidate.succeeded();
-                    if let Ok(mut connection) = call.wrap(stream, &candidate.endpoint) {
-                        connection.detach();
-                        let _ = candidate.endpoint.pool().release(connection, now);
+                    if let Ok(connection) = call.wrap(stream, &candidate.endpoint) {
+                        let _ = self.pool.release(connection, now);
                     }
                 }
                 Ok(Some((candidate, Err(failure)))) => {
@@ -142,15 +138,9 @@ impl<C: Connection> Client<C> {
             if let Some(permit) = self.permits.acquire(limit) {
                 return Some(permit);
             }
-            let endpoints = self.table.lock().all();
-            let members = endpoints.iter().flat_map(Endpoint::family);
-            let oldest = members
-                .filter_map(|member| Some((member.pool().oldest()?, member)))
-                .min_by_key(|(since, _)| *since);
-            match oldest {
-                Some((_, member)) => member.pool().close_oldest(),
-                None => return None,
-            };
+            if !self.pool.close_oldest() {
+                return None;
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::abi::context::Context;
 use crate::abi::memory::string;
 use crate::abi::request::Request;
 use crate::authority::Authority;
+use crate::client::Connection as _;
 use crate::clock;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
@@ -195,9 +196,9 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     guard(NAME, (), || {
         let Some(mut connection) = recall(conn, NAME) else { return };
         if let Some(context) = connection.context()
-            && let Some(endpoint) = connection.end_use()
+            && connection.end_use()
         {
-            context.client().release(&ContextCall::new(context, NAME), connection, &endpoint);
+            context.client().release(&ContextCall::new(context, NAME), connection);
         }
     })
 }

@@ -1,0 +1,231 @@
+use std::fmt;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::*;
+use crate::hosts::Mirror;
+use crate::journal::{Level, Place};
+use crate::permits::Permit;
+use crate::pool;
+
+/// A connection that is always good, and counts its end.
+struct Fake {
+    endpoint: Arc<Endpoint>,
+    closed: Arc<AtomicUsize>,
+    _permit: Option<Permit>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Poolable for Fake {
+    fn place(&self) -> Option<&pool::Place> {
+        Some(self.endpoint.place())
+    }
+    fn is_good(&mut self) -> bool {
+        true
+    }
+    fn reuses(&self) -> u32 {
+        0
+    }
+}
+
+impl Connection for Fake {
+    fn begin_reuse(&mut self) {}
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        Some(&self.endpoint)
+    }
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// The call of a context that allows one connection. Nothing new is ever connected.
+struct FakeCall;
+
+impl Journal for FakeCall {
+    fn log(&self, _: Level, _: Place, _: fmt::Arguments<'_>) {}
+    fn trace(&self, _: Place, _: fmt::Arguments<'_>) {}
+}
+
+impl Call<Fake> for FakeCall {
+    fn settings(&self) -> Settings {
+        Settings {
+            connections: 1,
+            reuse: pool::Limits { idle_time: Duration::from_secs(100), reuses: 50 },
+            connect_timeout: Duration::from_secs(5),
+            blacklist: Some(Duration::from_secs(100)),
+        }
+    }
+    fn security(&self) -> Result<Option<Security>, Error> {
+        Err(Error::Invalid)
+    }
+    fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
+        Err(Error::Invalid)
+    }
+}
+
+struct NoMirror;
+
+impl Mirror for NoMirror {
+    fn show_out(&self, _: Option<Duration>) {}
+    fn show_available(&self) {}
+}
+
+/// A client whose hosts are called 1, 2, 3 ... by their list.
+struct Fixture {
+    client: Client<Fake>,
+    hosts: Arc<Hosts>,
+    closed: Arc<AtomicUsize>,
+}
+
+impl Fixture {
+    fn new(hosts: usize) -> Fixture {
+        let fixture =
+            Fixture { client: Client::new(Box::new(|_| {})), hosts: Hosts::new(), closed: Arc::default() };
+        (1..=hosts).for_each(|handle| fixture.insert(handle));
+        fixture
+    }
+
+    fn insert(&self, handle: usize) {
+        let name = format!("127.0.0.{handle}");
+        let addresses = Arc::new(Addresses::new(&name, 80));
+        let name = std::ffi::CString::new(name).unwrap();
+        self.hosts.insert(
+            handle - 1,
+            Host::new(name, c"80".to_owned(), addresses, handle),
+            Box::new(NoMirror),
+        );
+    }
+
+    fn host(&self, handle: usize) -> Arc<Host> {
+        self.hosts.all().into_iter().find(|host| host.handle() == handle).unwrap()
+    }
+
+    /// Gives back a connection to this host as if it were a new one.
+    fn release_new(&self, handle: usize) {
+        let endpoint = self.client.endpoint_of(&self.host(handle));
+        let connection =
+            Fake { endpoint, closed: Arc::clone(&self.closed), _permit: self.client.permits.acquire(100) };
+        self.client.release(&FakeCall, connection);
+    }
+
+    fn checkout(&self, turn: u32) -> Result<Fake, Error> {
+        self.client.checkout(&FakeCall, &self.hosts, turn, None)
+    }
+
+    /// Checks out and gives back; the host it was, by its number.
+    fn use_once(&self, turn: u32) -> Option<usize> {
+        let connection = self.checkout(turn).ok()?;
+        let handle = connection.endpoint.host().map(|host| host.handle());
+        self.client.release(&FakeCall, connection);
+        handle
+    }
+
+    fn closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn hosts_take_turns() {
+    let fixture = Fixture::new(3);
+    (1..=3).for_each(|handle| fixture.release_new(handle));
+    let mut uses = [0; 4];
+    (0..300).for_each(|turn| uses[fixture.use_once(turn).unwrap()] += 1);
+    assert_eq!(uses, [0, 100, 100, 100]);
+}
+
+#[test]
+fn threads_that_use_the_list_see_it_change() {
+    let fixture = Fixture::new(2);
+    fixture.release_new(1);
+    fixture.release_new(2);
+    let (ask, asked) = std::sync::mpsc::channel();
+    let (answer, answered) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let fixture = &fixture;
+        scope.spawn(move || asked.iter().for_each(|turn| answer.send(fixture.use_once(turn)).unwrap()));
+        let elsewhere = |turn| {
+            ask.send(turn).unwrap();
+            answered.recv().unwrap()
+        };
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(1), Some(2)));
+        assert_eq!((fixture.use_once(0), fixture.use_once(1)), (Some(1), Some(2)));
+        fixture.hosts.remove(1);
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(2), Some(2)));
+        assert_eq!(fixture.closed(), 1, "closed with its host");
+        fixture.insert(1);
+        fixture.release_new(1);
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(1), Some(2)));
+        assert_eq!((fixture.use_once(0), fixture.use_once(1)), (Some(1), Some(2)));
+        drop(ask);
+    });
+}
+
+#[test]
+fn another_list_has_other_routes() {
+    let mut fixture = Fixture::new(1);
+    fixture.release_new(1);
+    assert_eq!(fixture.use_once(0), Some(1));
+    fixture.hosts = Hosts::new();
+    fixture.insert(2);
+    fixture.release_new(2);
+    assert_eq!(fixture.use_once(0), Some(2));
+}
+
+#[test]
+fn a_host_that_left_the_list_is_let_go_of() {
+    let fixture = Fixture::new(2);
+    let host = Arc::downgrade(&fixture.host(1));
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    thread::scope(|scope| drop(scope.spawn(|| fixture.use_once(0))));
+    let in_use = fixture.checkout(0).unwrap();
+    fixture.hosts.remove(1);
+    assert_eq!(fixture.use_once(0), Some(2));
+    fixture.client.release(&FakeCall, in_use);
+    assert_eq!(fixture.closed(), 1, "its connection was pooled");
+    assert!(host.upgrade().is_none());
+}
+
+#[test]
+fn nothing_outlives_the_client() {
+    let fixture = Fixture::new(1);
+    fixture.release_new(1);
+    let ends: Vec<Weak<Endpoint>> = thread::scope(|scope| {
+        let elsewhere = || Arc::downgrade(&fixture.checkout(0).unwrap().endpoint);
+        let first = scope.spawn(elsewhere).join().unwrap();
+        fixture.release_new(1);
+        vec![first, Arc::downgrade(&fixture.checkout(0).unwrap().endpoint)]
+    });
+    fixture.release_new(1);
+    drop(fixture.client);
+    assert!(ends.iter().all(|endpoint| endpoint.upgrade().is_none()));
+    assert_eq!(fixture.closed.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn what_another_thread_gave_back_is_used_before_anything_new() {
+    let fixture = Fixture::new(1);
+    for _ in 0..20 {
+        thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
+        // Were a new connection wanted, it would fail.
+        drop(fixture.checkout(0).unwrap());
+    }
+}
+
+#[test]
+fn what_other_threads_gave_back_makes_room_at_the_limit() {
+    let fixture = Fixture::new(2);
+    for made_room in 1..=20 {
+        thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
+        assert!(fixture.client.permit(1).is_some());
+        assert_eq!(fixture.closed(), made_room);
+    }
+    let _in_use = fixture.client.permit(1);
+    assert!(fixture.client.permit(1).is_none());
+}

@@ -1,0 +1,269 @@
+//! The idle connections of a client: last in, first out, tested before they are handed out.
+//!
+//! The pool knows nothing of sockets: what it holds is [`Poolable`], each connection at the [`Place`] of
+//! those that lead to the same peer. None of its locks is held while a connection is tested or closed.
+//!
+//! So that threads keep out of each other's way there are lanes: a thread gives back to its own lane, and
+//! looks there first. With one thread that is one stack a place; a thread whose lane has nothing left
+//! takes from the others' lanes.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::lanes::Lanes;
+use crate::lock::{Fork, Lock};
+
+/// What the pool must know of a connection.
+pub trait Poolable {
+    /// Where it belongs while it is idle; nothing if it is never pooled.
+    fn place(&self) -> Option<&Place>;
+
+    /// Whether it can be used again: the peer has neither closed it nor sent anything.
+    fn is_good(&mut self) -> bool;
+
+    /// How often it was reused so far.
+    fn reuses(&self) -> u32;
+}
+
+/// How long, and how often, a connection may serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// An idle connection of this age is closed.
+    pub idle_time: Duration,
+    /// A connection that was reused this often is closed.
+    pub reuses: u32,
+}
+
+/// Idle connections. Beside them each lane keeps a value of the pool's owner, `K`.
+pub struct Pool<C, K = ()> {
+    lanes: Lanes<Lane<C, K>>,
+    places: Arc<Places>,
+}
+
+struct Lane<C, K> {
+    kept: K,
+    /// By the number of their place.
+    stacks: Vec<Stack<C>>,
+}
+
+/// Oldest first: release times never decrease from the first to the last.
+type Stack<C> = Vec<Idle<C>>;
+
+struct Idle<C> {
+    connection: C,
+    since: Moment,
+}
+
+/// The numbers of places: those given up are used again.
+#[derive(Default)]
+struct Places(Lock<FreeNumbers>);
+
+#[derive(Default)]
+struct FreeNumbers {
+    given_up: Vec<usize>,
+    next: usize,
+}
+
+/// Where connections to one peer are idle. Each of them holds on to it, so its number is nobody else's.
+pub struct Place {
+    number: usize,
+    is_closed: AtomicBool,
+    places: Arc<Places>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.0.lock().given_up.push(self.number);
+    }
+}
+
+impl<C: Poolable, K: Default> Pool<C, K> {
+    /// A pool with nothing in it.
+    pub fn new() -> Pool<C, K> {
+        Pool { lanes: Lanes::new(|| Lane { kept: K::default(), stacks: Vec::new() }), places: Arc::default() }
+    }
+}
+
+impl<C: Poolable, K> Pool<C, K> {
+    /// A place for the connections to one more peer.
+    pub fn add_place(&self) -> Place {
+        let number = {
+            let mut numbers = self.places.0.lock();
+            let fresh = numbers.next;
+            numbers.given_up.pop().unwrap_or_else(|| {
+                numbers.next = fresh + 1;
+                fresh
+            })
+        };
+        Place { number, is_closed: AtomicBool::new(false), places: Arc::clone(&self.places) }
+    }
+
+    /// The connection that was released last in the calling thread's lane, if it is still good. `choose`
+    /// names its place; it is called under the lane's lock.
+    #[inline]
+    pub fn checkout_own(
+        &self,
+        choose: impl FnOnce(&K) -> Option<&Place>,
+        now: Moment,
+        limits: Limits,
+    ) -> Option<C> {
+        let idle = {
+            let Lane { kept, stacks } = &mut *self.lanes.own();
+            stacks.get_mut(choose(kept)?.number)?.pop()?
+        };
+        self.examine(idle, now, limits)
+    }
+
+    /// A connection that is still good, of the calling thread's lane if there is one, or of another.
+    pub fn checkout(&self, place: &Place, now: Moment, limits: Limits) -> Option<C> {
+        loop {
+            let idle =
+                self.lanes.own_first().find_map(|mut lane| lane.stacks.get_mut(place.number)?.pop())?;
+            if let Some(good) = self.examine(idle, now, limits) {
+                return Some(good);
+            }
+        }
+    }
+
+    /// What was taken out, if it can be used again; what cannot is closed.
+    #[inline]
+    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
+        if idle.since.after(limits.idle_time) <= now {
+            self.close_with_older(idle);
+            return None;
+        }
+        if idle.connection.reuses() >= limits.reuses {
+            return None;
+        }
+        if !idle.connection.is_good() {
+            // The peer has gone away or restarted: the older ones met the same fate.
+            self.close_with_older(idle);
+            return None;
+        }
+        Some(idle.connection)
+    }
+
+    #[cold]
+    fn close_with_older(&self, idle: Idle<C>) {
+        if let Some(place) = idle.connection.place() {
+            self.close_each(place, |other| other.since <= idle.since);
+        }
+    }
+
+    /// Takes a connection back. It is returned if its place is closed or memory is short: close it then.
+    #[inline]
+    pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
+        let Some(place) = connection.place() else { return Err(connection) };
+        let mut lane = self.lanes.own();
+        if place.is_closed.load(Ordering::Relaxed) {
+            return Err(connection);
+        }
+        let Some(stack) = lane.room_at(place.number) else { return Err(connection) };
+        // Two threads of a lane may have read the clock in one order and come here in the other.
+        let since = stack.last().map_or(now, |top| top.since.max(now));
+        stack.push(Idle { connection, since });
+        Ok(())
+    }
+
+    /// Closes those of a place that `unwanted` names; it is called under a lane's lock.
+    pub fn close_matching(&self, place: &Place, unwanted: impl Fn(&C) -> bool) {
+        self.close_each(place, |idle| unwanted(&idle.connection));
+    }
+
+    fn close_each(&self, place: &Place, unwanted: impl Fn(&Idle<C>) -> bool) {
+        for mut lane in self.lanes.own_first() {
+            let closing = lane.stacks.get_mut(place.number).map(|stack| take(stack, &unwanted));
+            drop(lane);
+            drop(closing);
+        }
+    }
+
+    /// Closes what has been idle for `idle_time` or longer.
+    pub fn close_expired(&self, now: Moment, idle_time: Duration) {
+        for mut lane in self.lanes.own_first() {
+            let is_expired = |idle: &Idle<C>| idle.since.after(idle_time) <= now;
+            let expired: Vec<_> = lane.stacks.iter_mut().flat_map(|stack| take(stack, is_expired)).collect();
+            drop(lane);
+            drop(expired);
+        }
+    }
+
+    /// Closes the connection that has been idle longest, wherever it is; false if there is none.
+    pub fn close_oldest(&self) -> bool {
+        let oldest = self.lanes.own_first().filter_map(|lane| lane.oldest()).min();
+        let Some(oldest) = oldest else { return false };
+        // Should it have found a user by now, the next oldest one goes, or the caller tries again.
+        let closing = self.lanes.own_first().find_map(|mut lane| {
+            let mut stacks = lane.stacks.iter_mut();
+            let stack = stacks.find(|stack| stack.first().is_some_and(|idle| idle.since <= oldest))?;
+            Some(stack.remove(0))
+        });
+        drop(closing);
+        true
+    }
+
+    /// Closes what is idle at a place, which from now on takes none back.
+    pub fn close(&self, place: &Place) {
+        // Whoever does not see it has the lane's lock before it is taken here.
+        place.is_closed.store(true, Ordering::Relaxed);
+        self.close_each(place, |_| true);
+    }
+
+    /// See [`crate::lock::LockBy::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        self.lanes.at_fork(phase);
+        self.places.0.at_fork(phase, |_| {});
+    }
+}
+
+impl<C: Poolable, K: Clone> Pool<C, K> {
+    /// What the calling thread's lane keeps.
+    pub fn kept(&self) -> K {
+        self.lanes.own().kept.clone()
+    }
+
+    /// Has every lane keep this from now on.
+    pub fn keep(&self, kept: &K) {
+        for mut lane in self.lanes.own_first() {
+            let old = std::mem::replace(&mut lane.kept, kept.clone());
+            drop(lane);
+            drop(old);
+        }
+    }
+}
+
+impl<C, K> Lane<C, K> {
+    /// A place's stack with room for one more; nothing if memory is short.
+    #[inline]
+    fn room_at(&mut self, number: usize) -> Option<&mut Stack<C>> {
+        if number >= self.stacks.len() {
+            self.add_stacks(number + 1)?;
+        }
+        let stack = &mut self.stacks[number];
+        stack.try_reserve(1).ok()?;
+        Some(stack)
+    }
+
+    #[cold]
+    fn add_stacks(&mut self, count: usize) -> Option<()> {
+        self.stacks.try_reserve(count - self.stacks.len()).ok()?;
+        self.stacks.resize_with(count, Vec::new);
+        Some(())
+    }
+
+    /// When the connection that has been idle longest was released.
+    fn oldest(&self) -> Option<Moment> {
+        self.stacks.iter().filter_map(|stack| stack.first()).map(|idle| idle.since).min()
+    }
+}
+
+/// Takes those out that `unwanted` names; the order of the rest is kept.
+fn take<C>(stack: &mut Stack<C>, unwanted: impl Fn(&Idle<C>) -> bool) -> Vec<Idle<C>> {
+    stack.extract_if(.., |idle| unwanted(idle)).collect()
+}
+
+#[cfg(test)]
+mod tests;

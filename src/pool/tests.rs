@@ -1,0 +1,250 @@
+use std::sync::atomic::AtomicU32;
+use std::thread;
+
+use super::*;
+
+const LIMITS: Limits = Limits { idle_time: Duration::from_secs(100), reuses: 50 };
+
+struct Fake {
+    id: u32,
+    place: Arc<Place>,
+    good: bool,
+    reuses: u32,
+    tests: Arc<AtomicU32>,
+}
+
+impl Poolable for Fake {
+    fn place(&self) -> Option<&Place> {
+        Some(&self.place)
+    }
+    fn is_good(&mut self) -> bool {
+        self.tests.fetch_add(1, Ordering::Relaxed);
+        self.good
+    }
+    fn reuses(&self) -> u32 {
+        self.reuses
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::default().after(Duration::from_secs(seconds))
+}
+
+/// A pool, and one place in it, which the lanes keep.
+struct Fixture {
+    pool: Pool<Fake, Option<Arc<Place>>>,
+    place: Arc<Place>,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let pool = Pool::new();
+        let place = Arc::new(pool.add_place());
+        pool.keep(&Some(Arc::clone(&place)));
+        Fixture { pool, place }
+    }
+
+    fn good(&self, id: u32) -> Fake {
+        Fake { id, place: Arc::clone(&self.place), good: true, reuses: 0, tests: Arc::default() }
+    }
+
+    fn release(&self, connection: Fake, seconds: u64) {
+        assert!(self.pool.release(connection, at(seconds)).is_ok());
+    }
+
+    /// Released by a thread of its own, which has another lane than this one.
+    fn release_elsewhere(&self, connection: Fake, seconds: u64) {
+        let own = crate::lanes::number_of_thread();
+        let mut left = Some(connection);
+        while left.is_some() {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    if crate::lanes::number_of_thread() != own {
+                        self.release(left.take().unwrap(), seconds);
+                    }
+                });
+            });
+        }
+    }
+
+    fn with_good(ids: impl IntoIterator<Item = u32>) -> Fixture {
+        let fixture = Fixture::new();
+        for (second, id) in ids.into_iter().enumerate() {
+            fixture.release(fixture.good(id), second as u64);
+        }
+        fixture
+    }
+
+    fn own(&self, seconds: u64) -> Option<u32> {
+        self.pool.checkout_own(Option::as_deref, at(seconds), LIMITS).map(|fake| fake.id)
+    }
+
+    fn any(&self, seconds: u64) -> Option<u32> {
+        self.pool.checkout(&self.place, at(seconds), LIMITS).map(|fake| fake.id)
+    }
+
+    fn all(&self, seconds: u64) -> Vec<u32> {
+        std::iter::from_fn(|| self.any(seconds)).collect()
+    }
+}
+
+#[test]
+fn the_last_released_comes_first() {
+    let fixture = Fixture::with_good([1, 2, 3]);
+    assert_eq!(fixture.own(3), Some(3));
+    assert_eq!(fixture.own(3), Some(2));
+    assert_eq!(fixture.any(3), Some(1));
+    assert_eq!((fixture.own(3), fixture.any(3)), (None, None));
+}
+
+#[test]
+fn each_place_has_its_own() {
+    let fixture = Fixture::with_good([1]);
+    let other = Fixture { place: Arc::new(fixture.pool.add_place()), pool: fixture.pool };
+    other.release(other.good(2), 0);
+    assert_eq!(other.all(0), [2]);
+    let first = Fixture { place: fixture.place, pool: other.pool };
+    assert_eq!(first.all(0), [1]);
+}
+
+#[test]
+fn a_place_given_up_leaves_its_number() {
+    let pool = Pool::<Fake>::new();
+    let (first, second) = (pool.add_place(), pool.add_place());
+    assert_ne!(first.number, second.number);
+    let number = first.number;
+    drop(first);
+    assert_eq!(pool.add_place().number, number);
+}
+
+#[test]
+fn idle_for_the_limit_is_too_long() {
+    assert_eq!(Fixture::with_good([1]).own(100), None);
+    assert_eq!(Fixture::with_good([1]).own(99), Some(1));
+}
+
+#[test]
+fn an_expired_top_takes_the_older_ones_with_it() {
+    let fixture = Fixture::with_good([1, 2]);
+    assert_eq!(fixture.own(101), None);
+    assert_eq!(fixture.all(2), []);
+}
+
+#[test]
+fn one_that_served_often_enough_is_skipped() {
+    let fixture = Fixture::with_good([1]);
+    fixture.release(Fake { reuses: 50, ..fixture.good(2) }, 1);
+    assert_eq!(fixture.all(2), [1]);
+}
+
+#[test]
+fn a_stale_one_takes_the_older_ones_with_it_untested() {
+    let fixture = Fixture::new();
+    let (older, elsewhere) = (fixture.good(1), fixture.good(2));
+    let tests = [Arc::clone(&older.tests), Arc::clone(&elsewhere.tests)];
+    fixture.release(older, 0);
+    fixture.release_elsewhere(elsewhere, 1);
+    fixture.release(Fake { good: false, ..fixture.good(3) }, 2);
+    fixture.release_elsewhere(fixture.good(4), 3);
+    assert_eq!(fixture.own(3), None);
+    assert_eq!(tests.map(|tests| tests.load(Ordering::Relaxed)), [0, 0], "an older one was tested");
+    assert_eq!(fixture.all(3), [4]);
+}
+
+#[test]
+fn release_times_out_of_order_are_put_in_order() {
+    let fixture = Fixture::new();
+    fixture.release(fixture.good(1), 5);
+    fixture.release(fixture.good(2), 4);
+    fixture.pool.close_expired(at(104), LIMITS.idle_time);
+    assert_eq!(fixture.all(5), [2, 1]);
+}
+
+#[test]
+fn expired_ones_are_closed_without_a_checkout() {
+    let fixture = Fixture::with_good([1, 2, 3]);
+    fixture.release_elsewhere(fixture.good(4), 1);
+    fixture.release_elsewhere(fixture.good(5), 2);
+    fixture.pool.close_expired(at(101), LIMITS.idle_time);
+    assert_eq!(fixture.all(3), [3, 5]);
+}
+
+#[test]
+fn what_another_thread_gave_back_is_found() {
+    let fixture = Fixture::new();
+    fixture.release_elsewhere(fixture.good(1), 0);
+    assert_eq!(fixture.own(0), None);
+    assert_eq!(fixture.any(0), Some(1));
+}
+
+#[test]
+fn the_own_lane_comes_before_the_others() {
+    let fixture = Fixture::with_good([1]);
+    fixture.release_elsewhere(fixture.good(2), 1);
+    assert_eq!(fixture.all(1), [1, 2]);
+}
+
+#[test]
+fn the_oldest_of_all_lanes_and_places_makes_room_first() {
+    let fixture = Fixture::new();
+    let other = Arc::new(fixture.pool.add_place());
+    fixture.release(fixture.good(1), 1);
+    fixture.release_elsewhere(fixture.good(2), 0);
+    fixture.release(Fake { place: Arc::clone(&other), ..fixture.good(3) }, 2);
+    assert!(fixture.pool.close_oldest());
+    assert_eq!(fixture.any(2), Some(1));
+    assert!(fixture.pool.close_oldest());
+    assert!(!fixture.pool.close_oldest());
+}
+
+#[test]
+fn the_unwanted_are_closed_and_the_order_of_the_rest_is_kept() {
+    let fixture = Fixture::with_good([1, 2, 3]);
+    fixture.release_elsewhere(fixture.good(4), 0);
+    fixture.pool.close_matching(&fixture.place, |fake| fake.id % 2 == 0);
+    assert_eq!(fixture.all(3), [3, 1]);
+}
+
+#[test]
+fn a_closed_place_takes_nothing_back() {
+    let fixture = Fixture::with_good([1]);
+    fixture.release_elsewhere(fixture.good(2), 0);
+    fixture.pool.close(&fixture.place);
+    assert_eq!(fixture.all(0), []);
+    assert!(fixture.pool.release(fixture.good(3), at(1)).is_err());
+}
+
+#[test]
+fn what_is_kept_is_kept_in_every_lane() {
+    let pool = Pool::<Fake, u32>::new();
+    pool.keep(&7);
+    assert_eq!(pool.kept(), 7);
+    let others: Vec<u32> = pool.lanes.own_first().map(|lane| lane.kept).collect();
+    assert!(others.iter().all(|kept| *kept == 7), "{others:?}");
+}
+
+#[test]
+fn every_connection_has_one_user_at_a_time() {
+    const THREADS: u32 = 4;
+    let fixture = Fixture::with_good(0..THREADS);
+    let in_use: Vec<AtomicBool> = (0..THREADS).map(|_| AtomicBool::new(false)).collect();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let own = fixture.pool.checkout_own(Option::as_deref, at(0), LIMITS);
+                    let any = own.or_else(|| fixture.pool.checkout(&fixture.place, at(0), LIMITS));
+                    // As many connections as threads: nobody else has the last one for long.
+                    let Some(fake) = any else { continue };
+                    let taken = in_use[fake.id as usize].swap(true, Ordering::Relaxed);
+                    assert!(!taken, "{} has two users", fake.id);
+                    in_use[fake.id as usize].store(false, Ordering::Relaxed);
+                    fixture.release(fake, 0);
+                }
+            });
+        }
+    });
+    let mut left = fixture.all(0);
+    left.sort_unstable();
+    assert_eq!(left, (0..THREADS).collect::<Vec<_>>());
+}
