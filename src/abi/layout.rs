@@ -12,12 +12,12 @@ pub type Field = (&'static str, usize, usize);
 /// Declares a `#[repr(C)]` struct: its name in C, its size, and each field after its offset.
 macro_rules! mirror {
     (
-        $(#[$doc:meta])*
+        $(#[$attribute:meta])*
         pub struct $name:ident = $c_name:literal, $size:literal {
             $($offset:literal $field:ident: $type:ty,)*
         }
     ) => {
-        $(#[$doc])*
+        $(#[$attribute])*
         #[repr(C)]
         #[allow(missing_docs)]
         pub struct $name {
@@ -43,6 +43,11 @@ macro_rules! mirror {
 
 #[cfg(feature = "standalone")]
 pub mod containers;
+mod request;
+
+pub use request::RequestHead;
+#[cfg(feature = "standalone")]
+pub use request::{Condition, ConditionOne, Range};
 
 mirror! {
     /// A context of Droplet 3.0.
@@ -218,41 +223,6 @@ mirror! {
     }
 }
 
-mirror! {
-    /// A request.
-    pub struct RequestHead = "dpl_req_t", 1816 {
-        0 ctx: *mut c_void,
-        8 host: *mut c_char,
-        16 port: *mut c_char,
-        24 behavior_flags: c_int,
-        28 method: c_int,
-        32 bucket: *mut c_char,
-        40 resource: *mut c_char,
-        48 subresource: *mut c_char,
-        56 cache_control: *mut c_char,
-        64 content_disposition: *mut c_char,
-        72 content_encoding: *mut c_char,
-        80 object_type: c_int,
-        88 content_type: *mut c_char,
-        96 location_constraint: c_int,
-        100 canned_acl: c_int,
-        104 condition: [u64; 101],
-        912 storage_class: c_int,
-        920 metadata: *mut c_void,
-        928 data_buf: *mut c_char,
-        936 data_len: c_uint,
-        940 data_enabled: c_int,
-        944 range: [u64; 2],
-        960 range_enabled: c_int,
-        968 expires: libc::time_t,
-        976 src_bucket: *mut c_char,
-        984 src_resource: *mut c_char,
-        992 src_subresource: *mut c_char,
-        1000 copy_directive: c_int,
-        1008 copy_source_condition: [u64; 101],
-    }
-}
-
 /// The bits of [`ContextBareos::flags`] that this library reads.
 pub const BAREOS_USE_HTTPS: c_uint = 1 << 0;
 
@@ -276,12 +246,13 @@ mod tests {
         let mut rows = Vec::new();
         for (member, offset, size) in fields {
             let member = member.split(['[', ':']).next().unwrap_or_default();
-            let field = member.rsplit([' ', '*']).next().unwrap_or_default();
+            // A union without a name is called `content` here.
+            let field = member.rsplit([' ', '*']).next().unwrap_or_default().replace('}', "content");
             match offset.split_once(':') {
                 _ if member == "(total size)" => rows.push((String::new(), 0, size.parse().unwrap())),
                 Some(("0", "0")) => rows.push(("flags".to_owned(), 0, size.parse().unwrap())),
                 Some(_) => {}
-                None => rows.push((field.to_owned(), offset.parse().unwrap(), size.parse().unwrap())),
+                None => rows.push((field, offset.parse().unwrap(), size.parse().unwrap())),
             }
         }
         rows
@@ -318,7 +289,9 @@ mod tests {
         }
         assert_agrees("layout-3.0.tsv", RequestHead::TABLE);
         #[cfg(feature = "standalone")]
-        for table in containers::TABLES {
+        for table in
+            containers::TABLES.into_iter().chain([Condition::TABLE, ConditionOne::TABLE, Range::TABLE])
+        {
             assert_agrees("layout-3.0.tsv", table);
         }
     }

@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 /// Sets a malloc'ed string. Memory is taken only if the old one has no room: a request that is used again
 /// meets the same few hosts.
 #[inline]
-fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
+pub fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
     // SAFETY: a request's strings end with a NUL and belong to it.
     if !field.is_null() && unsafe { libc::strcmp(*field, text.as_ptr()) } == 0 {
         return Ok(());

@@ -7,9 +7,12 @@
 #![allow(non_camel_case_types)]
 
 pub mod dict;
+mod fields;
+mod http;
+mod httprequest;
 pub mod log;
 mod owned;
+mod req;
 mod sbuf;
-mod url;
 mod value;
 mod vec;

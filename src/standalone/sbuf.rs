@@ -8,8 +8,8 @@ use std::slice;
 
 use libc::{FILE, c_char, size_t};
 
+use super::http::url;
 use super::owned::{Contents, Owned, raw_or_null};
-use super::url;
 use crate::abi::layout::containers::Sbuf;
 use crate::abi::memory::{Block, string};
 use crate::exports::{dpl_status_t, guard, refuse};

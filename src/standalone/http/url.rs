@@ -1,6 +1,4 @@
 //! Percent-encoding as Droplet does it.
-#![forbid(unsafe_code)]
-
 /// These bytes, with `%` and two hexadecimal digits (RFC 3986, section 2.1) in place of each that is no
 /// letter or digit, nor one of `-`, `.` and `_`.
 pub fn encoded(bytes: &[u8]) -> Vec<u8> {
