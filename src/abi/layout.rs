@@ -46,7 +46,7 @@ pub mod containers;
 mod request;
 
 pub use request::RequestHead;
-#[cfg(feature = "standalone")]
+#[cfg(any(test, feature = "standalone"))]
 pub use request::{Condition, ConditionOne, Range};
 
 mirror! {
