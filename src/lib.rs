@@ -20,6 +20,8 @@ mod lanes;
 mod lock;
 mod permits;
 mod pool;
+#[cfg_attr(not(feature = "standalone"), allow(dead_code))] // until `dplx_ctx_new`
+mod profile;
 mod resolve;
 #[cfg(feature = "standalone")]
 mod standalone;

@@ -2,6 +2,8 @@
 //!
 //! With `abi` and `exports` this is the only place with `unsafe` code.
 
+#[cfg(feature = "standalone")]
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -218,6 +220,27 @@ pub fn forks() -> u32 {
 pub fn thread_id() -> libc::pid_t {
     // SAFETY: gettid(2) takes no argument and cannot fail.
     unsafe { libc::gettid() }
+}
+
+/// The home directory of the user that the process runs as (getpwuid_r(3)), whatever `HOME` says.
+#[cfg(feature = "standalone")]
+pub fn home_directory() -> Option<CString> {
+    let mut buffer = vec![0 as libc::c_char; 1024];
+    let mut entry = MaybeUninit::<libc::passwd>::uninit();
+    let mut found = ptr::null_mut();
+    loop {
+        // SAFETY: the entry, the buffer of the stated size and the result are writable.
+        let error = unsafe {
+            let user = libc::getuid();
+            libc::getpwuid_r(user, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
+        };
+        if error != libc::ERANGE || buffer.len() > 1 << 20 {
+            break;
+        }
+        buffer.resize(2 * buffer.len(), 0);
+    }
+    // SAFETY: NULL, or the entry that was filled in, whose strings lie in the buffer.
+    unsafe { found.as_ref().map(|entry| CStr::from_ptr(entry.pw_dir).to_owned()) }
 }
 
 /// Converts a wait of `seconds` from now into a deadline; `None` is no deadline.

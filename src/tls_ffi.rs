@@ -2,9 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 
-use foreign_types_shared::ForeignTypeRef;
+use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslContext, SslContextRef, SslRef, SslSessionRef};
+use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
 unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
@@ -50,6 +50,26 @@ pub unsafe fn share_context(context: *mut c_void) -> Option<SslContext> {
     }
     // SAFETY: not NULL, and the caller's promise.
     Some(unsafe { SslContextRef::from_ptr(context.cast()) }.to_owned())
+}
+
+/// Hands a context to C, which sees an `SSL_CTX`.
+pub fn hand_over_context(context: SslContext) -> *mut c_void {
+    let context = std::mem::ManuallyDrop::new(context);
+    ForeignType::as_ptr(&*context).cast()
+}
+
+/// Takes a context back from C; nothing for NULL.
+///
+/// # Safety
+/// `context` is NULL or points to an `SSL_CTX` that is not used by this pointer any more.
+pub unsafe fn take_back_context(context: *mut c_void) -> Option<SslContext> {
+    // SAFETY: not NULL, and the caller's promise.
+    (!context.is_null()).then(|| unsafe { SslContext::from_ptr(context.cast()) })
+}
+
+/// What C calls the method that speaks whatever version of TLS both sides know.
+pub fn any_method() -> *mut c_void {
+    SslMethod::tls().as_ptr().cast_mut().cast()
 }
 
 /// Runs a TLS operation with an empty error queue, as SSL_get_error(3) requires, and leaves the thread's

@@ -8,6 +8,7 @@ use std::sync::Once;
 use super::addrlist::AddrList;
 use super::connection;
 use super::context::Context;
+use super::owned_context;
 use crate::lock::{Fork, Lock};
 use crate::sys;
 
@@ -39,6 +40,7 @@ fn at_fork(phase: Fork) {
         // A context's table nests outside the hosts of its list.
         Context::all_at_fork(phase);
         AddrList::all_at_fork(phase);
+        owned_context::arena_at_fork(phase);
         connection::arena_at_fork(phase);
     });
 }

@@ -75,11 +75,19 @@ pub fn look_into_object_of(address: *const c_void) {
         }
         let name = object.assume_init().dli_fname;
         let object = libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
-        // The object is not given back: what is called must stay.
-        if !object.is_null() {
-            LOADED_LOG.store(libc::dlsym(object, c"dpl_log".as_ptr()), Ordering::Relaxed);
-            LOADED_TRACE.store(libc::dlsym(object, c"dpl_trace".as_ptr()), Ordering::Relaxed);
+        if object.is_null() {
+            return;
         }
+        let log = libc::dlsym(object, c"dpl_log".as_ptr());
+        let trace = libc::dlsym(object, c"dpl_trace".as_ptr());
+        // Contexts that this library made lead to itself.
+        if log.is_null() || trace.is_null() {
+            libc::dlclose(object);
+            return;
+        }
+        // The object is not given back: what is called must stay.
+        LOADED_LOG.store(log, Ordering::Relaxed);
+        LOADED_TRACE.store(trace, Ordering::Relaxed);
     }
 }
 

@@ -11,4 +11,6 @@ pub mod hostent;
 pub mod layout;
 pub mod logging;
 pub mod memory;
+#[cfg_attr(not(feature = "standalone"), allow(dead_code))] // until `dplx_ctx_new`
+pub mod owned_context;
 pub mod request;

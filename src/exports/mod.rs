@@ -50,7 +50,8 @@ pub fn guard<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -
     })
 }
 
-fn journal(context: Option<&'static Context>, function: &'static CStr) -> CallJournal {
+/// The journal of a call.
+pub fn journal(context: Option<&'static Context>, function: &'static CStr) -> CallJournal {
     CallJournal { context, function }
 }
 

@@ -6,12 +6,13 @@
 //! jump there, since only what Rust defines is exported.
 #![allow(non_camel_case_types)]
 
+pub mod context;
 pub mod dict;
 mod fields;
 mod http;
 mod httprequest;
 pub mod log;
-mod owned;
+pub mod owned;
 mod req;
 mod sbuf;
 mod value;

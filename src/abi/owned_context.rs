@@ -1,0 +1,244 @@
+//! Contexts that this library makes itself, from profiles: a whole `dpl_ctx_t` in the layout of 3.0, which
+//! C reads and writes like one of Droplet's. A text becomes one by [`Profile::new`], [`Profile::read`] and
+//! [`create`].
+
+use std::cell::UnsafeCell;
+use std::env;
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use libc::{c_char, c_int, c_uint, c_void};
+
+use super::addrlist::{AddError, AddrList};
+use super::arena::{Arena, Held};
+use super::context::{Context, ContextHead};
+use super::fork::{self, LIFETIMES};
+#[cfg(feature = "standalone")]
+use super::layout::containers::Dict;
+use super::layout::{AddrListHead, Context30};
+use super::memory::duplicate;
+use crate::authority::Authority;
+use crate::journal::{Journal, log};
+use crate::lock::Fork;
+use crate::profile::{Backend, HostList, Profile};
+#[cfg(feature = "standalone")]
+use crate::standalone::owned::Owned;
+use crate::status::Error;
+use crate::tls_ffi::{any_method, hand_over_context, take_back_context};
+
+/// A context as C has it. It owns what its fields lead to; strings are from malloc, and C may replace them.
+#[repr(transparent)]
+struct OwnedContext(UnsafeCell<Context30>);
+
+// SAFETY: C shares it among threads by the rules of its fields; here it is touched when it is made and when
+// it is freed, by one thread.
+unsafe impl Send for OwnedContext {}
+// SAFETY: as above.
+unsafe impl Sync for OwnedContext {}
+
+static OWNED: Arena<OwnedContext> = Arena::new();
+
+/// What a context's `backend` points to: its name, and functions, of which there are none here.
+#[repr(C)]
+struct BackendHead {
+    name: *const c_char,
+    functions: [*const c_void; 31],
+}
+
+// SAFETY: constants.
+unsafe impl Sync for BackendHead {}
+
+/// The backend of this name, as `dpl_ctx_t` refers to it.
+fn backend_head(backend: &Backend) -> *mut c_void {
+    macro_rules! heads {
+        ($($name:literal)*) => {
+            [$(BackendHead { name: $name.as_ptr(), functions: [ptr::null(); 31] },)*]
+        };
+    }
+    static HEADS: [BackendHead; 6] = heads!(c"s3" c"cdmi" c"swift" c"srws" c"sproxyd" c"posix");
+    // SAFETY: each name is a literal.
+    let found = HEADS.iter().find(|head| unsafe { CStr::from_ptr(head.name) } == backend.name);
+    found.map_or(ptr::null_mut(), |head| (&raw const *head).cast_mut().cast())
+}
+
+/// Makes a context as the profile says, and lends it to C until [`destroy`]. What is wrong comes back as a
+/// text for people; what is merely odd is logged.
+pub fn create(profile: &Profile, journal: &impl Journal) -> Result<*mut ContextHead, String> {
+    for warning in &profile.warnings {
+        log!(journal, Warning, "{warning}");
+    }
+    let out_of_memory = |_| "out of memory".to_owned();
+    fork::watch();
+    let mut context = OwnedContext(UnsafeCell::new(with_plain_fields(profile)));
+    let fields = context.0.get_mut();
+    fields.set_strings(profile).map_err(out_of_memory)?;
+    #[cfg(feature = "standalone")]
+    {
+        fields.cwds = Dict::new(13).map_err(out_of_memory)?.into_raw().cast();
+    }
+    if let Some(hosts) = &profile.hosts {
+        fields.addrlist = host_list(hosts).map_err(|fault| profile.fault_in("host", fault).to_string())?;
+    }
+    if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
+        fields.ssl_ctx = hand_over_context(tls);
+    }
+    let lent = {
+        let _lifetimes = LIFETIMES.lock();
+        OWNED.insert(context).map_err(out_of_memory)?.lend()
+    };
+    // SAFETY: it was just made, in the layout of 3.0.
+    unsafe { Context::make(lent.cast()) }.map_err(|error| {
+        drop(recall(lent.cast()));
+        error.to_string()
+    })?;
+    Ok(lent.cast())
+}
+
+/// Closes the idle connections of a context that [`create`] made, and frees it. False if this is none, or
+/// not any more.
+///
+/// # Safety
+/// No other thread uses the context.
+pub unsafe fn destroy(context: *mut ContextHead) -> bool {
+    if OWNED.get(context.cast()).is_none() {
+        return false;
+    }
+    // SAFETY: one of ours, and the caller's promise.
+    unsafe { Context::unmake(context) };
+    recall(context).is_some()
+}
+
+fn recall(context: *mut ContextHead) -> Option<Held<OwnedContext>> {
+    let _lifetimes = LIFETIMES.lock();
+    OWNED.recall(context.cast())
+}
+
+/// See [`crate::lock::Lock::at_fork`].
+pub fn arena_at_fork(phase: Fork) {
+    OWNED.at_fork(phase);
+}
+
+fn host_list(hosts: &HostList) -> Result<*mut AddrListHead, String> {
+    let mut authorities = Vec::new();
+    for (entry, parsed) in Authority::parse_list(&hosts.text, hosts.default_port) {
+        authorities.push(parsed.map_err(|_| format!("'{}' is no host with a port", entry.escape_debug()))?);
+    }
+    let made = AddrList::create(hosts.default_port).map_err(|error| error.to_string())?;
+    let list = AddrList::of(made).ok_or("out of memory")?;
+    for authority in authorities {
+        let name = authority.name.to_string_lossy().into_owned();
+        if let Err(error) = list.add(authority) {
+            AddrList::free(made);
+            return Err(match error {
+                AddError::Lookup(error) => format!("cannot look up '{}': {error}", name.escape_debug()),
+                AddError::OutOfMemory => "out of memory".to_owned(),
+            });
+        }
+    }
+    Ok(made)
+}
+
+/// The fields that are no pointers, and those whose defaults no profile changes.
+fn with_plain_fields(profile: &Profile) -> Context30 {
+    // SAFETY: zero is a value of each field: a number, NULL, or an unlocked mutex.
+    let mut fields: Context30 = unsafe { MaybeUninit::zeroed().assume_init() };
+    fields.n_conn_buckets = 1021;
+    fields.n_conn_max = 900;
+    fields.n_conn_max_hits = 50;
+    fields.conn_idle_time = 100;
+    fields.max_redirects = 10;
+    fields.conn_timeout = profile.conn_timeout;
+    fields.read_timeout = profile.read_timeout;
+    fields.write_timeout = profile.write_timeout;
+    fields.use_https = profile.use_https.into();
+    fields.blacklist_expiretime = profile.blacklist_expiretime;
+    fields.aws_auth_sign_version = profile.aws_auth_sign_version;
+    let region = profile.aws_region.to_bytes_with_nul();
+    fields.aws_region[..region.len()].copy_from_slice(region);
+    fields.cert_verif = profile.cert_verif.into();
+    fields.ssl_comp = profile.ssl_comp.into();
+    fields.ssl_method = any_method();
+    fields.trace_level = trace_variable("DPL_TRACE_LEVEL") as c_uint;
+    fields.trace_buffers = trace_variable("DPL_TRACE_BUFFERS") as c_int;
+    fields.trace_binary = trace_variable("DPL_TRACE_BINARY") as c_int;
+    fields.read_buf_size = profile.read_buf_size;
+    fields.encode_slashes = profile.encode_slashes.into();
+    fields.empty_folder_emulation = profile.empty_folder_emulation.into();
+    fields.keep_alive = profile.keep_alive.into();
+    fields.url_encoding = profile.url_encoding.into();
+    fields.preserve_root_path = profile.preserve_root_path.into();
+    fields.enterprise_number = profile.enterprise_number;
+    fields.backend = backend_head(&profile.backend);
+    fields.header_size = profile.header_size;
+    fields
+}
+
+impl Context30 {
+    fn set_strings(&mut self, profile: &Profile) -> Result<(), Error> {
+        let copy = |text: &Option<CString>| match text {
+            Some(text) => duplicate(text).map(|copy| copy.into_raw()),
+            None => Ok(ptr::null_mut()),
+        };
+        self.base_path = duplicate(&profile.base_path)?.into_raw();
+        self.access_key = copy(&profile.access_key)?;
+        self.secret_key = copy(&profile.secret_key)?;
+        self.ssl_cert_file = copy(&profile.ssl_cert_file)?;
+        self.ssl_key_file = copy(&profile.ssl_key_file)?;
+        self.ssl_password = copy(&profile.ssl_password)?;
+        self.ssl_ca_list = copy(&profile.ssl_ca_list)?;
+        self.ssl_crl_list = copy(&profile.ssl_crl_list)?;
+        self.ssl_cipher_list = duplicate(&profile.ssl_cipher_list)?.into_raw();
+        self.pricing = copy(&profile.pricing)?;
+        self.encrypt_key = copy(&profile.encrypt_key)?;
+        self.cur_bucket = duplicate(c"")?.into_raw();
+        self.droplet_dir = duplicate(&profile.droplet_dir)?.into_raw();
+        self.profile_name = duplicate(&profile.profile_name)?.into_raw();
+        self.pricing_dir = copy(&profile.pricing_dir)?;
+        Ok(())
+    }
+}
+
+impl Drop for OwnedContext {
+    fn drop(&mut self) {
+        let fields = self.0.get_mut();
+        // SAFETY: NULL, or the context's own.
+        drop(unsafe { take_back_context(fields.ssl_ctx) });
+        AddrList::free(fields.addrlist);
+        #[cfg(feature = "standalone")]
+        // SAFETY: NULL, or the context's own.
+        drop(unsafe { Owned::<Dict>::from_raw(fields.cwds.cast()) });
+        let strings = [
+            fields.base_path,
+            fields.access_key,
+            fields.secret_key,
+            fields.ssl_cert_file,
+            fields.ssl_key_file,
+            fields.ssl_password,
+            fields.ssl_ca_list,
+            fields.ssl_crl_list,
+            fields.ssl_cipher_list,
+            fields.pricing,
+            fields.encrypt_key,
+            fields.cur_bucket,
+            fields.droplet_dir,
+            fields.profile_name,
+            fields.pricing_dir,
+        ];
+        for text in strings {
+            // SAFETY: NULL or from malloc, as is what C puts in their place.
+            unsafe { libc::free(text.cast()) };
+        }
+    }
+}
+
+/// A number from the environment, in C's notation; 0 if there is none.
+fn trace_variable(name: &str) -> i64 {
+    let text = env::var(name).unwrap_or_default();
+    let (digits, base) = match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&text[2..], 16),
+        [b'0', _, ..] => (&text[1..], 8),
+        _ => (text.as_str(), 10),
+    };
+    i64::from_str_radix(digits, base).unwrap_or(0)
+}
