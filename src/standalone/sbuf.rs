@@ -23,6 +23,14 @@ unsafe extern "C" {
     fn droplet_conn_sbuf_add_str_fmt(sb: *mut dpl_sbuf_t, format: *const c_char, ...) -> dpl_status_t;
 }
 
+// What variadic.c calls, by a name that stays inside: Rust exports whatever it names for C.
+std::arch::global_asm!(
+    ".globl droplet_conn_sbuf_add_text",
+    ".hidden droplet_conn_sbuf_add_text",
+    "droplet_conn_sbuf_add_text: jmp {}",
+    sym add_text,
+);
+
 impl Contents for Sbuf {
     unsafe fn free_contents(&mut self) {
         // SAFETY: the buffer is NULL or from malloc, and its own.
@@ -178,8 +186,7 @@ pub unsafe extern "C" fn dpl_sbuf_add_str_fmt() -> dpl_status_t {
 ///
 /// # Safety
 /// As for [`dpl_sbuf_add`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn droplet_conn_sbuf_add_text(
+unsafe extern "C" fn add_text(
     sb: *mut dpl_sbuf_t,
     text: *const c_char,
     length: size_t,
