@@ -3,15 +3,19 @@
 //! fork(2) copies a lock as it is, and only the forking thread with it: what another thread held stays
 //! locked for ever in the child. So the handlers of pthread_atfork(3) take every lock before the fork, in
 //! the order in which they nest, and let go of it on both sides.
+//!
+//! A lock must therefore keep nothing outside of itself: that is so for a futex and no more, as the standard
+//! library's are, and not where a table of waiters has locks of its own.
 
+use std::cell::Cell;
 use std::hint;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::{Mutex, MutexGuard, RawMutex as Raw};
+use rustix_futex_sync::lock_api::{GuardSend, Mutex, MutexGuard, RawMutex as Raw, RawRwLock as _};
+use rustix_futex_sync::{RawMutex, RawRwLock};
 
 /// The three handlers of a fork.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub struct LockBy<R, T> {
     inner: Mutex<R, T>,
 }
 
-impl<R: Raw<Guard: Default>, T> LockBy<R, T> {
+impl<R: Raw, T> LockBy<R, T> {
     /// An unlocked one.
     pub const fn new(value: T) -> LockBy<R, T> {
         LockBy { inner: Mutex::new(value) }
@@ -63,18 +67,13 @@ impl<R: Raw<Guard: Default>, T> LockBy<R, T> {
         visit(unsafe { &*self.inner.data_ptr() });
         match phase {
             Fork::Prepare => {}
-            // SAFETY: as above.
-            Fork::Parent => unsafe { self.inner.force_unlock(Default::default()) },
-            // SAFETY: the child has one thread, so that nobody looks at the mutex meanwhile. It is made anew,
-            // not unlocked: threads of the parent may be noted as waiting for it.
-            Fork::Child => unsafe {
-                (&raw const *self.inner.raw()).cast_mut().write(R::INIT);
-            },
+            // SAFETY: as above; in the child the thread that goes on is the one that took the lock.
+            Fork::Parent | Fork::Child => unsafe { self.inner.force_unlock() },
         }
     }
 }
 
-impl<R: Raw<Guard: Default>, T: Default> Default for LockBy<R, T> {
+impl<R: Raw, T: Default> Default for LockBy<R, T> {
     fn default() -> LockBy<R, T> {
         LockBy::new(T::default())
     }
@@ -88,7 +87,7 @@ unsafe impl Raw for Brief {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
     const INIT: Brief = Brief(AtomicBool::new(false));
 
-    type Guard = ();
+    type GuardMarker = GuardSend;
 
     #[inline]
     fn lock(&self) {
@@ -98,12 +97,12 @@ unsafe impl Raw for Brief {
     }
 
     #[inline]
-    fn try_lock(&self) -> Option<()> {
-        (!self.0.swap(true, Ordering::Acquire)).then_some(())
+    fn try_lock(&self) -> bool {
+        !self.0.swap(true, Ordering::Acquire)
     }
 
     #[inline]
-    unsafe fn unlock(&self, (): ()) {
+    unsafe fn unlock(&self) {
         self.0.store(false, Ordering::Release);
     }
 
@@ -117,7 +116,7 @@ impl Brief {
     #[cold]
     fn wait(&self) {
         let mut rounds = 0_u32;
-        while self.is_locked() || self.try_lock().is_none() {
+        while self.is_locked() || !self.try_lock() {
             match rounds {
                 0..100 => hint::spin_loop(),
                 100..110 => thread::yield_now(),
@@ -125,6 +124,57 @@ impl Brief {
                 _ => thread::sleep(Duration::from_micros(50)),
             }
             rounds = rounds.saturating_add(1);
+        }
+    }
+}
+
+/// Holds up forks while code runs that has locks which we cannot take: a child would find them locked.
+///
+/// What passes must be short and take no [`Lock`] before it begins that a fork takes.
+pub struct ForkBarrier {
+    /// Shared by those who pass, exclusively held through a fork.
+    inner: RawRwLock,
+}
+
+thread_local! {
+    /// Whether this thread passes a barrier now. A callback that forks must not wait for itself.
+    static PASSES: Cell<bool> = const { Cell::new(false) };
+}
+
+impl ForkBarrier {
+    /// One that nobody passes.
+    pub const fn new() -> ForkBarrier {
+        ForkBarrier { inner: RawRwLock::INIT }
+    }
+
+    /// Runs what no fork may divide.
+    pub fn pass<R>(&self, section: impl FnOnce() -> R) -> R {
+        struct Passage<'a>(&'a RawRwLock);
+        impl Drop for Passage<'_> {
+            fn drop(&mut self) {
+                PASSES.set(false);
+                // SAFETY: taken below, by this thread.
+                unsafe { self.0.unlock_shared() };
+            }
+        }
+        if PASSES.get() {
+            return section();
+        }
+        self.inner.lock_shared();
+        PASSES.set(true);
+        let _passage = Passage(&self.inner);
+        section()
+    }
+
+    /// As [`Lock::at_fork`].
+    pub fn at_fork(&self, phase: Fork) {
+        if PASSES.get() {
+            return;
+        }
+        match phase {
+            Fork::Prepare => self.inner.lock_exclusive(),
+            // SAFETY: this thread took it in the first phase.
+            Fork::Parent | Fork::Child => unsafe { self.inner.unlock_exclusive() },
         }
     }
 }
@@ -175,5 +225,29 @@ mod tests {
             brief.at_fork(phase, |_| {});
             assert!(!lock.inner.is_locked() && !brief.inner.is_locked());
         }
+    }
+
+    #[test]
+    fn a_fork_waits_for_those_who_pass_and_not_for_itself() {
+        let (barrier, has_passed) = (ForkBarrier::new(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let (begin, begun) = std::sync::mpsc::channel();
+            let (barrier, has_passed) = (&barrier, &has_passed);
+            scope.spawn(move || {
+                barrier.pass(|| {
+                    begin.send(()).unwrap();
+                    thread::sleep(Duration::from_millis(20));
+                    has_passed.store(true, Ordering::Relaxed);
+                });
+            });
+            begun.recv().unwrap();
+            barrier.at_fork(Fork::Prepare);
+            assert!(has_passed.load(Ordering::Relaxed));
+            barrier.at_fork(Fork::Child);
+        });
+        barrier.pass(|| {
+            barrier.at_fork(Fork::Prepare);
+            barrier.at_fork(Fork::Parent);
+        });
     }
 }

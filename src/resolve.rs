@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Condvar;
+use rustix_futex_sync::Condvar;
 
 use crate::clock::Moment;
 use crate::lock::{Fork, Lock};
@@ -143,9 +143,11 @@ impl Addresses {
     ) -> Result<Arc<[SocketAddr]>, LookupError> {
         let mut state = self.state.lock();
         while state.is_looking_up() && state.known.is_empty() {
-            if self.look_up_done.wait_until(&mut state, deadline).timed_out() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Err(LookupError::TimedOut);
             }
+            state = self.look_up_done.wait_timeout(state, left).0;
         }
         if !state.is_looking_up() && state.is_due(clock()) {
             state.looking_up_in = Some(sys::forks());

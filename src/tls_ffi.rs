@@ -6,6 +6,8 @@ use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
+use crate::lock::{Fork, ForkBarrier};
+
 unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
@@ -84,4 +86,17 @@ pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(ErrorStack::get());
     operation()
+}
+
+/// OpenSSL does not see to its locks at a fork (OPENSSL_fork_prepare(3)).
+static FORK_BARRIER: ForkBarrier = ForkBarrier::new();
+
+/// Runs an operation that takes locks of OpenSSL's, such as a step of a handshake, and does not wait.
+pub fn with_its_locks<R>(operation: impl FnOnce() -> R) -> R {
+    FORK_BARRIER.pass(operation)
+}
+
+/// See [`crate::lock::Lock::at_fork`].
+pub fn at_fork(phase: Fork) {
+    FORK_BARRIER.at_fork(phase);
 }

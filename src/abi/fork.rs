@@ -11,6 +11,7 @@ use super::context::Context;
 use super::owned_context;
 use crate::lock::{Fork, Lock};
 use crate::sys;
+use crate::tls_ffi;
 
 /// Held while a context or a list comes or goes, and through every fork: what is visited before one is there
 /// after it.
@@ -36,6 +37,8 @@ extern "C" fn child() {
 }
 
 fn at_fork(phase: Fork) {
+    // Outermost: whoever is in OpenSSL may take locks of ours, but nobody goes there with one.
+    tls_ffi::at_fork(phase);
     LIFETIMES.at_fork(phase, |()| {
         // A context's table nests outside the hosts of its list.
         Context::all_at_fork(phase);

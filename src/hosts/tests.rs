@@ -1,13 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::*;
 
 /// What C would see: seconds of blacklisting, 0 for none, -1 for good.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<i64>>);
+struct Shown(Arc<Lock<i64>>);
 
 impl Mirror for Shown {
     fn show_out(&self, wait: Option<Duration>) {

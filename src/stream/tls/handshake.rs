@@ -14,7 +14,7 @@ use super::transport::Transport;
 use super::{Security, TlsStream};
 use crate::stream::Socket;
 use crate::sys::{self, PollFd};
-use crate::tls_ffi::{self, with_own_errors};
+use crate::tls_ffi::{self, with_its_locks, with_own_errors};
 
 /// What one handshake is to do.
 #[derive(Clone)]
@@ -52,16 +52,18 @@ impl Handshake {
     pub fn begin(plan: TlsPlan, socket: Socket) -> Step {
         let peer = socket.peer();
         let transport = Transport::new(socket);
-        with_own_errors(|| match prepare(&plan) {
-            Ok(ssl) => Handshake::step(plan, peer, ssl.connect(transport)),
-            Err(error) => Step::Failed(peer, first_reason(&error)),
+        with_its_locks(|| {
+            with_own_errors(|| match prepare(&plan) {
+                Ok(ssl) => Handshake::step(plan, peer, ssl.connect(transport)),
+                Err(error) => Step::Failed(peer, first_reason(&error)),
+            })
         })
     }
 
     /// Goes on as far as possible without waiting.
     pub fn advance(self) -> Step {
         let peer = self.peer();
-        with_own_errors(|| Handshake::step(self.plan, peer, self.stream.handshake()))
+        with_its_locks(|| with_own_errors(|| Handshake::step(self.plan, peer, self.stream.handshake())))
     }
 
     fn step(

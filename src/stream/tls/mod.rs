@@ -21,7 +21,7 @@ use transport::{Patience, Transport};
 
 use super::{Socket, WriteError, wait_writable};
 use crate::sys::{self, PollFd};
-use crate::tls_ffi::{self, with_own_errors};
+use crate::tls_ffi::{self, with_its_locks, with_own_errors};
 
 /// The most plaintext of one record (RFC 8446, section 5.1).
 const RECORD: usize = 16 * 1024;
@@ -95,7 +95,7 @@ impl TlsStream {
 
     #[cold]
     fn absorbs_what_came(&mut self) -> bool {
-        self.without_waiting(|stream| match stream.ssl_peek(&mut [0]) {
+        self.without_waiting(|stream| match with_its_locks(|| stream.ssl_peek(&mut [0])) {
             Ok(_) => false,
             Err(error) => error.code() == ErrorCode::WANT_READ,
         })
@@ -155,7 +155,7 @@ impl Drop for TlsStream {
             // A session stays resumable only if close_notify was sent (SSL_shutdown(3)); the peer's is not
             // waited for.
             self.without_waiting(|stream| {
-                let _ = stream.shutdown();
+                let _ = with_its_locks(|| stream.shutdown());
             });
         }
     }
