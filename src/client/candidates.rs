@@ -9,7 +9,7 @@ use super::{Client, Connection};
 use crate::clock::Moment;
 use crate::connect::Failure;
 use crate::endpoint::Endpoint;
-use crate::hosts::{Host, Hosts, Probe};
+use crate::hosts::{Host, Hosts, Trial};
 use crate::status::Error;
 
 /// An endpoint to try for one checkout.
@@ -18,14 +18,14 @@ pub struct Candidate {
     pub endpoint: Arc<Endpoint>,
     /// The list to tell how that went.
     pub hosts: Arc<Hosts>,
-    /// Held while this is the one attempt that decides whether the host comes back.
-    _probe: Option<Probe>,
+    /// Tells the list that an attempt is under way; nothing for a host of no list.
+    _trial: Option<Trial>,
     made_suspect: Cell<bool>,
 }
 
 impl Candidate {
-    fn new(endpoint: Arc<Endpoint>, hosts: Arc<Hosts>, probe: Option<Probe>) -> Candidate {
-        Candidate { endpoint, hosts, _probe: probe, made_suspect: Cell::new(false) }
+    fn new(endpoint: Arc<Endpoint>, hosts: Arc<Hosts>, trial: Option<Trial>) -> Candidate {
+        Candidate { endpoint, hosts, _trial: trial, made_suspect: Cell::new(false) }
     }
 }
 
@@ -50,11 +50,9 @@ impl Candidate {
     /// addresses did.
     pub fn is_to_blame(&self, failure: &Failure) -> bool {
         let Some(host) = self.endpoint.host() else { return false };
-        if !self.endpoint.is_virtual() {
-            return true;
-        }
-        let own = host.addresses().known();
-        failure.causes.iter().any(|(address, _)| own.contains(address))
+        let own = self.endpoint.is_virtual().then(|| host.addresses().known());
+        let is_its_own = |address| own.as_ref().is_none_or(|own| own.contains(address));
+        failure.causes.iter().any(|(address, cause)| cause.is_the_peers() && is_its_own(address))
     }
 }
 
@@ -104,37 +102,40 @@ impl<'a, C: Connection> Candidates<'a, C> {
                 Ok(endpoint.take().map(|endpoint| Candidate::new(endpoint, hosts, None)))
             }
             Source::List { turn, bucket, tried } => {
-                let Some((host, probe)) = choose(&hosts, *turn, tried, now) else { return Ok(None) };
-                let listed = self.client.endpoint_of(&host);
-                tried.push(host);
+                let Some(trial) = choose(&hosts, *turn, tried, now) else { return Ok(None) };
+                let listed = self.client.endpoint_of(trial.host());
                 let endpoint = match bucket {
                     None => listed,
                     Some(bucket) => self.client.virtual_host(&listed, bucket)?,
                 };
-                Ok(Some(Candidate::new(endpoint, hosts, probe)))
+                Ok(Some(Candidate::new(endpoint, hosts, Some(trial))))
             }
         }
     }
 }
 
 /// A host that waits for its probe; else the one whose turn it is among those that are available; else
-/// one that is slow.
-fn choose(
-    hosts: &Arc<Hosts>,
-    turn: u32,
-    tried: &[Arc<Host>],
-    now: Moment,
-) -> Option<(Arc<Host>, Option<Probe>)> {
-    let untried = |host: &&Arc<Host>| !tried.iter().any(|other| Arc::ptr_eq(other, host));
-    if let Some(probe) = hosts.begin_probe(now, |host| untried(&host)) {
-        return Some((Arc::clone(probe.host()), Some(probe)));
+/// one that is slow. It is added to those that were tried.
+fn choose(hosts: &Arc<Hosts>, turn: u32, tried: &mut Vec<Arc<Host>>, now: Moment) -> Option<Trial> {
+    if let Some(probe) = hosts.begin_probe(now, |host| !is_among(tried, host)) {
+        tried.push(Arc::clone(probe.host()));
+        return Some(probe);
     }
     let snapshot = hosts.snapshot();
-    for group in [&snapshot.available, &snapshot.suspect] {
-        let left: Vec<_> = group.iter().filter(untried).collect();
-        if !left.is_empty() {
-            return Some((Arc::clone(left[turn as usize % left.len()]), None));
+    for group in [snapshot.available, snapshot.suspect] {
+        let mut left: Vec<_> = group.into_iter().filter(|host| !is_among(tried, host)).collect();
+        while !left.is_empty() {
+            let host = left.remove(turn as usize % left.len());
+            tried.push(Arc::clone(&host));
+            // Nothing if it was blacklisted a moment ago.
+            if let Some(trial) = hosts.begin_attempt(&host) {
+                return Some(trial);
+            }
         }
     }
     None
+}
+
+fn is_among(hosts: &[Arc<Host>], host: &Arc<Host>) -> bool {
+    hosts.iter().any(|other| Arc::ptr_eq(other, host))
 }

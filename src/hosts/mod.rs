@@ -81,6 +81,8 @@ enum State {
 struct Entry {
     host: Arc<Host>,
     state: State,
+    /// Attempts under way.
+    trials: u32,
     mirror: Box<dyn Mirror>,
 }
 
@@ -90,12 +92,14 @@ impl Entry {
         self.mirror.show_available();
     }
 
+    /// Whether a probe may begin. An attempt from before the blacklisting serves as one.
     fn is_due(&self, now: Moment) -> bool {
-        match self.state {
-            State::Due => true,
-            State::Out { until } => until <= now,
-            _ => false,
-        }
+        self.trials == 0
+            && match self.state {
+                State::Due => true,
+                State::Out { until } => until <= now,
+                State::Available | State::Suspect | State::Probing => false,
+            }
     }
 
     /// Lifts a blacklisting whose time is up.
@@ -146,7 +150,7 @@ impl Hosts {
     pub fn insert(&self, place: usize, host: Arc<Host>, mirror: Box<dyn Mirror>) {
         let mut entries = self.entries.lock();
         let place = place.min(entries.len());
-        entries.insert(place, Entry { host, state: State::Available, mirror });
+        entries.insert(place, Entry { host, state: State::Available, trials: 0, mirror });
         self.changed();
     }
 
@@ -219,19 +223,32 @@ impl Hosts {
         snapshot
     }
 
-    /// A host that is wanted and whose time is up, for one attempt; nobody else gets it until the probe
+    /// The probe of a host that is wanted and whose time is up. Nobody else gets that host until the probe
     /// has ended.
     pub fn begin_probe(
         self: &Arc<Self>,
         now: Moment,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
-    ) -> Option<Probe> {
+    ) -> Option<Trial> {
         let mut entries = self.entries.lock();
         let entry = entries.iter_mut().find(|entry| entry.is_due(now) && is_wanted(&entry.host))?;
         entry.refresh(now);
         entry.state = State::Probing;
         self.changed();
-        Some(Probe { hosts: Arc::clone(self), host: Arc::clone(&entry.host) })
+        Some(self.begin(entry))
+    }
+
+    /// An attempt on a host that is not out.
+    pub fn begin_attempt(self: &Arc<Self>, host: &Arc<Host>) -> Option<Trial> {
+        let mut entries = self.entries.lock();
+        let entry = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.host, host))?;
+        matches!(entry.state, State::Available | State::Suspect).then(|| self.begin(entry))
+    }
+
+    fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
+        entry.trials += 1;
+        let is_probe = entry.state == State::Probing;
+        Trial { hosts: Arc::clone(self), host: Arc::clone(&entry.host), is_probe }
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
@@ -308,24 +325,26 @@ impl Hosts {
     }
 }
 
-/// The one attempt that decides whether a host comes back. Dropped without a verdict, the next checkout
-/// may probe.
-pub struct Probe {
+/// An attempt under way. A probe, which alone decides whether its host comes back, leaves it to the next
+/// checkout if it is dropped without a verdict.
+pub struct Trial {
     hosts: Arc<Hosts>,
     host: Arc<Host>,
+    is_probe: bool,
 }
 
-impl Probe {
+impl Trial {
     /// The host to try.
     pub fn host(&self) -> &Arc<Host> {
         &self.host
     }
 }
 
-impl Drop for Probe {
+impl Drop for Trial {
     fn drop(&mut self) {
         self.hosts.update(&self.host, |entry| {
-            let undecided = entry.state == State::Probing;
+            entry.trials -= 1;
+            let undecided = self.is_probe && entry.state == State::Probing;
             if undecided {
                 entry.state = State::Due;
             }

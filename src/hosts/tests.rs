@@ -42,7 +42,7 @@ fn available(hosts: &Hosts) -> Vec<usize> {
     hosts.snapshot().available.iter().map(|host| host.handle()).collect()
 }
 
-fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Probe> {
+fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Trial> {
     hosts.begin_probe(at(seconds), |_| true)
 }
 
@@ -91,6 +91,30 @@ fn a_probe_without_a_verdict_leaves_it_to_the_next() {
     hosts.blacklist(&all[0], at(0), TEN);
     drop(probe(&hosts, 10).expect("a probe"));
     assert!(available(&hosts).is_empty(), "nobody knows yet");
+    assert!(probe(&hosts, 10).is_some());
+}
+
+#[test]
+fn an_attempt_from_before_the_blacklisting_is_the_probe() {
+    let (hosts, all, _) = list(1);
+    let earlier = hosts.begin_attempt(&all[0]).expect("an attempt");
+    let other = hosts.begin_attempt(&all[0]).expect("another beside it");
+    hosts.blacklist(&all[0], at(0), TEN);
+    drop(other);
+    assert!(hosts.begin_attempt(&all[0]).is_none(), "an attempt on a host that is out");
+    assert!(probe(&hosts, 10).is_none(), "a second attempt");
+    drop(earlier);
+    assert!(probe(&hosts, 10).is_some());
+}
+
+#[test]
+fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN);
+    let first = probe(&hosts, 10).expect("a probe");
+    hosts.blacklist(&all[0], at(10), Some(Duration::ZERO));
+    assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
+    drop(first);
     assert!(probe(&hosts, 10).is_some());
 }
 
