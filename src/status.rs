@@ -63,13 +63,11 @@ pub fn code(result: Result<(), Error>) -> i32 {
 
 /// If the local system is at fault, and not the peer: what to tell the caller.
 ///
-/// Descriptors, memory and local ports run out on this side (connect(2), socket(2)).
+/// Descriptors and memory run out on this side (connect(2), socket(2)).
 pub fn local_fault(error: &io::Error) -> Option<Error> {
     match error.raw_os_error()? {
         libc::ENOMEM => Some(Error::OutOfMemory),
-        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::EADDRNOTAVAIL | libc::EAGAIN => {
-            Some(Error::System)
-        }
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::EAGAIN => Some(Error::System),
         _ => None,
     }
 }

@@ -43,10 +43,11 @@ impl<C: Connection> Client<C> {
         race: &mut Race<Candidate>,
     ) -> Result<C, Error> {
         let mut more = true;
+        let mut nothing_left = Error::Failure;
         loop {
             if more {
                 match candidates.next(Moment::now()) {
-                    Ok(Some(candidate)) => match self.start(call, candidate) {
+                    Ok(Some(candidate)) => match self.start(call, candidate, race) {
                         Ok(Start::Idle(connection)) => return Ok(connection),
                         Ok(Start::Running(candidate, attempt)) => race.add(candidate, attempt),
                         Ok(Start::Skip) => continue,
@@ -70,8 +71,11 @@ impl<C: Connection> Client<C> {
                     {
                         return Err(error);
                     }
+                    if failure.is_no_way_out() {
+                        nothing_left = Error::System;
+                    }
                 }
-                Ok(None) if race.is_empty() && !more => return Err(Error::Failure),
+                Ok(None) if race.is_empty() && !more => return Err(nothing_left),
                 Ok(None) => race.candidates().for_each(Candidate::suspect),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
@@ -82,7 +86,12 @@ impl<C: Connection> Client<C> {
     }
 
     /// An idle connection of the candidate, or an attempt to make a new one.
-    fn start(&self, call: &impl Call<C>, candidate: Candidate) -> Result<Start<C>, Error> {
+    fn start(
+        &self,
+        call: &impl Call<C>,
+        candidate: Candidate,
+        race: &mut Race<Candidate>,
+    ) -> Result<Start<C>, Error> {
         let endpoint = &candidate.endpoint;
         if let Some(idle) = self.reuse(call, endpoint, Moment::now()) {
             candidate.succeeded();
@@ -120,9 +129,17 @@ impl<C: Connection> Client<C> {
                 session: endpoint.sessions().take(),
             }),
         };
-        let Some(permit) = self.permit(settings.connections) else {
-            log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
-            return Err(Error::Limit);
+        let permit = loop {
+            if let Some(permit) = self.permit(settings.connections) {
+                break permit;
+            }
+            // Who had a head start makes room for the next.
+            let Some((slow, freed)) = race.give_way() else {
+                log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
+                return Err(Error::Limit);
+            };
+            drop(freed);
+            self.park(slow);
         };
         Ok(Start::Running(candidate, Attempt::new(plan, permit)))
     }

@@ -175,11 +175,17 @@ impl<C: Connection> Client<C> {
     #[inline]
     pub fn release(&self, call: &impl Call<C>, connection: C) {
         let now = Moment::now();
+        self.keep_idle(connection, now);
+        self.look_after(call, now);
+    }
+
+    /// Pools a connection, unless its address has left the name.
+    #[inline]
+    fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
             // Refused, it is dropped, which closes it.
             let _ = self.pool.release(connection, now);
         }
-        self.look_after(call, now);
     }
 
     /// The host of the list that a name and port stand for: as written, as a virtual host, or else by

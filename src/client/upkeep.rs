@@ -21,41 +21,66 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Work that waits for the next call.
 pub struct Upkeep {
     next_sweep: AtomicU64,
-    /// Attempts that a checkout no longer waited for, and the process that made them.
-    parked: Lock<(Race<Candidate>, u32)>,
+    parked: Lock<Parked>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
+}
+
+/// Attempts that a checkout no longer waited for.
+struct Parked {
+    race: Race<Candidate>,
+    /// The process that made them, by its forks.
+    forks: u32,
+}
+
+impl Parked {
+    /// All of them, and whether they are this process's. A forked child has none: what its parent left is to
+    /// be dropped, which only closes the child's copies.
+    fn take(&mut self) -> (Race<Candidate>, bool) {
+        let is_own = self.forks == sys::forks();
+        self.forks = sys::forks();
+        (std::mem::take(&mut self.race), is_own)
+    }
 }
 
 impl Upkeep {
     pub fn new() -> Upkeep {
         Upkeep {
             next_sweep: AtomicU64::new(0),
-            parked: Lock::new((Race::new(), sys::forks())),
+            parked: Lock::new(Parked { race: Race::new(), forks: sys::forks() }),
             any_parked: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
         }
     }
 
-    /// The parked attempts, which from now on are the caller's. A forked child has none: what its parent
-    /// left is dropped, which only closes the child's copies.
-    pub fn take_parked(&self) -> Race<Candidate> {
-        let (parked, forks) = std::mem::replace(&mut *self.parked.lock(), (Race::new(), sys::forks()));
-        if forks == sys::forks() { parked } else { Race::new() }
+    /// The parked attempts, which from now on are the caller's.
+    fn take_parked(&self) -> Race<Candidate> {
+        let (race, is_own) = self.parked.lock().take();
+        if is_own { race } else { Race::new() }
     }
 
     fn park(&self, race: Race<Candidate>) {
         let inherited = {
             let mut parked = self.parked.lock();
-            let is_inherited = parked.1 != sys::forks();
-            let inherited =
-                is_inherited.then(|| std::mem::replace(&mut *parked, (Race::new(), sys::forks())));
-            parked.0.join(race);
+            let inherited = if parked.forks == sys::forks() { Race::new() } else { parked.take().0 };
+            parked.race.join(race);
             inherited
         };
         drop(inherited);
         self.any_parked.store(true, Ordering::Relaxed);
+    }
+
+    /// Has a parked attempt make room for another connection; false if none has any room to make.
+    fn give_way(&self) -> bool {
+        let freed = {
+            let mut parked = self.parked.lock();
+            parked.race.give_way().map(|(slow, freed)| {
+                parked.race.join(slow);
+                freed
+            })
+        };
+        freed.is_some()
     }
 
     /// See [`Lock::at_fork`].
@@ -115,7 +140,7 @@ impl<C: Connection> Client<C> {
                 Ok(Some((candidate, Ok(stream)))) => {
                     candidate.succeeded();
                     if let Ok(connection) = call.wrap(stream, &candidate.endpoint) {
-                        let _ = self.pool.release(connection, now);
+                        self.keep_idle(connection, now);
                     }
                 }
                 Ok(Some((candidate, Err(failure)))) => {
@@ -132,13 +157,14 @@ impl<C: Connection> Client<C> {
         self.park(race);
     }
 
-    /// A permit for one more connection; at the limit the connection that has been idle longest makes room.
+    /// A permit for one more connection; at the limit the connection that has been idle longest makes room,
+    /// or else an attempt that nobody waits for.
     pub(super) fn permit(&self, limit: i32) -> Option<Permit> {
         loop {
             if let Some(permit) = self.permits.acquire(limit) {
                 return Some(permit);
             }
-            if !self.pool.close_oldest() {
+            if !self.pool.close_oldest() && !self.upkeep.give_way() {
                 return None;
             }
         }

@@ -38,7 +38,15 @@ pub struct Attempt {
     connecting: Vec<Socket>,
     /// The first that connected, on its way to TLS.
     handshake: Option<Box<Handshake>>,
+    /// Its sockets were needed elsewhere; until the deadline it only stands for a host that is slow.
+    has_given_way: bool,
     causes: Vec<(SocketAddr, Cause)>,
+}
+
+/// The sockets of an attempt that gave way. Dropped, they are closed.
+pub struct Freed {
+    _connecting: Vec<Socket>,
+    _handshake: Option<Box<Handshake>>,
 }
 
 /// How far an attempt is.
@@ -61,6 +69,7 @@ impl Attempt {
             deadline: now + plan.timeout,
             connecting: Vec::new(),
             handshake: None,
+            has_given_way: false,
             causes: Vec::new(),
             plan,
             permit: Some(permit),
@@ -81,6 +90,20 @@ impl Attempt {
         }
     }
 
+    /// Ends its connects to make room for another attempt; nothing if it has none under way.
+    pub fn give_way(&mut self) -> Option<Freed> {
+        if self.is_idle() {
+            return None;
+        }
+        let handshake = self.handshake.take();
+        let connecting = std::mem::take(&mut self.connecting);
+        let peers = connecting.iter().map(Socket::peer).chain(handshake.iter().map(|it| it.peer()));
+        self.causes.extend(peers.map(|peer| (peer, Cause::GaveWay)));
+        self.has_given_way = true;
+        self.next = self.plan.addresses.len();
+        Some(Freed { _connecting: connecting, _handshake: handshake })
+    }
+
     /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
     pub fn advance(mut self, ready: &[PollFd]) -> Progress {
         if let Some(stream) = self.take_stream(ready) {
@@ -93,7 +116,7 @@ impl Attempt {
         while self.next < self.plan.addresses.len() && self.wants_next_address(now) {
             self.try_next_address(now);
         }
-        if self.is_idle() {
+        if self.is_idle() && !self.has_given_way {
             return Progress::Failed(Failure { causes: self.causes });
         }
         Progress::Pending(self)
@@ -155,12 +178,8 @@ impl Attempt {
 
     fn try_next_address(&mut self, now: Instant) {
         let address = self.plan.addresses[self.next];
-        let permit = self.permit.take().or_else(|| self.plan.permits.acquire(self.plan.limit));
-        let Some(permit) = permit else {
-            // Another address of this host may be under way: then there is no hurry for a second.
-            if self.connecting.is_empty() {
-                self.failed(address, Cause::Limit);
-            }
+        let Some(permit) = self.next_permit() else {
+            self.failed(address, Cause::Limit);
             self.next = self.plan.addresses.len();
             return;
         };
@@ -176,6 +195,19 @@ impl Attempt {
                 self.failed(address, cause);
             }
         }
+    }
+
+    /// A permit for one more socket. At the limit the address that had its head start gives way.
+    fn next_permit(&mut self) -> Option<Permit> {
+        let first = self.permit.take();
+        let permit = first.or_else(|| self.plan.permits.acquire(self.plan.limit));
+        if permit.is_some() || self.connecting.is_empty() {
+            return permit;
+        }
+        let slow = self.connecting.remove(0);
+        self.failed(slow.peer(), Cause::GaveWay);
+        drop(slow);
+        self.plan.permits.acquire(self.plan.limit)
     }
 
     fn time_out(mut self) -> Progress {

@@ -29,6 +29,8 @@ pub enum Cause {
     Tls(String),
     /// The context has as many connections as it may.
     Limit,
+    /// No answer yet when its connection was needed for another attempt, for the same reason.
+    GaveWay,
 }
 
 impl Cause {
@@ -37,7 +39,21 @@ impl Cause {
         match self {
             Cause::Io(error) => crate::status::local_fault(error),
             Cause::Limit => Some(Error::Limit),
-            Cause::TimedOut | Cause::Tls(_) => None,
+            Cause::TimedOut | Cause::Tls(_) | Cause::GaveWay => None,
+        }
+    }
+
+    /// No port, or no address, of this machine to connect from (connect(2)). Elsewhere there may be one.
+    pub fn is_no_way_out(&self) -> bool {
+        matches!(self, Cause::Io(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL))
+    }
+
+    /// Whether it says something about the peer.
+    pub fn is_the_peers(&self) -> bool {
+        match self {
+            Cause::Io(_) => self.local_fault().is_none() && !self.is_no_way_out(),
+            Cause::TimedOut | Cause::Tls(_) => true,
+            Cause::Limit | Cause::GaveWay => false,
         }
     }
 }
@@ -49,6 +65,7 @@ impl fmt::Display for Cause {
             Cause::TimedOut => f.write_str("Connection timed out"),
             Cause::Tls(reason) => f.write_str(reason),
             Cause::Limit => f.write_str("connection limit reached (n_conn_max)"),
+            Cause::GaveWay => f.write_str("no answer, and given up for another attempt (n_conn_max)"),
         }
     }
 }
@@ -61,8 +78,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What to tell the caller if this side is at fault, and not the host.
+    /// What to tell the caller if this side is at fault, so that no other host would do better.
     pub fn local_fault(&self) -> Option<Error> {
         self.causes.iter().find_map(|(_, cause)| cause.local_fault())
+    }
+
+    /// Whether this machine had no port or address for any of the connects.
+    pub fn is_no_way_out(&self) -> bool {
+        self.causes.iter().all(|(_, cause)| cause.is_no_way_out())
     }
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::attempt::Progress;
+use super::attempt::{Freed, Progress};
 use super::{Attempt, Failure};
 use crate::stream::Stream;
 use crate::sys::{self, PollFd};
@@ -12,6 +12,12 @@ use crate::sys::{self, PollFd};
 /// Several attempts under way, each with the candidate `T` that it was made for.
 pub struct Race<T> {
     runners: Vec<(T, Attempt)>,
+}
+
+impl<T> Default for Race<T> {
+    fn default() -> Race<T> {
+        Race::new()
+    }
 }
 
 impl<T> Race<T> {
@@ -38,6 +44,17 @@ impl<T> Race<T> {
     /// Takes over everybody who runs in another race.
     pub fn join(&mut self, mut other: Race<T>) {
         self.runners.append(&mut other.runners);
+    }
+
+    /// Has the first attempt that holds sockets let go of them, to make room for another. It leaves the race,
+    /// into one of its own.
+    pub fn give_way(&mut self) -> Option<(Race<T>, Freed)> {
+        let mut freed = None;
+        let place = self.runners.iter_mut().position(|(_, attempt)| {
+            freed = attempt.give_way();
+            freed.is_some()
+        })?;
+        Some((Race { runners: vec![self.runners.remove(place)] }, freed?))
     }
 
     /// Waits until an attempt ends or `until` comes; nobody is waited for without a deadline, since every

@@ -31,6 +31,10 @@ int case_seconds(void) {
     return seconds > 0 ? seconds : 60;
 }
 
+bool soak_wanted(void) {
+    return getenv("DROPLET_TEST_SOAK") != NULL;
+}
+
 double patience(double seconds) {
     return case_seconds() > 60 ? seconds * case_seconds() / 60 : seconds;
 }

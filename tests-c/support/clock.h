@@ -12,6 +12,9 @@ void sleep_ms(int milliseconds);
 /* A bound for what a slower machine (valgrind: DROPLET_TEST_SECONDS above 60) does in longer. */
 double patience(double seconds);
 
+/* Are the long forms of tests wanted? (DROPLET_TEST_SOAK=1) */
+bool soak_wanted(void);
+
 /* How long a case may take before the watchdog ends it: DROPLET_TEST_SECONDS, 60 without. */
 int case_seconds(void);
 
