@@ -19,6 +19,7 @@
 
 #include <netdb.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -82,6 +83,64 @@ typedef enum {
 /** Never read, here as in the original, which exports it. */
 extern dpl_ctx_t *dpl_default_conn_ctx;
 
+
+/**
+ * A program's function for messages.
+ *
+ * @param user what dplx_set_log() was given
+ * @param ctx the context that a message is about, or NULL
+ * @param level 2 for a warning, 3 for an error
+ * @param message the function that was called and what went wrong, without a newline
+ */
+typedef void (*dplx_log_t)(void *user, dpl_ctx_t *ctx, int level, const char *message);
+
+/**
+ * What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
+ */
+typedef struct {
+  /**
+   * The size of this struct in bytes. Further fields may be added at its end: those that the caller does
+   * not know are left out, those that the library does not know are 0.
+   */
+  size_t size;
+  /**
+   * The name that is connected to, as the profile has it, or `BUCKET.HOST`; NULL for a file. It is valid
+   * until the connection is given back, and as an argument of dpl_blacklist_host() means this connection.
+   */
+  const char *host;
+  /**
+   * Its port; likewise.
+   */
+  const char *port;
+  /**
+   * The version of TLS, such as "TLSv1.3", a constant; NULL without TLS.
+   */
+  const char *tls_version;
+  /**
+   * The cipher suite, such as "TLS_AES_256_GCM_SHA384", a constant; NULL without TLS.
+   */
+  const char *tls_cipher;
+  /**
+   * Bytes sent since the connection was opened, TLS's own among them, as the kernel counts them.
+   */
+  uint64_t bytes_out;
+  /**
+   * Bytes received, likewise, whether they were read or not.
+   */
+  uint64_t bytes_in;
+  /**
+   * How often the connection was reused: 0 on a new one.
+   */
+  uint32_t reused;
+  /**
+   * 1 if a TLS session was resumed, else 0.
+   */
+  uint32_t tls_resumed;
+  /**
+   * The address that is connected to, as "127.0.0.1:80" or "[::1]:80"; "" for a file.
+   */
+  char peer[64];
+} dplx_conn_info_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -498,6 +557,130 @@ void dpl_blacklist_host(dpl_ctx_t *ctx,
  * @return a constant string such as "0.1.0", not to be freed
  */
 const char *dplx_version(void);
+
+/**
+ * Why the calling thread's last call failed. It is about the last call that returned a status, a pointer
+ * or a size, and "" if that did not fail; functions that return nothing, those that release and free,
+ * change it only if they are misused.
+ *
+ * @return such as "connect to 127.0.0.1:81: Connection refused", UTF-8, of at most 1023 bytes; several
+ *         reasons are separated by "; ". It is the thread's own, not to be freed, and changes with the
+ *         thread's next call
+ */
+const char *dplx_last_error(void);
+
+/**
+ * Has all messages go to a function of the program's, whatever they are about. Without one, those about
+ * contexts from dplx_ctx_new() go nowhere but to dplx_last_error(), others to Droplet's log, or to stderr
+ * if there is no Droplet.
+ *
+ * @param callback the function, which any thread may call and which calls of other threads that have begun
+ *        before may still call after it was replaced. It must return: no longjmp() and no exception. NULL
+ *        for none
+ * @param user its first argument
+ *
+ * @pre `callback` is NULL or may be called with `user` from now on.
+ */
+void dplx_set_log(dplx_log_t callback,
+                  void *user);
+
+/**
+ * Reads what there is, plain or TLS, at least one byte. Bytes that Droplet's reply reader has left over
+ * come first.
+ *
+ * From the first dplx_conn_read() or dplx_conn_write() on, a connection counts as being in the middle of a
+ * request, and is closed when it is given back, unless dplx_conn_reply_complete() was called since.
+ *
+ * @param conn the connection
+ * @param buffer receives the bytes
+ * @param size the most bytes to read, at least 1
+ * @param timeout_ms how long to wait for the first byte, in milliseconds; -1 for no limit, 0 not to wait
+ * @return how many bytes were read; 0 at the end, when the peer sends no more; negative on failure, a
+ *         dpl_status_t: DPL_ETIMEOUT, after which one may try again; DPL_EINVAL for NULL or no size;
+ *         DPL_FAILURE, also for TLS that ends without a close_notify
+ *
+ * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
+ */
+ssize_t dplx_conn_read(dpl_conn_t *conn,
+                       void *buffer,
+                       size_t size,
+                       int timeout_ms);
+
+/**
+ * Writes all of a block: dpl_conn_writev_all() for one piece, and with a timeout like that of
+ * dplx_conn_read().
+ *
+ * @param conn the connection
+ * @param data the bytes; NULL if there are none
+ * @param size how many
+ * @param timeout_ms how long no byte may move, in milliseconds; -1 for no limit, 0 not to wait
+ * @return as dpl_conn_writev_all()
+ *
+ * @pre `conn` is NULL or came from a function of this library; `data` is NULL or readable for `size` bytes.
+ */
+dpl_status_t dplx_conn_write(dpl_conn_t *conn,
+                             const void *data,
+                             size_t size,
+                             int timeout_ms);
+
+/**
+ * Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep
+ * the connection for others. How long a reply is only its reader knows: call this where the message ends
+ * (RFC 9112, section 6), and not if the server has announced that it will close the connection. What it has
+ * sent beyond, an error or the end is still noticed, and the connection is then closed all the same.
+ *
+ * @param conn the connection
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL or a connection that is not in use
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+dpl_status_t dplx_conn_reply_complete(dpl_conn_t *conn);
+
+/**
+ * The descriptor of a connection: to wait on it, or to set options of its socket. It stays the
+ * connection's: it is not to be closed, and over TLS not to be read from or written to. Bytes that TLS has
+ * taken in already do not make it readable.
+ *
+ * @param conn the connection
+ * @return the descriptor; -1 for NULL or a connection that is not in use
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+int dplx_conn_fd(dpl_conn_t *conn);
+
+/**
+ * Tells facts about a connection. It costs a system call.
+ *
+ * @param conn the connection
+ * @param info receives them; its `size` must be set
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL, a connection that is not in use, or a `size` smaller than itself
+ *
+ * @pre `conn` is NULL or came from a function of this library; `info` is NULL or begins with its size, and is
+ * writable for that many bytes.
+ */
+dpl_status_t dplx_conn_info(dpl_conn_t *conn,
+                            dplx_conn_info_t *info);
+
+/**
+ * Makes a request for dpl_try_connect(). It may be used for any number of connects, one after the other.
+ *
+ * @param ctx the context
+ * @param bucket the bucket to connect to, as `BUCKET.HOST`; NULL to connect to the hosts themselves
+ * @return the request, to be freed with dplx_req_free() or Droplet's dpl_req_free(); NULL on failure
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `bucket` is NULL or a string.
+ */
+dpl_req_t *dplx_req_new(dpl_ctx_t *ctx,
+                        const char *bucket);
+
+/**
+ * Frees a request.
+ *
+ * @param req the request, which came from dplx_req_new(); NULL has no effect
+ *
+ * @pre `req` is NULL or came from dplx_req_new() and is not used any more.
+ */
+void dplx_req_free(dpl_req_t *req);
 
 #ifdef __cplusplus
 }  // extern "C"

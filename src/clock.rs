@@ -49,3 +49,8 @@ impl Moment {
 pub fn seconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_secs)
 }
+
+/// Milliseconds as C states them: nothing for a negative number.
+pub fn milliseconds(count: i32) -> Option<Duration> {
+    u64::try_from(count).ok().map(Duration::from_millis)
+}

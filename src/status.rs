@@ -36,9 +36,20 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Error {
+    const ALL: [Error; 8] = [
+        Error::Failure,
+        Error::NotFound,
+        Error::Invalid,
+        Error::TimedOut,
+        Error::OutOfMemory,
+        Error::System,
+        Error::Limit,
+        Error::NameTooLong,
+    ];
+
+    const fn text(self) -> &'static str {
+        match self {
             Error::Failure => "failure",
             Error::NotFound => "no such host",
             Error::Invalid => "invalid argument",
@@ -47,8 +58,21 @@ impl fmt::Display for Error {
             Error::System => "the system refused",
             Error::Limit => "connection limit reached",
             Error::NameTooLong => "name too long",
-        })
+        }
     }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// What a status that tells of a failure means.
+#[cold]
+pub fn meaning(status: i32) -> &'static str {
+    let found = Error::ALL.into_iter().find(|error| error.status() == status);
+    found.map_or("failure", Error::text)
 }
 
 impl std::error::Error for Error {}

@@ -87,6 +87,40 @@ pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
+/// Bytes that have crossed a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// What the kernel took to send.
+    pub out: u64,
+    /// What the kernel received, whoever read it.
+    pub r#in: u64,
+}
+
+/// `TCP_CLOSE_WAIT` (linux/tcp_states.h): the peer has sent its end.
+const CLOSE_WAIT: u8 = 8;
+
+/// What has crossed a TCP connection, as the kernel counts it (`TCP_INFO`, tcp(7)); nothing for other
+/// sockets, and before Linux 4.19.
+pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: `info` is writable for `length` bytes.
+    check(unsafe {
+        let (fd, info) = (socket.as_raw_fd(), info.as_mut_ptr().cast());
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info, &mut length)
+    })
+    .ok()?;
+    // SAFETY: zeroed, and then filled in by the kernel: integers only.
+    let info = unsafe { info.assume_init() };
+    let end = std::mem::offset_of!(libc::tcp_info, tcpi_bytes_retrans) + size_of::<u64>();
+    // The end of the stream counts like a byte.
+    let end_received = u64::from(info.tcpi_state == CLOSE_WAIT);
+    (length as usize >= end).then(|| Traffic {
+        out: (info.tcpi_bytes_sent - info.tcpi_bytes_retrans) + u64::from(info.tcpi_notsent_bytes),
+        r#in: info.tcpi_bytes_received.saturating_sub(end_received),
+    })
+}
+
 fn clock(id: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable; the clocks named below exist on every Linux, so the call cannot fail.

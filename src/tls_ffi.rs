@@ -1,6 +1,6 @@
 //! What OpenSSL has and the openssl crate does not offer, each wrapped once.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
@@ -12,6 +12,9 @@ unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
     fn SSL_get_rbio(ssl: *const c_void) -> *mut c_void;
+    fn SSL_get_version(ssl: *const c_void) -> *const c_char;
+    fn SSL_get_current_cipher(ssl: *const c_void) -> *const c_void;
+    fn SSL_CIPHER_get_name(cipher: *const c_void) -> *const c_char;
 }
 
 /// Whether bytes from the peer wait in the connection's buffers, processed or not (SSL_has_pending(3)).
@@ -40,6 +43,16 @@ pub fn raw(ssl: &SslRef) -> (*mut c_void, *mut c_void) {
     let ssl = ssl.as_ptr().cast::<c_void>();
     // SAFETY: a live SSL; the call only reads it.
     (ssl, unsafe { SSL_get_rbio(ssl) })
+}
+
+/// The names of the protocol (SSL_get_version(3)) and the cipher (SSL_CIPHER_get_name(3)) in use.
+pub fn protocol_and_cipher(ssl: &SslRef) -> (&'static CStr, &'static CStr) {
+    let ssl = ssl.as_ptr().cast();
+    // SAFETY: a live SSL; both names are constants of OpenSSL's, also if there is no cipher yet.
+    unsafe {
+        let cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(ssl));
+        (CStr::from_ptr(SSL_get_version(ssl)), CStr::from_ptr(cipher))
+    }
 }
 
 /// A share in a context of C's (SSL_CTX_up_ref(3)); nothing for NULL.

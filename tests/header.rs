@@ -26,6 +26,7 @@ fn declarations(header: &str) -> Vec<Declaration> {
     let code: String =
         header.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
     let mut found = Vec::new();
+    let code = without_bodies(&code);
     for part in code.split("/**").skip(1) {
         let (comment, code) = part.split_once("*/").expect("comments end");
         // Only the first of several declarations has the comment.
@@ -42,6 +43,17 @@ fn declarations(header: &str) -> Vec<Declaration> {
         }
     }
     found
+}
+
+/// The header without what is between braces, fields and values; those of extern "C" do not count.
+fn without_bodies(code: &str) -> String {
+    let code = code.replace("extern \"C\" {", "");
+    let mut depth = 0;
+    let outside = code.chars().filter(|character| {
+        depth += i32::from(*character == '{') - i32::from(*character == '}');
+        depth == 0 && *character != '}'
+    });
+    outside.collect()
 }
 
 /// The parameters' names, as C declares them.

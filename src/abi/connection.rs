@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libc::{c_char, c_int};
 
@@ -18,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::lock::Fork;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
-use crate::stream::{Socket, Stream};
+use crate::stream::{Socket, Stream, TransferError};
 use crate::sys;
 use crate::tls_ffi;
 
@@ -40,6 +41,8 @@ pub struct Body {
     context: ContextId,
     /// It failed, and must not be used again.
     is_broken: bool,
+    /// Whether a request or reply is under way that was not said to be complete.
+    in_exchange: bool,
     /// The process it was opened in.
     forks: u32,
 }
@@ -108,7 +111,9 @@ impl Connection {
             bio: ptr::null_mut(),
         };
         let forks = sys::forks();
-        let body = Body { head, stream, endpoint: None, context: context.id(), is_broken: false, forks };
+        let context = context.id();
+        let body =
+            Body { head, stream, endpoint: None, context, is_broken: false, in_exchange: false, forks };
         CONNECTIONS.insert(body).map(Connection)
     }
 
@@ -141,7 +146,8 @@ impl Connection {
     #[inline]
     pub fn end_use(&mut self) -> bool {
         self.0.head.close_time = sys::wall_clock_seconds();
-        let is_clean = !self.0.is_broken && self.0.forks == sys::forks() && self.reply_is_complete();
+        let is_usable = !self.0.is_broken && self.0.forks == sys::forks();
+        let is_clean = is_usable && !self.0.in_exchange && self.reply_is_complete();
         if is_clean {
             self.keep_session();
         }
@@ -194,6 +200,58 @@ impl Connection {
     /// What it reads from and writes to.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.0.stream
+    }
+
+    /// Reads into `buffer`, first what Droplet's reader has left in the connection's own; 0 tells of the
+    /// end. What Droplet's reader would note of a reply, this one notes as well.
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        self.0.in_exchange = true;
+        let left = self.take_buffered(buffer);
+        if left > 0 {
+            return Ok(left);
+        }
+        let outcome = self.0.stream.read(buffer, timeout);
+        let head = &mut self.0.head;
+        (head.read_buf_pos, head.cc) = (0, 0);
+        head.eof = c_int::from(matches!(outcome, Ok(0)));
+        head.status = outcome.as_ref().map_or_else(|error| error.error().status(), |_| SUCCESS);
+        if matches!(outcome, Ok(1..)) {
+            // SAFETY: the buffer has at least one byte.
+            unsafe { *head.read_buf = 0 };
+        }
+        outcome
+    }
+
+    /// Moves bytes out of the read buffer.
+    fn take_buffered(&mut self, buffer: &mut [u8]) -> usize {
+        let head = &mut self.0.head;
+        let (Ok(start), Ok(end)) = (usize::try_from(head.read_buf_pos), usize::try_from(head.cc)) else {
+            return 0;
+        };
+        let count = end.min(head.read_buf_size).saturating_sub(start).min(buffer.len());
+        if count == 0 {
+            return 0;
+        }
+        // SAFETY: this lies within the buffer, and its reader has filled it up to `cc`.
+        let left = unsafe { std::slice::from_raw_parts(head.read_buf.add(start).cast::<u8>(), count) };
+        buffer[..count].copy_from_slice(left);
+        head.read_buf_pos += count as c_int;
+        count
+    }
+
+    /// A request was begun: until its reply is said to be complete, the connection is of no use to others.
+    pub fn begin_exchange(&mut self) {
+        self.0.in_exchange = true;
+    }
+
+    /// The reply was read to its end.
+    pub fn end_exchange(&mut self) {
+        self.0.in_exchange = false;
+    }
+
+    /// The part that C knows.
+    pub fn head(&self) -> &ConnectionHead {
+        &self.0.head
     }
 
     /// Whether it failed.

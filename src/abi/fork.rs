@@ -6,9 +6,8 @@
 use std::sync::Once;
 
 use super::addrlist::AddrList;
-use super::connection;
 use super::context::Context;
-use super::owned_context;
+use super::{connection, listener, owned_context};
 use crate::lock::{Fork, Lock};
 use crate::sys;
 use crate::tls_ffi;
@@ -45,5 +44,6 @@ fn at_fork(phase: Fork) {
         AddrList::all_at_fork(phase);
         owned_context::arena_at_fork(phase);
         connection::arena_at_fork(phase);
+        listener::at_fork(phase);
     });
 }

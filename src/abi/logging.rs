@@ -1,5 +1,6 @@
-//! Messages to the program: through Droplet's own `dpl_log` and `dpl_trace` where there are such, so that
-//! its log function and trace level apply; to stderr otherwise.
+//! Messages to the program: to the function that it set for them with `dplx_set_log`; else through Droplet's
+//! own `dpl_log` and `dpl_trace` where there are such, so that its log function and trace level apply; to
+//! stderr otherwise, unless it is our own interface that is in use.
 
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libc::{c_int, c_uint, c_void};
 
 use super::context::{Context, ContextHead};
+use super::{last_error, listener};
 use crate::journal::{Journal, Level, Place};
 use crate::sys;
 
@@ -114,32 +116,43 @@ pub struct CallJournal {
     pub function: &'static CStr,
 }
 
-impl Journal for CallJournal {
+impl CallJournal {
+    /// Whether this is about our own interface, which prints nothing: whoever called has the text.
+    fn is_quiet(&self) -> bool {
+        self.context.is_none() && self.function.to_bytes().starts_with(b"dplx_")
+    }
+
     #[cold]
-    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
-        let context = self.context.map_or(std::ptr::null_mut(), |it| it.view().pointer_to_context());
-        let Some(log) = droplets_log() else {
+    fn deliver(&self, level: Level, place: Place, message: &str) {
+        let context = self.context.map_or(ptr::null_mut(), |it| it.view().pointer_to_context());
+        if let Some(listener) = listener::current() {
+            let text = c_string(&format!("{}: {message}", self.function.to_string_lossy()));
+            listener.hear(context, level, &text);
+        } else if self.is_quiet() {
+            // There is dplx_last_error().
+        } else if let Some(log) = droplets_log() {
+            let (file, message, format) = (c_string(place.file), c_string(message), c"%s".as_ptr());
+            let (file, function, line) = (file.as_ptr(), self.function.as_ptr(), place.line as c_int);
+            // SAFETY: the signature is Droplet's; all strings outlive the call and "%s" takes the one given.
+            unsafe { log(context, level as c_int, file, function, line, format, message.as_ptr()) };
+        } else {
             let level = match level {
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
             let (file, line, function) = (place.file, place.line, self.function.to_string_lossy());
             eprintln!("{level}: {file}:{line}: {function}: {message}");
-            return;
-        };
-        let (file, message) = (c_string(place.file), c_string(&message.to_string()));
-        // SAFETY: the signature is Droplet's; all strings outlive the call and "%s" takes the one given.
-        unsafe {
-            let (file, function) = (file.as_ptr(), self.function.as_ptr());
-            log(
-                context,
-                level as c_int,
-                file,
-                function,
-                place.line as c_int,
-                c"%s".as_ptr(),
-                message.as_ptr(),
-            );
+        }
+    }
+}
+
+impl Journal for CallJournal {
+    #[cold]
+    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
+        self.deliver(level, place, &message.to_string());
+        // Afterwards, since the program's function may call us in turn.
+        if level == Level::Error {
+            last_error::note(message);
         }
     }
 

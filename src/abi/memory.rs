@@ -32,6 +32,13 @@ impl<T> Block<T> {
         NonNull::new(memory).map(Block)
     }
 
+    /// Room for a value, every byte 0.
+    pub fn zeroed() -> Result<Block<T>, Error> {
+        // SAFETY: calloc has no preconditions.
+        let memory = unsafe { libc::calloc(1, size_of::<T>().max(1)) };
+        NonNull::new(memory.cast()).map(Block).ok_or(Error::OutOfMemory)
+    }
+
     /// Its address.
     pub fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()

@@ -1,15 +1,19 @@
-//! `dpl_req_t`: which host a request wants, and where to tell which one it got.
+//! `dpl_req_t`: which host a request wants, and where to tell which one it got. It is plain C memory in either
+//! layout of contexts, so that Droplet's own functions work on ours and ours on Droplet's.
 
 use std::ffi::CStr;
 
-use libc::{c_char, c_uint};
+use libc::{c_char, c_int, c_uint};
 
+use super::context::Context;
 use super::layout::RequestHead;
-use super::memory::{duplicate, string};
+use super::memory::{Block, duplicate, string};
 use crate::status::Error;
 
 /// `DPL_BEHAVIOR_VIRTUAL_HOSTING`.
 const VIRTUAL_HOSTING: c_uint = 4;
+/// `DPL_BEHAVIOR_KEEP_ALIVE`.
+const KEEP_ALIVE: c_uint = 8;
 
 /// A request that the caller has to itself.
 pub struct Request<'a>(&'a mut RequestHead);
@@ -22,6 +26,32 @@ impl<'a> Request<'a> {
     pub unsafe fn from_pointer(request: *mut RequestHead) -> Option<Request<'a>> {
         // SAFETY: the caller's promise.
         unsafe { request.as_mut() }.map(Request)
+    }
+
+    /// A new request, as Droplet makes them, for C to free with [`Request::free`].
+    pub fn make(context: &Context, bucket: Option<&CStr>) -> Result<*mut RequestHead, Error> {
+        let request = Block::<RequestHead>::zeroed()?;
+        // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.
+        let head = unsafe { &mut *request.as_ptr() };
+        head.ctx = context.view().pointer_to_context().cast();
+        head.behavior_flags = (VIRTUAL_HOSTING | KEEP_ALIVE) as c_int;
+        if let Some(bucket) = bucket {
+            head.bucket = duplicate(bucket)?.into_raw();
+        }
+        Ok(request.into_raw())
+    }
+
+    /// Frees a request.
+    ///
+    /// # Safety
+    /// `request` is NULL, or came from [`Request::make`] and is not used any more.
+    pub unsafe fn free(request: *mut RequestHead) {
+        // SAFETY: the caller's promise.
+        let Some(RequestHead { host, port, bucket, .. }) = (unsafe { request.as_ref() }) else { return };
+        for memory in [host.cast(), port.cast(), bucket.cast(), request.cast()] {
+            // SAFETY: each is NULL or came from malloc, and is the request's own.
+            unsafe { libc::free(memory) };
+        }
     }
 
     /// The bucket to connect to, as `BUCKET.HOST`, if the request asks for virtual hosting.

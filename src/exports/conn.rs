@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io::IoSlice;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
+use std::time::Duration;
 
 use libc::{c_char, c_int, iovec};
 
@@ -11,6 +12,7 @@ use super::{context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, jour
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
 use crate::abi::context::Context;
+use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::abi::request::Request;
 use crate::authority::Authority;
@@ -19,7 +21,7 @@ use crate::clock;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
 use crate::status::{Error, code};
-use crate::stream::{File, Stream, WriteError};
+use crate::stream::{File, Stream, TransferError};
 use crate::sys;
 
 /// Never read, here as in the original, which exports it.
@@ -110,6 +112,9 @@ pub unsafe extern "C" fn dpl_try_connect(
             return Error::Invalid.status();
         };
         let outcome = ContextCall::new(context, NAME).checkout(&mut request);
+        if outcome.as_ref().is_err_and(|error| *error == Error::Failure) {
+            last_error::note_if_none("no host is left: all are blacklisted");
+        }
         code(outcome.map(|connection| {
             if let Some(connp) = connp {
                 *connp = connection.lend();
@@ -243,23 +248,10 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
             refuse(None, NAME, &format!("no vector of {n_iov} pieces"));
             return Error::Invalid.status();
         };
-        if conn.is_null() {
-            refuse(None, NAME, "the connection is NULL");
-        }
-        let Some(mut connection) = recall(conn, NAME) else { return Error::Invalid.status() };
-        if connection.is_broken() {
-            // OpenSSL forbids a second try, and part of the first may have gone out.
-            let peer = connection::peer_name(&connection);
-            refuse(connection.context(), NAME, &format!("write to {peer}: the connection failed before"));
-            connection.lend();
-            return Error::Failure.status();
-        }
-        let written = connection.stream().write_all(pieces, clock::seconds(timeout));
-        if let Err(error) = &written {
-            write_failed(&mut connection, error, NAME);
-        }
+        let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
+        let written = write(&mut connection, pieces, clock::seconds(timeout), NAME);
         connection.lend();
-        code(written.map_err(|error| error.error()))
+        code(written)
     })
 }
 
@@ -303,6 +295,15 @@ pub unsafe extern "C" fn dpl_blacklist_host(
     })
 }
 
+/// What C hands in for a call, and gets back after it.
+#[inline]
+pub(super) fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
+    if conn.is_null() {
+        refuse(None, function, "the connection is NULL");
+    }
+    recall(conn, function)
+}
+
 /// What C has given back, or hands in for a call.
 #[inline]
 fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
@@ -314,14 +315,34 @@ fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> 
     recalled
 }
 
+/// Writes all pieces.
+#[inline]
+pub(super) fn write(
+    connection: &mut Connection,
+    pieces: &mut [IoSlice<'_>],
+    timeout: Option<Duration>,
+    function: &'static CStr,
+) -> Result<(), Error> {
+    if connection.is_broken() {
+        // OpenSSL forbids a second try, and part of the first may have gone out.
+        let peer = connection::peer_name(connection);
+        refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
+        return Err(Error::Failure);
+    }
+    connection.stream().write_all(pieces, timeout).map_err(|error| {
+        write_failed(connection, &error, function);
+        error.error()
+    })
+}
+
 /// Notes a failed write, and blames the host if it is the host's.
-fn write_failed(connection: &mut Connection, error: &WriteError, function: &'static CStr) {
+fn write_failed(connection: &mut Connection, error: &TransferError, function: &'static CStr) {
     connection.mark_broken();
     let context = connection.context();
     let peer = connection::peer_name(connection);
     log!(&journal(context, function), Error, "write to {peer}: {error}");
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    let timed_out = matches!(error, WriteError::TimedOut);
+    let timed_out = matches!(error, TransferError::TimedOut);
     if timed_out || (connection.reuses() == 0 && !error.is_callers_fault()) {
         ContextCall::new(context, function).blacklist_endpoint(endpoint);
     }

@@ -11,11 +11,13 @@ mod addrlist;
 mod addrlist_query;
 mod conn;
 mod dplx;
+mod outcome;
 
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::context::{Context, ContextHead};
+use crate::abi::last_error::{self, Outcome};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, RequestHead};
 use crate::abi::logging::CallJournal;
 use crate::journal::log;
@@ -36,7 +38,12 @@ pub type dpl_addrlist_t = AddrListHead;
 
 /// Runs the body of an exported function; a panic is logged and becomes `failure`.
 #[inline]
-pub fn guard<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
+pub fn guard<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
+    last_error::of_call(|| caught(function, failure, body))
+}
+
+#[inline]
+fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     let outcome = sys::without_cancellation(|| catch_unwind(AssertUnwindSafe(body)));
     outcome.unwrap_or_else(|panic| {
         let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {

@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::{WriteError, socket, wait_writable, write_all};
+use super::{TransferError, read, socket, wait_readable, wait_writable, write_all};
 use crate::sys::{self, FileKind};
 
 /// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
@@ -37,11 +37,24 @@ impl File {
         &mut self,
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), TransferError> {
         match self {
             File::Regular(file) => write_all(pieces, timeout, file, |some| (&*file).write_vectored(some)),
             File::Socket(socket) => write_all(pieces, timeout, socket, |some| socket::send(socket, some)),
             File::Other(file) => write_in_turns(file, pieces, timeout),
+        }
+    }
+
+    /// As [`super::Stream::read`].
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        match self {
+            File::Regular(file) => read(timeout, file, || (&*file).read(buffer)),
+            File::Socket(socket) => read(timeout, socket, || sys::receive(socket, buffer)),
+            File::Other(file) => {
+                // As for writing: it is not ours to make non-blocking.
+                wait_readable(file, sys::deadline(timeout))?;
+                read(timeout, file, || (&*file).read(buffer))
+            }
         }
     }
 }
@@ -52,17 +65,17 @@ fn write_in_turns(
     file: &fs::File,
     pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,
-) -> Result<(), WriteError> {
+) -> Result<(), TransferError> {
     for piece in pieces {
         let mut left: &[u8] = piece;
         while !left.is_empty() {
             wait_writable(file, sys::deadline(timeout))?;
             let some = &left[..left.len().min(PIPE_BUFFER)];
             match sys::without_sigpipe(|| (&*file).write(some)) {
-                Ok(0) => return Err(WriteError::Io(io::ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
                 Ok(written) => left = &left[written..],
                 Err(error) if is_transient(&error) => {}
-                Err(error) => return Err(WriteError::Io(error)),
+                Err(error) => return Err(TransferError::Io(error)),
             }
         }
     }

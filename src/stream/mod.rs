@@ -29,41 +29,41 @@ pub enum Stream {
     File(File),
 }
 
-/// Why a write ended early.
+/// Why a read or write ended early.
 #[derive(Debug)]
-pub enum WriteError {
+pub enum TransferError {
     /// Not a byte moved for as long as the caller would wait.
     TimedOut,
     /// The system's answer.
     Io(io::Error),
 }
 
-impl WriteError {
+impl TransferError {
     /// The status for the caller.
     pub fn error(&self) -> Error {
         match self {
-            WriteError::TimedOut => Error::TimedOut,
-            WriteError::Io(_) => Error::Failure,
+            TransferError::TimedOut => Error::TimedOut,
+            TransferError::Io(_) => Error::Failure,
         }
     }
 
-    /// Whether the caller handed us memory or a descriptor that cannot be written, so that the peer had no
+    /// Whether the caller handed us memory or a descriptor that cannot be used, so that the peer had no
     /// part in it (write(2)).
     pub fn is_callers_fault(&self) -> bool {
         match self {
-            WriteError::TimedOut => false,
-            WriteError::Io(error) => {
+            TransferError::TimedOut => false,
+            TransferError::Io(error) => {
                 matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
             }
         }
     }
 }
 
-impl std::fmt::Display for WriteError {
+impl std::fmt::Display for TransferError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            WriteError::TimedOut => f.write_str("timed out"),
-            WriteError::Io(error) => f.write_str(&sys::error_text(error)),
+            TransferError::TimedOut => f.write_str("timed out"),
+            TransferError::Io(error) => f.write_str(&sys::error_text(error)),
         }
     }
 }
@@ -75,11 +75,21 @@ impl Stream {
         &mut self,
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), TransferError> {
         match self {
             Stream::Plain(socket) => write_all(pieces, timeout, socket, |some| socket.send(some)),
             Stream::Tls(stream) => stream.write_all(pieces, timeout),
             Stream::File(file) => file.write_all(pieces, timeout),
+        }
+    }
+
+    /// Reads what there is, at least one byte; 0 tells of the end. `timeout` bounds the wait for the first
+    /// byte; `None` waits for ever, zero not at all.
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        match self {
+            Stream::Plain(socket) => read(timeout, socket, || sys::receive(socket, buffer)),
+            Stream::Tls(stream) => stream.read(buffer, timeout),
+            Stream::File(file) => file.read(buffer, timeout),
         }
     }
 
@@ -129,13 +139,13 @@ fn write_all(
     timeout: Option<Duration>,
     fd: &impl AsRawFd,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-) -> Result<(), WriteError> {
+) -> Result<(), TransferError> {
     // Leading empty pieces go: a call that writes nothing could not be told from one that may not.
     IoSlice::advance_slices(&mut pieces, 0);
     let mut deadline = None;
     while !pieces.is_empty() {
         match write(&pieces[..pieces.len().min(MOST_PIECES)]) {
-            Ok(0) => return Err(WriteError::Io(io::ErrorKind::WriteZero.into())),
+            Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
             Ok(written) => {
                 IoSlice::advance_slices(&mut pieces, written);
                 deadline = None;
@@ -147,17 +157,43 @@ fn write_all(
                 }
                 wait_writable(fd, deadline)?;
             }
-            Err(error) => return Err(WriteError::Io(error)),
+            Err(error) => return Err(TransferError::Io(error)),
         }
     }
     Ok(())
 }
 
-fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), WriteError> {
-    match sys::wait(&mut [PollFd::writable(fd)], deadline) {
+/// Calls `read` until it gives something, and waits on `fd` when it would block.
+fn read(
+    timeout: Option<Duration>,
+    fd: &impl AsRawFd,
+    mut read: impl FnMut() -> io::Result<usize>,
+) -> Result<usize, TransferError> {
+    let mut deadline = None;
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait_readable(fd, *deadline.get_or_insert_with(|| sys::deadline(timeout)))?;
+            }
+            outcome => return outcome.map_err(TransferError::Io),
+        }
+    }
+}
+
+fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
+    wait(PollFd::readable(fd), deadline)
+}
+
+fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
+    wait(PollFd::writable(fd), deadline)
+}
+
+fn wait(fd: PollFd, deadline: Option<Instant>) -> Result<(), TransferError> {
+    match sys::wait(&mut [fd], deadline) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(WriteError::TimedOut),
-        Err(error) => Err(WriteError::Io(error)),
+        Ok(false) => Err(TransferError::TimedOut),
+        Err(error) => Err(TransferError::Io(error)),
     }
 }
 

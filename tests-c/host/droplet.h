@@ -5,6 +5,7 @@
  */
 #ifndef DROPLET_H
 #define DROPLET_H
+#define __DROPLET_H__ /* what tells droplet_conn.h that the types are there */
 
 #include <netdb.h>
 #include <netinet/in.h>

@@ -10,7 +10,7 @@ mod transport;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use openssl::ssl::{self, ErrorCode, SslContext, SslRef, SslSession, SslStream};
@@ -19,8 +19,8 @@ pub use handshake::{Handshake, Step, TlsPlan};
 pub use sessions::Sessions;
 use transport::{Patience, Transport};
 
-use super::{Socket, WriteError, wait_writable};
-use crate::sys::{self, PollFd};
+use super::{Socket, TransferError, wait_readable, wait_writable};
+use crate::sys;
 use crate::tls_ffi::{self, with_its_locks, with_own_errors};
 
 /// The most plaintext of one record (RFC 8446, section 5.1).
@@ -107,8 +107,33 @@ impl TlsStream {
         self.ssl().pending() > 0
     }
 
+    /// As [`super::Stream::read`].
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        self.without_waiting(|stream| {
+            let mut deadline = None;
+            loop {
+                let error = match stream.ssl_read(buffer) {
+                    Ok(count) => return Ok(count),
+                    Err(error) => error,
+                };
+                let mut deadline = || *deadline.get_or_insert_with(|| sys::deadline(timeout));
+                match error.code() {
+                    ErrorCode::ZERO_RETURN => return Ok(0),
+                    ErrorCode::WANT_READ => wait_readable(&stream.get_ref().socket, deadline())?,
+                    ErrorCode::WANT_WRITE => wait_writable(&stream.get_ref().socket, deadline())?,
+                    ErrorCode::SYSCALL if error.io_error().is_none() => return Err(cut_off()),
+                    _ => return Err(TransferError::Io(into_io(error))),
+                }
+            }
+        })
+    }
+
     /// Writes all pieces: small ones share a record, large ones go out from where they lie.
-    pub fn write_all(&mut self, pieces: &[IoSlice<'_>], timeout: Option<Duration>) -> Result<(), WriteError> {
+    pub fn write_all(
+        &mut self,
+        pieces: &[IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), TransferError> {
         self.without_waiting(|stream| {
             let mut record = ArrayVec::<u8, RECORD>::new();
             for piece in pieces {
@@ -173,7 +198,7 @@ fn write(
     stream: &mut SslStream<Transport>,
     mut left: &[u8],
     timeout: Option<Duration>,
-) -> Result<(), WriteError> {
+) -> Result<(), TransferError> {
     let mut deadline = None;
     let mut sent = stream.get_ref().sent;
     while !left.is_empty() {
@@ -191,18 +216,16 @@ fn write(
         match error.code() {
             ErrorCode::WANT_WRITE => wait_writable(&stream.get_ref().socket, deadline)?,
             ErrorCode::WANT_READ => wait_readable(&stream.get_ref().socket, deadline)?,
-            _ => return Err(WriteError::Io(into_io(error))),
+            _ => return Err(TransferError::Io(into_io(error))),
         }
     }
     Ok(())
 }
 
-fn wait_readable(socket: &Socket, deadline: Option<Instant>) -> Result<(), WriteError> {
-    match sys::wait(&mut [PollFd::readable(socket)], deadline) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(WriteError::TimedOut),
-        Err(error) => Err(WriteError::Io(error)),
-    }
+/// The end of TCP without that of TLS: anybody on the way may have cut the stream (RFC 8446, section 6.1).
+fn cut_off() -> TransferError {
+    let text = "the peer closed the connection without a close_notify";
+    TransferError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, text))
 }
 
 fn into_io(error: ssl::Error) -> io::Error {

@@ -1,0 +1,104 @@
+//! Facts about a connection.
+
+use std::ffi::CStr;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::ptr;
+
+use libc::{c_char, size_t};
+
+use crate::abi::connection::Connection;
+use crate::abi::sized::{SizeFirst, fill};
+use crate::client::Connection as _;
+use crate::exports::conn::in_use;
+use crate::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
+use crate::status::{Error, SUCCESS};
+use crate::sys::{self, Traffic};
+use crate::tls_ffi;
+
+/// What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
+#[repr(C)]
+pub struct dplx_conn_info_t {
+    /// The size of this struct in bytes. Further fields may be added at its end: those that the caller does
+    /// not know are left out, those that the library does not know are 0.
+    pub size: size_t,
+    /// The name that is connected to, as the profile has it, or `BUCKET.HOST`; NULL for a file. It is valid
+    /// until the connection is given back, and as an argument of dpl_blacklist_host() means this connection.
+    pub host: *const c_char,
+    /// Its port; likewise.
+    pub port: *const c_char,
+    /// The version of TLS, such as "TLSv1.3", a constant; NULL without TLS.
+    pub tls_version: *const c_char,
+    /// The cipher suite, such as "TLS_AES_256_GCM_SHA384", a constant; NULL without TLS.
+    pub tls_cipher: *const c_char,
+    /// Bytes sent since the connection was opened, TLS's own among them, as the kernel counts them.
+    pub bytes_out: u64,
+    /// Bytes received, likewise, whether they were read or not.
+    pub bytes_in: u64,
+    /// How often the connection was reused: 0 on a new one.
+    pub reused: u32,
+    /// 1 if a TLS session was resumed, else 0.
+    pub tls_resumed: u32,
+    /// The address that is connected to, as "127.0.0.1:80" or "[::1]:80"; "" for a file.
+    pub peer: [c_char; 64],
+}
+
+// SAFETY: it is repr(C), begins with its size, and consists of integers and pointers.
+unsafe impl SizeFirst for dplx_conn_info_t {}
+
+/// Tells facts about a connection. It costs a system call.
+///
+/// @param conn the connection
+/// @param info receives them; its `size` must be set
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL, a connection that is not in use, or a `size` smaller than itself
+///
+/// # Safety
+/// `conn` is NULL or came from a function of this library; `info` is NULL or begins with its size, and is
+/// writable for that many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_conn_info(conn: *mut dpl_conn_t, info: *mut dplx_conn_info_t) -> dpl_status_t {
+    const NAME: &CStr = c"dplx_conn_info";
+    guard(NAME, Error::Failure.status(), || {
+        let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
+        let facts = facts(&mut connection);
+        connection.lend();
+        // SAFETY: the caller's promise.
+        if !unsafe { fill(info, &facts) } {
+            refuse(None, NAME, "the struct is NULL, or its size is not set");
+            return Error::Invalid.status();
+        }
+        SUCCESS
+    })
+}
+
+fn facts(connection: &mut Connection) -> dplx_conn_info_t {
+    let head = connection.head();
+    let (host, port, reused) = (head.host.cast_const(), head.port.cast_const(), head.n_hits);
+    let peer = connection.peer().map_or([0; _], c_text);
+    let traffic = connection.stream().socket().and_then(sys::traffic);
+    let Traffic { out: bytes_out, r#in: bytes_in } = traffic.unwrap_or_default();
+    let tls = connection.stream().tls().map(|tls| {
+        let (version, cipher) = tls_ffi::protocol_and_cipher(tls.ssl());
+        (version.as_ptr(), cipher.as_ptr(), u32::from(tls.ssl().session_reused()))
+    });
+    let (tls_version, tls_cipher, tls_resumed) = tls.unwrap_or((ptr::null(), ptr::null(), 0));
+    dplx_conn_info_t {
+        size: size_of::<dplx_conn_info_t>(),
+        host,
+        port,
+        tls_version,
+        tls_cipher,
+        bytes_out,
+        bytes_in,
+        reused,
+        tls_resumed,
+        peer,
+    }
+}
+
+/// An address of either family, with its scope and port, has room.
+fn c_text(address: SocketAddr) -> [c_char; 64] {
+    let mut bytes = [0; 64];
+    let _ = write!(&mut bytes[..63], "{address}");
+    bytes.map(|byte: u8| byte as c_char)
+}

@@ -1,0 +1,20 @@
+/* The replacement's own interface, as its header declares it. Weak: a program that the library is
+ * preloaded into is linked without it. */
+#ifndef SUPPORT_DPLX_H
+#define SUPPORT_DPLX_H
+
+#include "droplet.h"
+
+#include <droplet_conn.h>
+
+#pragma weak dplx_conn_fd
+#pragma weak dplx_conn_info
+#pragma weak dplx_conn_read
+#pragma weak dplx_conn_reply_complete
+#pragma weak dplx_conn_write
+#pragma weak dplx_last_error
+#pragma weak dplx_req_free
+#pragma weak dplx_req_new
+#pragma weak dplx_set_log
+
+#endif
