@@ -186,11 +186,7 @@ pub unsafe extern "C" fn dpl_sbuf_add_str_fmt() -> dpl_status_t {
 ///
 /// # Safety
 /// As for [`dpl_sbuf_add`].
-unsafe extern "C" fn add_text(
-    sb: *mut dpl_sbuf_t,
-    text: *const c_char,
-    length: size_t,
-) -> dpl_status_t {
+unsafe extern "C" fn add_text(sb: *mut dpl_sbuf_t, text: *const c_char, length: size_t) -> dpl_status_t {
     // SAFETY: the caller's promises.
     unsafe { add(sb, text, length, c"dpl_sbuf_add_str_fmt") }
 }
