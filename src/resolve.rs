@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix_futex_sync::Condvar;
@@ -18,6 +18,14 @@ use crate::sys;
 
 /// A name is looked up at most once in this time.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Counts the look-ups that gave other addresses than the one before, whatever the name.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// How often a name led elsewhere than before.
+pub fn changes() -> u64 {
+    CHANGES.load(Ordering::Acquire)
+}
 
 /// Why there is no address.
 #[derive(Clone, Debug)]
@@ -156,6 +164,7 @@ impl Addresses {
             state = self.state.lock();
             if state.learn(answer, clock()) {
                 self.have_changed.store(true, Ordering::Relaxed);
+                CHANGES.fetch_add(1, Ordering::Release);
             }
             self.look_up_done.notify_all();
         }

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::arena::Arena;
@@ -20,12 +20,15 @@ use crate::authority::{Authority, port_number};
 use crate::clock::Moment;
 use crate::hosts::{Host, Hosts, Mirror};
 use crate::lock::Fork;
-use crate::resolve::{Addresses, LookupError};
+use crate::resolve::{self, Addresses, LookupError};
 use crate::status::Error;
 use crate::sys;
 
 /// How long to wait for another thread's look-up of the same name.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// How many addresses of a host C sees at least, if there are so many.
+const MOST_SHOWN: usize = 16;
 
 /// One allocation, of which C knows the head.
 #[repr(C)]
@@ -34,6 +37,8 @@ pub struct AddrList {
     // ---- C sees no further ----
     hosts: Arc<Hosts>,
     default_port: CString,
+    /// Which of the [`resolve::changes`] its nodes show.
+    shown: AtomicU64,
 }
 
 // SAFETY: the mutex in the head guards its links; it is used in place, by its address.
@@ -85,6 +90,7 @@ impl AddrList {
             head: UnsafeCell::new(head),
             hosts: Hosts::new(),
             default_port: default_port.to_owned(),
+            shown: AtomicU64::new(0),
         };
         let _lifetimes = LIFETIMES.lock();
         Ok(LISTS.insert(list)?.lend().cast())
@@ -136,10 +142,15 @@ impl AddrList {
         &self.default_port
     }
 
-    /// Takes the lock that C may walk the list under; the same thread may take it again.
+    /// Takes the lock that C may walk the list under; the same thread may take it again. What C finds then
+    /// is what the names lead to now: checkouts look them up, but do not wait for this lock to say so.
     pub fn lock(&self) {
         // SAFETY: the mutex was initialised when the list was made.
         unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
+        let changes = resolve::changes();
+        if self.shown.swap(changes, Ordering::Relaxed) != changes {
+            self.hosts.show_addresses();
+        }
     }
 
     /// Gives the lock back.
@@ -195,7 +206,7 @@ impl AddrList {
         let Authority { name, port, .. } = resolved.authority;
         let host = Host::new(name, port, resolved.addresses, node as usize);
         // SAFETY: a new node, which is in no list.
-        unsafe { self.link(node, &host) };
+        unsafe { self.link(node, room_for(&resolved.known), &host) };
         Ok(host)
     }
 
@@ -215,8 +226,8 @@ impl AddrList {
         let number = port_number(port.to_bytes()).ok_or(Error::Invalid)?;
         let addresses = Arc::new(Addresses::with_known(&name.to_string_lossy(), addresses, number));
         let host = Host::new(name.to_owned(), port.to_owned(), addresses, node as usize);
-        // SAFETY: the caller's promise.
-        unsafe { self.link(node, &host) };
+        // SAFETY: the caller's promise. How much room C made for addresses is not known.
+        unsafe { self.link(node, 0, &host) };
         if let Some(wait) = wait_until(expiry) {
             self.hosts.blacklist(&host, Moment::now(), wait);
         }
@@ -226,8 +237,8 @@ impl AddrList {
     /// Links a node at a random place, under the lock.
     ///
     /// # Safety
-    /// `node` points to a `dpl_addr_t` that is in no list.
-    unsafe fn link(&self, node: *mut Addr, host: &Arc<Host>) {
+    /// `node` points to a `dpl_addr_t` that is in no list, with `room` for addresses.
+    unsafe fn link(&self, node: *mut Addr, room: usize, host: &Arc<Host>) {
         let place = fastrand::usize(0..=self.hosts.count());
         // SAFETY: the links are those of a BSD LIST (queue(7)), which changes under the lock only.
         unsafe {
@@ -242,7 +253,7 @@ impl AddrList {
             }
             *field = node;
         }
-        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror(node)));
+        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror { node, room }));
     }
 
     /// Takes a node out, which from then on is its caller's; the caller holds the lock. False if it is not
@@ -294,10 +305,15 @@ impl Drop for AddrList {
     }
 }
 
+/// How many addresses a node has room for: a name may lead to more of them one day.
+fn room_for(known: &[SocketAddr]) -> usize {
+    known.len().max(MOST_SHOWN)
+}
+
 /// A node whose parts are blocks of their own: whoever takes it out of the list frees each.
 fn new_node(resolved: &Resolved) -> Result<*mut Addr, Error> {
     let Authority { name, port, number } = &resolved.authority;
-    let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known)?;
+    let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known, room_for(&resolved.known))?;
     let (host, portstr, memory) = (duplicate(name)?, duplicate(port)?, Block::<Addr>::new()?);
     let node = Addr {
         host: host.into_raw(),
@@ -331,16 +347,22 @@ fn wait_until(timestamp: libc::time_t) -> Option<Option<Duration>> {
     }
 }
 
-/// Shows a blacklisting in the node: the wall-clock second at which it ends, -1 for never, 0 for none.
-struct NodeMirror(*mut Addr);
+/// Shows in the node what becomes of its host.
+struct NodeMirror {
+    node: *mut Addr,
+    /// How many addresses fit into it; none if C made it.
+    room: usize,
+}
 
-// SAFETY: the node is written atomically, and outlives its mirror: `Hosts::remove` drops that first.
+// SAFETY: the node outlives its mirror, which `Hosts::remove` drops first. Its timestamp is written
+// atomically, its addresses under the list's lock.
 unsafe impl Send for NodeMirror {}
 
 impl NodeMirror {
+    /// The wall-clock second at which a blacklisting ends, -1 for never, 0 for none.
     fn show(&self, timestamp: libc::time_t) {
         // SAFETY: as above.
-        let field = unsafe { AtomicI64::from_ptr(&raw mut (*self.0).blacklist_expire_timestamp) };
+        let field = unsafe { AtomicI64::from_ptr(&raw mut (*self.node).blacklist_expire_timestamp) };
         field.store(timestamp, Ordering::Relaxed);
     }
 }
@@ -355,5 +377,12 @@ impl Mirror for NodeMirror {
 
     fn show_available(&self) {
         self.show(0);
+    }
+
+    fn show_addresses(&self, addresses: &[SocketAddr]) {
+        if self.room > 0 {
+            // SAFETY: as above; a node with room has a `hostent` of ours.
+            unsafe { hostent::show((*self.node).h, addresses, self.room) };
+        }
     }
 }

@@ -17,51 +17,65 @@ pub struct OwnedHostent {
     pub buffer: Block<c_char>,
 }
 
-/// The bytes of an address, as `h_addr_list` has them.
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    }
-}
+/// Room for an address of either family.
+const LONGEST_ADDRESS: usize = 16;
 
 impl OwnedHostent {
-    /// An entry of this name. All its addresses are of one family, that of the first.
-    pub fn new(name: &CStr, addresses: &[SocketAddr]) -> Result<OwnedHostent, Error> {
-        let family = addresses.first().ok_or(Error::NotFound)?.is_ipv4();
-        let addresses: Vec<_> =
-            addresses.iter().filter(|it| it.is_ipv4() == family).map(|it| octets(it.ip())).collect();
-        let length = addresses[0].len();
+    /// An entry of this name, with room for so many addresses: see [`show`].
+    pub fn new(name: &CStr, addresses: &[SocketAddr], room: usize) -> Result<OwnedHostent, Error> {
         let text = name.to_bytes_with_nul();
-
         // The buffer: no alias, the list of addresses, the addresses, the name.
-        let pointers = (1 + addresses.len() + 1) * size_of::<*mut c_char>();
-        let buffer: Block<c_char> = Block::of_size(pointers + addresses.len() * length + text.len())?;
+        let pointers = (1 + room + 1) * size_of::<*mut c_char>();
+        let octets = room * LONGEST_ADDRESS;
+        let buffer: Block<c_char> = Block::of_size(pointers + octets + text.len())?;
         let entry: Block<hostent> = Block::new()?;
         // SAFETY: every write stays in the sizes computed above; malloc aligns for pointers, which come
         // first.
         unsafe {
             let aliases = buffer.as_ptr().cast::<*mut c_char>();
             aliases.write(ptr::null_mut());
-            let list = aliases.add(1);
-            let mut next = buffer.as_ptr().byte_add(pointers);
-            for (index, octets) in addresses.iter().enumerate() {
-                list.add(index).write(next);
-                next.cast::<u8>().copy_from_nonoverlapping(octets.as_ptr(), length);
-                next = next.add(length);
-            }
-            list.add(addresses.len()).write(ptr::null_mut());
-            next.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
-            let h_addrtype = if family { libc::AF_INET } else { libc::AF_INET6 };
+            let h_name = buffer.as_ptr().byte_add(pointers + octets);
+            h_name.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
             entry.as_ptr().write(hostent {
-                h_name: next,
+                h_name,
                 h_aliases: aliases,
-                h_addrtype,
-                h_length: length as i32,
-                h_addr_list: list,
+                h_addrtype: libc::AF_UNSPEC,
+                h_length: 0,
+                h_addr_list: aliases.add(1),
             });
+            show(entry.as_ptr(), addresses, room);
         }
         Ok(OwnedHostent { entry, buffer })
+    }
+}
+
+/// Writes other addresses over those of an entry, as many as it has room for. All are of one family, that of
+/// the first.
+///
+/// The memory stays the same: whoever still has a pointer into it reads one address or another.
+///
+/// # Safety
+/// `entry` came from [`OwnedHostent::new`], with this room; nobody else writes to it.
+pub unsafe fn show(entry: *mut hostent, addresses: &[SocketAddr], room: usize) {
+    let Some(first) = addresses.first() else { return };
+    let family = addresses.iter().filter(|it| it.is_ipv4() == first.is_ipv4());
+    // SAFETY: the list has room for so many pointers and one more, and after it the addresses have theirs.
+    unsafe {
+        let list = (*entry).h_addr_list;
+        let mut octets = list.add(room + 1).cast::<c_char>();
+        let mut count = 0;
+        for address in family.take(room) {
+            match address.ip() {
+                IpAddr::V4(ip) => octets.cast::<[u8; 4]>().write(ip.octets()),
+                IpAddr::V6(ip) => octets.cast::<[u8; 16]>().write(ip.octets()),
+            }
+            list.add(count).write(octets);
+            octets = octets.add(LONGEST_ADDRESS);
+            count += 1;
+        }
+        list.add(count).write(ptr::null_mut());
+        (*entry).h_addrtype = if first.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        (*entry).h_length = if first.is_ipv4() { 4 } else { 16 };
     }
 }
 
@@ -92,13 +106,20 @@ pub unsafe fn addresses(entry: *const hostent) -> Vec<IpAddr> {
 mod tests {
     use super::*;
 
-    fn round_trip(texts: &[&str]) -> Vec<String> {
-        let all: Vec<SocketAddr> =
-            texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 80)).collect();
-        let OwnedHostent { entry, buffer } = OwnedHostent::new(c"name", &all).unwrap();
+    fn socket_addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 80)).collect()
+    }
+
+    /// What C reads of an entry that has shown each of these in turn.
+    fn shown_in_turn(room: usize, turns: &[&[&str]]) -> Vec<String> {
+        let first = socket_addresses(turns[0]);
+        let OwnedHostent { entry, buffer } = OwnedHostent::new(c"name", &first, room).unwrap();
         // SAFETY: just made, and both parts are alive.
         let read = unsafe {
             let entry = entry.as_ptr();
+            for turn in &turns[1..] {
+                show(entry, &socket_addresses(turn), room);
+            }
             assert_eq!(CStr::from_ptr((*entry).h_name), c"name");
             assert!((*(*entry).h_aliases).is_null());
             addresses(entry).iter().map(IpAddr::to_string).collect()
@@ -109,13 +130,24 @@ mod tests {
 
     #[test]
     fn what_is_built_can_be_read() {
-        assert_eq!(round_trip(&["127.0.0.1", "127.0.0.2"]), ["127.0.0.1", "127.0.0.2"]);
-        assert_eq!(round_trip(&["::1"]), ["::1"]);
+        assert_eq!(shown_in_turn(2, &[&["127.0.0.1", "127.0.0.2"]]), ["127.0.0.1", "127.0.0.2"]);
+        assert_eq!(shown_in_turn(1, &[&["::1"]]), ["::1"]);
     }
 
     #[test]
     fn one_family_only() {
-        assert_eq!(round_trip(&["::1", "127.0.0.1", "::2"]), ["::1", "::2"]);
-        assert!(OwnedHostent::new(c"name", &[]).is_err());
+        assert_eq!(shown_in_turn(3, &[&["::1", "127.0.0.1", "::2"]]), ["::1", "::2"]);
+    }
+
+    #[test]
+    fn other_addresses_take_their_place() {
+        assert_eq!(shown_in_turn(2, &[&["127.0.0.1"], &["::1", "::2"]]), ["::1", "::2"]);
+        assert_eq!(shown_in_turn(2, &[&["::1", "::2"], &["127.0.0.1"]]), ["127.0.0.1"]);
+        assert_eq!(shown_in_turn(1, &[&["127.0.0.1"], &[]]), ["127.0.0.1"], "none at all");
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        assert_eq!(shown_in_turn(1, &[&["::1"], &["127.0.0.1", "127.0.0.2"]]), ["127.0.0.1"]);
     }
 }

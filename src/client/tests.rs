@@ -74,6 +74,7 @@ struct NoMirror;
 impl Mirror for NoMirror {
     fn show_out(&self, _: Option<Duration>) {}
     fn show_available(&self) {}
+    fn show_addresses(&self, _: &[SocketAddr]) {}
 }
 
 /// A client whose hosts are called 1, 2, 3 ... by their list.

@@ -16,12 +16,14 @@ use crate::lock::{Fork, Lock};
 use crate::clock::Moment;
 use crate::resolve::Addresses;
 
-/// Shows a host's blacklisting to C. Called under the list's lock, so it must not wait.
+/// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
 pub trait Mirror: Send {
     /// The host is out for so long; `None` is for good.
     fn show_out(&self, wait: Option<Duration>);
     /// The host may be used.
     fn show_available(&self);
+    /// It has these addresses. Called by [`Hosts::show_addresses`] only.
+    fn show_addresses(&self, addresses: &[SocketAddr]);
 }
 
 /// A host as the profile names it.
@@ -190,6 +192,13 @@ impl Hosts {
         let entries = self.entries.lock();
         let usable = entries.iter().filter(|entry| !matches!(entry.state, State::Out { .. }));
         usable.map(|entry| Arc::clone(&entry.host)).collect()
+    }
+
+    /// Has every host show its addresses as they are now.
+    pub fn show_addresses(&self) {
+        for entry in self.entries.lock().iter() {
+            entry.mirror.show_addresses(&entry.host.addresses.known());
+        }
     }
 
     /// Lifts the blacklistings whose time is up.

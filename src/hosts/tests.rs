@@ -14,6 +14,7 @@ impl Mirror for Shown {
     fn show_available(&self) {
         *self.0.lock() = 0;
     }
+    fn show_addresses(&self, _: &[SocketAddr]) {}
 }
 
 fn at(seconds: u64) -> Moment {

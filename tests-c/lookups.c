@@ -1,0 +1,285 @@
+/* Names that lead elsewhere, nowhere, or to many addresses, in a hosts file of the test's own. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+#include "support/logs.h"
+#include "support/namespace.h"
+
+/* A name is looked up at most once in 5 s. */
+static void let_look_ups_expire(void) {
+    sleep_ms(5200);
+}
+
+static struct server *server_at(const char *address, const struct server *same_port, int id) {
+    return server_start((struct server_options){.address = address,
+                                                .port = atoi(server_port(same_port)),
+                                                .id = id,
+                                                .tls_names = "DNS:a.test"});
+}
+
+static struct server *server_named(int id) {
+    return server_start((struct server_options){.id = id, .tls_names = "DNS:a.test,DNS:b.a.test"});
+}
+
+static dpl_ctx_t *context_over_name(const char *name, const struct server *server,
+                                    const char *more) {
+    char host[64];
+    dpl_ctx_t *ctx;
+
+    snprintf(host, sizeof host, "%s:%s", name, server_port(server));
+    ctx = context_over(host, more);
+    REQUIRE(ctx, "a context over %s is made", name);
+    return ctx;
+}
+
+/* ---- other answers
+ * ------------------------------------------------------------------------------- */
+
+static void name_that_is_gone_keeps_its_address(void) {
+    struct server *server;
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n"))
+        return;
+    server = server_named(1);
+    ctx = context_over_name("a.test", server, "");
+    CHECK(answered(ctx, 1), "a host by name answers");
+    names_become("");
+    let_look_ups_expire();
+    CHECK(answered(ctx, 2), "its name is gone: the idle connection serves");
+    CHECK_INT(server_accepted(server), 1, "without another");
+    server_close_connections(server);
+    sleep_ms(50);
+    CHECK(answered(ctx, 3), "a new connection is made to its last address");
+    CHECK_INT(server_accepted(server), 2, "one more");
+    CHECK_INT(hosts_available(ctx), 1, "nobody is blamed");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static bool list_shows(dpl_ctx_t *ctx, const char *address) {
+    char text[INET6_ADDRSTRLEN] = "";
+    dpl_addr_t *addr;
+
+    dpl_addrlist_lock(ctx->addrlist);
+    LIST_FOREACH (addr, &ctx->addrlist->addr_list, list)
+        inet_ntop(addr->h->h_addrtype, addr->h->h_addr_list[0], text, sizeof text);
+    dpl_addrlist_unlock(ctx->addrlist);
+    return strcmp(text, address) == 0;
+}
+
+static void name_that_leads_elsewhere_is_followed(void) {
+    enum { IDLE = 3 };
+    struct server *before, *after;
+    dpl_conn_t *conns[IDLE + 1];
+    dpl_ctx_t *ctx;
+    int good = 0;
+
+    if (!own_names("127.0.0.1 a.test\n"))
+        return;
+    before = server_named(1);
+    after = server_at("127.0.0.2", before, 2);
+    ctx = context_over_name("a.test", before, "");
+    REQUIRE(leave_idle(ctx, IDLE), "connections by name are idle");
+    CHECK(list_shows(ctx, "127.0.0.1"), "the host list shows its address");
+    names_become("127.0.0.2 a.test\n");
+    let_look_ups_expire();
+    CHECK_INT(ask(ctx, 1).server, 1, "nobody looks a name up to reuse a connection");
+    /* Two are in use and one is idle when one more is needed. */
+    for (int i = 0; i < IDLE; i++)
+        conns[i] = checkout(ctx);
+    dpl_conn_release(conns[2]);
+    conns[2] = dpl_conn_open_host(ctx, AF_UNSPEC, "a.test", server_port(before));
+    REQUIRE(conns[0] && conns[1] && conns[2], "connections are in use");
+    conns[3] = checkout(ctx);
+    REQUIRE(conns[3], "one more is made");
+    CHECK_INT(ask_on(conns[3], 2).server, 2, "to where the name leads now");
+    CHECK_INT(ask_on(conns[0], 3).server, 1, "those in use lead where they did");
+    CHECK(list_shows(ctx, "127.0.0.2"), "the host list shows the new address");
+    for (int i = 0; i <= IDLE; i++)
+        dpl_conn_release(conns[i]);
+    CHECK(EVENTUALLY(server_open(before) == 0), "given back, they are closed");
+    for (int i = 0; i < 10; i++)
+        good += ask(ctx, i).server == 2;
+    CHECK_INT(good, 10, "all requests go to the new address");
+    CHECK_INT(ctx->n_conn_fds, 1, "over one connection");
+    dpl_ctx_free(ctx);
+    server_stop(before);
+    server_stop(after);
+}
+
+static void idle_connections_do_not_outlive_their_address(void) {
+    struct server *before, *after;
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+
+    if (!own_names("127.0.0.1 a.test\n"))
+        return;
+    before = server_named(1);
+    after = server_at("127.0.0.2", before, 2);
+    ctx = context_over_name("a.test", before, "");
+    REQUIRE(leave_idle(ctx, 3), "connections by name are idle");
+    names_become("127.0.0.2 a.test\n");
+    let_look_ups_expire();
+    ctx->n_conn_max_hits = 0; /* so that the newest of them is not reused, but replaced */
+    conn = checkout(ctx);
+    REQUIRE(conn, "a new connection is made");
+    ctx->n_conn_max_hits = 50;
+    CHECK_INT(ask_on(conn, 1).server, 2, "to where the name leads now");
+    CHECK(EVENTUALLY(server_open(before) == 0), "and the idle ones to where it led are closed");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(before);
+    server_stop(after);
+}
+
+static dpl_status_t ask_bucket(dpl_ctx_t *ctx, const char *bucket) {
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_conn_t *conn = NULL;
+    dpl_status_t status;
+
+    dpl_req_set_bucket(req, bucket);
+    status = dpl_try_connect(ctx, req, &conn);
+    if (conn && !answered_on(conn, 1))
+        status = DPL_FAILURE;
+    if (conn)
+        dpl_conn_release(conn);
+    dpl_req_free(req);
+    return status;
+}
+
+static void name_that_comes_to_be_is_found(void) {
+    struct server *server;
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n"))
+        return;
+    server = server_named(1);
+    ctx = context_over_name("a.test", server, "");
+    logs_collect();
+    CHECK_STATUS(ask_bucket(ctx, "b"), DPL_FAILURE, "there is no b.a.test");
+    CHECK_INT(logs_with("no address for b.a.test"), 1, "which the log says");
+    CHECK_INT(hosts_available(ctx), 1, "and its host is not blamed for");
+    names_become("127.0.0.1 a.test b.a.test\n");
+    let_look_ups_expire();
+    CHECK_STATUS(ask_bucket(ctx, "b"), DPL_SUCCESS, "now there is");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* ---- many addresses
+ * ---------------------------------------------------------------------------------- */
+
+static void all_of_many_addresses_are_tried(void) {
+    enum { MANY = 64 };
+    char hosts[MANY * 32] = "";
+    struct server *server;
+    dpl_ctx_t *ctx;
+    int refused = 0;
+
+    for (int i = 1; i <= MANY; i++)
+        sprintf(hosts + strlen(hosts), "127.0.1.%d a.test\n", i);
+    if (!own_names(hosts))
+        return;
+    server =
+        server_start((struct server_options){.address = "127.0.1.64", .tls_names = "DNS:a.test"});
+    ctx = context_over_name("a.test", server, "");
+    logs_collect();
+    CHECK(answered(ctx, 1), "64 addresses, of which one answers: a request is answered");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not out");
+    server_kill(server);
+    CHECK_STATUS(ask(ctx, 2).status, DPL_FAILURE, "when that is gone too, a request fails");
+    for (int i = 1; i <= MANY; i++) {
+        char line[64];
+
+        snprintf(line, sizeof line, "connect to 127.0.1.%d:%s: Connection refused", i,
+                 server_port(server));
+        refused += logs_with(line);
+    }
+    CHECK_INT(refused, MANY, "the log has a line for each address");
+    CHECK_INT(hosts_available(ctx), 0, "the host is out");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* ---- two families
+ * ------------------------------------------------------------------------------------- */
+
+static void check_answers_over_ipv4(const struct server *server, const char *more) {
+    dpl_ctx_t *ctx = context_over_name("a.test", server, more);
+    double begin = seconds_now();
+
+    CHECK(answered(ctx, 1), "a request is answered, over IPv4");
+    CHECK(seconds_now() - begin < patience(2), "and soon");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not out");
+    dpl_ctx_free(ctx);
+}
+
+static void refusing_ipv6_is_passed_over(void) {
+    struct server *server;
+
+    if (!own_names("::1 a.test\n127.0.0.1 a.test\n"))
+        return;
+    server = server_named(1);
+    check_answers_over_ipv4(server, "");
+    server_stop(server);
+}
+
+static void silent_ipv6_is_raced(void) {
+    struct server *live, *deaf;
+
+    if (!own_names("::1 a.test\n127.0.0.1 a.test\n"))
+        return;
+    if (!own_network())
+        return;
+    live = server_named(1);
+    deaf = server_start(
+        (struct server_options){.address = "::1", .port = atoi(server_port(live)), .refuse = true});
+    server_go_deaf(deaf);
+    check_answers_over_ipv4(live, "");
+    check_answers_over_ipv4(live, "connection_timeout = 8");
+    server_stop(live);
+    server_stop(deaf);
+}
+
+static void switched_off_ipv6_is_passed_over(void) {
+    struct server *servers[2];
+    char hosts[64];
+    dpl_ctx_t *ctx;
+    int good = 0;
+
+    if (!own_names("::1 a.test\n127.0.0.1 a.test\n") || !own_network())
+        return;
+    set_of_network("ipv6/conf/all/disable_ipv6", "1");
+    servers[0] = server_named(1);
+    check_answers_over_ipv4(servers[0], "");
+    server_kill(servers[0]);
+    servers[1] = server_answering(2);
+    snprintf(hosts, sizeof hosts, "a.test:%s;[::1]:%s;%s", server_port(servers[0]),
+             server_port(servers[0]), server_name(servers[1]));
+    ctx = context_over(hosts, "");
+    for (int i = 0; i < 10; i++)
+        good += ask(ctx, i).server == 2;
+    CHECK_INT(good, 10, "without an address that answers, the next host serves");
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
+int main(void) {
+    test_begin("lookups");
+    RUN(name_that_is_gone_keeps_its_address);
+    RUN(name_that_leads_elsewhere_is_followed);
+    RUN(idle_connections_do_not_outlive_their_address);
+    RUN(name_that_comes_to_be_is_found);
+    RUN(all_of_many_addresses_are_tried);
+    RUN(refusing_ipv6_is_passed_over);
+    RUN(silent_ipv6_is_raced);
+    RUN(switched_off_ipv6_is_passed_over);
+    return test_end();
+}

@@ -1,0 +1,21 @@
+/*
+ * A network, and names, of a case's own, in namespaces of Linux. Each has to be asked for before
+ * the case has any thread, and is false, with a line that says so, where the kernel does not permit
+ * it.
+ */
+#ifndef SUPPORT_NAMESPACE_H
+#define SUPPORT_NAMESPACE_H
+
+#include <stdbool.h>
+
+/* Loopback only. What is set in /proc/sys/net counts there alone. */
+bool own_network(void);
+bool set_of_network(const char *path, const char *value);
+
+/* Only the names of this text are known, lines as in hosts(5). */
+bool own_names(const char *hosts);
+
+/* Other names from now on. */
+void names_become(const char *hosts);
+
+#endif
