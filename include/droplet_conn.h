@@ -649,6 +649,30 @@ dpl_status_t dplx_conn_reply_complete(dpl_conn_t *conn);
 int dplx_conn_fd(dpl_conn_t *conn);
 
 /**
+ * Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
+ * `connection_timeout = 5`. Nothing that happens with it is printed: see dplx_last_error() and
+ * dplx_set_log().
+ *
+ * @param profile the text, with the variables of Droplet's profiles; files that it names are taken from the
+ *        working directory
+ * @return the context, to be freed with dplx_ctx_free(); NULL on failure, with a text such as
+ *         "profile:2: hots: no such variable"
+ *
+ * @pre `profile` is NULL or a string.
+ */
+dpl_ctx_t *dplx_ctx_new(const char *profile);
+
+/**
+ * Closes the idle connections of a context and frees it. Connections in use stay usable; given back, they
+ * are closed.
+ *
+ * @param ctx a context from dplx_ctx_new(), which no other thread uses; NULL has no effect
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
+ */
+void dplx_ctx_free(dpl_ctx_t *ctx);
+
+/**
  * Tells facts about a connection. It costs a system call.
  *
  * @param conn the connection

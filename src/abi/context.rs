@@ -6,7 +6,7 @@
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_void};
@@ -205,6 +205,8 @@ pub struct Context {
     client: Client<Connection>,
     /// Contexts are numbered: a later one may lie in the same memory.
     number: u64,
+    /// Whether messages about it are not printed.
+    is_quiet: AtomicBool,
 }
 
 static CONTEXTS: Arena<Context> = Arena::new();
@@ -244,8 +246,10 @@ impl Context {
             view.int(view.layout.n_conn_fds).store(open, Ordering::Relaxed);
         });
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let client = Client::new(gauge);
         let _lifetimes = LIFETIMES.lock();
-        let made = CONTEXTS.insert(Context { view, client: Client::new(gauge), number })?.lend();
+        let made =
+            CONTEXTS.insert(Context { view, client, number, is_quiet: AtomicBool::new(false) })?.lend();
         view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
         Ok(())
     }
@@ -301,6 +305,16 @@ impl Context {
     #[inline]
     pub fn client(&self) -> &Client<Connection> {
         &self.client
+    }
+
+    /// Whether messages about it are for dplx_last_error() and dplx_set_log() only.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    /// From now on they are.
+    pub fn be_quiet(&self) {
+        self.is_quiet.store(true, Ordering::Relaxed);
     }
 
     /// Its name.

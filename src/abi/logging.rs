@@ -119,7 +119,10 @@ pub struct CallJournal {
 impl CallJournal {
     /// Whether this is about our own interface, which prints nothing: whoever called has the text.
     fn is_quiet(&self) -> bool {
-        self.context.is_none() && self.function.to_bytes().starts_with(b"dplx_")
+        match self.context {
+            Some(context) => context.is_quiet(),
+            None => self.function.to_bytes().starts_with(b"dplx_"),
+        }
     }
 
     #[cold]

@@ -12,6 +12,8 @@
 #pragma weak dplx_conn_read
 #pragma weak dplx_conn_reply_complete
 #pragma weak dplx_conn_write
+#pragma weak dplx_ctx_free
+#pragma weak dplx_ctx_new
 #pragma weak dplx_last_error
 #pragma weak dplx_req_free
 #pragma weak dplx_req_new

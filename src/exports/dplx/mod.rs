@@ -1,6 +1,7 @@
 //! Our own interface: what Droplet lacks, and what other languages need to use connections alone.
 
 mod connection;
+mod context;
 mod info;
 mod request;
 

@@ -1,0 +1,68 @@
+//! Contexts for programs that have no Droplet.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use libc::c_char;
+
+use crate::abi::context::Context;
+use crate::abi::memory::string;
+use crate::abi::owned_context;
+use crate::exports::{dpl_ctx_t, guard, journal, refuse};
+use crate::profile::Profile;
+
+/// Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
+/// `connection_timeout = 5`. Nothing that happens with it is printed: see dplx_last_error() and
+/// dplx_set_log().
+///
+/// @param profile the text, with the variables of Droplet's profiles; files that it names are taken from the
+///        working directory
+/// @return the context, to be freed with dplx_ctx_free(); NULL on failure, with a text such as
+///         "profile:2: hots: no such variable"
+///
+/// # Safety
+/// `profile` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_ctx_new(profile: *const c_char) -> *mut dpl_ctx_t {
+    const NAME: &CStr = c"dplx_ctx_new";
+    guard(NAME, ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let made = match unsafe { string(profile) } {
+            Some(text) => make(text, NAME),
+            None => Err("the profile is NULL".to_owned()),
+        };
+        made.unwrap_or_else(|fault| {
+            refuse(None, NAME, &fault);
+            ptr::null_mut()
+        })
+    })
+}
+
+fn make(text: &CStr, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
+    let mut profile = Profile::new("profile".to_owned(), c".".to_owned(), c"".to_owned());
+    profile.read(text.to_bytes()).map_err(|fault| fault.to_string())?;
+    let made = owned_context::create(&profile, &journal(None, function))?;
+    // SAFETY: just made.
+    if let Some(context) = unsafe { Context::of(made) } {
+        context.be_quiet();
+    }
+    Ok(made)
+}
+
+/// Closes the idle connections of a context and frees it. Connections in use stay usable; given back, they
+/// are closed.
+///
+/// @param ctx a context from dplx_ctx_new(), which no other thread uses; NULL has no effect
+///
+/// # Safety
+/// `ctx` is NULL or points to a `dpl_ctx_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_ctx_free(ctx: *mut dpl_ctx_t) {
+    const NAME: &CStr = c"dplx_ctx_free";
+    guard(NAME, (), || {
+        // SAFETY: the caller's promise.
+        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx) } {
+            refuse(None, NAME, "this context was freed before, or did not come from dplx_ctx_new()");
+        }
+    })
+}
