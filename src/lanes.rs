@@ -20,49 +20,54 @@ pub struct Lanes<T> {
 #[repr(align(128))]
 struct Lane<T>(BriefLock<T>);
 
+/// The number of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneNumber(u8);
+
+impl LaneNumber {
+    /// The calling thread's. Threads are numbered as they come.
+    #[inline]
+    pub fn own() -> LaneNumber {
+        const NONE: u8 = u8::MAX;
+        thread_local! {
+            static OWN: Cell<u8> = const { Cell::new(NONE) };
+        }
+        match OWN.get() {
+            NONE => LaneNumber::take(&OWN),
+            own => LaneNumber(own),
+        }
+    }
+
+    #[cold]
+    fn take(own: &'static LocalKey<Cell<u8>>) -> LaneNumber {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        own.set((NEXT.fetch_add(1, Ordering::Relaxed) % LANES) as u8);
+        LaneNumber(own.get())
+    }
+}
+
 impl<T> Lanes<T> {
     /// Lanes with a value each.
     pub fn new(mut value: impl FnMut() -> T) -> Lanes<T> {
         Lanes { lanes: array::from_fn(|_| Lane(BriefLock::new(value()))) }
     }
 
-    /// The lane of the calling thread.
+    /// One lane.
     #[inline]
-    pub fn own(&self) -> BriefGuard<'_, T> {
-        self.lanes[number_of_thread() % LANES].0.lock()
+    pub fn lane(&self, LaneNumber(number): LaneNumber) -> BriefGuard<'_, T> {
+        self.lanes[usize::from(number) % LANES].0.lock()
     }
 
     /// Every lane, one after the other: the calling thread's, then those next to it.
     pub fn own_first(&self) -> impl Iterator<Item = BriefGuard<'_, T>> {
-        let own = number_of_thread();
-        (0..LANES).map(move |step| self.lanes[(own + step) % LANES].0.lock())
+        let LaneNumber(own) = LaneNumber::own();
+        (0..LANES as u8).map(move |step| self.lane(LaneNumber(own.wrapping_add(step))))
     }
 
     /// See [`crate::lock::LockBy::at_fork`].
     pub fn at_fork(&self, phase: Fork) {
         self.lanes.iter().for_each(|lane| lane.0.at_fork(phase, |_| {}));
     }
-}
-
-/// Threads are numbered as they come.
-#[inline]
-pub fn number_of_thread() -> usize {
-    const NONE: usize = usize::MAX;
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(NONE) };
-    }
-    match NUMBER.get() {
-        NONE => take_number(&NUMBER),
-        number => number,
-    }
-}
-
-#[cold]
-fn take_number(own: &'static LocalKey<Cell<usize>>) -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
-    own.set(number);
-    number
 }
 
 #[cfg(test)]
@@ -74,8 +79,8 @@ mod tests {
     #[test]
     fn a_thread_keeps_to_its_lane() {
         let lanes = Lanes::new(|| 0);
-        *lanes.own() = 7;
-        assert_eq!(*lanes.own(), 7);
+        *lanes.lane(LaneNumber::own()) = 7;
+        assert_eq!(*lanes.lane(LaneNumber::own()), 7);
         let all: Vec<i32> = lanes.own_first().map(|lane| *lane).collect();
         assert_eq!((all[0], all.iter().sum::<i32>(), all.len()), (7, 7, LANES));
     }
@@ -85,7 +90,7 @@ mod tests {
         let lanes = Lanes::new(|| 0);
         thread::scope(|scope| {
             for _ in 0..LANES {
-                scope.spawn(|| *lanes.own() += 1);
+                scope.spawn(|| *lanes.lane(LaneNumber::own()) += 1);
             }
         });
         let used = lanes.own_first().filter(|lane| **lane > 0).count();

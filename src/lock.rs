@@ -17,6 +17,8 @@ use std::time::Duration;
 use rustix_futex_sync::lock_api::{GuardSend, Mutex, MutexGuard, RawMutex as Raw, RawRwLock as _};
 use rustix_futex_sync::{RawMutex, RawRwLock};
 
+use crate::sys;
+
 /// The three handlers of a fork.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fork {
@@ -121,7 +123,7 @@ impl Brief {
                 0..100 => hint::spin_loop(),
                 100..110 => thread::yield_now(),
                 // A thread of higher priority has to stand aside for one of lower priority to go on.
-                _ => thread::sleep(Duration::from_micros(50)),
+                _ => sys::without_cancellation(|| thread::sleep(Duration::from_micros(50))),
             }
             rounds = rounds.saturating_add(1);
         }

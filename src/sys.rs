@@ -4,18 +4,27 @@
 
 #[cfg(feature = "standalone")]
 use std::ffi::{CStr, CString};
-use std::io;
-use std::mem::MaybeUninit;
+use std::io::{self, IoSlice};
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use libc::{c_int, c_short};
+use libc::{c_int, c_long, c_short, c_void};
 
 /// Turns the C convention, -1 and `errno`, into a result.
 fn check(value: c_int) -> io::Result<c_int> {
     if value == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+/// Turns the answer of syscall(2), a count or -1 and `errno`, into a result.
+///
+/// The system calls that wait are made by it, because the C library's functions are points at which a
+/// cancelled thread ends (pthreads(7)): its frames would be unwound, and Rust's do not let that through.
+#[inline]
+fn check_count(value: c_long) -> io::Result<usize> {
+    usize::try_from(value).map_err(|_| io::Error::last_os_error())
 }
 
 /// One entry of [`wait`]: a descriptor and what is awaited on it.
@@ -45,11 +54,13 @@ impl PollFd {
 }
 
 /// poll(2), once.
+#[inline]
 fn poll(fds: &mut [PollFd], milliseconds: c_int) -> io::Result<bool> {
     let count = fds.len() as libc::nfds_t;
     // SAFETY: PollFd is a transparent pollfd and the slice is writable for `count` of them; poll(2)
     // answers for descriptors that are not open, it does not require them to be.
-    check(unsafe { libc::poll(fds.as_mut_ptr().cast(), count, milliseconds) }).map(|ready| ready > 0)
+    check_count(unsafe { libc::syscall(libc::SYS_poll, fds.as_mut_ptr(), count, milliseconds) })
+        .map(|ready| ready > 0)
 }
 
 /// Waits until a descriptor is ready or the deadline passes; `None` waits for ever. Signals do not move
@@ -80,11 +91,12 @@ pub fn is_silent(fd: &impl AsRawFd) -> bool {
 
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the buffer is writable for its length.
-    let count = unsafe {
-        libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
-    };
-    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    let (fd, memory, length) = (socket.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
+    let no_address = ptr::null_mut::<c_void>();
+    // SAFETY: the buffer is writable for its length; no address is asked for.
+    check_count(unsafe {
+        libc::syscall(libc::SYS_recvfrom, fd, memory, length, libc::MSG_DONTWAIT, no_address, no_address)
+    })
 }
 
 /// Bytes that have crossed a connection.
@@ -121,17 +133,28 @@ pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
     })
 }
 
-fn clock(id: libc::clockid_t) -> libc::timespec {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable; the clocks named below exist on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(id, &mut time) };
-    time
+/// sendmsg(2), without waiting and without a SIGPIPE.
+#[inline]
+pub fn send(socket: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all zeros is a header without an address, data or ancillary data.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    // IoSlice has the layout of an iovec, as its documentation guarantees.
+    header.msg_iov = pieces.as_ptr().cast_mut().cast();
+    header.msg_iovlen = pieces.len();
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the header leads to readable pieces, which the call does not change.
+    check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, flags) })
 }
 
 /// `CLOCK_MONOTONIC_COARSE` in nanoseconds (clock_gettime(2)): a read of shared memory, no system call.
 #[inline]
 pub fn coarse_monotonic_nanoseconds() -> u64 {
-    let time = clock(libc::CLOCK_MONOTONIC_COARSE);
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `time` is writable, and this clock exists on every Linux: the call fills it in.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, time.as_mut_ptr());
+        time.assume_init()
+    };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
@@ -216,7 +239,6 @@ unsafe extern "C" {
 
 /// Runs `body` such that a thread which is cancelled meanwhile (pthread_cancel(3)) ends after it: a
 /// cancellation unwinds the stack, and Rust's frames do not let it through.
-#[inline]
 pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
     let mut before = CANCEL_DISABLE;
     // SAFETY: `before` is writable; the states are those of pthread_setcancelstate(3).

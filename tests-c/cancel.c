@@ -1,9 +1,12 @@
 /* Threads that are cancelled (pthread_cancel(3)) while they are in the library: the call comes to its
  * end, and the thread ends at the program's next cancellation point. */
+#include <unistd.h>
+
 #include "support/check.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/logs.h"
 
 static dpl_ctx_t *ctx;
 
@@ -69,9 +72,60 @@ static void cancelled_while_writing(void) {
     server_stop(server);
 }
 
+/* What a thread does that is cancelled all the while: each call meets every point in it at which the
+ * thread could end. */
+static dpl_status_t writes[2];
+static bool came_through;
+
+static void *call_while_cancelled(void *file) {
+    dpl_req_t *req = request_new(ctx);
+    dpl_conn_t *conn;
+
+    pthread_cancel(pthread_self());
+    conn = checkout(ctx); /* the idle one */
+    writes[0] = write_string(conn, "GET /1 HTTP/1.1\r\n\r\n", 1);
+    dpl_conn_terminate(conn);
+    dpl_try_connect(ctx, req, NULL);
+    conn = checkout(ctx);
+    dpl_conn_release(conn);
+    dpl_conn_release(conn); /* which is logged */
+    conn = dpl_conn_open_file(ctx, *(int *)file);
+    writes[1] = write_string(conn, "text", 1);
+    dpl_conn_release(conn);
+    ctx->n_conn_max_hits = 0; /* what is idle is closed now */
+    conn = checkout(ctx);
+    conn->cc = 10; /* bytes that nobody read, so that it is not pooled */
+    dpl_conn_release(conn);
+    came_through = true;
+    pthread_testcancel();
+    return NULL;
+}
+
+static void cancelled_before(void) {
+    struct server *server = server_answering(1);
+    int pipes[2];
+    pthread_t thread;
+    void *result = NULL;
+
+    REQUIRE(pipe(pipes) == 0, "a pipe");
+    ctx = context_over_server(server, "");
+    CHECK(leave_idle(ctx, 3), "three connections are idle");
+    logs_collect();
+    pthread_create(&thread, NULL, call_while_cancelled, &pipes[1]);
+    pthread_join(thread, &result);
+    CHECK(result == PTHREAD_CANCELED && came_through, "the thread ends after its calls");
+    CHECK_INT(logs_with("is not in use"), 1, "one of which was refused");
+    CHECK(writes[0] == DPL_SUCCESS && writes[1] == DPL_SUCCESS, "others have written");
+    CHECK_INT(ctx->n_conn_fds, 0, "and each connection was closed");
+    close(pipes[0]);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
 int main(void) {
     test_begin("cancel");
     RUN(cancelled_while_connecting);
     RUN(cancelled_while_writing);
+    RUN(cancelled_before);
     return test_end();
 }

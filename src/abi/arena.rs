@@ -12,8 +12,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use crate::lock::{Fork, Lock};
-
 use crate::status::Error;
+use crate::sys;
 
 /// Slots in the first chunk; each further one has twice as many.
 const FIRST_CHUNK: usize = 64;
@@ -73,7 +73,7 @@ impl<T> Arena<T> {
     }
 
     /// Takes back what was lent to C. Nothing, if this is no pointer of ours, or was taken back before.
-    #[inline]
+    #[inline(always)]
     pub fn recall(&'static self, pointer: *const T) -> Option<Held<T>> {
         let slot = self.find(pointer)?;
         // SAFETY: `find` gives slots only, and slots are never freed.
@@ -125,19 +125,25 @@ impl<T> Arena<T> {
         })
     }
 
-    /// The slot at this address, if there is one.
-    #[inline]
+    /// The slot at this address, if there is one: as a rule it lies in the first chunk.
+    #[inline(always)]
     fn find(&self, pointer: *const T) -> Option<NonNull<Slot<T>>> {
-        for (index, chunk) in self.chunks.iter().enumerate() {
-            let first = NonNull::new(chunk.load(Ordering::Acquire))?;
-            let offset = pointer.addr().wrapping_sub(first.addr().get());
-            if offset < chunk_size(index) * size_of::<Slot<T>>() {
-                let is_slot = offset.is_multiple_of(size_of::<Slot<T>>());
-                // SAFETY: the offset lies within the chunk.
-                return is_slot.then(|| unsafe { first.byte_add(offset) });
-            }
-        }
-        None
+        self.find_in_chunk(0, pointer).or_else(|| self.find_further(pointer))
+    }
+
+    #[cold]
+    fn find_further(&self, pointer: *const T) -> Option<NonNull<Slot<T>>> {
+        (1..CHUNKS).find_map(|index| self.find_in_chunk(index, pointer))
+    }
+
+    #[inline(always)]
+    fn find_in_chunk(&self, index: usize, pointer: *const T) -> Option<NonNull<Slot<T>>> {
+        let first = NonNull::new(self.chunks[index].load(Ordering::Acquire))?;
+        let offset = pointer.addr().wrapping_sub(first.addr().get());
+        let is_slot =
+            offset < chunk_size(index) * size_of::<Slot<T>>() && offset.is_multiple_of(size_of::<Slot<T>>());
+        // SAFETY: the offset lies within the chunk.
+        is_slot.then(|| unsafe { first.byte_add(offset) })
     }
 
     fn take_slot(&self) -> Result<NonNull<Slot<T>>, Error> {
@@ -215,11 +221,13 @@ impl<T> DerefMut for Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        // SAFETY: a held slot has a value, ours alone; free, nobody reads it before it is written again.
-        unsafe {
-            (*self.slot.as_ref().value.get()).assume_init_drop();
-            self.slot.as_ref().state.store(FREE, Ordering::Relaxed);
-        }
+        // Ending a value takes system calls.
+        sys::without_cancellation(|| {
+            // SAFETY: a held slot has a value, and it is ours alone.
+            unsafe { (*self.slot.as_ref().value.get()).assume_init_drop() }
+        });
+        // SAFETY: slots are never freed. Nobody reads the value before it is written again.
+        unsafe { self.slot.as_ref() }.state.store(FREE, Ordering::Relaxed);
         self.arena.give_back(self.slot);
     }
 }

@@ -13,6 +13,7 @@ use crate::client::{self, Call, Connection as _, Settings};
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::journal::{Journal, Level, Place, log};
+use crate::pool::Limits;
 use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::Security;
@@ -99,9 +100,13 @@ impl Journal for ContextCall {
 }
 
 impl Call<Connection> for ContextCall {
-    #[inline]
     fn settings(&self) -> Settings {
         self.context.view().settings()
+    }
+
+    #[inline]
+    fn limits(&self) -> Limits {
+        self.context.view().limits()
     }
 
     fn security(&self) -> Result<Option<Security>, Error> {

@@ -16,6 +16,7 @@ use super::layout::{ConnectionHead, HashInfo};
 use super::memory::{Block, duplicate};
 use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
+use crate::lanes::LaneNumber;
 use crate::lock::Fork;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
@@ -39,6 +40,7 @@ pub struct Body {
     /// Where it is connected to; nothing for a file.
     endpoint: Option<Arc<Endpoint>>,
     context: ContextId,
+    lane: LaneNumber,
     /// It failed, and must not be used again.
     is_broken: bool,
     /// Whether a request or reply is under way that was not said to be complete.
@@ -111,9 +113,16 @@ impl Connection {
             bio: ptr::null_mut(),
         };
         let forks = sys::forks();
-        let context = context.id();
-        let body =
-            Body { head, stream, endpoint: None, context, is_broken: false, in_exchange: false, forks };
+        let body = Body {
+            head,
+            stream,
+            endpoint: None,
+            context: context.id(),
+            lane: LaneNumber::own(),
+            is_broken: false,
+            in_exchange: false,
+            forks,
+        };
         CONNECTIONS.insert(body).map(Connection)
     }
 
@@ -283,6 +292,16 @@ impl Poolable for Connection {
     }
 
     #[inline]
+    fn lane(&self) -> LaneNumber {
+        self.0.lane
+    }
+
+    #[inline]
+    fn change_lane(&mut self, lane: LaneNumber) {
+        self.0.lane = lane;
+    }
+
+    #[inline(always)]
     fn is_good(&mut self) -> bool {
         self.0.forks == sys::forks() && self.0.stream.is_good()
     }

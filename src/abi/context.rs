@@ -139,16 +139,20 @@ impl View {
         self.context
     }
 
-    /// Its limits and timeouts.
+    /// How long, and how often, a connection may serve.
     #[inline]
+    pub fn limits(&self) -> pool::Limits {
+        pool::Limits {
+            idle_time: clock::seconds(self.read(self.layout.conn_idle_time)).unwrap_or_default(),
+            reuses: u32::try_from(self.read(self.layout.n_conn_max_hits)).unwrap_or(0),
+        }
+    }
+
+    /// What it allows new connections.
     pub fn settings(&self) -> Settings {
         let layout = self.layout;
         Settings {
             connections: self.read(layout.n_conn_max),
-            reuse: pool::Limits {
-                idle_time: clock::seconds(self.read(layout.conn_idle_time)).unwrap_or_default(),
-                reuses: u32::try_from(self.read(layout.n_conn_max_hits)).unwrap_or(0),
-            },
             connect_timeout: clock::seconds(self.read(layout.conn_timeout))
                 .filter(|timeout| !timeout.is_zero())
                 .unwrap_or(DEFAULT_CONNECT_TIMEOUT),

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::c_char;
 
@@ -43,19 +44,25 @@ pub trait Outcome {
     fn verdict(&self) -> Verdict;
 }
 
+/// Whether a text was ever noted: before that there is none to see to, and no memory of a thread's to look up.
+static EVER_NOTED: AtomicBool = AtomicBool::new(false);
+
 /// Runs the body of an exported function, and sees to the text that it leaves.
 #[inline]
 pub fn of_call<T: Outcome>(body: impl FnOnce() -> T) -> T {
-    TEXT.with(|text| {
-        text.is_old.set(true);
-        let outcome = body();
-        match outcome.verdict() {
+    if EVER_NOTED.load(Ordering::Relaxed) {
+        TEXT.with(|text| text.is_old.set(true));
+    }
+    let outcome = body();
+    let verdict = outcome.verdict();
+    if EVER_NOTED.load(Ordering::Relaxed) || matches!(verdict, Verdict::Failure(_)) {
+        TEXT.with(|text| match verdict {
             Verdict::Success => text.clear(),
             Verdict::Failure(meaning) if text.is_old.get() => text.note(format_args!("{meaning}")),
             Verdict::Failure(_) | Verdict::Unknown => {}
-        }
-        outcome
-    })
+        });
+    }
+    outcome
 }
 
 /// Adds a reason for the current call's failure.
@@ -87,6 +94,7 @@ impl Text {
 
     #[cold]
     fn note(&self, reason: fmt::Arguments<'_>) {
+        EVER_NOTED.store(true, Ordering::Relaxed);
         if self.is_old.get() {
             self.clear();
             self.is_old.set(false);

@@ -152,7 +152,7 @@ impl CallJournal {
 impl Journal for CallJournal {
     #[cold]
     fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
-        self.deliver(level, place, &message.to_string());
+        sys::without_cancellation(|| self.deliver(level, place, &message.to_string()));
         // Afterwards, since the program's function may call us in turn.
         if level == Level::Error {
             last_error::note(message);
@@ -164,7 +164,7 @@ impl Journal for CallJournal {
         if let Some(context) = self.context
             && context.view().trace_level() & TRACE_CONNECTIONS != 0
         {
-            trace(context, self.function, place, message);
+            sys::without_cancellation(|| trace(context, self.function, place, message));
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::Security;
+use crate::sys;
 
 use candidates::{Candidate, Candidates};
 use routes::{Routes, Table};
@@ -49,8 +50,6 @@ pub trait Connection: Poolable + Send + Sized + 'static {
 pub struct Settings {
     /// The most open connections.
     pub connections: i32,
-    /// How long, and how often, a connection may serve.
-    pub reuse: pool::Limits,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// How long a host that failed is out; `None` is for good.
@@ -59,8 +58,11 @@ pub struct Settings {
 
 /// One call from outside.
 pub trait Call<C>: Journal {
-    /// What its context allows.
+    /// What its context allows new connections.
     fn settings(&self) -> Settings;
+
+    /// How long, and how often, its context lets a connection serve.
+    fn limits(&self) -> pool::Limits;
 
     /// How its context secures connections, if it does.
     fn security(&self) -> Result<Option<Security>, Error>;
@@ -104,27 +106,41 @@ impl<C: Connection> Client<C> {
             None => self.reuse_own(call, hosts, turn, now),
             Some(_) => None,
         };
-        if let Some(idle) = idle.or_else(|| self.reuse_any(call, hosts, turn, bucket, now)) {
-            return Ok(idle);
+        match idle {
+            Some(idle) => Ok(idle),
+            None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket, now)),
         }
-        self.dial(call, Candidates::of_list(self, hosts, turn, bucket))
     }
 
     /// The idle connection that a thread gets, as a rule, which gave one back before.
     #[inline]
     fn reuse_own(&self, call: &impl Call<C>, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<C> {
-        let limits = call.settings().reuse;
         let mut idle = self.pool.checkout_own(
             |routes| Some(routes.as_ref()?.turn_if_current(hosts, turn, now)?.place()),
             now,
-            limits,
+            call.limits(),
         )?;
         idle.begin_reuse();
         Some(idle)
     }
 
-    /// An idle connection to the host whose turn it is.
+    /// Any other idle connection, or a new one.
     #[inline(never)]
+    fn reuse_or_dial(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Arc<Hosts>,
+        turn: u32,
+        bucket: Option<&CStr>,
+        now: Moment,
+    ) -> Result<C, Error> {
+        match self.reuse_any(call, hosts, turn, bucket, now) {
+            Some(idle) => Ok(idle),
+            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
+        }
+    }
+
+    /// An idle connection to the host whose turn it is.
     fn reuse_any(
         &self,
         call: &impl Call<C>,
@@ -146,7 +162,7 @@ impl<C: Connection> Client<C> {
 
     /// An idle connection of an endpoint, now in use.
     fn reuse(&self, call: &impl Call<C>, endpoint: &Endpoint, now: Moment) -> Option<C> {
-        let mut idle = self.pool.checkout(endpoint.place(), now, call.settings().reuse)?;
+        let mut idle = self.pool.checkout(endpoint.place(), now, call.limits())?;
         idle.begin_reuse();
         Some(idle)
     }

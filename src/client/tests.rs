@@ -6,12 +6,14 @@ use std::thread;
 use super::*;
 use crate::hosts::Mirror;
 use crate::journal::{Level, Place};
+use crate::lanes::LaneNumber;
 use crate::permits::Permit;
 use crate::pool;
 
 /// A connection that is always good, and counts its end.
 struct Fake {
     endpoint: Arc<Endpoint>,
+    lane: LaneNumber,
     closed: Arc<AtomicUsize>,
     _permit: Option<Permit>,
 }
@@ -25,6 +27,12 @@ impl Drop for Fake {
 impl Poolable for Fake {
     fn place(&self) -> Option<&pool::Place> {
         Some(self.endpoint.place())
+    }
+    fn lane(&self) -> LaneNumber {
+        self.lane
+    }
+    fn change_lane(&mut self, lane: LaneNumber) {
+        self.lane = lane;
     }
     fn is_good(&mut self) -> bool {
         true
@@ -56,10 +64,12 @@ impl Call<Fake> for FakeCall {
     fn settings(&self) -> Settings {
         Settings {
             connections: 1,
-            reuse: pool::Limits { idle_time: Duration::from_secs(100), reuses: 50 },
             connect_timeout: Duration::from_secs(5),
             blacklist: Some(Duration::from_secs(100)),
         }
+    }
+    fn limits(&self) -> pool::Limits {
+        pool::Limits { idle_time: Duration::from_secs(100), reuses: 50 }
     }
     fn security(&self) -> Result<Option<Security>, Error> {
         Err(Error::Invalid)
@@ -110,8 +120,12 @@ impl Fixture {
     /// Gives back a connection to this host as if it were a new one.
     fn release_new(&self, handle: usize) {
         let endpoint = self.client.endpoint_of(&self.host(handle));
-        let connection =
-            Fake { endpoint, closed: Arc::clone(&self.closed), _permit: self.client.permits.acquire(100) };
+        let connection = Fake {
+            endpoint,
+            lane: LaneNumber::own(),
+            closed: Arc::clone(&self.closed),
+            _permit: self.client.permits.acquire(100),
+        };
         self.client.release(&FakeCall, connection);
     }
 

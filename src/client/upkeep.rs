@@ -99,21 +99,27 @@ impl<C: Connection> Client<C> {
     #[inline]
     pub(super) fn look_after(&self, call: &impl Call<C>, now: Moment) {
         let upkeep = &self.upkeep;
-        if upkeep.any_parked.load(Ordering::Relaxed) {
+        let due = upkeep.next_sweep.load(Ordering::Relaxed);
+        if upkeep.any_parked.load(Ordering::Relaxed) || now.nanoseconds() >= due {
+            sys::without_cancellation(|| self.do_what_is_due(call, now, due));
+        }
+    }
+
+    #[cold]
+    fn do_what_is_due(&self, call: &impl Call<C>, now: Moment, due: u64) {
+        if self.upkeep.any_parked.load(Ordering::Relaxed) {
             self.look_at_parked(call, now);
         }
-        let due = upkeep.next_sweep.load(Ordering::Relaxed);
         if now.nanoseconds() >= due {
             self.sweep(call, now, due);
         }
     }
 
-    #[cold]
     fn sweep(&self, call: &impl Call<C>, now: Moment, due: u64) {
         if !Upkeep::is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
         }
-        self.pool.close_expired(now, call.settings().reuse.idle_time);
+        self.pool.close_expired(now, call.limits().idle_time);
         let endpoints = self.table.lock().all();
         endpoints.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts());
     }
@@ -127,7 +133,6 @@ impl<C: Connection> Client<C> {
 
     /// Lets parked attempts go on, once a clock tick: what has connected becomes idle, what has failed
     /// gets the blame.
-    #[cold]
     fn look_at_parked(&self, call: &impl Call<C>, now: Moment) {
         let seen = self.upkeep.looked_at.load(Ordering::Relaxed);
         if seen == now.nanoseconds() || !Upkeep::is_mine(&self.upkeep.looked_at, seen, now.nanoseconds()) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use libc::{c_char, c_int, iovec};
 
-use super::{context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, journal, refuse, text};
+use super::{
+    context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, journal, refuse, text,
+};
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
 use crate::abi::context::Context;
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn dpl_try_connect(
     connp: *mut *mut dpl_conn_t,
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_try_connect";
-    guard(NAME, Error::Failure.status(), || {
+    guard_hot(NAME, Error::Failure.status(), || {
         // SAFETY: the caller's promises.
         let (context, request, connp) =
             unsafe { (context(ctx, NAME), Request::from_pointer(req), connp.as_mut()) };
@@ -198,7 +200,7 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
-    guard(NAME, (), || {
+    guard_hot(NAME, (), || {
         let Some(mut connection) = recall(conn, NAME) else { return };
         if let Some(context) = connection.context()
             && connection.end_use()
@@ -242,7 +244,7 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
     timeout: c_int,
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_conn_writev_all";
-    guard(NAME, Error::Failure.status(), || {
+    guard_hot(NAME, Error::Failure.status(), || {
         // SAFETY: the caller's promise.
         let Some(pieces) = (unsafe { pieces(iov, n_iov) }) else {
             refuse(None, NAME, &format!("no vector of {n_iov} pieces"));

@@ -39,13 +39,19 @@ pub type dpl_addrlist_t = AddrListHead;
 /// Runs the body of an exported function; a panic is logged and becomes `failure`.
 #[inline]
 pub fn guard<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
+    sys::without_cancellation(|| guard_hot(function, failure, body))
+}
+
+/// As [`guard`], without the price of [`sys::without_cancellation`]: for bodies of which only rare parts
+/// get to a cancellation point, and see to that themselves.
+#[inline]
+fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     last_error::of_call(|| caught(function, failure, body))
 }
 
 #[inline]
 fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
-    let outcome = sys::without_cancellation(|| catch_unwind(AssertUnwindSafe(body)));
-    outcome.unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => text,
             (_, Some(text)) => text.as_str(),

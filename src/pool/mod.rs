@@ -3,9 +3,9 @@
 //! The pool knows nothing of sockets: what it holds is [`Poolable`], each connection at the [`Place`] of
 //! those that lead to the same peer. None of its locks is held while a connection is tested or closed.
 //!
-//! So that threads keep out of each other's way there are lanes: a thread gives back to its own lane, and
-//! looks there first. With one thread that is one stack a place; a thread whose lane has nothing left
-//! takes from the others' lanes.
+//! So that threads keep out of each other's way there are lanes, one a thread. A connection is given back
+//! to the lane of the thread that checked it out, and a thread looks in its own lane first. With one
+//! thread that is one stack a place; a thread whose lane has nothing left takes from the others' lanes.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -13,13 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::lanes::Lanes;
+use crate::lanes::{LaneNumber, Lanes};
 use crate::lock::{Fork, Lock};
 
 /// What the pool must know of a connection.
 pub trait Poolable {
     /// Where it belongs while it is idle; nothing if it is never pooled.
     fn place(&self) -> Option<&Place>;
+
+    /// The lane of the thread that last checked it out or made it.
+    fn lane(&self) -> LaneNumber;
+
+    /// Another thread checks it out.
+    fn change_lane(&mut self, lane: LaneNumber);
 
     /// Whether it can be used again: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
@@ -111,7 +117,7 @@ impl<C: Poolable, K> Pool<C, K> {
         limits: Limits,
     ) -> Option<C> {
         let idle = {
-            let Lane { kept, stacks } = &mut *self.lanes.own();
+            let Lane { kept, stacks } = &mut *self.lanes.lane(LaneNumber::own());
             stacks.get_mut(choose(kept)?.number)?.pop()?
         };
         self.examine(idle, now, limits)
@@ -122,14 +128,15 @@ impl<C: Poolable, K> Pool<C, K> {
         loop {
             let idle =
                 self.lanes.own_first().find_map(|mut lane| lane.stacks.get_mut(place.number)?.pop())?;
-            if let Some(good) = self.examine(idle, now, limits) {
+            if let Some(mut good) = self.examine(idle, now, limits) {
+                good.change_lane(LaneNumber::own());
                 return Some(good);
             }
         }
     }
 
     /// What was taken out, if it can be used again; what cannot is closed.
-    #[inline]
+    #[inline(always)]
     fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
         if idle.since.after(limits.idle_time) <= now {
             self.close_with_older(idle);
@@ -154,10 +161,10 @@ impl<C: Poolable, K> Pool<C, K> {
     }
 
     /// Takes a connection back. It is returned if its place is closed or memory is short: close it then.
-    #[inline]
+    #[inline(always)]
     pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
         let Some(place) = connection.place() else { return Err(connection) };
-        let mut lane = self.lanes.own();
+        let mut lane = self.lanes.lane(connection.lane());
         if place.is_closed.load(Ordering::Relaxed) {
             return Err(connection);
         }
@@ -222,7 +229,7 @@ impl<C: Poolable, K> Pool<C, K> {
 impl<C: Poolable, K: Clone> Pool<C, K> {
     /// What the calling thread's lane keeps.
     pub fn kept(&self) -> K {
-        self.lanes.own().kept.clone()
+        self.lanes.lane(LaneNumber::own()).kept.clone()
     }
 
     /// Has every lane keep this from now on.
@@ -242,7 +249,7 @@ impl<C, K> Lane<C, K> {
         if number >= self.stacks.len() {
             self.add_stacks(number + 1)?;
         }
-        let stack = &mut self.stacks[number];
+        let stack = self.stacks.get_mut(number)?;
         stack.try_reserve(1).ok()?;
         Some(stack)
     }

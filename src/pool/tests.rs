@@ -8,6 +8,7 @@ const LIMITS: Limits = Limits { idle_time: Duration::from_secs(100), reuses: 50 
 struct Fake {
     id: u32,
     place: Arc<Place>,
+    lane: LaneNumber,
     good: bool,
     reuses: u32,
     tests: Arc<AtomicU32>,
@@ -16,6 +17,12 @@ struct Fake {
 impl Poolable for Fake {
     fn place(&self) -> Option<&Place> {
         Some(&self.place)
+    }
+    fn lane(&self) -> LaneNumber {
+        self.lane
+    }
+    fn change_lane(&mut self, lane: LaneNumber) {
+        self.lane = lane;
     }
     fn is_good(&mut self) -> bool {
         self.tests.fetch_add(1, Ordering::Relaxed);
@@ -45,26 +52,29 @@ impl Fixture {
     }
 
     fn good(&self, id: u32) -> Fake {
-        Fake { id, place: Arc::clone(&self.place), good: true, reuses: 0, tests: Arc::default() }
+        Fake {
+            id,
+            place: Arc::clone(&self.place),
+            lane: LaneNumber::own(),
+            good: true,
+            reuses: 0,
+            tests: Arc::default(),
+        }
     }
 
     fn release(&self, connection: Fake, seconds: u64) {
         assert!(self.pool.release(connection, at(seconds)).is_ok());
     }
 
-    /// Released by a thread of its own, which has another lane than this one.
+    /// Released after another thread had it, one with another lane than this one.
     fn release_elsewhere(&self, connection: Fake, seconds: u64) {
-        let own = crate::lanes::number_of_thread();
-        let mut left = Some(connection);
-        while left.is_some() {
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    if crate::lanes::number_of_thread() != own {
-                        self.release(left.take().unwrap(), seconds);
-                    }
-                });
-            });
-        }
+        let lane = loop {
+            let lane = thread::scope(|scope| scope.spawn(LaneNumber::own).join().unwrap());
+            if lane != LaneNumber::own() {
+                break lane;
+            }
+        };
+        self.release(Fake { lane, ..connection }, seconds);
     }
 
     fn with_good(ids: impl IntoIterator<Item = u32>) -> Fixture {
@@ -175,6 +185,15 @@ fn what_another_thread_gave_back_is_found() {
     fixture.release_elsewhere(fixture.good(1), 0);
     assert_eq!(fixture.own(0), None);
     assert_eq!(fixture.any(0), Some(1));
+}
+
+#[test]
+fn it_goes_back_to_the_thread_that_checked_it_out() {
+    let fixture = Fixture::new();
+    fixture.release_elsewhere(fixture.good(1), 0);
+    let connection = fixture.pool.checkout(&fixture.place, at(0), LIMITS).unwrap();
+    thread::scope(|scope| drop(scope.spawn(|| fixture.release(connection, 0))));
+    assert_eq!(fixture.own(0), Some(1));
 }
 
 #[test]

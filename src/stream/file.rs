@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::{TransferError, read, socket, wait_readable, wait_writable, write_all};
+use super::{TransferError, read, wait_readable, wait_writable, write_all};
 use crate::sys::{self, FileKind};
 
 /// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
@@ -38,11 +38,11 @@ impl File {
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        match self {
+        sys::without_cancellation(|| match self {
             File::Regular(file) => write_all(pieces, timeout, file, |some| (&*file).write_vectored(some)),
-            File::Socket(socket) => write_all(pieces, timeout, socket, |some| socket::send(socket, some)),
+            File::Socket(socket) => write_all(pieces, timeout, socket, |some| sys::send(socket, some)),
             File::Other(file) => write_in_turns(file, pieces, timeout),
-        }
+        })
     }
 
     /// As [`super::Stream::read`].

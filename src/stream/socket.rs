@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use socket2::{Domain, SockAddr, Type};
 
 use crate::permits::Permit;
+use crate::sys;
 
 /// A TCP socket, close-on-exec and without Nagle's algorithm.
 pub struct Socket {
@@ -49,8 +50,9 @@ impl Socket {
     }
 
     /// Sends what fits, without waiting and without a SIGPIPE.
+    #[inline]
     pub fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        send(&self.inner, pieces)
+        sys::send(&self.inner, pieces)
     }
 }
 
@@ -59,11 +61,6 @@ impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         self.inner.as_raw_fd()
     }
-}
-
-/// sendmsg(2): a bare writev(2) would raise SIGPIPE, and block.
-pub fn send(socket: &socket2::Socket, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
 }
 
 /// A connect that a signal interrupted goes on like one that was not awaited (connect(2)).
