@@ -7,9 +7,11 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet.so.0
 TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
 TO = $(DESTDIR)$(LIBDIR)
+HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
+FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
 all: $(LIBRARIES) ## build the libraries into target/lib
 
@@ -25,8 +27,8 @@ test: ## everything that CI runs
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh
 
-header: ## regenerate include/droplet_conn.h
-	UPDATE_HEADER=1 cargo test --locked --test header
+header: ## regenerate what is in include
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test
@@ -39,12 +41,26 @@ install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	ln -sf libdroplet_conn.so.0 $(TO)/libdroplet_conn.so
 	install -m 644 target/lib/libdroplet_conn.a $(TO)
 	install -m 644 include/droplet_conn.h $(DESTDIR)$(INCLUDEDIR)
-	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
-		droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
+	$(FILL_IN) droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
 
 uninstall: ## with the variables that install had
 	rm -f $(TO)/libdroplet_conn.so $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
 		$(TO)/libdroplet_conn.a $(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
+
+# Not part of the above: where there is a Droplet it would take its place.
+install-standalone: all ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
+	install -d $(TO)/pkgconfig $(HEADERS_TO)/droplet
+	install -m 755 target/lib/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION)
+	ln -sf libdroplet.so.$(VERSION) $(TO)/libdroplet.so.0
+	ln -sf libdroplet.so.0 $(TO)/libdroplet.so
+	install -m 644 include/droplet-3.0/droplet.h include/droplet_conn.h $(HEADERS_TO)
+	install -m 644 include/droplet-3.0/droplet/*.h $(HEADERS_TO)/droplet
+	$(FILL_IN) droplet-3.0.pc.in >$(TO)/pkgconfig/droplet-3.0.pc
+
+uninstall-standalone: ## with the variables that install-standalone had
+	rm -f $(TO)/libdroplet.so $(TO)/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION) \
+		$(TO)/pkgconfig/droplet-3.0.pc
+	rm -rf $(HEADERS_TO)
 
 clean: ## remove all that was built
 	cargo clean
@@ -78,5 +94,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
 target/standalone/release/libdroplet_conn.so: always
 	cargo rustc --release --locked --lib --crate-type cdylib --features standalone --target-dir target/standalone
 
-.PHONY: help all demo test header install uninstall clean c-programs demo-program always
+.PHONY: help all demo test header install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
 .DELETE_ON_ERROR:

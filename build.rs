@@ -1,12 +1,23 @@
-//! Sets how the shared library is linked, and generates the C header.
+//! Sets how the shared library is linked, and generates the C headers.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Functions whose number of arguments varies: the templates declare them, since Rust only jumps to them.
+const VARIADIC: [&str; 6] = [
+    "dpl_log",
+    "dpl_trace",
+    "dpl_sbuf_add_str_fmt",
+    "droplet_conn_log",
+    "droplet_conn_trace",
+    "droplet_conn_sbuf_add_str_fmt",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=cbindgen.toml");
+    println!("cargo::rerun-if-changed=include/droplet-3.0.in");
 
     let name = if cfg!(feature = "standalone") { "libdroplet.so.0" } else { "libdroplet_conn.so.0" };
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{name}");
@@ -17,19 +28,58 @@ fn main() {
     cc::Build::new().file("src/standalone/variadic.c").warnings_into_errors(true).compile("variadic");
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo"));
-    let header = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("droplet_conn.h");
-    fs::write(&header, generate(&root)).expect("OUT_DIR is writable");
-    // For tests/header.rs, which compares it with the committed one.
-    println!("cargo::rustc-env=GENERATED_HEADER={}", header.display());
+    let headers = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("include");
+    fs::create_dir_all(&headers).expect("OUT_DIR is writable");
+    let config = cbindgen::Config::from_root_or_default(&root);
+    fs::write(headers.join("droplet_conn.h"), declarations(&root.join("src/exports/mod.rs"), &config))
+        .expect("OUT_DIR is writable");
+    fill_templates(&root, &root.join("include/droplet-3.0.in"), &headers.join("droplet-3.0"));
+    // For tests/header.rs, which compares them with the committed ones.
+    println!("cargo::rustc-env=GENERATED_HEADERS={}", headers.display());
 }
 
-/// The header's text. Only the exports are read: elsewhere are declarations of other libraries' functions.
-fn generate(root: &Path) -> String {
-    let config = cbindgen::Config::from_root_or_default(root);
-    let exports = cbindgen::Builder::new().with_config(config).with_src(root.join("src/exports/mod.rs"));
+/// What cbindgen makes of a source. Only exports are read: elsewhere are declarations of other libraries'
+/// functions.
+fn declarations(source: &Path, config: &cbindgen::Config) -> String {
+    let exports = cbindgen::Builder::new().with_config(config.clone()).with_src(source);
     let mut text = Vec::new();
     exports.generate().expect("the exports make a header").write(&mut text);
     let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
     // What is a safety section to Rust is a precondition to C, and a link is a mention.
     text.replace(" * # Safety\n * ", " * @pre ").replace("[`dpl", "dpl").replace("`]", "()")
+}
+
+/// Droplet's own headers: types as written in the templates, and in the place of each `@functions SOURCE` what
+/// that exports.
+fn fill_templates(root: &Path, templates: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("OUT_DIR is writable");
+    for template in fs::read_dir(templates).expect("the templates are there") {
+        let template = template.expect("readable").path();
+        let filled = to.join(template.file_name().expect("it has a name"));
+        if template.is_dir() {
+            fill_templates(root, &template, &filled);
+            continue;
+        }
+        let text = fs::read_to_string(&template).expect("text");
+        let lines = text.lines().map(|line| match line.strip_prefix("@functions ") {
+            Some(source) => functions(&root.join(source)),
+            None => format!("{line}\n"),
+        });
+        fs::write(filled, lines.collect::<String>()).expect("OUT_DIR is writable");
+    }
+}
+
+/// The functions alone.
+fn functions(source: &Path) -> String {
+    let mut config = cbindgen::Config::from_root_or_default(env::var_os("CARGO_MANIFEST_DIR").expect("set"));
+    config.header = None;
+    config.after_includes = None;
+    config.include_guard = None;
+    config.cpp_compat = false;
+    config.export.exclude.extend(VARIADIC.map(str::to_owned));
+    let text = declarations(source, &config);
+    // Types are in the templates; cbindgen declares those of functions as well.
+    let is_function = |part: &&str| !part.contains("\ntypedef ") && !part.starts_with("typedef ");
+    let parts: Vec<_> = text.split_inclusive(";\n").filter(is_function).collect();
+    parts.concat().trim_start().to_owned()
 }

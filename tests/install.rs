@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{empty_folder, make, run, write};
+use common::{empty_folder, make, root, run, write};
 
 const PROGRAM: &str = r#"
 #include <droplet_conn.h>
@@ -24,11 +24,11 @@ fn files_in(folder: &Path) -> BTreeSet<String> {
     listed.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
+fn pkg_config(prefix: &Path, package: &str, arguments: &[&str]) -> Vec<String> {
     let said = run(Command::new("pkg-config")
         .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
         .args(arguments)
-        .arg("droplet_conn"));
+        .arg(package));
     said.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -58,22 +58,66 @@ fn files_go_to_their_places_and_away_again() {
 }
 
 #[test]
+fn whole_of_droplet_goes_to_its_places_and_away_again() {
+    let stage = empty_folder("install-standalone");
+    let to_stage = format!("DESTDIR={}", stage.display());
+    make(&["install-standalone", "PREFIX=/usr", &to_stage]);
+    let version = version();
+    let mut expected = BTreeSet::from([
+        "usr/include/droplet-3.0/droplet_conn.h".to_owned(),
+        "usr/lib/libdroplet.so libdroplet.so.0".to_owned(),
+        format!("usr/lib/libdroplet.so.0 libdroplet.so.{version}"),
+        format!("usr/lib/libdroplet.so.{version}"),
+        "usr/lib/pkgconfig/droplet-3.0.pc".to_owned(),
+    ]);
+    let headers = files_in(&root().join("include/droplet-3.0"));
+    expected.extend(headers.into_iter().map(|header| format!("usr/include/droplet-3.0/{header}")));
+    assert_eq!(files_in(&stage), expected);
+    make(&["uninstall-standalone", "PREFIX=/usr", &to_stage]);
+    assert_eq!(files_in(&stage), BTreeSet::new());
+}
+
+const DROPLETS_PROGRAM: &str = r#"
+#include <droplet.h>
+#include <droplet_conn.h>
+
+int main(void) {
+    return puts(dpl_status_str(DPL_ENOTDIR)) < 0;
+}
+"#;
+
+#[test]
+fn programs_of_droplet_are_built_through_pkg_config() {
+    let prefix = empty_folder("install-droplet");
+    make(&["install-standalone", &format!("PREFIX={}", prefix.display())]);
+    let source = write(&prefix, "program.c", DROPLETS_PROGRAM);
+    let program = prefix.join("program");
+    run(Command::new("cc")
+        .arg(&source)
+        .args(pkg_config(&prefix, "droplet-3.0", &["--cflags", "--libs"]))
+        .arg("-o")
+        .arg(&program));
+    let said = run(Command::new(program).env("LD_LIBRARY_PATH", prefix.join("lib")));
+    assert_eq!(said, "DPL_ENOTDIR\n");
+}
+
+#[test]
 fn programs_are_built_through_pkg_config() {
     let prefix = empty_folder("install-prefix");
     make(&["install", &format!("PREFIX={}", prefix.display())]);
     let library = prefix.join("lib");
     let source = write(&prefix, "program.c", PROGRAM);
-    assert_eq!(pkg_config(&prefix, &["--modversion"]), [version()]);
+    assert_eq!(pkg_config(&prefix, "droplet_conn", &["--modversion"]), [version()]);
 
     let shared = prefix.join("shared");
     run(Command::new("cc")
         .arg(&source)
-        .args(pkg_config(&prefix, &["--cflags", "--libs"]))
+        .args(pkg_config(&prefix, "droplet_conn", &["--cflags", "--libs"]))
         .arg("-o")
         .arg(&shared));
     assert_eq!(run(Command::new(shared).env("LD_LIBRARY_PATH", &library)), version() + "\n");
 
-    let others = pkg_config(&prefix, &["--static", "--cflags", "--libs"]);
+    let others = pkg_config(&prefix, "droplet_conn", &["--static", "--cflags", "--libs"]);
     let others = others.into_iter().filter(|argument| argument != "-ldroplet_conn");
     let linked = prefix.join("static");
     let archive = library.join("libdroplet_conn.a");
