@@ -147,7 +147,10 @@ impl<C: Connection> Client<C> {
     /// An attempt succeeded: its connection, in use.
     pub(super) fn won(&self, call: &impl Call<C>, candidate: Candidate, stream: Stream) -> Result<C, Error> {
         candidate.succeeded();
-        call.wrap(stream, &candidate.endpoint)
+        let endpoint = &candidate.endpoint;
+        call.wrap(stream, endpoint).inspect_err(|error| {
+            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
+        })
     }
 
     /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
