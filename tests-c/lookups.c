@@ -1,5 +1,8 @@
 /* Names that lead elsewhere, nowhere, or to many addresses, in a hosts file of the test's own. */
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +12,17 @@
 #include "support/context.h"
 #include "support/logs.h"
 #include "support/namespace.h"
+
+/* How long a look-up takes. */
+static atomic_int look_up_ms;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found) {
+    typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+    sleep_ms(look_up_ms);
+    return ((look_up *)dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
+}
 
 /* A name is looked up at most once in 5 s. */
 static void let_look_ups_expire(void) {
@@ -113,26 +127,39 @@ static void name_that_leads_elsewhere_is_followed(void) {
     server_stop(after);
 }
 
+static void *check_out(void *ctx) {
+    return checkout(ctx);
+}
+
+/* Given back while another thread looks the name up, it becomes idle; what that finds ends it. */
 static void idle_connections_do_not_outlive_their_address(void) {
     struct server *before, *after;
+    dpl_conn_t *conns[3];
+    pthread_t other;
     dpl_ctx_t *ctx;
-    dpl_conn_t *conn;
+    void *found;
 
     if (!own_names("127.0.0.1 a.test\n"))
         return;
     before = server_named(1);
     after = server_at("127.0.0.2", before, 2);
     ctx = context_over_name("a.test", before, "");
-    REQUIRE(leave_idle(ctx, 3), "connections by name are idle");
+    for (int i = 0; i < 3; i++)
+        REQUIRE((conns[i] = checkout(ctx)) && answered_on(conns[i], i), "a connection is in use");
     names_become("127.0.0.2 a.test\n");
     let_look_ups_expire();
-    ctx->n_conn_max_hits = 0; /* so that the newest of them is not reused, but replaced */
-    conn = checkout(ctx);
-    REQUIRE(conn, "a new connection is made");
-    ctx->n_conn_max_hits = 50;
-    CHECK_INT(ask_on(conn, 1).server, 2, "to where the name leads now");
-    CHECK(EVENTUALLY(server_open(before) == 0), "and the idle ones to where it led are closed");
-    dpl_conn_release(conn);
+    look_up_ms = 400;
+    pthread_create(&other, NULL, check_out, ctx);
+    sleep_ms(150);
+    dpl_conn_release(conns[0]);
+    dpl_conn_release(conns[1]);
+    CHECK_INT(server_open(before), 3, "two of three connections become idle during a look-up");
+    pthread_join(other, &found);
+    REQUIRE(found, "a new connection is made");
+    CHECK_INT(ask_on(found, 1).server, 2, "to where the name leads now");
+    CHECK(EVENTUALLY(server_open(before) == 1), "and the idle ones to where it led are closed");
+    dpl_conn_release(conns[2]);
+    dpl_conn_release(found);
     dpl_ctx_free(ctx);
     server_stop(before);
     server_stop(after);

@@ -87,6 +87,46 @@ static void server_restart_goes_unnoticed(void) {
     server_stop(server);
 }
 
+struct worker {
+    pthread_t thread;
+    dpl_ctx_t *ctx;
+    int good;
+};
+
+static void *ask_many(void *arg) {
+    struct worker *worker = arg;
+
+    for (int i = 0; i < MANY; i++)
+        worker->good += answered(worker->ctx, i);
+    return NULL;
+}
+
+/* Whoever finds one of them stale, the others must not be used by another thread. */
+static void server_restart_goes_unnoticed_by_threads(void) {
+    struct server *servers[] = {server_answering(1), server_answering(2)};
+    dpl_ctx_t *ctx = context_over_servers(servers, 2, "");
+    struct worker workers[8];
+    int good = 0;
+
+    REQUIRE(leave_idle(ctx, 2 * MANY), "connections to two servers serve and are idle");
+    server_kill(servers[0]);
+    server_restart(servers[0]);
+    for (int i = 0; i < 8; i++) {
+        workers[i] = (struct worker){.ctx = ctx};
+        pthread_create(&workers[i].thread, NULL, ask_many, &workers[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(workers[i].thread, NULL);
+        good += workers[i].good;
+    }
+    CHECK_INT(good, 8 * MANY, "one is restarted: 800 requests of 8 threads are answered");
+    CHECK_INT(server_accepted(servers[1]), MANY, "the other keeps its connections");
+    CHECK_INT(hosts_available(ctx), 2, "nobody is blamed");
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
 static void dead_server_is_a_failure(void) {
     struct server *server = server_answering(1);
     dpl_ctx_t *ctx = context_over_server(server, "");
@@ -138,6 +178,7 @@ int main(void) {
     RUN(connection_with_unread_bytes_is_not_pooled);
     RUN(unread_reply_does_not_answer_the_next_request);
     RUN(server_restart_goes_unnoticed);
+    RUN(server_restart_goes_unnoticed_by_threads);
     RUN(dead_server_is_a_failure);
     RUN(server_that_closes_after_each_reply_is_served);
     RUN(hang_up_on_reuse_is_not_the_hosts_fault);
