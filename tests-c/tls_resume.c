@@ -208,6 +208,22 @@ static void tickets_are_not_shared_by_connections_at_once(void) {
     end(pair);
 }
 
+/* A session of TLS 1.2 is no ticket: it serves any number of connections at once. */
+static void session_of_1_2_is_shared_by_connections_at_once(void) {
+    struct pair pair = pair_in(TLS1_2_VERSION);
+    dpl_conn_t *conns[4];
+
+    CHECK_INT(resumed_of(pair, 1), 0, "the first handshake is a full one");
+    for (int i = 0; i < 4; i++) {
+        conns[i] = checkout(pair.ctx);
+        REQUIRE(conns[i] && newest(pair.peer), "connection %d is made", i);
+        CHECK_INT(SSL_session_reused(newest(pair.peer)), 1, "and resumes the session");
+    }
+    for (int i = 0; i < 4; i++)
+        dpl_conn_terminate(conns[i]);
+    end(pair);
+}
+
 /* ---- whose sessions --------------------------------------------------------------------- */
 
 static void check_names_do_not_share(int version) {
@@ -529,6 +545,7 @@ int main(void) {
     RUN(sessions_without_tickets_are_resumed);
     RUN(server_that_gives_no_tickets_is_served);
     RUN(tickets_are_not_shared_by_connections_at_once);
+    RUN(session_of_1_2_is_shared_by_connections_at_once);
     RUN(names_do_not_share_sessions_in_1_2);
     RUN(names_do_not_share_sessions_in_1_3);
     RUN(hosts_do_not_share_sessions);
