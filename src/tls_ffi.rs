@@ -10,6 +10,7 @@ use crate::lock::{Fork, ForkBarrier};
 
 unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
+    fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
     fn SSL_get_rbio(ssl: *const c_void) -> *mut c_void;
     fn SSL_get_version(ssl: *const c_void) -> *const c_char;
@@ -17,11 +18,15 @@ unsafe extern "C" {
     fn SSL_CIPHER_get_name(cipher: *const c_void) -> *const c_char;
 }
 
-/// Whether bytes from the peer wait in the connection's buffers, processed or not (SSL_has_pending(3)).
+/// Whether all that came was read, to the end of a record: no bytes wait in the connection's buffers, processed
+/// or not (SSL_has_pending(3)), and the next is a record's first ("RH", SSL_rstate_string(3)).
 #[inline]
-pub fn has_pending(ssl: &SslRef) -> bool {
-    // SAFETY: a reference to an SSL; the call only reads it.
-    unsafe { SSL_has_pending(ssl.as_ptr().cast()) == 1 }
+pub fn is_between_records(ssl: &SslRef) -> bool {
+    // SAFETY: a reference to an SSL, which the calls only read; the string is a constant of two letters.
+    unsafe {
+        let ssl = ssl.as_ptr().cast();
+        SSL_has_pending(ssl) == 0 && *SSL_rstate_string(ssl).add(1) == b'H' as c_char
+    }
 }
 
 /// Whether a session can be resumed (SSL_SESSION_is_resumable(3)); one of TLS 1.3 only once a ticket came.

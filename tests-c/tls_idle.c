@@ -289,20 +289,31 @@ static void garbage_disqualifies(void) {
 
 /* ---- in between ------------------------------------------------------------------------- */
 
-/* Whether it is reused is left open; it must not be waited for. */
-static void half_a_record_is_not_waited_for(void) {
-    static const unsigned char half[] = {23, 3, 3, 0, 80, 1, 2, 3};
+static const unsigned char half[] = {23, 3, 3, 0, 80, 1, 2, 3};
 
+/* What it will be, once it is whole, nobody knows: it is not waited for. */
+static void half_a_record_disqualifies(void) {
     for (size_t length = 1; length <= sizeof half; length += 2) {
         struct line line = idle_in(TLS1_3_VERSION);
 
         send(SSL_get_fd(line.server), half, length, MSG_NOSIGNAL);
-        take(&line);
-        give(&line);
-        take(&line);
-        give(&line);
+        check_replaced(&line);
         end(line);
     }
+}
+
+static void half_a_record_that_was_read_is_not_pooled(void) {
+    struct line line = idle_in(TLS1_3_VERSION);
+    char byte;
+
+    line.ctx->read_timeout = 1;
+    take(&line);
+    send(SSL_get_fd(line.server), half, sizeof half, MSG_NOSIGNAL);
+    let_it_arrive();
+    CHECK(SSL_read(line.conn->ssl, &byte, 1) < 0, "half a record is nothing to read");
+    give(&line);
+    CHECK_INT(line.ctx->n_conn_fds, 0, "the connection is closed");
+    end(line);
 }
 
 /* A server of TLS 1.2 may ask for another handshake at any time. */
@@ -388,7 +399,8 @@ int main(void) {
     RUN(close_disqualifies);
     RUN(close_after_a_ticket_disqualifies);
     RUN(garbage_disqualifies);
-    RUN(half_a_record_is_not_waited_for);
+    RUN(half_a_record_disqualifies);
+    RUN(half_a_record_that_was_read_is_not_pooled);
     RUN(request_for_a_handshake_is_not_waited_for);
     RUN(unread_bytes_are_not_pooled);
     RUN(unread_reply_disqualifies);

@@ -87,24 +87,20 @@ impl TlsStream {
     /// (session tickets and key updates, RFC 8446, section 4.6); data, an alert or the end disqualify it.
     #[inline]
     pub fn is_good(&mut self) -> bool {
-        if tls_ffi::has_pending(self.ssl()) {
-            return false;
-        }
         sys::is_silent(self.socket()) || self.absorbs_what_came()
     }
 
     #[cold]
     fn absorbs_what_came(&mut self) -> bool {
-        self.without_waiting(|stream| match with_its_locks(|| stream.ssl_peek(&mut [0])) {
-            Ok(_) => false,
-            Err(error) => error.code() == ErrorCode::WANT_READ,
-        })
+        let outcome = self.without_waiting(|stream| with_its_locks(|| stream.ssl_peek(&mut [0])));
+        // The rest of half a record may be anything.
+        outcome.is_err_and(|error| error.code() == ErrorCode::WANT_READ) && !self.has_unread()
     }
 
     /// Whether data of the peer is left that nobody has read.
     #[inline]
     pub fn has_unread(&self) -> bool {
-        self.ssl().pending() > 0
+        !tls_ffi::is_between_records(self.ssl())
     }
 
     /// As [`super::Stream::read`].
