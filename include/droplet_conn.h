@@ -85,6 +85,129 @@ extern dpl_ctx_t *dpl_default_conn_ctx;
 
 
 /**
+ * The length of the arrays below. What lies beyond the names above is 0, and reserved for more of them.
+ */
+#define DPLX_COUNTS 16
+
+/**
+ * Why a connection was closed: an index of `closed` in dplx_pool_stats_t.
+ */
+typedef enum {
+  /**
+   * The caller terminated it, or did not want it.
+   */
+  DPLX_CLOSED_TERMINATED = 0,
+  /**
+   * It was released after an error.
+   */
+  DPLX_CLOSED_FAILED = 1,
+  /**
+   * It was released with unread bytes or in the middle of a reply.
+   */
+  DPLX_CLOSED_INCOMPLETE = 2,
+  /**
+   * Its peer closed it while it was idle, or sent something unasked.
+   */
+  DPLX_CLOSED_STALE = 3,
+  /**
+   * It was idle for `conn_idle_time`.
+   */
+  DPLX_CLOSED_EXPIRED = 4,
+  /**
+   * It was reused `n_conn_max_hits` times.
+   */
+  DPLX_CLOSED_USED_UP = 5,
+  /**
+   * It made room for a connection to another host, at `n_conn_max`.
+   */
+  DPLX_CLOSED_EVICTED = 6,
+  /**
+   * Its host left the list, or its address the host.
+   */
+  DPLX_CLOSED_LEFT = 7,
+} dplx_closing_t;
+
+/**
+ * What went wrong with a host: an index of `failures` in dplx_host_stats_t.
+ */
+typedef enum {
+  /**
+   * Nobody listens there.
+   */
+  DPLX_FAULT_REFUSED = 0,
+  /**
+   * No route leads there.
+   */
+  DPLX_FAULT_UNREACHABLE = 1,
+  /**
+   * No answer within `conn_timeout`.
+   */
+  DPLX_FAULT_TIMED_OUT = 2,
+  /**
+   * The peer reset or closed the connection while it was being made.
+   */
+  DPLX_FAULT_RESET = 3,
+  /**
+   * The TLS handshake failed for another reason than those named here.
+   */
+  DPLX_FAULT_TLS = 4,
+  /**
+   * The certificate was refused.
+   */
+  DPLX_FAULT_CERTIFICATE = 5,
+  /**
+   * The name has no address.
+   */
+  DPLX_FAULT_NAME = 6,
+  /**
+   * A write on a new connection failed.
+   */
+  DPLX_FAULT_WRITE = 7,
+  /**
+   * A write took longer than its timeout.
+   */
+  DPLX_FAULT_WRITE_TIMED_OUT = 8,
+  /**
+   * The caller blacklisted the host, as Droplet does after a broken reply or one with a status of 5xx.
+   */
+  DPLX_FAULT_REPORTED = 9,
+  /**
+   * This side is at fault: descriptors, memory, ports, or `n_conn_max`.
+   */
+  DPLX_FAULT_LOCAL = 10,
+  /**
+   * Anything else.
+   */
+  DPLX_FAULT_OTHER = 11,
+} dplx_fault_t;
+
+/**
+ * Whether a host may be used: `state` in dplx_host_stats_t.
+ */
+typedef enum {
+  /**
+   * By everybody.
+   */
+  DPLX_HOST_AVAILABLE = 0,
+  /**
+   * An attempt on it takes long: only if no other host is left.
+   */
+  DPLX_HOST_SUSPECT = 1,
+  /**
+   * It is blacklisted.
+   */
+  DPLX_HOST_OUT = 2,
+  /**
+   * Its blacklisting is over: the next checkout probes it.
+   */
+  DPLX_HOST_DUE = 3,
+  /**
+   * One attempt probes it, and everybody else keeps to the rest.
+   */
+  DPLX_HOST_PROBING = 4,
+} dplx_host_state_t;
+
+/**
  * A program's function for messages.
  *
  * @param user what dplx_set_log() was given
@@ -141,6 +264,107 @@ typedef struct {
    */
   char peer[64];
 } dplx_conn_info_t;
+
+/**
+ * The connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to files
+ * are not counted.
+ */
+typedef struct {
+  /**
+   * The size of this struct in bytes; see dplx_conn_info_t.
+   */
+  size_t size;
+  /**
+   * Connections that wait to be used again.
+   */
+  uint64_t idle;
+  /**
+   * Connections that were checked out and not given back.
+   */
+  uint64_t in_use;
+  /**
+   * Attempts to connect that are under way.
+   */
+  uint64_t connecting;
+  /**
+   * Connections that were opened since the context was made.
+   */
+  uint64_t created;
+  /**
+   * Checkouts that got an idle connection.
+   */
+  uint64_t reused;
+  /**
+   * Checkouts that found no idle connection and had to wait for one.
+   */
+  uint64_t waits;
+  /**
+   * Of these, those that failed.
+   */
+  uint64_t failed;
+  /**
+   * How long all these waits took together, in nanoseconds.
+   */
+  uint64_t waited_ns;
+  /**
+   * How long the longest of them took, in nanoseconds.
+   */
+  uint64_t longest_wait_ns;
+  /**
+   * Connections that were closed, by reason: indexed by dplx_closing_t.
+   */
+  uint64_t closed[DPLX_COUNTS];
+} dplx_pool_stats_t;
+
+/**
+ * One host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
+ */
+typedef struct {
+  /**
+   * The size of this struct in bytes; see dplx_conn_info_t.
+   */
+  size_t size;
+  /**
+   * The name or literal address, as the profile has it; cut off after 255 bytes.
+   */
+  char host[256];
+  /**
+   * The port, as the profile has it.
+   */
+  char port[8];
+  /**
+   * Whether it may be used: a dplx_host_state_t.
+   */
+  int32_t state;
+  /**
+   * What it was last blacklisted for, a dplx_fault_t; -1 if it is available.
+   */
+  int32_t fault;
+  /**
+   * Until when it is blacklisted, in seconds of wall-clock time (time(2)); 0 if it is not, -1 for ever.
+   */
+  int64_t blacklisted_until;
+  /**
+   * Idle connections to it.
+   */
+  uint64_t idle;
+  /**
+   * Attempts to connect to it, those that found no address or no room for a connection included.
+   */
+  uint64_t attempts;
+  /**
+   * TLS handshakes with a certificate.
+   */
+  uint64_t full_handshakes;
+  /**
+   * TLS handshakes that resumed a session.
+   */
+  uint64_t resumed_handshakes;
+  /**
+   * Attempts, writes and replies that failed, by fault: indexed by dplx_fault_t.
+   */
+  uint64_t failures[DPLX_COUNTS];
+} dplx_host_stats_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -705,6 +929,62 @@ dpl_req_t *dplx_req_new(dpl_ctx_t *ctx,
  * @pre `req` is NULL or came from dplx_req_new() and is not used any more.
  */
 void dplx_req_free(dpl_req_t *req);
+
+/**
+ * Tells how the connections of a context stand. The numbers are read one after the other while other
+ * threads go on, so they may be off against each other by what these do meanwhile. With `DPLX_STATS=1` in
+ * the environment a table of them goes to stderr when a context is freed.
+ *
+ * @param ctx the context
+ * @param stats receives them; its `size` must be set
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL, or a `size` smaller than itself
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or begins with its size, and is writable for
+ * that many bytes.
+ */
+dpl_status_t dplx_pool_stats(dpl_ctx_t *ctx,
+                             dplx_pool_stats_t *stats);
+
+/**
+ * Tells how the hosts of a context stand, in the order of its list.
+ *
+ * @param ctx the context
+ * @param stats receives the first `n` of them; the `size` of the first element must be set, and holds for
+ *        all. NULL if `n` is 0
+ * @param n how many elements there are
+ * @return how many hosts there are, which may be more than `n`; DPL_EINVAL for NULL, a negative number, or
+ *         a `size` smaller than itself
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or points to `n` elements of the size that the
+ * first begins with.
+ */
+int dplx_host_stats(dpl_ctx_t *ctx,
+                    dplx_host_stats_t *stats,
+                    int n);
+
+/**
+ * What a dplx_fault_t is called.
+ *
+ * @param fault the fault
+ * @return such as "refused", a constant; "" for a number that is none
+ */
+const char *dplx_fault_text(int fault);
+
+/**
+ * What a dplx_closing_t is called.
+ *
+ * @param closing the reason
+ * @return such as "stale", a constant; "" for a number that is none
+ */
+const char *dplx_closing_text(int closing);
+
+/**
+ * What a dplx_host_state_t is called.
+ *
+ * @param state the state
+ * @return such as "available", a constant; "" for a number that is none
+ */
+const char *dplx_host_state_text(int state);
 
 #ifdef __cplusplus
 }  // extern "C"

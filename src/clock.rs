@@ -36,6 +36,11 @@ impl Moment {
         self.nanoseconds
     }
 
+    /// How long it is since an earlier moment; nothing if that is not earlier.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.nanoseconds.saturating_sub(earlier.nanoseconds))
+    }
+
     /// The moment `delay` later.
     #[inline]
     pub fn after(self, delay: Duration) -> Moment {

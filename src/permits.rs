@@ -34,6 +34,11 @@ impl Permits {
         Some(Permit { permits: Arc::clone(self) })
     }
 
+    /// How many are out.
+    pub fn open(&self) -> u64 {
+        self.count.lock().open.max(0) as u64
+    }
+
     /// See [`Lock::at_fork`].
     pub fn at_fork(&self, phase: Fork, visit: impl FnOnce()) {
         self.count.at_fork(phase, |_| visit());

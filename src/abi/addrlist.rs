@@ -18,6 +18,7 @@ use super::layout::{Addr, AddrListHead};
 use super::memory::{Block, duplicate, string};
 use crate::authority::{Authority, port_number};
 use crate::clock::Moment;
+use crate::fault::Fault;
 use crate::hosts::{Host, Hosts, Mirror};
 use crate::lock::Fork;
 use crate::resolve::{self, Addresses, LookupError};
@@ -229,7 +230,7 @@ impl AddrList {
         // SAFETY: the caller's promise. How much room C made for addresses is not known.
         unsafe { self.link(node, 0, &host) };
         if let Some(wait) = wait_until(expiry) {
-            self.hosts.blacklist(&host, Moment::now(), wait);
+            self.hosts.blacklist(&host, Moment::now(), wait, Fault::Reported);
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use super::request::Request;
 use crate::authority::Authority;
 use crate::client::{self, Call, Connection as _, Settings};
 use crate::endpoint::Endpoint;
-use crate::hosts::Hosts;
+use crate::fault::Fault;
+use crate::hosts::{Host, Hosts};
 use crate::journal::{Journal, Level, Place, log};
 use crate::pool::Limits;
 use crate::status::Error;
@@ -59,7 +60,7 @@ impl ContextCall {
     pub fn blacklist(&self, authority: &Authority) {
         let timeout = self.settings().connect_timeout;
         match self.context.client().host_named(self.hosts(), authority, timeout) {
-            Some(host) => client::blacklist(self, self.hosts(), &host),
+            Some(host) => self.blame(&host, Fault::Reported),
             None => {
                 let (name, port) = (authority.name.to_string_lossy(), authority.port.to_string_lossy());
                 log!(self, Warning, "{name}:{port} is not a host of this context");
@@ -67,11 +68,16 @@ impl ContextCall {
         }
     }
 
-    /// Blacklists the host of an endpoint.
-    pub fn blacklist_endpoint(&self, endpoint: &Endpoint) {
+    /// Blacklists the host of an endpoint, for this fault of its.
+    pub fn blacklist_endpoint(&self, endpoint: &Endpoint, fault: Fault) {
         if let Some(host) = endpoint.host() {
-            client::blacklist(self, self.hosts(), host);
+            self.blame(host, fault);
         }
+    }
+
+    fn blame(&self, host: &Arc<Host>, fault: Fault) {
+        host.record().failure(fault);
+        client::blacklist(self, self.hosts(), host, fault);
     }
 
     /// Programs change the timeout at any time: it counts from the next checkout on.

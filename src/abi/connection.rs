@@ -22,6 +22,7 @@ use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
 use crate::stream::{Socket, Stream, TransferError};
 use crate::sys;
+use crate::tally::Closing;
 use crate::tls_ffi;
 
 /// The first byte of a read buffer that nothing was read into: no reply begins with it. What the reader
@@ -45,6 +46,8 @@ pub struct Body {
     is_broken: bool,
     /// Whether a request or reply is under way that was not said to be complete.
     in_exchange: bool,
+    /// What to count it as when it is closed.
+    closing: Closing,
     /// The process it was opened in.
     forks: u32,
 }
@@ -121,6 +124,7 @@ impl Connection {
             lane: LaneNumber::own(),
             is_broken: false,
             in_exchange: false,
+            closing: Closing::default(),
             forks,
         };
         CONNECTIONS.insert(body).map(Connection)
@@ -150,17 +154,19 @@ impl Connection {
         CONNECTIONS.recall(owner).map(Connection)
     }
 
-    /// Ends its use. Whether it may be used again: if nothing failed, the reply was read to its end, and
+    /// Ends its use. Nothing speaks against another if nothing failed, the reply was read to its end, and
     /// this process opened it.
     #[inline]
-    pub fn end_use(&mut self) -> bool {
+    pub fn end_use(&mut self) -> Result<(), Closing> {
         self.0.head.close_time = sys::wall_clock_seconds();
-        let is_usable = !self.0.is_broken && self.0.forks == sys::forks();
-        let is_clean = is_usable && !self.0.in_exchange && self.reply_is_complete();
-        if is_clean {
-            self.keep_session();
+        if self.0.is_broken || self.0.forks != sys::forks() {
+            return Err(Closing::Failed);
         }
-        is_clean
+        if self.0.in_exchange || !self.reply_is_complete() {
+            return Err(Closing::Incomplete);
+        }
+        self.keep_session();
+        Ok(())
     }
 
     /// Leaves a new TLS session to the connections to come.
@@ -310,6 +316,10 @@ impl Poolable for Connection {
     fn reuses(&self) -> u32 {
         self.0.head.n_hits
     }
+
+    fn close(mut self, why: Closing) {
+        self.0.closing = why;
+    }
 }
 
 impl client::Connection for Connection {
@@ -339,6 +349,9 @@ impl client::Connection for Connection {
 
 impl Drop for Body {
     fn drop(&mut self) {
+        if let (Some(context), Some(_)) = (self.context.context(), &self.endpoint) {
+            context.client().tally().closed(self.closing);
+        }
         if let Some(tls) = self.stream.tls()
             && (self.is_broken || self.forks != sys::forks())
         {

@@ -3,6 +3,7 @@
 //! Programs write single fields while other threads are in our code, so no reference to a context is ever
 //! made: each field is read and written as a relaxed atomic, by its address.
 
+use std::io::{self, Write};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::connection::Connection;
 use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
 use super::logging::look_into_object_of;
-use crate::client::{Client, Settings};
+use crate::client::{Client, HostStatistics, Settings, Table};
 use crate::clock;
 use crate::hosts::Hosts;
 use crate::lock::Fork;
@@ -287,8 +288,26 @@ impl Context {
         };
         let Some(held) = recalled else { return false };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
+        held.print_statistics();
         held.client.detach();
         true
+    }
+
+    /// How its hosts stand.
+    pub fn host_statistics(&self) -> Vec<HostStatistics> {
+        self.view.hosts().map_or(Vec::new(), |hosts| self.client.host_statistics(hosts))
+    }
+
+    /// Prints the statistics on stderr, if the environment says `DPLX_STATS=1`.
+    fn print_statistics(&self) {
+        if std::env::var_os("DPLX_STATS").is_none_or(|value| value != "1") {
+            return;
+        }
+        let pool = self.client.statistics();
+        let table = Table { pool, hosts: self.host_statistics() };
+        let text = format!("droplet-conn {}:\n{table}", env!("CARGO_PKG_VERSION"));
+        // In one piece, so that another process's output does not come between.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     /// See [`crate::lock::Lock::at_fork`].

@@ -9,7 +9,7 @@ use super::{Client, Connection};
 use crate::clock::Moment;
 use crate::connect::Failure;
 use crate::endpoint::Endpoint;
-use crate::hosts::{Host, Hosts, Trial};
+use crate::hosts::{Host, Hosts, Record, Trial};
 use crate::status::Error;
 
 /// An endpoint to try for one checkout.
@@ -30,6 +30,13 @@ impl Candidate {
 }
 
 impl Candidate {
+    /// Notes what became of the attempt, if it is one on a host of the list.
+    pub fn record(&self, note: impl FnOnce(&Record)) {
+        if let Some(host) = self.endpoint.host() {
+            note(host.record());
+        }
+    }
+
     /// The attempt succeeded.
     pub fn succeeded(&self) {
         if let Some(host) = self.endpoint.host() {

@@ -8,6 +8,8 @@ use std::time::Instant;
 use super::{Call, Candidate, Candidates, Client, Connection, blacklist};
 use crate::clock::Moment;
 use crate::connect::{Attempt, Failure, HEAD_START, Plan, Race};
+use crate::fault::Fault;
+use crate::hosts::Record;
 use crate::journal::log;
 use crate::resolve::LookupError;
 use crate::status::Error;
@@ -30,9 +32,11 @@ impl<C: Connection> Client<C> {
     /// still under way in the end is left to later calls.
     #[cold]
     pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
+        let begin = Instant::now();
         let mut race = Race::new();
         let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);
+        self.tally.waited(begin.elapsed(), outcome.is_err());
         outcome
     }
 
@@ -97,6 +101,7 @@ impl<C: Connection> Client<C> {
             candidate.succeeded();
             return Ok(Start::Idle(idle));
         }
+        candidate.record(Record::attempt);
         let settings = call.settings();
         let deadline = Instant::now() + settings.connect_timeout;
         let addresses = match endpoint.addresses().current(deadline) {
@@ -104,12 +109,14 @@ impl<C: Connection> Client<C> {
             Err(error) => {
                 let name = endpoint.name().to_string_lossy();
                 log!(call, Error, "no address for {name}: {error}");
+                let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
+                candidate.record(|record| record.failure(fault));
                 return match error {
-                    LookupError::Local(fault) => Err(fault),
+                    LookupError::Local(error) => Err(error),
                     // An unknown bucket says nothing about the host.
                     _ if endpoint.is_virtual() => Ok(Start::Skip),
                     _ => {
-                        self.blame(call, &candidate);
+                        self.blame(call, &candidate, fault);
                         Ok(Start::Skip)
                     }
                 };
@@ -135,6 +142,7 @@ impl<C: Connection> Client<C> {
             }
             // Who had a head start makes room for the next.
             let Some((slow, freed)) = race.give_way() else {
+                candidate.record(|record| record.failure(Fault::Local));
                 log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
                 return Err(Error::Limit);
             };
@@ -145,12 +153,22 @@ impl<C: Connection> Client<C> {
     }
 
     /// An attempt succeeded: its connection, in use.
-    pub(super) fn won(&self, call: &impl Call<C>, candidate: Candidate, stream: Stream) -> Result<C, Error> {
+    pub(super) fn won(
+        &self,
+        call: &impl Call<C>,
+        candidate: Candidate,
+        mut stream: Stream,
+    ) -> Result<C, Error> {
+        if let Some(tls) = stream.tls() {
+            candidate.record(|record| record.handshake(tls.was_resumed()));
+        }
         candidate.succeeded();
         let endpoint = &candidate.endpoint;
-        call.wrap(stream, endpoint).inspect_err(|error| {
+        let connection = call.wrap(stream, endpoint).inspect_err(|error| {
             log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
-        })
+        })?;
+        self.tally.created();
+        Ok(connection)
     }
 
     /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
@@ -164,18 +182,20 @@ impl<C: Connection> Client<C> {
         for (address, cause) in &failure.causes {
             log!(call, Error, "connect to {address}: {cause}");
         }
+        let fault = failure.fault();
+        candidate.record(|record| record.failure(fault));
         if let Some(error) = failure.local_fault() {
             return Err(error);
         }
         if candidate.is_to_blame(failure) {
-            self.blame(call, candidate);
+            self.blame(call, candidate, fault);
         }
         Ok(())
     }
 
-    fn blame(&self, call: &impl Call<C>, candidate: &Candidate) {
+    fn blame(&self, call: &impl Call<C>, candidate: &Candidate, fault: Fault) {
         if let Some(host) = candidate.endpoint.host() {
-            blacklist(call, &candidate.hosts, host);
+            blacklist(call, &candidate.hosts, host, fault);
         }
     }
 }

@@ -7,6 +7,8 @@
 mod candidates;
 mod dial;
 mod routes;
+mod statistics;
+mod table;
 mod upkeep;
 
 use std::ffi::CStr;
@@ -19,6 +21,7 @@ use crate::lock::{Fork, Lock};
 use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
 use crate::journal::{Journal, trace};
 use crate::permits::{Gauge, Permits};
@@ -28,9 +31,13 @@ use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::Security;
 use crate::sys;
+use crate::tally::{Closing, Tally};
+
+pub use statistics::{HostStatistics, PoolStatistics};
+pub use table::Table;
 
 use candidates::{Candidate, Candidates};
-use routes::{Routes, Table};
+use routes::{Endpoints, Routes};
 use upkeep::Upkeep;
 
 /// A connection as the boundary hands it out.
@@ -74,9 +81,10 @@ pub trait Call<C>: Journal {
 /// The connections of one context.
 pub struct Client<C: Connection> {
     permits: Arc<Permits>,
-    table: Lock<Table>,
+    endpoints: Lock<Endpoints>,
     pool: Pool<C, Option<Arc<Routes>>>,
     upkeep: Upkeep,
+    tally: Tally,
 }
 
 impl<C: Connection> Client<C> {
@@ -84,9 +92,10 @@ impl<C: Connection> Client<C> {
     pub fn new(gauge: Gauge) -> Client<C> {
         Client {
             permits: Permits::new(gauge),
-            table: Lock::new(Table::new()),
+            endpoints: Lock::new(Endpoints::new()),
             pool: Pool::new(),
             upkeep: Upkeep::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -199,9 +208,17 @@ impl<C: Connection> Client<C> {
     #[inline]
     fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
-            // Refused, it is dropped, which closes it.
-            let _ = self.pool.release(connection, now);
+            if let Err(refused) = self.pool.release(connection, now) {
+                refused.close(Closing::Left);
+            }
+        } else {
+            connection.close(Closing::Left);
         }
+    }
+
+    /// What becomes of its connections.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The host of the list that a name and port stand for: as written, as a virtual host, or else by
@@ -224,7 +241,7 @@ impl<C: Connection> Client<C> {
     /// See [`Lock::at_fork`].
     pub fn at_fork(&self, phase: Fork) {
         self.permits.at_fork(phase, || {
-            self.table.at_fork(phase, |table| table.at_fork(phase));
+            self.endpoints.at_fork(phase, |endpoints| endpoints.at_fork(phase));
             self.pool.at_fork(phase);
             self.upkeep.at_fork(phase);
         });
@@ -236,10 +253,10 @@ impl<C: Connection> Client<C> {
     }
 }
 
-/// Keeps everybody away from a host for as long as the context says.
-pub fn blacklist<C>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>) {
+/// Keeps everybody away from a host, for this fault of its, for as long as the context says.
+pub fn blacklist<C>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
     let wait = call.settings().blacklist;
-    if !hosts.blacklist(host, Moment::now(), wait) {
+    if !hosts.blacklist(host, Moment::now(), wait, fault) {
         return;
     }
     let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());

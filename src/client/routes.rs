@@ -52,16 +52,16 @@ impl Routes {
 }
 
 /// Every endpoint of a client.
-pub struct Table {
+pub struct Endpoints {
     /// By the address of the host, which lives as long as its endpoint.
     listed: HashMap<usize, Arc<Endpoint>>,
     /// Few: what `dpl_conn_open_host` was called for.
     unlisted: Vec<Arc<Endpoint>>,
 }
 
-impl Table {
-    pub fn new() -> Table {
-        Table { listed: HashMap::new(), unlisted: Vec::new() }
+impl Endpoints {
+    pub fn new() -> Endpoints {
+        Endpoints { listed: HashMap::new(), unlisted: Vec::new() }
     }
 
     /// All endpoints but their virtual hosts.
@@ -102,17 +102,18 @@ impl<C: Connection> Client<C> {
 
     #[cold]
     fn rebuild_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
-        let mut table = self.table.lock();
-        // Read under the table's lock: a thread that read earlier cannot then undo what is newer.
+        let mut endpoints = self.endpoints.lock();
+        // Read under their lock: a thread that read earlier cannot then undo what is newer.
         let Snapshot { version, all, available, probe_at, .. } = hosts.snapshot();
         for host in &all {
-            table.listed(host, || self.pool.add_place());
+            endpoints.listed(host, || self.pool.add_place());
         }
-        let gone = table.remove_all_but(&all);
-        let available = available.iter().map(|host| table.listed(host, || self.pool.add_place())).collect();
+        let gone = endpoints.remove_all_but(&all);
+        let available =
+            available.iter().map(|host| endpoints.listed(host, || self.pool.add_place())).collect();
         let routes = Arc::new(Routes { hosts: Arc::clone(hosts), version, available, probe_at });
         self.pool.keep(&Some(Arc::clone(&routes)));
-        drop(table);
+        drop(endpoints);
         for endpoint in gone {
             endpoint.family().for_each(|member| self.pool.close(member.place()));
         }
@@ -121,7 +122,7 @@ impl<C: Connection> Client<C> {
 
     /// The endpoint of a host of the list.
     pub(super) fn endpoint_of(&self, host: &Arc<Host>) -> Arc<Endpoint> {
-        self.table.lock().listed(host, || self.pool.add_place())
+        self.endpoints.lock().listed(host, || self.pool.add_place())
     }
 
     /// The endpoint of this name, in the list or not.
@@ -130,19 +131,19 @@ impl<C: Connection> Client<C> {
         if let Some(host) = hosts.named(name, port) {
             return self.endpoint_of(&host);
         }
-        let mut table = self.table.lock();
-        if let Some(known) = table.unlisted.iter().find(|known| known.is_called(name, port)) {
+        let mut endpoints = self.endpoints.lock();
+        if let Some(known) = endpoints.unlisted.iter().find(|known| known.is_called(name, port)) {
             return Arc::clone(known);
         }
         let addresses = Addresses::new(&name.to_string_lossy(), *number);
         let endpoint = Endpoint::unlisted(name.clone(), port.clone(), addresses, self.pool.add_place());
-        table.unlisted.push(Arc::clone(&endpoint));
+        endpoints.unlisted.push(Arc::clone(&endpoint));
         endpoint
     }
 
     /// The host of the list that answers for a virtual host.
     pub(super) fn host_of_virtual(&self, name: &CStr, port: &CStr) -> Option<Arc<Host>> {
-        let listed = self.table.lock().all();
+        let listed = self.endpoints.lock().all();
         let mut members = listed.iter().flat_map(Endpoint::family);
         members.find(|member| member.is_called(name, port))?.host().cloned()
     }

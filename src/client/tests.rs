@@ -40,6 +40,7 @@ impl Poolable for Fake {
     fn reuses(&self) -> u32 {
         0
     }
+    fn close(self, _: Closing) {}
 }
 
 impl Connection for Fake {

@@ -120,7 +120,7 @@ impl<C: Connection> Client<C> {
             return;
         }
         self.pool.close_expired(now, call.limits().idle_time);
-        let endpoints = self.table.lock().all();
+        let endpoints = self.endpoints.lock().all();
         endpoints.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts());
     }
 
@@ -143,8 +143,7 @@ impl<C: Connection> Client<C> {
         loop {
             match race.poll() {
                 Ok(Some((candidate, Ok(stream)))) => {
-                    candidate.succeeded();
-                    if let Ok(connection) = call.wrap(stream, &candidate.endpoint) {
+                    if let Ok(connection) = self.won(call, candidate, stream) {
                         self.keep_idle(connection, now);
                     }
                 }

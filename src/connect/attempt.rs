@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cause, Failure, HEAD_START};
 use crate::permits::{Permit, Permits};
-use crate::stream::tls::{Handshake, Step, TlsPlan};
+use crate::stream::tls::{Handshake, Refusal, Step, TlsPlan};
 use crate::stream::{Socket, Stream};
 use crate::sys::PollFd;
 
@@ -156,7 +156,7 @@ impl Attempt {
         match step {
             Step::Done(stream) => return Some(Stream::Tls(stream)),
             Step::Pending(handshake) => self.handshake = Some(handshake),
-            Step::Failed(peer, reason) => self.failed(peer, Cause::Tls(reason)),
+            Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
         }
         None
     }
@@ -215,7 +215,7 @@ impl Attempt {
             self.failed(socket.peer(), Cause::TimedOut);
         }
         if let Some(handshake) = self.handshake.take() {
-            self.failed(handshake.peer(), Cause::Tls("TLS handshake timed out".to_owned()));
+            self.failed(handshake.peer(), Cause::Tls(Refusal::timed_out()));
         }
         Progress::Failed(Failure { causes: self.causes })
     }

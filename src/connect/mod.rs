@@ -12,7 +12,9 @@ use std::time::Duration;
 pub use attempt::{Attempt, Plan};
 pub use race::Race;
 
+use crate::fault::Fault;
 use crate::status::Error;
+use crate::stream::tls::Refusal;
 
 /// The head start of an address, or of a host, before the next one is tried beside it ("Connection
 /// Attempt Delay", RFC 8305, section 5).
@@ -25,8 +27,8 @@ pub enum Cause {
     Io(io::Error),
     /// No answer before the deadline.
     TimedOut,
-    /// TLS did not come about, for this reason.
-    Tls(String),
+    /// TLS did not come about.
+    Tls(Refusal),
     /// The context has as many connections as it may.
     Limit,
     /// No answer yet when its connection was needed for another attempt, for the same reason.
@@ -34,6 +36,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The kind that it is counted as.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Cause::Io(error) => Fault::of(error),
+            Cause::TimedOut => Fault::TimedOut,
+            Cause::Tls(refusal) => refusal.fault,
+            Cause::Limit | Cause::GaveWay => Fault::Local,
+        }
+    }
+
     /// What to tell the caller if this side is at fault, and not the host.
     pub fn local_fault(&self) -> Option<Error> {
         match self {
@@ -63,7 +75,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Io(error) => f.write_str(&crate::sys::error_text(error)),
             Cause::TimedOut => f.write_str("Connection timed out"),
-            Cause::Tls(reason) => f.write_str(reason),
+            Cause::Tls(refusal) => f.write_str(&refusal.reason),
             Cause::Limit => f.write_str("connection limit reached (n_conn_max)"),
             Cause::GaveWay => f.write_str("no answer, and given up for another attempt (n_conn_max)"),
         }
@@ -78,6 +90,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The kind of what went wrong last.
+    pub fn fault(&self) -> Fault {
+        self.causes.last().map_or(Fault::Other, |(_, cause)| cause.fault())
+    }
+
     /// What to tell the caller if this side is at fault, so that no other host would do better.
     pub fn local_fault(&self) -> Option<Error> {
         self.causes.iter().find_map(|(_, cause)| cause.local_fault())

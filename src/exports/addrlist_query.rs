@@ -17,6 +17,7 @@ use crate::abi::hostent::addresses;
 use crate::abi::memory::string;
 use crate::authority::Authority;
 use crate::clock::Moment;
+use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
 use crate::resolve::Addresses;
 use crate::status::{Error, SUCCESS};
@@ -199,7 +200,8 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     // SAFETY: the caller's promises.
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
-            hosts.blacklist(host, Moment::now(), wait)
+            host.record().failure(Fault::Reported);
+            hosts.blacklist(host, Moment::now(), wait, Fault::Reported)
         })
     }
 }

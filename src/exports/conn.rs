@@ -20,6 +20,7 @@ use crate::abi::request::Request;
 use crate::authority::Authority;
 use crate::client::Connection as _;
 use crate::clock;
+use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
 use crate::status::{Error, code};
@@ -202,10 +203,10 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
     guard_hot(NAME, (), || {
         let Some(mut connection) = recall(conn, NAME) else { return };
-        if let Some(context) = connection.context()
-            && connection.end_use()
-        {
-            context.client().release(&ContextCall::new(context, NAME), connection);
+        match (connection.end_use(), connection.context()) {
+            (Ok(()), Some(context)) => context.client().release(&ContextCall::new(context, NAME), connection),
+            (Err(why), Some(_)) => connection.close(why),
+            (_, None) => drop(connection),
         }
     })
 }
@@ -346,7 +347,8 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
     let timed_out = matches!(error, TransferError::TimedOut);
     if timed_out || (connection.reuses() == 0 && !error.is_callers_fault()) {
-        ContextCall::new(context, function).blacklist_endpoint(endpoint);
+        ContextCall::new(context, function)
+            .blacklist_endpoint(endpoint, if timed_out { Fault::WriteTimedOut } else { Fault::Write });
     }
 }
 

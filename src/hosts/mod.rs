@@ -5,6 +5,8 @@
 //! breakers call it).
 #![forbid(unsafe_code)]
 
+mod record;
+
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +16,10 @@ use std::time::Duration;
 use crate::lock::{Fork, Lock};
 
 use crate::clock::Moment;
+use crate::fault::Fault;
 use crate::resolve::Addresses;
+
+pub use record::{Record, Tally};
 
 /// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
 pub trait Mirror: Send {
@@ -32,12 +37,13 @@ pub struct Host {
     port: CString,
     addresses: Arc<Addresses>,
     handle: usize,
+    record: Record,
 }
 
 impl Host {
     /// A host; `handle` is what the owner of the list calls it.
     pub fn new(name: CString, port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
-        Arc::new(Host { name, port, addresses, handle })
+        Arc::new(Host { name, port, addresses, handle, record: Record::default() })
     }
 
     /// The name, or the literal address without brackets.
@@ -60,6 +66,11 @@ impl Host {
         self.handle
     }
 
+    /// What became of the attempts on it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
     fn is_called(&self, name: &CStr, port: &CStr) -> bool {
         *self.port == *port && self.name.as_bytes().eq_ignore_ascii_case(name.to_bytes())
     }
@@ -67,17 +78,36 @@ impl Host {
 
 /// Whether a host may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum State {
     /// By everybody.
     Available,
     /// An attempt has been under way for suspiciously long; others only if nothing better is left.
     Suspect,
     /// By nobody until then.
-    Out { until: Moment },
+    Out {
+        /// When its probe is due.
+        until: Moment,
+    },
     /// Its time is up: the next checkout probes it.
     Due,
     /// One attempt is under way, everybody else keeps to the rest.
     Probing,
+}
+
+/// What the states are called, by [`State::number`].
+pub const STATE_NAMES: [&CStr; 5] = [c"available", c"suspect", c"out", c"due", c"probing"];
+
+impl State {
+    /// Its place among the states.
+    pub const fn number(self) -> usize {
+        match self {
+            State::Available => 0,
+            State::Suspect => 1,
+            State::Out { .. } => 2,
+            State::Due => 3,
+            State::Probing => 4,
+        }
+    }
 }
 
 struct Entry {
@@ -85,12 +115,25 @@ struct Entry {
     state: State,
     /// Attempts under way.
     trials: u32,
+    /// What it was blacklisted for last, until it is available again.
+    fault: Option<Fault>,
     mirror: Box<dyn Mirror>,
+}
+
+/// How a host stands.
+pub struct Standing {
+    /// The host.
+    pub host: Arc<Host>,
+    /// Whether it may be used.
+    pub state: State,
+    /// What it was blacklisted for, unless it is available again.
+    pub fault: Option<Fault>,
 }
 
 impl Entry {
     fn become_available(&mut self) {
         self.state = State::Available;
+        self.fault = None;
         self.mirror.show_available();
     }
 
@@ -152,7 +195,8 @@ impl Hosts {
     pub fn insert(&self, place: usize, host: Arc<Host>, mirror: Box<dyn Mirror>) {
         let mut entries = self.entries.lock();
         let place = place.min(entries.len());
-        entries.insert(place, Entry { host, state: State::Available, trials: 0, mirror });
+        let state = State::Available;
+        entries.insert(place, Entry { host, state, trials: 0, fault: None, mirror });
         self.changed();
     }
 
@@ -173,6 +217,16 @@ impl Hosts {
     /// All hosts, in list order.
     pub fn all(&self) -> Vec<Arc<Host>> {
         self.entries.lock().iter().map(|entry| Arc::clone(&entry.host)).collect()
+    }
+
+    /// How all hosts stand, in list order.
+    pub fn standings(&self) -> Vec<Standing> {
+        let entries = self.entries.lock();
+        let standings = entries.iter().map(|entry| {
+            let Entry { host, state, fault, .. } = entry;
+            Standing { host: Arc::clone(host), state: *state, fault: *fault }
+        });
+        standings.collect()
     }
 
     /// The host of this name and port, as the profile wrote them.
@@ -261,8 +315,9 @@ impl Hosts {
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
-    pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>) -> bool {
+    pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>, fault: Fault) -> bool {
         self.update(host, |entry| {
+            entry.fault = Some(fault);
             entry.state = State::Out { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
             entry.mirror.show_out(wait);
             true

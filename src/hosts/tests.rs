@@ -51,7 +51,7 @@ fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Trial> {
 fn a_blacklisted_host_is_out_and_shown_as_such() {
     let (hosts, all, shown) = list(3);
     let before = hosts.version();
-    assert!(hosts.blacklist(&all[1], at(0), TEN));
+    assert!(hosts.blacklist(&all[1], at(0), TEN, Fault::Refused));
     assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
     assert_eq!(available(&hosts), [1, 3]);
     assert_eq!(hosts.snapshot().probe_at, at(10));
@@ -64,7 +64,7 @@ fn a_blacklisted_host_is_out_and_shown_as_such() {
 #[test]
 fn one_probe_and_no_more_when_the_time_is_up() {
     let (hosts, all, _) = list(2);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert!(probe(&hosts, 9).is_none(), "its time is not up");
     let first = probe(&hosts, 10).expect("a probe");
     assert_eq!(first.host().handle(), 1);
@@ -78,9 +78,9 @@ fn one_probe_and_no_more_when_the_time_is_up() {
 #[test]
 fn a_failed_probe_puts_the_host_out_again() {
     let (hosts, all, _) = list(1);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     let first = probe(&hosts, 10).expect("a probe");
-    hosts.blacklist(&all[0], at(11), TEN);
+    hosts.blacklist(&all[0], at(11), TEN, Fault::Refused);
     drop(first);
     assert!(probe(&hosts, 20).is_none());
     assert!(probe(&hosts, 21).is_some());
@@ -89,7 +89,7 @@ fn a_failed_probe_puts_the_host_out_again() {
 #[test]
 fn a_probe_without_a_verdict_leaves_it_to_the_next() {
     let (hosts, all, _) = list(1);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     drop(probe(&hosts, 10).expect("a probe"));
     assert!(available(&hosts).is_empty(), "nobody knows yet");
     assert!(probe(&hosts, 10).is_some());
@@ -100,7 +100,7 @@ fn an_attempt_from_before_the_blacklisting_is_the_probe() {
     let (hosts, all, _) = list(1);
     let earlier = hosts.begin_attempt(&all[0]).expect("an attempt");
     let other = hosts.begin_attempt(&all[0]).expect("another beside it");
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     drop(other);
     assert!(hosts.begin_attempt(&all[0]).is_none(), "an attempt on a host that is out");
     assert!(probe(&hosts, 10).is_none(), "a second attempt");
@@ -111,9 +111,9 @@ fn an_attempt_from_before_the_blacklisting_is_the_probe() {
 #[test]
 fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
     let (hosts, all, _) = list(1);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     let first = probe(&hosts, 10).expect("a probe");
-    hosts.blacklist(&all[0], at(10), Some(Duration::ZERO));
+    hosts.blacklist(&all[0], at(10), Some(Duration::ZERO), Fault::Refused);
     assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
     drop(first);
     assert!(probe(&hosts, 10).is_some());
@@ -122,14 +122,14 @@ fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
 #[test]
 fn a_probe_is_for_whoever_wants_that_host() {
     let (hosts, all, _) = list(2);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert!(hosts.begin_probe(at(10), |host| host.handle() != 1).is_none());
 }
 
 #[test]
 fn out_for_good_is_not_probed() {
     let (hosts, all, shown) = list(1);
-    hosts.blacklist(&all[0], at(0), None);
+    hosts.blacklist(&all[0], at(0), None, Fault::Refused);
     assert_eq!(*shown[0].0.lock(), -1);
     assert_eq!(hosts.snapshot().probe_at, Moment::NEVER);
     assert!(probe(&hosts, 1_000_000).is_none());
@@ -138,7 +138,7 @@ fn out_for_good_is_not_probed() {
 #[test]
 fn c_counts_a_host_whose_time_is_up() {
     let (hosts, all, shown) = list(2);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert_eq!(hosts.not_out(at(9)).len(), 1);
     assert_eq!(hosts.not_out(at(10)).len(), 2);
     assert_eq!(*shown[0].0.lock(), 0);
@@ -162,7 +162,7 @@ fn a_suspect_is_second_choice_until_its_attempt_ends() {
 #[test]
 fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
     let (hosts, all, _) = list(1);
-    hosts.blacklist(&all[0], at(0), TEN);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     hosts.succeeded(&all[0]);
     hosts.absolve(&all[0]);
     assert!(available(&hosts).is_empty());
@@ -180,5 +180,5 @@ fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
     assert!(hosts.remove(7).is_some());
     assert!(hosts.remove(7).is_none());
     assert!(hosts.named(c"Server", c"80").is_none());
-    assert!(!hosts.blacklist(&host, at(0), TEN), "it is not in the list any more");
+    assert!(!hosts.blacklist(&host, at(0), TEN, Fault::Refused), "it is not in the list any more");
 }

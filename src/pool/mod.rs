@@ -9,12 +9,13 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::lanes::{LaneNumber, Lanes};
 use crate::lock::{Fork, Lock};
+use crate::tally::Closing;
 
 /// What the pool must know of a connection.
 pub trait Poolable {
@@ -32,6 +33,9 @@ pub trait Poolable {
 
     /// How often it was reused so far.
     fn reuses(&self) -> u32;
+
+    /// It is closed, for this reason.
+    fn close(self, why: Closing);
 }
 
 /// How long, and how often, a connection may serve.
@@ -46,6 +50,8 @@ pub struct Limits {
 /// Idle connections. Beside them each lane keeps a value of the pool's owner, `K`.
 pub struct Pool<C, K = ()> {
     lanes: Lanes<Lane<C, K>>,
+    /// Of those that were taken out, how many could not be used again.
+    rejected: AtomicU64,
     places: Arc<Places>,
 }
 
@@ -53,6 +59,8 @@ struct Lane<C, K> {
     kept: K,
     /// By the number of their place.
     stacks: Vec<Stack<C>>,
+    /// How many connections were taken out to be used again.
+    taken: u64,
 }
 
 /// Oldest first: release times never decrease from the first to the last.
@@ -89,7 +97,11 @@ impl Drop for Place {
 impl<C: Poolable, K: Default> Pool<C, K> {
     /// A pool with nothing in it.
     pub fn new() -> Pool<C, K> {
-        Pool { lanes: Lanes::new(|| Lane { kept: K::default(), stacks: Vec::new() }), places: Arc::default() }
+        Pool {
+            lanes: Lanes::new(|| Lane { kept: K::default(), stacks: Vec::new(), taken: 0 }),
+            rejected: AtomicU64::new(0),
+            places: Arc::default(),
+        }
     }
 }
 
@@ -117,8 +129,9 @@ impl<C: Poolable, K> Pool<C, K> {
         limits: Limits,
     ) -> Option<C> {
         let idle = {
-            let Lane { kept, stacks } = &mut *self.lanes.lane(LaneNumber::own());
-            stacks.get_mut(choose(kept)?.number)?.pop()?
+            let mut lane = self.lanes.lane(LaneNumber::own());
+            let number = choose(&lane.kept)?.number;
+            lane.take_last(number)?
         };
         self.examine(idle, now, limits)
     }
@@ -126,8 +139,7 @@ impl<C: Poolable, K> Pool<C, K> {
     /// A connection that is still good, of the calling thread's lane if there is one, or of another.
     pub fn checkout(&self, place: &Place, now: Moment, limits: Limits) -> Option<C> {
         loop {
-            let idle =
-                self.lanes.own_first().find_map(|mut lane| lane.stacks.get_mut(place.number)?.pop())?;
+            let idle = self.lanes.own_first().find_map(|mut lane| lane.take_last(place.number))?;
             if let Some(mut good) = self.examine(idle, now, limits) {
                 good.change_lane(LaneNumber::own());
                 return Some(good);
@@ -139,25 +151,33 @@ impl<C: Poolable, K> Pool<C, K> {
     #[inline(always)]
     fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
         if idle.since.after(limits.idle_time) <= now {
-            self.close_with_older(idle);
+            self.reject_with_older(idle, Closing::Expired);
             return None;
         }
         if idle.connection.reuses() >= limits.reuses {
+            self.reject(idle, Closing::UsedUp);
             return None;
         }
         if !idle.connection.is_good() {
             // The peer has gone away or restarted: the older ones met the same fate.
-            self.close_with_older(idle);
+            self.reject_with_older(idle, Closing::Stale);
             return None;
         }
         Some(idle.connection)
     }
 
     #[cold]
-    fn close_with_older(&self, idle: Idle<C>) {
+    fn reject_with_older(&self, idle: Idle<C>, why: Closing) {
         if let Some(place) = idle.connection.place() {
-            self.close_each(place, |other| other.since <= idle.since);
+            self.close_each(place, |other| other.since <= idle.since, why);
         }
+        self.reject(idle, why);
+    }
+
+    #[cold]
+    fn reject(&self, idle: Idle<C>, why: Closing) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        idle.connection.close(why);
     }
 
     /// Takes a connection back. It is returned if its place is closed or memory is short: close it then.
@@ -177,14 +197,14 @@ impl<C: Poolable, K> Pool<C, K> {
 
     /// Closes those of a place that `unwanted` names; it is called under a lane's lock.
     pub fn close_matching(&self, place: &Place, unwanted: impl Fn(&C) -> bool) {
-        self.close_each(place, |idle| unwanted(&idle.connection));
+        self.close_each(place, |idle| unwanted(&idle.connection), Closing::Left);
     }
 
-    fn close_each(&self, place: &Place, unwanted: impl Fn(&Idle<C>) -> bool) {
+    fn close_each(&self, place: &Place, unwanted: impl Fn(&Idle<C>) -> bool, why: Closing) {
         for mut lane in self.lanes.own_first() {
             let closing = lane.stacks.get_mut(place.number).map(|stack| take(stack, &unwanted));
             drop(lane);
-            drop(closing);
+            close_all(closing.into_iter().flatten(), why);
         }
     }
 
@@ -194,7 +214,7 @@ impl<C: Poolable, K> Pool<C, K> {
             let is_expired = |idle: &Idle<C>| idle.since.after(idle_time) <= now;
             let expired: Vec<_> = lane.stacks.iter_mut().flat_map(|stack| take(stack, is_expired)).collect();
             drop(lane);
-            drop(expired);
+            close_all(expired, Closing::Expired);
         }
     }
 
@@ -208,7 +228,7 @@ impl<C: Poolable, K> Pool<C, K> {
             let stack = stacks.find(|stack| stack.first().is_some_and(|idle| idle.since <= oldest))?;
             Some(stack.remove(0))
         });
-        drop(closing);
+        close_all(closing, Closing::Evicted);
         true
     }
 
@@ -216,7 +236,25 @@ impl<C: Poolable, K> Pool<C, K> {
     pub fn close(&self, place: &Place) {
         // Whoever does not see it has the lane's lock before it is taken here.
         place.is_closed.store(true, Ordering::Relaxed);
-        self.close_each(place, |_| true);
+        self.close_each(place, |_| true, Closing::Left);
+    }
+
+    /// How many connections are idle.
+    pub fn idle(&self) -> u64 {
+        let counts = self.lanes.own_first().map(|lane| lane.stacks.iter().map(Vec::len).sum::<usize>());
+        counts.sum::<usize>() as u64
+    }
+
+    /// How many are idle at one place.
+    pub fn idle_at(&self, place: &Place) -> u64 {
+        let counts = self.lanes.own_first().map(|lane| lane.stacks.get(place.number).map_or(0, Vec::len));
+        counts.sum::<usize>() as u64
+    }
+
+    /// How often an idle connection was used again.
+    pub fn reused(&self) -> u64 {
+        let taken: u64 = self.lanes.own_first().map(|lane| lane.taken).sum();
+        taken.saturating_sub(self.rejected.load(Ordering::Relaxed))
     }
 
     /// See [`crate::lock::LockBy::at_fork`].
@@ -243,6 +281,14 @@ impl<C: Poolable, K: Clone> Pool<C, K> {
 }
 
 impl<C, K> Lane<C, K> {
+    /// What was released last at a place.
+    #[inline]
+    fn take_last(&mut self, number: usize) -> Option<Idle<C>> {
+        let idle = self.stacks.get_mut(number)?.pop()?;
+        self.taken += 1;
+        Some(idle)
+    }
+
     /// A place's stack with room for one more; nothing if memory is short.
     #[inline]
     fn room_at(&mut self, number: usize) -> Option<&mut Stack<C>> {
@@ -265,6 +311,10 @@ impl<C, K> Lane<C, K> {
     fn oldest(&self) -> Option<Moment> {
         self.stacks.iter().filter_map(|stack| stack.first()).map(|idle| idle.since).min()
     }
+}
+
+fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: Closing) {
+    idle.into_iter().for_each(|idle| idle.connection.close(why));
 }
 
 /// Takes those out that `unwanted` names; the order of the rest is kept.

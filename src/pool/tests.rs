@@ -31,6 +31,7 @@ impl Poolable for Fake {
     fn reuses(&self) -> u32 {
         self.reuses
     }
+    fn close(self, _: Closing) {}
 }
 
 fn at(seconds: u64) -> Moment {

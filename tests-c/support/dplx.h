@@ -7,6 +7,7 @@
 
 #include <droplet_conn.h>
 
+#pragma weak dplx_closing_text
 #pragma weak dplx_conn_fd
 #pragma weak dplx_conn_info
 #pragma weak dplx_conn_read
@@ -14,7 +15,11 @@
 #pragma weak dplx_conn_write
 #pragma weak dplx_ctx_free
 #pragma weak dplx_ctx_new
+#pragma weak dplx_fault_text
+#pragma weak dplx_host_state_text
+#pragma weak dplx_host_stats
 #pragma weak dplx_last_error
+#pragma weak dplx_pool_stats
 #pragma weak dplx_req_free
 #pragma weak dplx_req_new
 #pragma weak dplx_set_log

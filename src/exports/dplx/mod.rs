@@ -4,6 +4,7 @@ mod connection;
 mod context;
 mod info;
 mod request;
+mod statistics;
 
 use libc::{c_char, c_int, c_void};
 

@@ -12,6 +12,7 @@ use openssl::x509::verify::X509CheckFlags;
 
 use super::transport::Transport;
 use super::{Security, TlsStream};
+use crate::fault::Fault;
 use crate::stream::Socket;
 use crate::sys::{self, PollFd};
 use crate::tls_ffi::{self, with_its_locks, with_own_errors};
@@ -43,8 +44,29 @@ pub enum Step {
     Pending(Box<Handshake>),
     /// The connection is secure.
     Done(Box<TlsStream>),
-    /// It failed, for this reason.
-    Failed(SocketAddr, String),
+    /// It failed.
+    Failed(SocketAddr, Refusal),
+}
+
+/// Why a handshake failed.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The kind of fault.
+    pub fault: Fault,
+    /// In words.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// The deadline came first.
+    pub fn timed_out() -> Refusal {
+        Refusal { fault: Fault::TimedOut, reason: "TLS handshake timed out".to_owned() }
+    }
+
+    fn of_openssl(errors: &ErrorStack) -> Refusal {
+        let reason = errors.errors().first().and_then(|error| error.reason());
+        Refusal { fault: Fault::Tls, reason: format!("TLS handshake: {}", reason.unwrap_or("failed")) }
+    }
 }
 
 impl Handshake {
@@ -55,7 +77,7 @@ impl Handshake {
         with_its_locks(|| {
             with_own_errors(|| match prepare(&plan) {
                 Ok(ssl) => Handshake::step(plan, peer, ssl.connect(transport)),
-                Err(error) => Step::Failed(peer, first_reason(&error)),
+                Err(error) => Step::Failed(peer, Refusal::of_openssl(&error)),
             })
         })
     }
@@ -74,8 +96,8 @@ impl Handshake {
         match outcome {
             Ok(stream) => Step::Done(Box::new(TlsStream::new(stream, plan.security.read_timeout))),
             Err(HandshakeError::WouldBlock(stream)) => Step::Pending(Box::new(Handshake { stream, plan })),
-            Err(HandshakeError::Failure(stream)) => Step::Failed(peer, failure(&stream, &plan)),
-            Err(HandshakeError::SetupFailure(error)) => Step::Failed(peer, first_reason(&error)),
+            Err(HandshakeError::Failure(stream)) => Step::Failed(peer, refusal(&stream, &plan)),
+            Err(HandshakeError::SetupFailure(error)) => Step::Failed(peer, Refusal::of_openssl(&error)),
         }
     }
 
@@ -117,13 +139,13 @@ fn prepare(plan: &TlsPlan) -> Result<Ssl, ErrorStack> {
     Ok(ssl)
 }
 
-/// Why a handshake failed, in words.
-fn failure(stream: &MidHandshakeSslStream<Transport>, plan: &TlsPlan) -> String {
+/// Why a handshake failed.
+fn refusal(stream: &MidHandshakeSslStream<Transport>, plan: &TlsPlan) -> Refusal {
     let (ssl, error) = (stream.ssl(), stream.error());
     let verdict = ssl.verify_result();
     if ssl.verify_mode().contains(SslVerifyMode::PEER) && verdict.as_raw() != X509_V_OK {
         let text = verdict.error_string();
-        return match verdict.as_raw() {
+        let reason = match verdict.as_raw() {
             X509_V_ERR_HOSTNAME_MISMATCH | X509_V_ERR_IP_ADDRESS_MISMATCH => format!(
                 "certificate refused: {text}: wanted {}, it is for {} \
                  (DPLX_TLS_VERIFY_HOST=off in the environment switches this check off)",
@@ -132,11 +154,17 @@ fn failure(stream: &MidHandshakeSslStream<Transport>, plan: &TlsPlan) -> String 
             ),
             _ => format!("certificate refused: {text}"),
         };
+        return Refusal { fault: Fault::Certificate, reason };
     }
     match (error.io_error(), error.ssl_error()) {
-        (Some(error), _) => format!("TLS handshake: {}", sys::error_text(error)),
-        (None, Some(errors)) => first_reason(errors),
-        (None, None) => "TLS handshake: the peer closed the connection".to_owned(),
+        (Some(error), _) => {
+            Refusal { fault: Fault::of(error), reason: format!("TLS handshake: {}", sys::error_text(error)) }
+        }
+        (None, Some(errors)) => Refusal::of_openssl(errors),
+        (None, None) => Refusal {
+            fault: Fault::Reset,
+            reason: "TLS handshake: the peer closed the connection".to_owned(),
+        },
     }
 }
 
@@ -144,11 +172,6 @@ fn failure(stream: &MidHandshakeSslStream<Transport>, plan: &TlsPlan) -> String 
 const X509_V_OK: i32 = 0;
 const X509_V_ERR_HOSTNAME_MISMATCH: i32 = 62;
 const X509_V_ERR_IP_ADDRESS_MISMATCH: i32 = 64;
-
-fn first_reason(errors: &ErrorStack) -> String {
-    let reason = errors.errors().first().and_then(|error| error.reason());
-    format!("TLS handshake: {}", reason.unwrap_or("failed"))
-}
 
 /// The names that a certificate which was refused is made out to.
 fn certified_names(ssl: &SslRef) -> String {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use openssl::ssl::{self, ErrorCode, SslContext, SslRef, SslSession, SslStream};
 
-pub use handshake::{Handshake, Step, TlsPlan};
+pub use handshake::{Handshake, Refusal, Step, TlsPlan};
 pub use sessions::Sessions;
 use transport::{Patience, Transport};
 
@@ -76,6 +76,11 @@ impl TlsStream {
     #[inline]
     pub fn socket(&self) -> &Socket {
         &self.inner.get_ref().socket
+    }
+
+    /// Whether the handshake resumed a session.
+    pub fn was_resumed(&self) -> bool {
+        self.ssl().session_reused()
     }
 
     /// The SSL.
