@@ -51,8 +51,9 @@ suite 'C tests' c_tests demo
 # Those named tls_ use TLS in any case.
 suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
 # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
-# OpenSSL's handshakes are too slow there for the deadlines that the programs named tls_ are about.
 suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
+suite 'C tests over TLS under valgrind' \
+    c_tests 'demo|peers' VALGRIND=1 DROPLET_TEST_TLS=1 MODES=preload LAYOUTS=3.0
 
 echo
 [ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs

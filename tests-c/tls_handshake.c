@@ -166,7 +166,7 @@ static void another_host_takes_over(void) {
     double begin;
 
     snprintf(hosts, sizeof hosts, "%s;%s", peer_name(silent), peer_name(sound));
-    ctx = context_over(hosts, "connection_timeout = 5");
+    ctx = context_over(hosts, "connection_timeout = 30");
     begin = seconds_now();
     for (int i = 0; i < 2; i++) {
         dpl_conn_t *conn = checkout(ctx);
@@ -203,7 +203,7 @@ static void late_handshake_joins_the_pool(void) {
     SSL_CTX_set_client_hello_cb(tls, wait_a_moment, (void *)1000);
     slow = peer_start(tls);
     snprintf(hosts, sizeof hosts, "%s;%s", peer_name(slow), peer_name(quick));
-    ctx = context_over(hosts, "connection_timeout = 5");
+    ctx = context_over(hosts, "connection_timeout = 30");
     for (int i = 0; i < 2; i++) {
         conns[i] = checkout(ctx);
         REQUIRE(conns[i], "checkout %d has a connection", i);
@@ -238,7 +238,7 @@ static void signals_do_not_disturb_a_handshake(void) {
 
     SSL_CTX_set_client_hello_cb(tls, wait_a_moment, (void *)300);
     peer = peer_start(tls);
-    ctx = context_over_peer(peer, "connection_timeout = 5");
+    ctx = context_over_peer(peer, "connection_timeout = 30");
     storm_begin(1000);
     conn = checkout(ctx);
     storm_end();

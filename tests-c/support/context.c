@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "support/certificate.h"
+#include "support/clock.h"
 #include "support/scratch.h"
 
 dpl_ctx_t *context_from_text(const char *text) {
@@ -25,11 +26,15 @@ dpl_ctx_t *context_from_text(const char *text) {
 
 dpl_ctx_t *context_over(const char *hosts, const char *more) {
     char tls[256] = "";
+    char slow[64] = "";
     char text[16 * 1024];
 
+    /* Under valgrind a handshake may take seconds. */
+    if (patience(5) > 5 && !strstr(more, "connection_timeout"))
+        snprintf(slow, sizeof slow, "connection_timeout = %d\n", (int)patience(5));
     if (tls_wanted())
         snprintf(tls, sizeof tls, "use_https = true\nssl_ca_list = \"%s\"\n", authority_file());
-    snprintf(text, sizeof text, "%shost = \"%s\"\npricing_dir = \"\"\n%s\n", tls, hosts, more);
+    snprintf(text, sizeof text, "%s%shost = \"%s\"\npricing_dir = \"\"\n%s\n", tls, slow, hosts, more);
     return context_from_text(text);
 }
 
