@@ -83,20 +83,40 @@ pub fn wait(fds: &mut [PollFd], deadline: Option<Instant>) -> io::Result<bool> {
     }
 }
 
-/// Whether nothing at all is to be seen on a connected socket: no data, no end, no error. One poll(2).
-#[inline]
-pub fn is_silent(fd: &impl AsRawFd) -> bool {
-    matches!(poll(&mut [PollFd::readable(fd)], 0), Ok(false))
+/// Whether nothing at all is to be seen on a connected socket: no data, no end, no error. One recv(2),
+/// which looks and takes nothing: it sees what a poll(2) would, in less time.
+#[inline(always)]
+pub fn is_silent(socket: &impl AsRawFd) -> bool {
+    let seen = receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    seen.is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN))
 }
 
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    receive_with(socket, buffer, libc::MSG_DONTWAIT)
+}
+
+#[inline(always)]
+fn receive_with(socket: &impl AsRawFd, buffer: &mut [u8], flags: c_int) -> io::Result<usize> {
     let (fd, memory, length) = (socket.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
     let no_address = ptr::null_mut::<c_void>();
     // SAFETY: the buffer is writable for its length; no address is asked for.
     check_count(unsafe {
-        libc::syscall(libc::SYS_recvfrom, fd, memory, length, libc::MSG_DONTWAIT, no_address, no_address)
+        libc::syscall(libc::SYS_recvfrom, fd, memory, length, flags, no_address, no_address)
     })
+}
+
+/// sendmsg(2), without waiting and without a SIGPIPE.
+#[inline]
+pub fn send(socket: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all zeros is a header without an address, data or ancillary data.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    // IoSlice has the layout of an iovec, as its documentation guarantees.
+    header.msg_iov = pieces.as_ptr().cast_mut().cast();
+    header.msg_iovlen = pieces.len();
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the header leads to readable pieces, which the call does not change.
+    check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, flags) })
 }
 
 /// Bytes that have crossed a connection.
@@ -131,19 +151,6 @@ pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
         out: (info.tcpi_bytes_sent - info.tcpi_bytes_retrans) + u64::from(info.tcpi_notsent_bytes),
         r#in: info.tcpi_bytes_received.saturating_sub(end_received),
     })
-}
-
-/// sendmsg(2), without waiting and without a SIGPIPE.
-#[inline]
-pub fn send(socket: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    // SAFETY: all zeros is a header without an address, data or ancillary data.
-    let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    // IoSlice has the layout of an iovec, as its documentation guarantees.
-    header.msg_iov = pieces.as_ptr().cast_mut().cast();
-    header.msg_iovlen = pieces.len();
-    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-    // SAFETY: the header leads to readable pieces, which the call does not change.
-    check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, flags) })
 }
 
 /// `CLOCK_MONOTONIC_COARSE` in nanoseconds (clock_gettime(2)): a read of shared memory, no system call.

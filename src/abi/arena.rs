@@ -90,9 +90,23 @@ impl<T> Arena<T> {
     where
         T: Sync,
     {
-        let slot = self.find(pointer)?;
-        // SAFETY: `find` gives slots only; a lent slot holds a value, of which C keeps the lender's promise
-        // not to end it during the call.
+        self.named(self.name(pointer)?)
+    }
+
+    /// Names the value behind a pointer, so that [`Arena::named`] need not look for it again.
+    #[inline(always)]
+    pub fn name(&'static self, pointer: *const T) -> Option<Name<T>> {
+        self.find(pointer).map(Name)
+    }
+
+    /// As [`Arena::get`]: whatever is in the place that the named value had.
+    #[inline]
+    pub fn named(&'static self, Name(slot): Name<T>) -> Option<&'static T>
+    where
+        T: Sync,
+    {
+        // SAFETY: a name is that of a slot, and slots are never freed; a lent one holds a value, of
+        // which C keeps the lender's promise not to end it during the call.
         unsafe {
             let slot = slot.as_ref();
             let is_lent = slot.state.load(Ordering::Acquire) == LENT;
@@ -179,6 +193,17 @@ impl<T> Arena<T> {
 const fn chunk_size(index: usize) -> usize {
     FIRST_CHUNK << index
 }
+
+/// A place in an arena.
+pub struct Name<T>(NonNull<Slot<T>>);
+
+impl<T> Clone for Name<T> {
+    fn clone(&self) -> Name<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Name<T> {}
 
 /// A value in an arena, owned like a box.
 pub struct Held<T: 'static> {

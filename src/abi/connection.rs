@@ -88,6 +88,7 @@ impl Connection {
     }
 
     fn new(context: &Context, r#type: c_int, stream: Stream) -> Result<Connection, Error> {
+        let context_id = context.id().ok_or(Error::Invalid)?;
         let read_buf_size = context.view().read_buffer_size();
         let read_buf = Block::<c_char>::of_size(read_buf_size)?;
         // SAFETY: the block has at least one byte.
@@ -120,7 +121,7 @@ impl Connection {
             head,
             stream,
             endpoint: None,
-            context: context.id(),
+            context: context_id,
             lane: LaneNumber::own(),
             is_broken: false,
             in_exchange: false,

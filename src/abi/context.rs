@@ -13,7 +13,7 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
-use super::arena::Arena;
+use super::arena::{Arena, Name};
 use super::connection::Connection;
 use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
@@ -216,7 +216,7 @@ static CONTEXTS: Arena<Context> = Arena::new();
 /// Names a context for as long as the process lives.
 #[derive(Clone, Copy)]
 pub struct ContextId {
-    place: *const Context,
+    name: Name<Context>,
     number: u64,
 }
 
@@ -227,7 +227,7 @@ impl ContextId {
     /// The context, unless it was freed.
     #[inline]
     pub fn context(&self) -> Option<&'static Context> {
-        CONTEXTS.get(self.place).filter(|context| context.number == self.number)
+        CONTEXTS.named(self.name).filter(|context| context.number == self.number)
     }
 }
 
@@ -337,8 +337,8 @@ impl Context {
         self.is_quiet.store(true, Ordering::Relaxed);
     }
 
-    /// Its name.
-    pub fn id(&self) -> ContextId {
-        ContextId { place: self, number: self.number }
+    /// What it is told from others by; nothing for one that was never lent to C.
+    pub fn id(&self) -> Option<ContextId> {
+        CONTEXTS.name(self).map(|name| ContextId { name, number: self.number })
     }
 }

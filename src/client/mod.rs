@@ -210,7 +210,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// Pools a connection, unless its address has left the name.
-    #[inline]
+    #[inline(always)]
     fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
             if let Err(refused) = self.pool.release(connection, now) {

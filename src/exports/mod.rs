@@ -78,7 +78,7 @@ pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault:
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`.
-#[inline]
+#[inline(always)]
 unsafe fn context(ctx: *mut dpl_ctx_t, function: &'static CStr) -> Option<&'static Context> {
     // SAFETY: the caller's promise.
     let found = unsafe { Context::of(ctx) };
