@@ -1,12 +1,13 @@
 //! `dpl_conn`: what C sees of a connection, and what stands behind it.
 
+mod buffer;
+
 use std::ffi::CStr;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use libc::{c_char, c_int};
 
@@ -20,7 +21,7 @@ use crate::lanes::LaneNumber;
 use crate::lock::Fork;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
-use crate::stream::{Socket, Stream, TransferError};
+use crate::stream::{Socket, Stream};
 use crate::sys;
 use crate::tally::Closing;
 use crate::tls_ffi;
@@ -46,6 +47,9 @@ pub struct Body {
     is_broken: bool,
     /// Whether a request or reply is under way that was not said to be complete.
     in_exchange: bool,
+    /// Whether the request that was written last waits for a `100 Continue`.
+    #[cfg(feature = "standalone")]
+    awaits_continue: bool,
     /// What to count it as when it is closed.
     closing: Closing,
     /// The process it was opened in.
@@ -116,7 +120,6 @@ impl Connection {
             ssl: ptr::null_mut(),
             bio: ptr::null_mut(),
         };
-        let forks = sys::forks();
         let body = Body {
             head,
             stream,
@@ -125,8 +128,10 @@ impl Connection {
             lane: LaneNumber::own(),
             is_broken: false,
             in_exchange: false,
+            #[cfg(feature = "standalone")]
+            awaits_continue: false,
             closing: Closing::default(),
-            forks,
+            forks: sys::forks(),
         };
         CONNECTIONS.insert(body).map(Connection)
     }
@@ -216,43 +221,6 @@ impl Connection {
     /// What it reads from and writes to.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.0.stream
-    }
-
-    /// Reads into `buffer`, first what Droplet's reader has left in the connection's own; 0 tells of the
-    /// end. What Droplet's reader would note of a reply, this one notes as well.
-    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
-        self.0.in_exchange = true;
-        let left = self.take_buffered(buffer);
-        if left > 0 {
-            return Ok(left);
-        }
-        let outcome = self.0.stream.read(buffer, timeout);
-        let head = &mut self.0.head;
-        (head.read_buf_pos, head.cc) = (0, 0);
-        head.eof = c_int::from(matches!(outcome, Ok(0)));
-        head.status = outcome.as_ref().map_or_else(|error| error.error().status(), |_| SUCCESS);
-        if matches!(outcome, Ok(1..)) {
-            // SAFETY: the buffer has at least one byte.
-            unsafe { *head.read_buf = 0 };
-        }
-        outcome
-    }
-
-    /// Moves bytes out of the read buffer.
-    fn take_buffered(&mut self, buffer: &mut [u8]) -> usize {
-        let head = &mut self.0.head;
-        let (Ok(start), Ok(end)) = (usize::try_from(head.read_buf_pos), usize::try_from(head.cc)) else {
-            return 0;
-        };
-        let count = end.min(head.read_buf_size).saturating_sub(start).min(buffer.len());
-        if count == 0 {
-            return 0;
-        }
-        // SAFETY: this lies within the buffer, and its reader has filled it up to `cc`.
-        let left = unsafe { std::slice::from_raw_parts(head.read_buf.add(start).cast::<u8>(), count) };
-        buffer[..count].copy_from_slice(left);
-        head.read_buf_pos += count as c_int;
-        count
     }
 
     /// A request was begun: until its reply is said to be complete, the connection is of no use to others.

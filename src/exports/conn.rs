@@ -20,8 +20,11 @@ use crate::abi::request::Request;
 use crate::authority::Authority;
 use crate::client::Connection as _;
 use crate::clock;
+use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
+#[cfg(feature = "standalone")]
+use crate::standalone::http::request;
 use crate::status::{Error, code};
 use crate::stream::{File, Stream, TransferError};
 use crate::sys;
@@ -299,7 +302,7 @@ pub unsafe extern "C" fn dpl_blacklist_host(
 
 /// What C hands in for a call, and gets back after it.
 #[inline]
-pub(super) fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
+pub fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
     if conn.is_null() {
         refuse(None, function, "the connection is NULL");
     }
@@ -331,6 +334,8 @@ pub(super) fn write(
         refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
         return Err(Error::Failure);
     }
+    #[cfg(feature = "standalone")]
+    connection.set_awaits_continue(pieces.first().is_some_and(|head| request::awaits_continue(head)));
     connection.stream().write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);
         error.error()
@@ -344,8 +349,23 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let peer = connection::peer_name(connection);
     log!(&journal(context, function), Error, "write to {peer}: {error}");
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    if let Some(fault) = error.fault_of_host(connection.reuses()) {
-        ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);
+    let timed_out = matches!(error, TransferError::TimedOut);
+    if timed_out || (connection.reuses() == 0 && !error.is_callers_fault()) {
+        ContextCall::new(context, function)
+            .blacklist_endpoint(endpoint, if timed_out { Fault::WriteTimedOut } else { Fault::Write });
+    }
+}
+
+/// The host of a connection has given no reply, or one that says that it is at fault.
+#[cfg(feature = "standalone")]
+pub fn blame(connection: &mut Connection, function: &'static CStr) {
+    connection.mark_broken();
+    let (Some(context), Some(endpoint)) = (connection.context(), connection.endpoint()) else { return };
+    let call = ContextCall::new(context, function);
+    if connection.went_stale() {
+        trace!(&call, "a reused connection went stale: its host is not to blame");
+    } else {
+        call.blacklist_endpoint(endpoint, Fault::Reported);
     }
 }
 

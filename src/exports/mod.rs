@@ -9,7 +9,7 @@
 
 mod addrlist;
 mod addrlist_query;
-mod conn;
+pub mod conn;
 mod dplx;
 mod outcome;
 

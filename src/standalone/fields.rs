@@ -61,4 +61,17 @@ impl Fields {
         let access = self.text(offset_of!(Context30, access_key))?;
         Some((access.to_bytes(), self.text(offset_of!(Context30, secret_key))?.to_bytes()))
     }
+
+    /// How long a line of a reply's head may be, in bytes.
+    pub fn header_size(&self, usual: usize) -> usize {
+        usize::try_from(self.int(offset_of!(Context30, header_size)))
+            .ok()
+            .filter(|size| *size > 0)
+            .unwrap_or(usual)
+    }
+
+    /// Whether connections are used for more than one request.
+    pub fn keeps_alive(&self) -> bool {
+        self.int(offset_of!(Context30, keep_alive)) != 0
+    }
 }

@@ -9,7 +9,8 @@
 pub mod context;
 pub mod dict;
 mod fields;
-mod http;
+pub mod http;
+mod httpreply;
 mod httprequest;
 pub mod log;
 pub mod owned;

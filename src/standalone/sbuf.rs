@@ -100,6 +100,12 @@ impl Sbuf {
         Ok(unsafe { Block::from_raw(old) })
     }
 
+    /// Hands what it holds, with a NUL after it, to whoever frees it.
+    pub fn take_buffer(&mut self) -> *mut c_char {
+        self.len = 0;
+        mem::replace(&mut self.buf, ptr::null_mut())
+    }
+
     /// Writes what it holds to a file of C's.
     ///
     /// # Safety

@@ -30,6 +30,107 @@ typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, cons
 /** Gets each piece of a reply's body. Anything but DPL_SUCCESS ends the reading. */
 typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 
+/**
+ * Reads a reply, and hands it on as it comes in.
+ *
+ * @param conn the connection. If this fails it is closed when it is given back
+ * @param expect_data 0 for the reply to a HEAD, which has no body whatever its head says
+ * @param http_statusp receives the status; may be NULL. Unchanged on error
+ * @param header_func is called for each field, but for `Transfer-Encoding`, and for `Content-Length` unless
+ *        `expect_data` is 0; may be NULL
+ * @param buffer_func is called for the body, piece by piece, in a buffer that it may change; may be NULL
+ * @param cb_arg handed to both
+ * @return DPL_SUCCESS, whatever the status; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
+ *         malformed, does not come in time, or one of the functions did not return DPL_SUCCESS
+ *
+ * @pre `conn` is NULL or came from a function of this library; `http_statusp` is NULL or writable; the functions
+ * are NULL or take `cb_arg`.
+ */
+dpl_status_t dpl_read_http_reply_buffered(dpl_conn_t *conn,
+                                          int expect_data,
+                                          int *http_statusp,
+                                          dpl_header_func_t header_func,
+                                          dpl_buffer_func_t buffer_func,
+                                          void *cb_arg);
+
+/**
+ * Reads a reply into memory. If there is none, or its status is 5xx, its host is blacklisted as by
+ * dpl_blacklist_host(): a reused connection that the peer had merely closed does not count.
+ *
+ * @param conn the connection
+ * @param expect_data 0 for the reply to a HEAD
+ * @param buffer_provided 0 for a body that the caller frees with free(); else it is put into the buffer that
+ *        `data_bufp` points to, which has room for `*data_lenp` bytes, and what does not fit is dropped
+ * @param data_bufp receives the body; NULL to drop it. NULL is received if there is none
+ * @param data_lenp receives its length in bytes
+ * @param headersp receives the fields, as in dpl_read_http_reply_buffered(), their names in small letters;
+ *        to be freed with dpl_dict_free(). May be NULL
+ * @param connection_closep receives 1 if the connection is to be given back with dpl_conn_terminate(), else
+ *        0; may be NULL
+ * @return as dpl_map_http_status() for the status; DPL_FAILURE if there is no reply, and what came of it is
+ *         still received; DPL_EINVAL for NULL, and nothing is received
+ *
+ * @pre `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable; a
+ * buffer that is provided has the room that is said.
+ */
+dpl_status_t dpl_read_http_reply_ext(dpl_conn_t *conn,
+                                     int expect_data,
+                                     int buffer_provided,
+                                     char **data_bufp,
+                                     unsigned int *data_lenp,
+                                     dpl_dict_t **headersp,
+                                     int *connection_closep);
+
+/**
+ * Reads a reply into memory that the caller frees: dpl_read_http_reply_ext() without a buffer.
+ *
+ * @param conn as there
+ * @param expect_data as there
+ * @param data_bufp as there
+ * @param data_lenp as there
+ * @param headersp as there
+ * @param connection_closep as there
+ * @return as there
+ *
+ * @pre As for dpl_read_http_reply_ext().
+ */
+dpl_status_t dpl_read_http_reply(dpl_conn_t *conn,
+                                 int expect_data,
+                                 char **data_bufp,
+                                 unsigned int *data_lenp,
+                                 dpl_dict_t **headersp,
+                                 int *connection_closep);
+
+/**
+ * The status that a status of HTTP means.
+ *
+ * @param http_status the status of HTTP
+ * @return DPL_SUCCESS for 100, 200, 201, 204 and 206; DPL_EREDIRECT for 301 and 302; DPL_EPERM for 403,
+ *         DPL_ENOENT for 404, DPL_ECONFLICT for 409, DPL_EPRECOND for 412, DPL_ERANGEUNAVAIL for 416;
+ *         DPL_FAILURE for all others
+ */
+dpl_status_t dpl_map_http_status(int http_status);
+
+/**
+ * Whether the fields of a reply say that nothing follows it on its connection.
+ *
+ * @param headers_returned the fields, as dpl_read_http_reply() gives them
+ * @return 1 if `connection` has `close` among its options, or for NULL; else 0
+ *
+ * @pre `headers_returned` is NULL or a dictionary.
+ */
+int dpl_connection_close(dpl_dict_t *headers_returned);
+
+/**
+ * Where the fields of a reply lead to.
+ *
+ * @param headers_returned the fields, as dpl_read_http_reply() gives them
+ * @return the value of `location`, which stays the dictionary's; NULL if there is none, or for NULL
+ *
+ * @pre `headers_returned` is NULL or a dictionary.
+ */
+char *dpl_location(dpl_dict_t *headers_returned);
+
 #ifdef __cplusplus
 }
 #endif

@@ -90,6 +90,21 @@ impl Head {
     }
 }
 
+/// Whether these bytes are the head of a request that waits for a `100 Continue` (RFC 9110, section 10.1.1).
+/// Every write is asked, so that what is no head is told from its first bytes.
+pub fn awaits_continue(bytes: &[u8]) -> bool {
+    let method = bytes.iter().take(MOST_OF_METHOD + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
+    let is_head = (1..=MOST_OF_METHOD).contains(&method) && bytes.get(method) == Some(&b' ');
+    let mut lines = bytes[..bytes.len().min(MOST_OF_HEAD)].split(|byte| *byte == b'\n');
+    is_head && lines.any(|line| line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"expect:")))
+}
+
+/// As long as the longest method in common use, `PROPPATCH`.
+const MOST_OF_METHOD: usize = 9;
+
+/// Droplet's own heads are no longer.
+const MOST_OF_HEAD: usize = 8192;
+
 /// The value of `Host`. A port of `80` is left out; an IPv6 address stands in brackets (RFC 3986).
 pub fn host(name: &[u8], port: Option<&[u8]>) -> Vec<u8> {
     let is_bare_ipv6 = name.contains(&b':') && !name.starts_with(b"[");
@@ -203,6 +218,14 @@ mod tests {
             assert!(head.field(name.as_bytes(), value.as_bytes()).is_err(), "{name:?}: {value:?}");
         }
         assert_eq!(head.text(), b"GET / HTTP/1.1\r\n", "nothing of them is left behind");
+    }
+
+    #[test]
+    fn requests_that_wait_are_told_from_others() {
+        assert!(awaits_continue(b"PUT /r HTTP/1.1\r\nHost: h\r\nexpect: 100-continue\r\n"));
+        assert!(!awaits_continue(b"PUT /r HTTP/1.1\r\nX-Expect: 100-continue\r\n"));
+        assert!(!awaits_continue(b"data\r\nExpect: 100-continue\r\n"));
+        assert!(!awaits_continue(b""));
     }
 
     #[test]

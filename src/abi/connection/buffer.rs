@@ -1,0 +1,94 @@
+//! Reading, through the buffer that C sees.
+
+use std::slice;
+use std::time::Duration;
+
+use libc::c_int;
+
+use super::{Body, Connection};
+use crate::status::{Error, SUCCESS};
+use crate::stream::TransferError;
+
+impl Connection {
+    /// Reads into `into`, first what is left in the buffer; 0 tells of the end. What Droplet's reader would
+    /// note of a reply, this one notes as well.
+    pub fn read(&mut self, into: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        self.begin_exchange();
+        let left = self.buffered();
+        let count = left.len().min(into.len());
+        if count > 0 {
+            into[..count].copy_from_slice(&left[..count]);
+            self.consume(count);
+            return Ok(count);
+        }
+        let outcome = self.0.stream.read(into, timeout);
+        self.0.note_read(&outcome);
+        if matches!(outcome, Ok(1..)) {
+            // SAFETY: the buffer has at least one byte.
+            unsafe { *self.0.head.read_buf = 0 };
+        }
+        outcome
+    }
+
+    /// What was read into the buffer and not used yet.
+    pub fn buffered(&mut self) -> &mut [u8] {
+        let head = &self.0.head;
+        let (Ok(start), Ok(end)) = (usize::try_from(head.read_buf_pos), usize::try_from(head.cc)) else {
+            return &mut [];
+        };
+        let count = end.min(head.read_buf_size).saturating_sub(start);
+        if count == 0 {
+            return &mut [];
+        }
+        // SAFETY: this lies within the buffer, and its reader has filled it up to `cc`.
+        unsafe { slice::from_raw_parts_mut(head.read_buf.add(start).cast::<u8>(), count) }
+    }
+
+    /// The first bytes that are buffered were used.
+    pub fn consume(&mut self, count: usize) {
+        self.0.head.read_buf_pos += count as c_int;
+    }
+
+    /// Reads into the buffer, all of which was used. False tells of the end.
+    #[cfg(feature = "standalone")]
+    pub fn fill(&mut self, timeout: Option<Duration>) -> Result<bool, TransferError> {
+        let body = &mut *self.0;
+        let size = body.head.read_buf_size.max(1);
+        // SAFETY: the buffer has that many bytes, at least one; nobody looks at what they hold before.
+        let buffer = unsafe { slice::from_raw_parts_mut(body.head.read_buf.cast::<u8>(), size) };
+        let outcome = body.stream.read(buffer, timeout);
+        body.note_read(&outcome);
+        let count = outcome?;
+        body.head.cc = count as isize;
+        Ok(count > 0)
+    }
+
+    /// Whether the request that is being written waits for a `100 Continue` before it goes on.
+    #[cfg(feature = "standalone")]
+    pub fn set_awaits_continue(&mut self, awaits_continue: bool) {
+        self.0.awaits_continue = awaits_continue;
+    }
+
+    /// Whether that is the next reply.
+    #[cfg(feature = "standalone")]
+    pub fn awaits_continue(&self) -> bool {
+        self.0.awaits_continue
+    }
+}
+
+/// `DPL_EIO`, as Droplet's reader notes it.
+const IO_ERROR: c_int = -7;
+
+impl Body {
+    /// Notes how a read ended. Nothing is in the buffer then.
+    fn note_read(&mut self, outcome: &Result<usize, TransferError>) {
+        let head = &mut self.head;
+        (head.read_buf_pos, head.cc) = (0, 0);
+        head.eof = c_int::from(matches!(outcome, Ok(0)));
+        head.status = match outcome {
+            Ok(_) => SUCCESS,
+            Err(TransferError::TimedOut) => Error::TimedOut.status(),
+            Err(TransferError::Io(_)) => IO_ERROR,
+        };
+    }
+}
