@@ -117,3 +117,11 @@ fn list_is_that_of_the_binary_interface() {
     assert_eq!(names.len(), 33);
     assert_eq!(names, droplets_names(), "left: {FUNCTIONS}, right: exports.txt");
 }
+
+#[test]
+fn coverage_table_of_the_readme_is_up_to_date() {
+    let table = run(&mut Command::new(root().join("scripts/coverage.sh")));
+    assert!(table.ends_with("|\n") && table.contains("| **all** | 498 |"), "{table}");
+    let readme = fs::read_to_string(root().join("README.md")).expect("text");
+    assert!(readme.contains(&table), "run scripts/coverage.sh --write; it should be\n{table}");
+}
