@@ -9,6 +9,8 @@ mod tls;
 mod variables;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
