@@ -6,6 +6,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet.so.0
 TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
+LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
 HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
 FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
@@ -26,6 +27,12 @@ test: ## everything that CI runs
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh
+
+soak: all ## the tests that have a long form, in that form
+	@scripts/setup.sh test
+	@$(TESTS_C) preload
+	DROPLET_TEST_SOAK=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
+	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 
 header: ## regenerate what is in include
 	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers
@@ -98,5 +105,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
 target/standalone/release/libdroplet_conn.so: always
 	cargo rustc --release --locked --lib --crate-type cdylib --features standalone --target-dir target/standalone
 
-.PHONY: help all demo test header fuzz install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
+.PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
 .DELETE_ON_ERROR:

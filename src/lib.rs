@@ -1,13 +1,17 @@
 //! The connection subsystem of Scality Droplet, rebuilt: pool, round robin, blacklist and write-all
 //! behind the original's C ABI.
 //!
-//! Layers, each using only those below it: [`client`] (checkout and release), [`endpoint`], [`hosts`]
-//! and [`pool`], [`connect`] and [`stream`], [`sys`]. The C side, `exports` over `abi`, stands on top.
+//! To Rust programs it is a client's connections with failover: a [`Context`] knows the hosts, a
+//! [`Connection`] returns to it when dropped.
+//!
+//! Layers, each using only those below it: `client` (checkout and release), `endpoint`, `hosts` and `pool`,
+//! `connect` and `stream`, `sys`. On top stand the C side, `exports` over `abi`, and beside it `api`.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");
 
 mod abi;
+mod api;
 mod authority;
 mod client;
 mod clock;
@@ -31,3 +35,8 @@ mod stream;
 mod sys;
 mod tally;
 mod tls_ffi;
+
+pub use api::{
+    Connection, Context, Counts, Error, ErrorKind, HostStatistics, Listener, Options, Severity, Statistics,
+    Tls, Traffic,
+};

@@ -209,7 +209,7 @@ static void late_handshake_joins_the_pool(void) {
         REQUIRE(conns[i], "checkout %d has a connection", i);
         CHECK_STR(conns[i]->port, peer_port(quick), "to the quick host");
     }
-    sleep_ms(1200);
+    sleep_ms((int)patience(1200));
     for (int i = 0; i < 2; i++)
         dpl_conn_release(conns[i]);
     for (int i = 0; i < 20 && !found; i++) {

@@ -87,9 +87,6 @@ static LAYOUTS: [Layout; 2] = [
 const LIMITS_OF_A_NEW_CONTEXT: [c_int; 4] = [1021, 900, 50, 100];
 const REDIRECTS_OF_A_NEW_CONTEXT: c_int = 10;
 
-/// The longest connect, if the context states none.
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A context's memory, seen through its layout.
 #[derive(Clone, Copy)]
 pub struct View {
@@ -156,7 +153,7 @@ impl View {
             connections: self.read(layout.n_conn_max),
             connect_timeout: clock::seconds(self.read(layout.conn_timeout))
                 .filter(|timeout| !timeout.is_zero())
-                .unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+                .unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
             blacklist: clock::seconds(self.read(layout.blacklist_expiretime)),
         }
     }

@@ -3,7 +3,7 @@
 //! Every lock is taken before the fork, in the order in which they nest, and let go of on both sides. The
 //! child then counts itself as another process, for which its parent's connections are not its own.
 
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use super::addrlist::AddrList;
 use super::context::Context;
@@ -20,6 +20,16 @@ pub static LIFETIMES: Lock<()> = Lock::new(());
 pub fn watch() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| sys::at_every_fork(prepare, parent, child));
+}
+
+/// What stands beside the C side, and has locks over the client's.
+static ALSO: OnceLock<fn(Fork)> = OnceLock::new();
+
+/// Prepares for forks, and has `visit` called in each phase.
+pub fn watch_also(visit: fn(Fork)) {
+    watch();
+    let _lifetimes = LIFETIMES.lock();
+    ALSO.get_or_init(|| visit);
 }
 
 extern "C" fn prepare() {
@@ -42,6 +52,9 @@ fn at_fork(phase: Fork) {
         // A context's table nests outside the hosts of its list.
         Context::all_at_fork(phase);
         AddrList::all_at_fork(phase);
+        if let Some(visit) = ALSO.get() {
+            visit(phase);
+        }
         owned_context::arena_at_fork(phase);
         connection::arena_at_fork(phase);
         listener::at_fork(phase);

@@ -63,6 +63,11 @@ pub struct Settings {
     pub blacklist: Option<Duration>,
 }
 
+impl Settings {
+    /// The longest connect, if the context states none.
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+}
+
 /// One call from outside.
 pub trait Call<C>: Journal {
     /// What its context allows new connections.

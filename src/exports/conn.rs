@@ -20,6 +20,7 @@ use crate::abi::request::Request;
 use crate::authority::Authority;
 use crate::client::Connection as _;
 use crate::clock;
+#[cfg(feature = "standalone")]
 use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
@@ -349,10 +350,8 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let peer = connection::peer_name(connection);
     log!(&journal(context, function), Error, "write to {peer}: {error}");
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    let timed_out = matches!(error, TransferError::TimedOut);
-    if timed_out || (connection.reuses() == 0 && !error.is_callers_fault()) {
-        ContextCall::new(context, function)
-            .blacklist_endpoint(endpoint, if timed_out { Fault::WriteTimedOut } else { Fault::Write });
+    if let Some(fault) = error.fault_of_host(connection.reuses()) {
+        ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);
     }
 }
 

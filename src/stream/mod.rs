@@ -13,6 +13,7 @@ pub use file::File;
 pub use socket::Socket;
 use tls::TlsStream;
 
+use crate::fault::Fault;
 use crate::status::Error;
 use crate::sys::{self, PollFd};
 
@@ -47,16 +48,20 @@ impl TransferError {
         }
     }
 
-    /// Whether the caller handed us memory or a descriptor that cannot be used, so that the peer had no
-    /// part in it (write(2)).
-    pub fn is_callers_fault(&self) -> bool {
+    /// What the host is to blame for if a write failed so on a connection that was reused so often: nothing
+    /// if the peer had closed it while it was idle, or if the caller is at fault.
+    pub fn fault_of_host(&self, reuses: u32) -> Option<Fault> {
         match self {
-            TransferError::TimedOut => false,
-            TransferError::Io(error) => {
-                matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
-            }
+            TransferError::TimedOut => Some(Fault::WriteTimedOut),
+            TransferError::Io(error) => (reuses == 0 && !is_fault_of_caller(error)).then_some(Fault::Write),
         }
     }
+}
+
+/// Whether the caller handed us memory or a descriptor that cannot be used, so that the peer had no part in
+/// it (write(2)).
+fn is_fault_of_caller(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
 }
 
 impl std::fmt::Display for TransferError {

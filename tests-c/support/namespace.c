@@ -70,11 +70,11 @@ static const char *path_of(const char *name) {
 
 static bool mount_over(const char *target, const char *name, const char *text) {
     return write_file(path_of(name), text) &&
-           mount(path_of(name), target, NULL, MS_BIND, NULL) == 0;
+           mount(path_of(name), target, "none", MS_BIND, NULL) == 0;
 }
 
 bool own_names(const char *hosts) {
-    if (enter(CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    if (enter(CLONE_NEWNS) && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount_over("/etc/nsswitch.conf", "nsswitch.conf", "hosts: files\n") &&
         mount_over("/etc/hosts", "hosts", hosts))
         return true;

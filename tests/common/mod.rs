@@ -1,6 +1,8 @@
 //! What several tests of the finished libraries need.
 #![allow(dead_code)] // not everything is used by every test
 
+pub mod loopback;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,308 @@
+//! Contexts: where to connect to, and how.
+
+use std::ffi::CString;
+use std::fmt;
+use std::mem;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use openssl::ssl::SslContext;
+
+use super::connection::Connection;
+use super::error::{Error, ErrorKind, Reasons};
+use super::link::Link;
+use super::statistics::Statistics;
+use crate::abi::fork;
+use crate::authority::Authority;
+use crate::client::{self, Call, Client, Settings, Table};
+use crate::clock;
+use crate::endpoint::Endpoint;
+use crate::hosts::{Host, Hosts, Mirror};
+use crate::journal::{Journal, Level, Place};
+use crate::lock::{Fork, Lock};
+use crate::pool::Limits;
+use crate::profile::{HostList, Profile};
+use crate::resolve::Addresses;
+use crate::status;
+use crate::stream::tls::Security;
+use crate::stream::{Stream, TransferError};
+
+/// How serious a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is odd; the call goes on.
+    Warning,
+    /// An attempt or a call failed.
+    Error,
+}
+
+/// A function for messages.
+pub type Listener = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// What a profile does not say.
+pub struct Options {
+    /// The most open connections, idle ones among them.
+    pub connections: u32,
+    /// How often a connection may be reused.
+    pub reuses: u32,
+    /// How long a connection may stay idle.
+    pub idle_time: Duration,
+    /// Gets the messages: also those of attempts that failed before another host answered.
+    pub listener: Option<Listener>,
+}
+
+/// 900 connections, each reused 50 times and idle for 100 seconds at most; nobody listens.
+impl Default for Options {
+    fn default() -> Options {
+        Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), listener: None }
+    }
+}
+
+/// Hosts, how to connect to them, and the connections that are idle. Clones are the same context.
+///
+/// ```
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let alive = server.local_addr()?;
+/// use droplet_conn::Context;
+///
+/// // Nothing listens at the first: it is passed over.
+/// let context = Context::from_profile(&format!(
+///     "host = 127.0.0.1:1, {alive}
+///      connection_timeout = 2   # seconds
+///      blacklist_expiretime = 10"
+/// ))?;
+/// let connection = context.connect()?;
+/// assert_eq!(connection.peer(), alive);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What is wrong with a profile is told with the line:
+///
+/// ```
+/// let error = droplet_conn::Context::from_profile("host = a:80\nhots = b").unwrap_err();
+/// assert_eq!(error.to_string(), "profile:2: no such variable: 'hots'");
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// What the clones of a context share.
+pub(super) struct Inner {
+    own: Weak<Inner>,
+    pub client: Client<Link>,
+    hosts: Arc<Hosts>,
+    turn: AtomicU32,
+    settings: Settings,
+    limits: Limits,
+    pub read_timeout: Option<Duration>,
+    pub write_timeout: Option<Duration>,
+    tls: Option<SslContext>,
+    listener: Option<Listener>,
+}
+
+impl Context {
+    /// A context as the text of a Droplet profile describes it: lines such as `host = a:80,b:80`,
+    /// `use_https = true`, `read_timeout = 30`. Files that it names are taken from the working directory.
+    pub fn from_profile(text: &str) -> Result<Context, Error> {
+        Context::new(text, Options::default())
+    }
+
+    /// The same, with other options than the default.
+    pub fn new(profile: &str, options: Options) -> Result<Context, Error> {
+        let fault = |text: String| Error::new(ErrorKind::Profile, text);
+        let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
+        parsed.read(profile.as_bytes()).map_err(|error| fault(error.to_string()))?;
+        if let Some(listener) = &options.listener {
+            parsed.warnings.iter().for_each(|warning| listener(Severity::Warning, warning));
+        }
+        let hosts = Hosts::new();
+        if let Some(list) = &parsed.hosts {
+            add(list, &hosts).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
+        }
+        let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
+        let inner = Arc::new_cyclic(|own| Inner {
+            own: Weak::clone(own),
+            client: Client::new(Box::new(|_| {})),
+            hosts,
+            turn: AtomicU32::new(0),
+            settings: settings(&parsed, &options),
+            limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
+            read_timeout: clock::seconds(parsed.read_timeout),
+            write_timeout: clock::seconds(parsed.write_timeout),
+            tls,
+            listener: options.listener,
+        });
+        CONTEXTS.lock().push(Arc::downgrade(&inner));
+        fork::watch_also(at_fork);
+        Ok(Context { inner })
+    }
+
+    /// A connection to one of the hosts: an idle one that is still good, or a new one. Hosts take turns; one
+    /// that does not answer is passed over, and left alone for `blacklist_expiretime` seconds.
+    pub fn connect(&self) -> Result<Connection, Error> {
+        self.connect_to(None)
+    }
+
+    /// A connection to `BUCKET.HOST`, as virtual hosting wants it.
+    pub fn connect_to_bucket(&self, bucket: &str) -> Result<Connection, Error> {
+        let name = CString::new(bucket)
+            .map_err(|_| Error::new(ErrorKind::Name, format!("no bucket: {}", bucket.escape_debug())))?;
+        self.connect_to(Some(name))
+    }
+
+    /// How its connections and hosts stand, and what became of them. Other threads go on meanwhile, so the
+    /// numbers may be off by what they do.
+    ///
+    /// ```
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = server.local_addr()?;
+    /// # let context = droplet_conn::Context::from_profile(&format!("host = {address}"))?;
+    /// drop(context.connect()?);
+    /// drop(context.connect()?);
+    /// let statistics = context.statistics();
+    /// assert_eq!((statistics.created, statistics.reused, statistics.idle), (1, 1, 1));
+    /// assert_eq!(statistics.hosts[0].state, "available");
+    /// println!("{statistics}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        let Inner { client, hosts, .. } = &*self.inner;
+        Statistics::new(Table { pool: client.statistics(), hosts: client.host_statistics(hosts) })
+    }
+
+    fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
+        let inner = &self.inner;
+        let call = inner.call();
+        let turn = inner.turn.fetch_add(1, Ordering::Relaxed);
+        let link = inner.client.checkout(&call, &inner.hosts, turn, bucket.as_deref());
+        link.map(|link| Connection::new(Arc::clone(inner), link)).map_err(|error| call.reasons.failure(error))
+    }
+}
+
+fn settings(profile: &Profile, options: &Options) -> Settings {
+    let connect_timeout = clock::seconds(profile.conn_timeout).filter(|timeout| !timeout.is_zero());
+    Settings {
+        connections: options.connections.try_into().unwrap_or(i32::MAX),
+        connect_timeout: connect_timeout.unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
+        blacklist: clock::seconds(profile.blacklist_expiretime),
+    }
+}
+
+/// Adds the hosts of a profile, each at a random place, so that clients with the same profile spread.
+fn add(list: &HostList, hosts: &Hosts) -> Result<(), String> {
+    for (entry, parsed) in Authority::parse_list(&list.text, list.default_port) {
+        let Authority { name, port, number } =
+            parsed.map_err(|_| format!("'{}' is no host with a port", entry.escape_debug()))?;
+        let addresses = Addresses::new(&name.to_string_lossy(), number);
+        let known = addresses
+            .current(Instant::now() + Settings::DEFAULT_CONNECT_TIMEOUT)
+            .map_err(|error| format!("cannot look up '{}': {error}", entry.escape_debug()))?;
+        if known.first().is_some_and(|address| hosts.at_address(*address).is_none()) {
+            let count = hosts.count();
+            let host = Host::new(name, port, Arc::new(addresses), count);
+            hosts.insert(fastrand::usize(0..=count), host, Box::new(NobodyLooks));
+        }
+    }
+    Ok(())
+}
+
+/// There is no C that walks the list.
+struct NobodyLooks;
+
+impl Mirror for NobodyLooks {
+    fn show_out(&self, _wait: Option<Duration>) {}
+    fn show_available(&self) {}
+    fn show_addresses(&self, _addresses: &[std::net::SocketAddr]) {}
+}
+
+impl Inner {
+    /// A call on this context.
+    pub fn call(&self) -> ContextCall<'_> {
+        ContextCall { context: self, reasons: Reasons::new(self.listener.as_ref()) }
+    }
+
+    /// A write failed: the host is out, if it is the host's fault.
+    pub fn blame(&self, endpoint: &Endpoint, error: &TransferError, reuses: u32) {
+        if let (Some(host), Some(fault)) = (endpoint.host(), error.fault_of_host(reuses)) {
+            host.record().failure(fault);
+            client::blacklist(&self.call(), &self.hosts, host, fault);
+        }
+    }
+}
+
+/// One call on a context.
+pub(super) struct ContextCall<'a> {
+    context: &'a Inner,
+    /// Why it fails, should it fail.
+    pub reasons: Reasons<'a>,
+}
+
+impl Journal for ContextCall<'_> {
+    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
+        self.reasons.log(level, place, message);
+    }
+
+    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
+        self.reasons.trace(place, message);
+    }
+}
+
+impl Call<Link> for ContextCall<'_> {
+    fn settings(&self) -> Settings {
+        self.context.settings
+    }
+
+    fn limits(&self) -> Limits {
+        self.context.limits
+    }
+
+    fn security(&self) -> Result<Option<Security>, status::Error> {
+        let context = self.context.tls.clone();
+        Ok(context.map(|context| Security { context, read_timeout: self.context.read_timeout }))
+    }
+
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Link, status::Error> {
+        Ok(Link::new(stream, endpoint, &self.context.own))
+    }
+}
+
+/// Every context, for [`at_fork`].
+static CONTEXTS: Lock<Vec<Weak<Inner>>> = Lock::new(Vec::new());
+
+/// Those that are kept alive through a fork.
+static FORKING: Lock<Vec<Arc<Inner>>> = Lock::new(Vec::new());
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let own: *const Inner = self;
+        CONTEXTS.lock().retain(|context| context.as_ptr() != own);
+    }
+}
+
+/// See [`crate::lock::LockBy::at_fork`].
+fn at_fork(phase: Fork) {
+    let visit = |contexts: &[Arc<Inner>]| {
+        for context in contexts {
+            context.client.at_fork(phase);
+            context.hosts.at_fork(phase);
+        }
+    };
+    if phase == Fork::Prepare {
+        CONTEXTS.at_fork(phase, |contexts| {
+            let alive: Vec<_> = contexts.iter().filter_map(Weak::upgrade).collect();
+            visit(&alive);
+            *FORKING.lock() = alive;
+        });
+    } else {
+        let alive = mem::take(&mut *FORKING.lock());
+        CONTEXTS.at_fork(phase, |_| visit(&alive));
+    }
+}

@@ -1,0 +1,266 @@
+//! The crate as Rust programs use it.
+
+mod common;
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::empty_folder;
+use common::loopback::{DeadHost, Server, certificate_in};
+use droplet_conn::{Connection, Context, ErrorKind, Options, Severity};
+
+/// Hosts, and further lines.
+fn profile(hosts: &[SocketAddr], more: &str) -> String {
+    let hosts: Vec<_> = hosts.iter().map(SocketAddr::to_string).collect();
+    format!("host = {}\n{more}", hosts.join(","))
+}
+
+fn context_over(server: &Server) -> Context {
+    Context::from_profile(&profile(&[server.address], "")).expect("a good profile")
+}
+
+/// Asks and reads the reply to its end: the number of the request on its connection.
+fn ask(connection: &mut Connection) -> io::Result<u32> {
+    connection.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"\n") || reply.ends_with(b"\r\n") {
+        let mut some = [0; 16];
+        let count = connection.read(&mut some)?;
+        assert_ne!(count, 0, "the end instead of a reply");
+        reply.extend_from_slice(&some[..count]);
+    }
+    connection.reply_complete();
+    let text = String::from_utf8(reply).expect("text");
+    Ok(text.rsplit("\r\n\r\n").next().and_then(|body| body.trim().parse().ok()).expect("a number"))
+}
+
+fn eventually(condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    condition()
+}
+
+#[test]
+fn dropped_connections_serve_again() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    for number in 1..=3 {
+        let mut connection = context.connect().expect("connected");
+        assert_eq!(ask(&mut connection).expect("answered"), number);
+        assert_eq!(connection.reused(), number - 1);
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn what_was_not_read_to_its_end_is_closed() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let dropped = |leave: fn(&mut Connection)| {
+        let mut connection = context.connect().expect("connected");
+        leave(&mut connection);
+        drop(connection);
+        assert!(eventually(|| server.open() == 0), "it is closed");
+    };
+    dropped(|asked| asked.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written"));
+    dropped(|half_read| {
+        half_read.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+        half_read.read_exact(&mut [0; 10]).expect("read");
+    });
+    dropped(|asked_again| {
+        ask(asked_again).expect("answered");
+        asked_again.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    });
+    let mut whole = context.connect().expect("connected");
+    ask(&mut whole).expect("answered");
+    drop(whole);
+    drop(context.connect().expect("connected"));
+    assert_eq!((server.accepted(), server.open()), (4, 1));
+}
+
+#[test]
+fn dead_hosts_are_passed_over_and_named_when_none_is_left() {
+    let server = Server::plain();
+    let (one, other) = (DeadHost::new(), DeadHost::new());
+    let context =
+        Context::from_profile(&profile(&[one.address, server.address], "")).expect("a good profile");
+    for _ in 0..4 {
+        assert_eq!(context.connect().expect("connected").peer(), server.address);
+    }
+    let context = Context::from_profile(&profile(&[one.address, other.address], "")).expect("a good profile");
+    let error = context.connect().expect_err("both are dead");
+    assert_eq!(error.kind(), ErrorKind::NoHost);
+    for host in [one, other] {
+        let reason = format!("connect to {}: Connection refused", host.address);
+        assert!(error.to_string().contains(&reason), "{error}");
+    }
+    let error = context.connect().expect_err("both are blacklisted");
+    assert_eq!(error.to_string(), "no host is left: all are blacklisted");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::HostUnreachable);
+}
+
+#[test]
+fn silence_is_a_timeout_after_which_one_may_go_on() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let mut connection = context.connect().expect("connected");
+    connection.set_read_timeout(Some(Duration::from_millis(50)));
+    let error = connection.read(&mut [0]).expect_err("nothing was asked for");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), format!("read from {}: timed out", server.address));
+    connection.set_read_timeout(Some(Duration::from_secs(20)));
+    assert_eq!(ask(&mut connection).expect("answered"), 1);
+    drop(connection);
+    assert_eq!(context.connect().expect("connected").reused(), 1);
+}
+
+#[test]
+fn options_bound_connections_and_their_use() {
+    let server = Server::plain();
+    let options = Options { connections: 1, reuses: 1, ..Options::default() };
+    let context = Context::new(&profile(&[server.address], ""), options).expect("a good profile");
+    let only = context.connect().expect("connected");
+    let error = context.connect().expect_err("one is all there may be");
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert_eq!(error.to_string(), "all 1 connections are in use (n_conn_max)");
+    drop(only);
+    assert_eq!(context.connect().expect("connected").reused(), 1);
+    assert_eq!(context.connect().expect("connected").reused(), 0, "it has served often enough");
+}
+
+#[test]
+fn a_listener_hears_what_failed_on_the_way() {
+    let server = Server::plain();
+    let dead = DeadHost::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    let options = Options {
+        listener: Some(Box::new(move |severity, text| {
+            ears.lock().expect("not poisoned").push((severity, text.to_owned()));
+        })),
+        ..Options::default()
+    };
+    let context =
+        Context::new(&profile(&[dead.address, server.address], ""), options).expect("a good profile");
+    for _ in 0..2 {
+        context.connect().expect("connected");
+    }
+    let expected = [(Severity::Error, format!("connect to {}: Connection refused", dead.address))];
+    assert_eq!(*heard.lock().expect("not poisoned"), expected);
+}
+
+#[test]
+fn a_connection_outlives_the_last_of_its_contexts() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let clone = context.clone();
+    let mut connection = context.connect().expect("connected");
+    drop((context, clone));
+    assert_eq!(ask(&mut connection).expect("answered"), 1);
+    drop(connection);
+    assert!(eventually(|| server.open() == 0), "there is nobody left to use it");
+}
+
+#[test]
+fn idle_connections_end_with_their_context() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    ask(&mut context.connect().expect("connected")).expect("answered");
+    assert_eq!(server.open(), 1);
+    drop(context);
+    assert!(eventually(|| server.open() == 0));
+}
+
+#[test]
+fn tls_is_described_and_resumed() {
+    let certificate = certificate_in(&empty_folder("api-tls"));
+    let server = Server::tls(&certificate);
+    let more = format!("use_https = true\nssl_ca_list = \"{}\"\n", certificate.display());
+    // The default port of https would come from a later use_https as well as from an earlier one.
+    let text = format!("{more}host = {}", server.address);
+    let options = Options { reuses: 0, ..Options::default() };
+    let context = Context::new(&text, options).expect("a good profile");
+    for round in 0..2 {
+        let mut connection = context.connect().expect("connected");
+        assert_eq!(ask(&mut connection).expect("answered"), 1);
+        let tls = connection.tls().expect("it is secured");
+        assert_eq!((tls.version, tls.resumed), ("TLSv1.3", round == 1));
+        assert!(tls.cipher.starts_with("TLS_"), "{}", tls.cipher);
+        assert!(connection.traffic().sent > 18, "{:?}", connection.traffic());
+    }
+    let stranger = format!("use_https = true\nhost = {}", server.address);
+    let error = Context::from_profile(&stranger).expect("a good profile").connect().expect_err("untrusted");
+    assert!(error.to_string().contains("certificate refused"), "{error}");
+}
+
+#[test]
+fn plain_connections_are_described() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let mut connection = context.connect().expect("connected");
+    ask(&mut connection).expect("answered");
+    assert_eq!((connection.host(), connection.tls()), ("127.0.0.1".to_owned(), None));
+    let traffic = connection.traffic();
+    assert_eq!((traffic.sent, traffic.received), (18, 40));
+}
+
+#[test]
+fn buckets_are_part_of_the_name() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let error = context.connect_to_bucket("no\0bucket").expect_err("no name");
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Name, "no bucket: no\\0bucket".to_owned()));
+    let error = context.connect_to_bucket(&"b".repeat(300)).expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::Name);
+    let error = context.connect_to_bucket(&"b".repeat(70)).expect_err("a label that DNS does not know");
+    assert!(error.to_string().contains("no address for bbb"), "{error}");
+}
+
+#[test]
+fn statistics_tell_what_became_of_connections_and_hosts() {
+    let server = Server::plain();
+    let dead = DeadHost::new();
+    let hosts = profile(&[dead.address, server.address], "");
+    let context = Context::from_profile(&hosts).expect("a good profile");
+    let mut in_use = context.connect().expect("connected");
+    ask(&mut context.connect().expect("connected")).expect("answered");
+    in_use.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    let now = context.statistics();
+    assert_eq!((now.created, now.idle, now.in_use, now.failed), (2, 1, 1, 0));
+    drop(in_use);
+    let now = context.statistics();
+    assert_eq!((now.idle, now.in_use, now.closed), (1, 0, vec![("incomplete", 1)]));
+    let state_of = |address: SocketAddr| {
+        let host = now.hosts.iter().find(|host| host.host == address.to_string()).expect("it is in the list");
+        (host.state, host.fault, host.idle, host.failures.clone())
+    };
+    assert_eq!(state_of(dead.address), ("out", Some("refused"), 0, vec![("refused", 1)]));
+    assert_eq!(state_of(server.address), ("available", None, 1, vec![]));
+}
+
+#[test]
+fn a_forked_child_has_connections_of_its_own() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    ask(&mut context.connect().expect("connected")).expect("answered");
+    let in_use = context.connect().expect("connected");
+    // SAFETY: the child only uses the context, and ends without returning.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(in_use);
+        let answered = context.connect().is_ok_and(|mut own| ask(&mut own).is_ok_and(|number| number == 1));
+        // SAFETY: it runs no handlers of the parent's.
+        unsafe { libc::_exit(i32::from(!answered)) };
+    }
+    let mut status = -1;
+    // SAFETY: it is writable.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0, "the child is answered, by a connection of its own");
+    let mut in_use = in_use;
+    assert_eq!(ask(&mut in_use).expect("the parent's still works"), 2);
+}
