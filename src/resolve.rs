@@ -83,6 +83,8 @@ pub struct Addresses {
 
 struct State {
     known: Arc<[SocketAddr]>,
+    /// The same in another order, if the first of them proved slow or dead.
+    preferred: Option<Arc<[SocketAddr]>>,
     /// When the last look-up ended; never for a literal address, which needs none.
     checked: Moment,
     failure: Option<LookupError>,
@@ -101,7 +103,7 @@ impl Addresses {
         Addresses {
             name: name.to_owned(),
             port,
-            state: Lock::new(State { known, checked, failure: None, looking_up_in: None }),
+            state: Lock::new(State { known, preferred: None, checked, failure: None, looking_up_in: None }),
             look_up_done: Condvar::new(),
             have_changed: AtomicBool::new(false),
         }
@@ -124,6 +126,18 @@ impl Addresses {
     /// The addresses known so far, without a look-up; none before the first.
     pub fn known(&self) -> Arc<[SocketAddr]> {
         Arc::clone(&self.state.lock().known)
+    }
+
+    /// A connect to this address came through: until the next look-up it is tried before those that did
+    /// not.
+    pub fn came_through(&self, address: SocketAddr) {
+        let mut state = self.state.lock();
+        let place = state.in_order().iter().position(|known| *known == address);
+        if let Some(place @ 1..) = place {
+            let mut order = state.in_order().to_vec();
+            order.rotate_left(place);
+            state.preferred = Some(order.into());
+        }
     }
 
     /// Whether the name ever led elsewhere: if not, nothing can be connected to an address that left it.
@@ -187,6 +201,7 @@ impl State {
         match answer {
             Ok(addresses) => {
                 self.failure = None;
+                self.preferred = None;
                 self.checked = now;
                 let is_other = !self.known.is_empty() && *self.known != *addresses;
                 self.known = addresses.into();
@@ -205,8 +220,12 @@ impl State {
     fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
         match &self.failure {
             Some(failure) if self.known.is_empty() => Err(failure.clone()),
-            _ => Ok(Arc::clone(&self.known)),
+            _ => Ok(Arc::clone(self.in_order())),
         }
+    }
+
+    fn in_order(&self) -> &Arc<[SocketAddr]> {
+        self.preferred.as_ref().unwrap_or(&self.known)
     }
 }
 
@@ -267,6 +286,23 @@ mod tests {
         let found = addresses.current_from(|| at(5), soon(), |_, _| Ok(one(2))).unwrap();
         assert_eq!(*found, *one(2));
         assert!(addresses.have_changed());
+    }
+
+    #[test]
+    fn what_came_through_is_tried_first_until_the_next_look_up() {
+        let addresses = Addresses::new("name", 80);
+        let three: Vec<SocketAddr> = (1..=3).flat_map(one).collect();
+        let current =
+            |second| addresses.current_from(|| at(second), soon(), |_, _| Ok(three.clone())).unwrap();
+        assert_eq!(*current(0), *three);
+        addresses.came_through(three[1]);
+        assert_eq!(*current(1), [three[1], three[2], three[0]]);
+        addresses.came_through(three[1]);
+        addresses.came_through("127.0.0.9:80".parse().unwrap());
+        assert_eq!(*current(2), [three[1], three[2], three[0]]);
+        assert_eq!(*addresses.known(), *three, "the host is known by the first");
+        assert_eq!(*current(5), *three);
+        assert!(!addresses.have_changed());
     }
 
     #[test]

@@ -60,8 +60,7 @@ static bool is_near(time_t shown, time_t expected) {
     return shown > expected - FAR && shown < expected + FAR;
 }
 
-/* ---- decisions
- * -------------------------------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
 static struct {
     struct server *out, *live;
@@ -178,8 +177,7 @@ static void deadlines_stay_where_they_are(void) {
     check_deadline(-HOUR);
 }
 
-/* ---- what is shown
- * ------------------------------------------------------------------------------------ */
+/* ---- what is shown --------------------------------------------------------------------------- */
 
 static void check_times_shown(long by) {
     dpl_conn_t *conn;

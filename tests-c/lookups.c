@@ -12,6 +12,7 @@
 #include "support/context.h"
 #include "support/logs.h"
 #include "support/namespace.h"
+#include "support/sockets.h"
 
 /* How long a look-up takes. */
 static atomic_int look_up_ms;
@@ -51,8 +52,7 @@ static dpl_ctx_t *context_over_name(const char *name, const struct server *serve
     return ctx;
 }
 
-/* ---- other answers
- * ------------------------------------------------------------------------------- */
+/* ---- other answers --------------------------------------------------------------------------- */
 
 static void name_that_is_gone_keeps_its_address(void) {
     struct server *server;
@@ -199,8 +199,7 @@ static void name_that_comes_to_be_is_found(void) {
     server_stop(server);
 }
 
-/* ---- many addresses
- * ---------------------------------------------------------------------------------- */
+/* ---- many addresses -------------------------------------------------------------------------- */
 
 static void all_of_many_addresses_are_tried(void) {
     enum { MANY = 64 };
@@ -234,8 +233,28 @@ static void all_of_many_addresses_are_tried(void) {
     server_stop(server);
 }
 
-/* ---- two families
- * ------------------------------------------------------------------------------------- */
+static void slow_address_gives_way_at_the_limit(void) {
+    struct server *live, *deaf;
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n"))
+        return;
+    deaf = server_named(1);
+    live = server_at("127.0.0.2", deaf, 2);
+    server_go_deaf(deaf);
+    sockets_watch(live);
+    ctx = context_over_name("a.test", live, "connection_timeout = 8");
+    ctx->n_conn_max = 1;
+    CHECK_INT(ask(ctx, 1).server, 2, "of two addresses the second answers");
+    CHECK_INT(connects_to(live), 2, "both were tried");
+    CHECK_INT(most_sockets(), 1, "one after the other, with one connection allowed");
+    CHECK_INT(hosts_available(ctx), 1, "nobody is blamed");
+    dpl_ctx_free(ctx);
+    server_stop(live);
+    server_stop(deaf);
+}
+
+/* ---- two families ---------------------------------------------------------------------------- */
 
 static void check_answers_over_ipv4(const struct server *server, const char *more) {
     dpl_ctx_t *ctx = context_over_name("a.test", server, more);
@@ -257,6 +276,21 @@ static void refusing_ipv6_is_passed_over(void) {
     server_stop(server);
 }
 
+/* The address that came through is tried first, until the name is looked up again. */
+static void check_next_ones_are_not_delayed(const struct server *server) {
+    dpl_ctx_t *ctx = context_over_name("a.test", server, "connection_timeout = 8");
+    int before = connects_to(server);
+
+    for (int i = 0; i < 10; i++) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        REQUIRE(conn, "a connection is made");
+        dpl_conn_terminate(conn);
+    }
+    CHECK(connects_to(server) - before <= 10 + 2, "of 10 connections not each tries both");
+    dpl_ctx_free(ctx);
+}
+
 static void silent_ipv6_is_raced(void) {
     struct server *live, *deaf;
 
@@ -268,8 +302,10 @@ static void silent_ipv6_is_raced(void) {
     deaf = server_start(
         (struct server_options){.address = "::1", .port = atoi(server_port(live)), .refuse = true});
     server_go_deaf(deaf);
-    check_answers_over_ipv4(live, "");
+    sockets_watch(live); /* the same port */
     check_answers_over_ipv4(live, "connection_timeout = 8");
+    CHECK_INT(connects_to(live), 2, "both addresses were tried");
+    check_next_ones_are_not_delayed(live);
     server_stop(live);
     server_stop(deaf);
 }
@@ -305,6 +341,7 @@ int main(void) {
     RUN(idle_connections_do_not_outlive_their_address);
     RUN(name_that_comes_to_be_is_found);
     RUN(all_of_many_addresses_are_tried);
+    RUN(slow_address_gives_way_at_the_limit);
     RUN(refusing_ipv6_is_passed_over);
     RUN(silent_ipv6_is_raced);
     RUN(switched_off_ipv6_is_passed_over);

@@ -221,8 +221,7 @@ static void healed_host_comes_back(void) {
     end();
 }
 
-/* ---- all of them slow
- * ---------------------------------------------------------------------------- */
+/* ---- all of them slow ------------------------------------------------------------------------ */
 
 static void *check_out_and_ask(void *unused) {
     dpl_conn_t *conn = checkout(race.ctx);
@@ -259,8 +258,7 @@ static void first_that_answers_serves(void) {
     }
 }
 
-/* ---- what is left behind
- * ------------------------------------------------------------------------- */
+/* ---- what is left behind --------------------------------------------------------------------- */
 
 /* Leaves one attempt parked: the slow host was tried, and the live one served. */
 static void park_one(void) {
@@ -326,8 +324,7 @@ static void forked_child_has_no_parked_attempt(void) {
     end();
 }
 
-/* ---- few connections
- * ----------------------------------------------------------------------------- */
+/* ---- few connections ------------------------------------------------------------------------- */
 
 static void slow_host_gives_way_at_the_limit(void) {
     begin("connection_timeout = 8");

@@ -11,6 +11,7 @@ use crate::connect::Failure;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Record, Trial};
 use crate::status::Error;
+use crate::stream::Stream;
 
 /// An endpoint to try for one checkout.
 pub struct Candidate {
@@ -37,7 +38,15 @@ impl Candidate {
         }
     }
 
-    /// The attempt succeeded.
+    /// The attempt led to a stream.
+    pub fn connected(&self, stream: &Stream) {
+        if let Some(socket) = stream.socket() {
+            self.endpoint.addresses().came_through(socket.peer());
+        }
+        self.succeeded();
+    }
+
+    /// The host is well.
     pub fn succeeded(&self) {
         if let Some(host) = self.endpoint.host() {
             self.hosts.succeeded(host);

@@ -162,7 +162,7 @@ impl<C: Connection> Client<C> {
         if let Some(tls) = stream.tls() {
             candidate.record(|record| record.handshake(tls.was_resumed()));
         }
-        candidate.succeeded();
+        candidate.connected(&stream);
         let endpoint = &candidate.endpoint;
         let connection = call.wrap(stream, endpoint).inspect_err(|error| {
             log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
