@@ -87,6 +87,7 @@ demo-program: $(LIBRARIES)
 target/lib/libdroplet_conn.so: target/release/libdroplet_conn.so
 	@mkdir -p $(@D)
 	cp $< $@
+	ln -sf $(@F) $@.0
 
 target/lib/libdroplet_conn.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
 	scripts/static-library.sh $< exports.txt $@ dplx_

@@ -13,6 +13,10 @@ esac
 for tool in cargo cc; do
     command -v $tool >/dev/null || { echo "setup: $tool is missing: install a Rust toolchain and a C compiler" >&2; exit 1; }
 done
+# What the examples are written in, from wherever it comes.
+[ "$1" = demo ] || for tool in python3:python3 go:golang-go node:nodejs npm:npm; do
+    command -v "${tool%:*}" >/dev/null || needed="$needed ${tool#*:}"
+done
 command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }
 
 missing=
@@ -33,4 +37,11 @@ else
     { apt-get update && apt-get install --yes --no-install-recommends $missing; } >"$log" 2>&1 </dev/null ||
         { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }
     rm -f "$log"
+fi
+
+# Without it the test of the example skips itself.
+if [ "$1" = test ] && ! [ examples/node/node_modules -nt examples/node/package-lock.json ]; then
+    echo 'setup: installing what the example for Node.js needs'
+    npm ci --prefix examples/node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+        echo 'setup: npm failed: that example is not tested' >&2
 fi

@@ -81,13 +81,13 @@ impl Server {
 }
 
 fn converse(client: TcpStream, tls: Option<&SslAcceptor>) -> io::Result<()> {
-    match tls {
-        None => answer(client),
-        Some(tls) => answer(tls.accept(client).map_err(io::Error::other)?),
-    }
+    let Some(tls) = tls else { return answer(&client) };
+    let mut client = tls.accept(client).map_err(io::Error::other)?;
+    answer(&mut client)?;
+    client.shutdown().map(drop).map_err(io::Error::other)
 }
 
-/// Answers requests without a body until the client ends. "GET /slow" gets half an answer.
+/// Answers requests without a body until the client ends, or one of HTTP/1.0.
 fn answer(client: impl Read + Write) -> io::Result<()> {
     let mut client = BufReader::new(client);
     for number in 1.. {
@@ -99,8 +99,10 @@ fn answer(client: impl Read + Write) -> io::Result<()> {
         }
         let length = format!("{number}\n").len();
         let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{number}\n");
-        let half = if head.starts_with("GET /slow") { reply.len() - 1 } else { reply.len() };
-        client.get_mut().write_all(&reply.as_bytes()[..half])?;
+        client.get_mut().write_all(reply.as_bytes())?;
+        if head.contains(" HTTP/1.0\r\n") {
+            break;
+        }
     }
     Ok(())
 }

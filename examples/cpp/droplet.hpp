@@ -1,0 +1,84 @@
+// droplet-conn for C++: contexts and connections that clean up after themselves, errors as exceptions.
+#pragma once
+
+#include <droplet_conn.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace droplet {
+
+struct Error : std::runtime_error {
+    Error() : std::runtime_error(dplx_last_error()) {}
+};
+
+inline void check(bool good) {
+    if (!good)
+        throw Error();
+}
+
+template <auto function>
+struct With {
+    template <typename T>
+    void operator()(T *pointer) const {
+        function(pointer);
+    }
+};
+
+// Given back when it goes; others get it if its reply is complete.
+class Connection {
+  public:
+    explicit Connection(dpl_conn_t *connection) : connection(connection) {}
+
+    // What there is; nothing at the end.
+    std::string_view read(char *buffer, size_t size, int timeout_ms = 5000) {
+        ssize_t count = dplx_conn_read(connection.get(), buffer, size, timeout_ms);
+        check(count >= 0);
+        return {buffer, static_cast<size_t>(count)};
+    }
+
+    void write(std::string_view data, int timeout_ms = 5000) {
+        check(dplx_conn_write(connection.get(), data.data(), data.size(), timeout_ms) == DPL_SUCCESS);
+    }
+
+    void reply_complete() { dplx_conn_reply_complete(connection.get()); }
+
+    dplx_conn_info_t info() {
+        dplx_conn_info_t info{};
+        info.size = sizeof info;
+        check(dplx_conn_info(connection.get(), &info) == DPL_SUCCESS);
+        return info;
+    }
+
+  private:
+    std::unique_ptr<dpl_conn_t, With<dpl_conn_release>> connection;
+};
+
+class Context {
+  public:
+    explicit Context(const std::string &profile) : context(dplx_ctx_new(profile.c_str())) {
+        check(context != nullptr);
+    }
+
+    Connection connect(const char *bucket = nullptr) {
+        std::unique_ptr<dpl_req_t, With<dplx_req_free>> request(dplx_req_new(context.get(), bucket));
+        dpl_conn_t *connection = nullptr;
+        check(request != nullptr);
+        check(dpl_try_connect(context.get(), request.get(), &connection) == DPL_SUCCESS);
+        return Connection(connection);
+    }
+
+    dplx_pool_stats_t statistics() {
+        dplx_pool_stats_t statistics{};
+        statistics.size = sizeof statistics;
+        check(dplx_pool_stats(context.get(), &statistics) == DPL_SUCCESS);
+        return statistics;
+    }
+
+  private:
+    std::unique_ptr<dpl_ctx_t, With<dplx_ctx_free>> context;
+};
+
+} // namespace droplet

@@ -1,0 +1,3 @@
+module droplet-conn-example
+
+go 1.19

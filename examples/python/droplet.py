@@ -1,0 +1,70 @@
+"""droplet-conn for Python: contexts, and connections that read and write like files."""
+
+import io
+from ctypes import CDLL, Structure, byref, c_char, c_char_p, c_int, c_size_t, c_ssize_t, c_uint32, c_uint64
+from ctypes import c_void_p, sizeof
+
+lib = CDLL("libdroplet_conn.so.0")
+lib.dplx_ctx_new.restype = lib.dplx_req_new.restype = c_void_p
+lib.dplx_last_error.restype, lib.dplx_conn_read.restype = c_char_p, c_ssize_t
+lib.dplx_conn_read.argtypes = lib.dplx_conn_write.argtypes = [c_void_p, c_void_p, c_size_t, c_int]
+
+
+class Info(Structure):  # dplx_conn_info_t
+    _fields_ = [("size", c_size_t), ("host", c_char_p), ("port", c_char_p), ("tls_version", c_char_p)]
+    _fields_ += [("tls_cipher", c_char_p), ("bytes_out", c_uint64), ("bytes_in", c_uint64)]
+    _fields_ += [("reused", c_uint32), ("tls_resumed", c_uint32), ("peer", c_char * 64)]
+
+
+class Statistics(Structure):  # the beginning of dplx_pool_stats_t: its size says that we know no more
+    _fields_ = [(name, c_uint64) for name in ["size", "idle", "in_use", "connecting", "created", "reused"]]
+
+
+def check(good):
+    if not good:
+        raise OSError(lib.dplx_last_error().decode())
+    return good
+
+
+class Context:
+    def __init__(self, profile):
+        self.pointer = c_void_p(check(lib.dplx_ctx_new(profile.encode())))
+
+    def statistics(self):
+        check(lib.dplx_pool_stats(self.pointer, byref(statistics := Statistics(sizeof(Statistics)))) == 0)
+        return statistics
+
+    def __del__(self):
+        lib.dplx_ctx_free(getattr(self, "pointer", None))
+
+
+class Connection(io.RawIOBase):
+    def __init__(self, context):
+        self.pointer, request = c_void_p(), c_void_p(lib.dplx_req_new(context.pointer, None))
+        status = lib.dpl_try_connect(context.pointer, request, byref(self.pointer))
+        lib.dplx_req_free(request)
+        check(status == 0)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        memory = (c_char * len(buffer)).from_buffer(buffer)
+        check((count := lib.dplx_conn_read(self.pointer, memory, len(buffer), 5000)) >= 0)
+        return count
+
+    def write(self, data):
+        check(lib.dplx_conn_write(self.pointer, data, len(data), 5000) == 0)
+
+    def makefile(self, _mode):  # for http.client
+        return io.BufferedReader(self)
+
+    def reply_complete(self):
+        lib.dplx_conn_reply_complete(self.pointer)
+
+    def info(self):
+        check(lib.dplx_conn_info(self.pointer, byref(info := Info(sizeof(Info)))) == 0)
+        return info
+
+    def __exit__(self, *_):
+        lib.dpl_conn_release(self.pointer)  # kept for others only if the reply is complete

@@ -1,0 +1,44 @@
+//! Asks two hosts of which one is dead: cargo run --example rust DEAD:PORT,ALIVE:PORT [https]
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use droplet_conn::Context;
+
+fn get(context: &Context) -> io::Result<()> {
+    let mut connection = context.connect()?;
+    connection.write_all(b"GET / HTTP/1.1\r\nHost: example\r\n\r\n")?;
+    let mut reader = BufReader::new(&mut connection);
+    let mut length = 0;
+    for line in reader.by_ref().lines() {
+        let line = line?.to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        } else if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    connection.reply_complete();
+    let body = String::from_utf8_lossy(&body);
+    println!("{} from {}, reused {} times", body.trim(), connection.peer(), connection.reused());
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = env::args().collect();
+    let (hosts, https) = (&arguments[1], arguments.len() > 2);
+    let context = Context::from_profile(&format!("use_https = {https}\nhost = {hosts}"))?;
+    get(&context)?;
+    get(&context)?;
+    let now = context.statistics();
+    println!("created {}, reused {}, idle {}", now.created, now.reused, now.idle);
+
+    let first = hosts.split(',').next().unwrap_or_default();
+    let dead = Context::from_profile(&format!("use_https = {https}\nhost = {first}"))?;
+    if let Err(error) = get(&dead) {
+        println!("error: {error}");
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The examples in other languages, against a dead host and a server that answers, over http and https.
+
+mod common;
+
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::loopback::{DeadHost, Server, certificate_in};
+use common::{empty_folder, root, run, shared_library};
+
+/// Runs an example over http and over https. `program` has all but the arguments.
+fn assert_shows_all(name: &str, program: impl Fn() -> Command) {
+    let certificate = certificate_in(&empty_folder(&format!("example-{name}")));
+    let servers = [Server::plain(), Server::tls(&certificate)];
+    let dead = DeadHost::new();
+    for (server, https) in servers.iter().zip([None, Some("https")]) {
+        let mut command = program();
+        command.arg(format!("{},{}", dead.address, server.address)).args(https);
+        let printed = run(with_library(&mut command).env("SSL_CERT_FILE", &certificate));
+        assert_eq!(printed, expected(dead.address, server.address), "{name} {https:?}");
+        assert_eq!(server.accepted(), 1, "{name}: one connection serves both requests");
+    }
+}
+
+fn expected(dead: SocketAddr, alive: SocketAddr) -> String {
+    format!(
+        "1 from {alive}, reused 0 times\n\
+         2 from {alive}, reused 1 times\n\
+         created 1, reused 1, idle 1\n\
+         error: connect to {dead}: Connection refused\n"
+    )
+}
+
+/// As it would be after an installation.
+fn with_library(command: &mut Command) -> &mut Command {
+    let library = shared_library().parent().expect("a folder").to_owned();
+    command
+        .env("LD_LIBRARY_PATH", &library)
+        .env("LIBRARY_PATH", &library)
+        .env("CPATH", root().join("include"))
+}
+
+/// Whether there is such a program: scripts/setup.sh installs what is missing, where it can.
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        println!("skipped: there is no {program}");
+    }
+    found
+}
+
+fn example(path: &str) -> PathBuf {
+    root().join("examples").join(path)
+}
+
+#[test]
+fn python() {
+    if is_installed("python3") {
+        assert_shows_all("python", || {
+            let mut command = Command::new("python3");
+            command.arg("-B").arg(example("python/example.py"));
+            command
+        });
+    }
+}
+
+#[test]
+fn python_fetches_in_a_few_lines() {
+    if !is_installed("python3") {
+        return;
+    }
+    let certificate = certificate_in(&empty_folder("example-fetch"));
+    let dead = DeadHost::new().address;
+    for (scheme, server) in [("http", Server::plain()), ("https", Server::tls(&certificate))] {
+        let fetch = |hosts: &str| {
+            let mut command = Command::new("python3");
+            command.arg(example("python/fetch.py")).arg(format!("{scheme}://{hosts}/"));
+            with_library(&mut command).env("SSL_CERT_FILE", &certificate);
+            command
+        };
+        let printed = run(&mut fetch(&format!("{dead},{}", server.address)));
+        assert!(printed.ends_with("\r\n\r\n1\n"), "{scheme}: {printed}");
+        let failed = fetch(&dead.to_string()).output().expect("it runs");
+        let text = format!("connect to {dead}: Connection refused\n");
+        assert_eq!((failed.status.code(), String::from_utf8(failed.stderr)), (Some(1), Ok(text)), "{scheme}");
+    }
+}
+
+#[test]
+fn readme_shows_what_is_run() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+    let fetch = fs::read_to_string(example("python/fetch.py")).expect("readable");
+    assert!(readme.contains(&fetch), "the README shows another examples/python/fetch.py");
+}
+
+#[test]
+fn node() {
+    if !is_installed("node") {
+        return;
+    }
+    if !example("node/node_modules/koffi").exists() {
+        println!("skipped: koffi is missing: run scripts/setup.sh test");
+        return;
+    }
+    assert_shows_all("node", || {
+        let mut command = Command::new("node");
+        command.arg(example("node/example.js"));
+        command
+    });
+}
+
+#[test]
+fn go() {
+    if !is_installed("go") {
+        return;
+    }
+    let program = empty_folder("example-go-program").join("example");
+    let mut build = Command::new("go");
+    build
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(example("go"))
+        .env("GOFLAGS", "-buildvcs=false")
+        // Nothing goes to the home directory.
+        .env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"));
+    run(with_library(&mut build));
+    assert_shows_all("go", || Command::new(&program));
+}
+
+#[test]
+fn cpp() {
+    let program = empty_folder("example-cpp-program").join("example");
+    let mut build = Command::new("c++");
+    build.args(["-std=c++17", "-Wall", "-Wextra", "-Werror"]).arg(example("cpp/example.cpp"));
+    run(with_library(build.args(["-ldroplet_conn", "-o"]).arg(&program)));
+    assert_shows_all("cpp", || Command::new(&program));
+}
+
+#[test]
+fn rust() {
+    run(Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--example", "rust"])
+        .current_dir(root()));
+    let tests = env::current_exe().expect("this test is a program");
+    let folder = tests.parent().and_then(Path::parent).expect("it lies in deps");
+    let program = folder.join("examples/rust");
+    assert_shows_all("rust", || Command::new(&program));
+}
+
+#[test]
+fn programs_are_short() {
+    for program in
+        ["python/example.py", "node/example.js", "go/example.go", "cpp/example.cpp", "rust/main.rs"]
+    {
+        let lines = fs::read_to_string(example(program)).expect("readable").lines().count();
+        assert!(lines < 60, "{program} has {lines} lines");
+    }
+}
