@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString};
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -183,11 +183,11 @@ pub enum FileKind {
     Other,
 }
 
-/// The kind of file behind an open descriptor (fstat(2)).
-pub fn file_kind(fd: BorrowedFd<'_>) -> io::Result<FileKind> {
+/// The kind of file behind a descriptor, if it is open (fstat(2)).
+pub fn file_kind(fd: RawFd) -> io::Result<FileKind> {
     let mut status = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `status` is writable memory of the right size.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) })?;
+    check(unsafe { libc::fstat(fd, status.as_mut_ptr()) })?;
     // SAFETY: fstat(2) succeeded and has filled it in.
     let mode = unsafe { status.assume_init() }.st_mode;
     Ok(match mode & libc::S_IFMT {
@@ -197,15 +197,13 @@ pub fn file_kind(fd: BorrowedFd<'_>) -> io::Result<FileKind> {
     })
 }
 
-/// Takes over a descriptor that C hands us, if it is open.
+/// Takes over a descriptor that C hands us.
 ///
 /// # Safety
-/// Nobody else may close `fd` from now on.
-pub unsafe fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD takes no argument and answers EBADF for what is not open.
-    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-    // SAFETY: it is open, and the caller gives it up.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+/// `fd` is open, and nobody else closes it from now on.
+pub unsafe fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller's promise.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Runs `write` such that a SIGPIPE it raises is swallowed, whatever the program does with that signal.

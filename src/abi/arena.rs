@@ -63,7 +63,13 @@ impl<T> Arena<T> {
 
     /// Puts a value into memory that C may be shown.
     pub fn insert(&'static self, value: T) -> Result<Held<T>, Error> {
+        self.insert_with(|| value)
+    }
+
+    /// As [`Arena::insert`], of a value that is made only once there is room for it.
+    pub fn insert_with(&'static self, make: impl FnOnce() -> T) -> Result<Held<T>, Error> {
         let slot = self.take_slot()?;
+        let value = make();
         // SAFETY: the slot was free, so nobody else reads or writes it.
         unsafe {
             (*slot.as_ref().value.get()).write(value);

@@ -21,7 +21,7 @@ use crate::lanes::LaneNumber;
 use crate::lock::Fork;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
-use crate::stream::{Socket, Stream};
+use crate::stream::{File, Socket, Stream};
 use crate::sys;
 use crate::tally::Closing;
 use crate::tls_ffi;
@@ -72,7 +72,7 @@ impl Connection {
         endpoint: &Arc<Endpoint>,
     ) -> Result<Connection, Error> {
         let peer = stream.socket().map(|socket| socket.peer());
-        let mut connection = Connection::new(context, TYPE_HTTP, stream)?;
+        let mut connection = Connection::new(context, TYPE_HTTP, || stream)?;
         let head = &mut connection.0.head;
         head.hash_info = peer.map_or(NO_PEER, hash_info);
         head.host = duplicate(endpoint.name())?.into_raw();
@@ -86,54 +86,61 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A connection to a local file.
-    pub fn over_file(context: &Context, stream: Stream) -> Result<Connection, Error> {
-        Connection::new(context, TYPE_FILE, stream)
+    /// A connection to a local file, which is taken over once nothing can fail any more.
+    pub fn over_file(context: &Context, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
+        Connection::new(context, TYPE_FILE, || Stream::File(take_over()))
     }
 
-    fn new(context: &Context, r#type: c_int, stream: Stream) -> Result<Connection, Error> {
+    fn new(
+        context: &Context,
+        r#type: c_int,
+        take_over: impl FnOnce() -> Stream,
+    ) -> Result<Connection, Error> {
         let context_id = context.id().ok_or(Error::Invalid)?;
         let read_buf_size = context.view().read_buffer_size();
         let read_buf = Block::<c_char>::of_size(read_buf_size)?;
         // SAFETY: the block has at least one byte.
         unsafe { *read_buf.as_ptr() = UNTOUCHED };
-        let head = ConnectionHead {
-            r#type,
-            ctx: context.view().pointer_to_context().cast(),
-            next: ptr::null_mut(),
-            prev: ptr::null_mut(),
-            hash_info: NO_PEER,
-            host: ptr::null_mut(),
-            port: ptr::null_mut(),
-            fd: stream.as_raw_fd(),
-            start_time: sys::wall_clock_seconds(),
-            close_time: 0,
-            n_hits: 0,
-            read_buf_size,
-            read_buf: read_buf.into_raw(),
-            read_buf_pos: 0,
-            block_size: 0,
-            max_blocks: 0,
-            cc: 0,
-            status: SUCCESS,
-            eof: 0,
-            ssl: ptr::null_mut(),
-            bio: ptr::null_mut(),
-        };
-        let body = Body {
-            head,
-            stream,
-            endpoint: None,
-            context: context_id,
-            lane: LaneNumber::own(),
-            is_broken: false,
-            in_exchange: false,
-            #[cfg(feature = "standalone")]
-            awaits_continue: false,
-            closing: Closing::default(),
-            forks: sys::forks(),
-        };
-        CONNECTIONS.insert(body).map(Connection)
+        let made = CONNECTIONS.insert_with(|| {
+            let stream = take_over();
+            let head = ConnectionHead {
+                r#type,
+                ctx: context.view().pointer_to_context().cast(),
+                next: ptr::null_mut(),
+                prev: ptr::null_mut(),
+                hash_info: NO_PEER,
+                host: ptr::null_mut(),
+                port: ptr::null_mut(),
+                fd: stream.as_raw_fd(),
+                start_time: sys::wall_clock_seconds(),
+                close_time: 0,
+                n_hits: 0,
+                read_buf_size,
+                read_buf: read_buf.into_raw(),
+                read_buf_pos: 0,
+                block_size: 0,
+                max_blocks: 0,
+                cc: 0,
+                status: SUCCESS,
+                eof: 0,
+                ssl: ptr::null_mut(),
+                bio: ptr::null_mut(),
+            };
+            Body {
+                head,
+                stream,
+                endpoint: None,
+                context: context_id,
+                lane: LaneNumber::own(),
+                is_broken: false,
+                in_exchange: false,
+                #[cfg(feature = "standalone")]
+                awaits_continue: false,
+                closing: Closing::default(),
+                forks: sys::forks(),
+            }
+        });
+        made.map(Connection)
     }
 
     /// Hands the connection to C.

@@ -51,7 +51,8 @@ impl Cause {
         match self {
             Cause::Io(error) => crate::status::local_fault(error),
             Cause::Limit => Some(Error::Limit),
-            Cause::TimedOut | Cause::Tls(_) | Cause::GaveWay => None,
+            Cause::Tls(refusal) => refusal.local_fault(),
+            Cause::TimedOut | Cause::GaveWay => None,
         }
     }
 
@@ -63,8 +64,8 @@ impl Cause {
     /// Whether it says something about the peer.
     pub fn is_the_peers(&self) -> bool {
         match self {
-            Cause::Io(_) => self.local_fault().is_none() && !self.is_no_way_out(),
-            Cause::TimedOut | Cause::Tls(_) => true,
+            Cause::Io(_) | Cause::Tls(_) => self.local_fault().is_none() && !self.is_no_way_out(),
+            Cause::TimedOut => true,
             Cause::Limit | Cause::GaveWay => false,
         }
     }

@@ -27,7 +27,7 @@ use crate::pool::Poolable;
 #[cfg(feature = "standalone")]
 use crate::standalone::http::request;
 use crate::status::{Error, code};
-use crate::stream::{File, Stream, TransferError};
+use crate::stream::{File, TransferError};
 use crate::sys;
 
 /// Never read, here as in the original, which exports it.
@@ -180,10 +180,9 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
     guard(NAME, ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return ptr::null_mut() };
-        // SAFETY: the caller's promise.
-        let file = unsafe { sys::adopt(fd) }.and_then(File::new);
-        let opened = match file {
-            Ok(file) => Connection::over_file(context, Stream::File(file)),
+        let opened = match sys::file_kind(fd) {
+            // SAFETY: it is open, and its owner gives it up.
+            Ok(kind) => Connection::over_file(context, || File::new(kind, unsafe { sys::adopt(fd) })),
             Err(error) => {
                 refuse(Some(context), NAME, &format!("descriptor {fd}: {}", sys::error_text(&error)));
                 return ptr::null_mut();

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::{TransferError, read, wait_readable, wait_writable, write_all};
@@ -23,13 +23,13 @@ pub enum File {
 }
 
 impl File {
-    /// Takes the descriptor over.
-    pub fn new(fd: OwnedFd) -> io::Result<File> {
-        Ok(match sys::file_kind(fd.as_fd())? {
+    /// Takes the descriptor over, which leads to a file of this kind.
+    pub fn new(kind: FileKind, fd: OwnedFd) -> File {
+        match kind {
             FileKind::Regular => File::Regular(fd.into()),
             FileKind::Socket => File::Socket(fd.into()),
             FileKind::Other => File::Other(fd.into()),
-        })
+        }
     }
 
     /// As [`super::Stream::write_all`].
@@ -66,14 +66,18 @@ fn write_in_turns(
     pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,
 ) -> Result<(), TransferError> {
+    let mut deadline = sys::deadline(timeout);
     for piece in pieces {
         let mut left: &[u8] = piece;
         while !left.is_empty() {
-            wait_writable(file, sys::deadline(timeout))?;
+            wait_writable(file, deadline)?;
             let some = &left[..left.len().min(PIPE_BUFFER)];
             match sys::without_sigpipe(|| (&*file).write(some)) {
                 Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
-                Ok(written) => left = &left[written..],
+                Ok(written) => {
+                    left = &left[written..];
+                    deadline = sys::deadline(timeout);
+                }
                 Err(error) if is_transient(&error) => {}
                 Err(error) => return Err(TransferError::Io(error)),
             }

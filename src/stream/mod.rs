@@ -14,7 +14,7 @@ pub use socket::Socket;
 use tls::TlsStream;
 
 use crate::fault::Fault;
-use crate::status::Error;
+use crate::status::{Error, local_fault};
 use crate::sys::{self, PollFd};
 
 /// The most pieces one system call takes (`IOV_MAX`, writev(2)).
@@ -49,19 +49,22 @@ impl TransferError {
     }
 
     /// What the host is to blame for if a write failed so on a connection that was reused so often: nothing
-    /// if the peer had closed it while it was idle, or if the caller is at fault.
+    /// if the peer had closed it while it was idle, or if this side is at fault.
     pub fn fault_of_host(&self, reuses: u32) -> Option<Fault> {
         match self {
             TransferError::TimedOut => Some(Fault::WriteTimedOut),
-            TransferError::Io(error) => (reuses == 0 && !is_fault_of_caller(error)).then_some(Fault::Write),
+            TransferError::Io(error) => {
+                (reuses == 0 && !is_fault_of_this_side(error)).then_some(Fault::Write)
+            }
         }
     }
 }
 
-/// Whether the caller handed us memory or a descriptor that cannot be used, so that the peer had no part in
-/// it (write(2)).
-fn is_fault_of_caller(error: &io::Error) -> bool {
+/// Whether the peer had no part in it: the caller handed us memory or a descriptor that cannot be used
+/// (write(2)), or the system had no room.
+fn is_fault_of_this_side(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
+        || local_fault(error).is_some()
 }
 
 impl std::fmt::Display for TransferError {

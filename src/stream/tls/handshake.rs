@@ -13,6 +13,7 @@ use openssl::x509::verify::X509CheckFlags;
 use super::transport::Transport;
 use super::{Security, TlsStream};
 use crate::fault::Fault;
+use crate::status::Error;
 use crate::stream::Socket;
 use crate::sys::{self, PollFd};
 use crate::tls_ffi::{self, with_its_locks, with_own_errors};
@@ -63,6 +64,16 @@ impl Refusal {
         Refusal { fault: Fault::TimedOut, reason: "TLS handshake timed out".to_owned() }
     }
 
+    /// What to tell the caller if this side is at fault, and not the peer.
+    pub fn local_fault(&self) -> Option<Error> {
+        (self.fault == Fault::Local).then_some(Error::System)
+    }
+
+    /// It could not even begin.
+    fn of_setup(errors: &ErrorStack) -> Refusal {
+        Refusal { fault: Fault::Local, ..Refusal::of_openssl(errors) }
+    }
+
     fn of_openssl(errors: &ErrorStack) -> Refusal {
         let reason = errors.errors().first().and_then(|error| error.reason());
         Refusal { fault: Fault::Tls, reason: format!("TLS handshake: {}", reason.unwrap_or("failed")) }
@@ -77,7 +88,7 @@ impl Handshake {
         with_its_locks(|| {
             with_own_errors(|| match prepare(&plan) {
                 Ok(ssl) => Handshake::step(plan, peer, ssl.connect(transport)),
-                Err(error) => Step::Failed(peer, Refusal::of_openssl(&error)),
+                Err(error) => Step::Failed(peer, Refusal::of_setup(&error)),
             })
         })
     }
@@ -97,7 +108,7 @@ impl Handshake {
             Ok(stream) => Step::Done(Box::new(TlsStream::new(stream, plan.security.read_timeout))),
             Err(HandshakeError::WouldBlock(stream)) => Step::Pending(Box::new(Handshake { stream, plan })),
             Err(HandshakeError::Failure(stream)) => Step::Failed(peer, refusal(&stream, &plan)),
-            Err(HandshakeError::SetupFailure(error)) => Step::Failed(peer, Refusal::of_openssl(&error)),
+            Err(HandshakeError::SetupFailure(error)) => Step::Failed(peer, Refusal::of_setup(&error)),
         }
     }
 
