@@ -218,8 +218,9 @@ static bool count_from_threads(dpl_conn_t *unused) {
 }
 
 /*
- * A server in a process of its own: where it is on threads of this one, a fork over TLS may leave the
- * child with a lock of OpenSSL's that the server holds, which is nothing that a client could prevent.
+ * A server in a process of its own: where it is on threads of this one, a fork over TLS may leave
+ * the child with a lock of OpenSSL's that the server holds, which is nothing that a client could
+ * prevent.
  */
 static pid_t begin_with_server_elsewhere(void) {
     char name[80] = "";

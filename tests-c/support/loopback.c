@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -99,7 +100,9 @@ static void free_link(struct link *link) {
 
 static void add_link(struct server *server, int fd) {
     struct link *link = calloc(1, sizeof *link);
+    int yes = 1;
 
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     link->server = server;
     link->fd = fd;
     pthread_mutex_init(&link->io, NULL);
@@ -177,7 +180,6 @@ static void *accept_all(void *arg) {
     while ((fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno != EINVAL) {
         if (fd < 0)
             continue;
-        server->accepted++;
         free_links(server, true);
         if (server->behaviour == RESET_ON_ACCEPT) {
             reset_at_close(fd);
@@ -185,6 +187,7 @@ static void *accept_all(void *arg) {
         } else {
             add_link(server, fd);
         }
+        server->accepted++; /* now that it counts as open */
     }
     return NULL;
 }

@@ -1,0 +1,224 @@
+#include "support/shim.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { SIZES = 8, SLOT_ALIGNMENT = 64 };
+
+static _Thread_local struct {
+    const struct fault *fault; /* NULL: none */
+    bool pauses;
+    int until_next; /* calls to let through; negative: all of them */
+    int period;
+    int struck;
+    bool was_c_memory; /* the allocation before */
+} shim;
+
+static struct {
+    size_t size;
+    bool is_telling;
+} sizes[SIZES];
+
+void shim_begin(const struct fault *fault, int nth, int period) {
+    shim.fault = fault;
+    shim.pauses = false;
+    shim.until_next = nth;
+    shim.period = period;
+    shim.struck = 0;
+}
+
+void shim_pause(void) {
+    shim.pauses = true;
+}
+
+void shim_go_on(void) {
+    shim.pauses = false;
+}
+
+int shim_end(void) {
+    shim.fault = NULL;
+    return shim.struck;
+}
+
+/* Whether this call is to fail; errno then tells how. */
+static bool strikes(enum call call) {
+    if (!shim.fault || shim.pauses || !(shim.fault->calls & call) || shim.until_next < 0)
+        return false;
+    if (shim.until_next-- > 0)
+        return false;
+    shim.until_next = shim.period - 1;
+    shim.struck++;
+    errno = shim.fault->error;
+    return true;
+}
+
+static bool is_short(void) {
+    return shim.fault->error == ONE_BYTE;
+}
+
+/* The definition that comes after the one here: libc's. */
+#define REAL(name) \
+    ({ \
+        static __typeof__(&name) real; \
+        if (!real) \
+            real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+        real; \
+    })
+
+/* ---- calls that do nothing when they fail ------------------------------------------------ */
+
+int socket(int domain, int type, int protocol) {
+    return strikes(SOCKET) ? -1 : REAL(socket)(domain, type, protocol);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
+    return strikes(SETSOCKOPT) ? -1 : REAL(setsockopt)(fd, level, name, value, len);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len) {
+    return strikes(GETSOCKOPT) ? -1 : REAL(getsockopt)(fd, level, name, value, len);
+}
+
+int fcntl(int fd, int command, ...) {
+    va_list args;
+    void *argument;
+
+    va_start(args, command);
+    argument = va_arg(args, void *);
+    va_end(args);
+    return strikes(FCNTL) ? -1 : REAL(fcntl)(fd, command, argument);
+}
+
+int poll(struct pollfd *fds, nfds_t n, int timeout) {
+    return strikes(POLL) ? -1 : REAL(poll)(fds, n, timeout);
+}
+
+int fstat(int fd, struct stat *status) {
+    return strikes(FSTAT) ? -1 : REAL(fstat)(fd, status);
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found) {
+    if (!strikes(GETADDRINFO))
+        return REAL(getaddrinfo)(name, service, hints, found);
+    return errno == EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
+}
+
+/* ---- calls that go on -------------------------------------------------------------------- */
+
+/* Interrupted, a connect goes on (connect(2)). */
+int connect(int fd, const struct sockaddr *address, socklen_t len) {
+    if (!strikes(CONNECT))
+        return REAL(connect)(fd, address, len);
+    if (shim.fault->error == EINTR)
+        REAL(connect)(fd, address, len);
+    errno = shim.fault->error;
+    return -1;
+}
+
+/* Whatever it returns, the descriptor is gone (close(2)). */
+int close(int fd) {
+    if (!strikes(CLOSE))
+        return REAL(close)(fd);
+    REAL(close)(fd);
+    errno = shim.fault->error;
+    return -1;
+}
+
+/* ---- transfers --------------------------------------------------------------------------- */
+
+/* The first byte of the vector, if there is one. */
+static struct iovec first_byte(const struct iovec *iov, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (iov[i].iov_len > 0)
+            return (struct iovec){.iov_base = iov[i].iov_base, .iov_len = 1};
+    return (struct iovec){0};
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    struct msghdr less = *message;
+    struct iovec first;
+
+    if (!strikes(SENDMSG))
+        return REAL(sendmsg)(fd, message, flags);
+    if (!is_short())
+        return -1;
+    first = first_byte(message->msg_iov, message->msg_iovlen);
+    less.msg_iov = &first;
+    less.msg_iovlen = 1;
+    return REAL(sendmsg)(fd, &less, flags);
+}
+
+ssize_t recv(int fd, void *buffer, size_t size, int flags) {
+    if (!strikes(RECV))
+        return REAL(recv)(fd, buffer, size, flags);
+    return is_short() ? REAL(recv)(fd, buffer, size ? 1 : 0, flags) : -1;
+}
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+    if (!strikes(WRITE))
+        return REAL(write)(fd, bytes, size);
+    return is_short() ? REAL(write)(fd, bytes, size ? 1 : 0) : -1;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n) {
+    struct iovec first;
+
+    if (!strikes(WRITEV))
+        return REAL(writev)(fd, iov, n);
+    if (!is_short())
+        return -1;
+    first = first_byte(iov, (size_t)n);
+    return REAL(writev)(fd, &first, 1);
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+void shim_know_size(size_t size, bool is_telling) {
+    for (int i = 0; i < SIZES; i++)
+        if (sizes[i].size == 0 || sizes[i].size == size) {
+            sizes[i].size = size;
+            sizes[i].is_telling = is_telling;
+            return;
+        }
+}
+
+static bool is_c_memory(size_t size) {
+    for (int i = 0; i < SIZES && sizes[i].size; i++)
+        if (sizes[i].size == size)
+            return sizes[i].is_telling || shim.was_c_memory;
+    return false;
+}
+
+void *malloc(size_t size) {
+    bool fails;
+
+    if (!shim.fault)
+        return REAL(malloc)(size);
+    shim.was_c_memory = is_c_memory(size);
+    fails = shim.was_c_memory && strikes(C_MEMORY);
+    return fails ? NULL : REAL(malloc)(size);
+}
+
+char *strdup(const char *text) {
+    shim.was_c_memory = true;
+    return strikes(C_MEMORY) ? NULL : REAL(strdup)(text);
+}
+
+/* Slots for connections, which Rust asks for, and whose lack it survives: no other memory of its is
+ * aligned so. */
+int posix_memalign(void **memory, size_t alignment, size_t size) {
+    return alignment == SLOT_ALIGNMENT && strikes(C_MEMORY)
+               ? ENOMEM
+               : REAL(posix_memalign)(memory, alignment, size);
+}
