@@ -20,6 +20,9 @@ pub struct Lanes<T> {
 #[repr(align(128))]
 struct Lane<T>(BriefLock<T>);
 
+/// How many threads have a lane.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
 /// The number of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneNumber(u8);
@@ -40,8 +43,7 @@ impl LaneNumber {
 
     #[cold]
     fn take(own: &'static LocalKey<Cell<u8>>) -> LaneNumber {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        own.set((NEXT.fetch_add(1, Ordering::Relaxed) % LANES) as u8);
+        own.set((THREADS.fetch_add(1, Ordering::Relaxed) % LANES) as u8);
         LaneNumber(own.get())
     }
 }
@@ -58,10 +60,11 @@ impl<T> Lanes<T> {
         self.lanes[usize::from(number) % LANES].0.lock()
     }
 
-    /// Every lane, one after the other: the calling thread's, then those next to it.
+    /// Every lane that a thread has, one after the other: the calling thread's, then those next to it.
     pub fn own_first(&self) -> impl Iterator<Item = BriefGuard<'_, T>> {
         let LaneNumber(own) = LaneNumber::own();
-        (0..LANES as u8).map(move |step| self.lane(LaneNumber(own.wrapping_add(step))))
+        let count = THREADS.load(Ordering::Relaxed).min(LANES);
+        (0..count).map(move |step| self.lane(LaneNumber(((usize::from(own) + step) % count) as u8)))
     }
 
     /// See [`crate::lock::LockBy::at_fork`].

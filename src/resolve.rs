@@ -147,9 +147,9 @@ impl Addresses {
     }
 
     /// The addresses to connect to, looked up if the last time was too long ago. While one thread does
-    /// that the others use what is known; with nothing known they wait, until `deadline` at most.
-    pub fn current(&self, deadline: Instant) -> Result<Arc<[SocketAddr]>, LookupError> {
-        self.current_from(Moment::now, deadline, look_up)
+    /// that the others use what is known; with nothing known they wait, so long at most.
+    pub fn current(&self, patience: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
+        self.current_from(Moment::now, patience, look_up)
     }
 
     /// See [`Lock::at_fork`].
@@ -160,11 +160,13 @@ impl Addresses {
     fn current_from(
         &self,
         clock: impl Fn() -> Moment,
-        deadline: Instant,
+        patience: Duration,
         look_up: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, LookupError>,
     ) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let mut deadline = None;
         let mut state = self.state.lock();
         while state.is_looking_up() && state.known.is_empty() {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(LookupError::TimedOut);
@@ -239,9 +241,7 @@ mod tests {
         Moment::default().after(Duration::from_secs(1000 + seconds))
     }
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(10)
-    }
+    const LONG: Duration = Duration::from_secs(10);
 
     fn one(last: u8) -> Vec<SocketAddr> {
         vec![SocketAddr::from(([127, 0, 0, last], 80))]
@@ -255,7 +255,7 @@ mod tests {
     fn a_literal_is_never_looked_up() {
         for (text, port) in [("127.0.0.1", 80), ("::1", 81)] {
             let addresses = Addresses::new(text, port);
-            let found = addresses.current_from(|| at(0), soon(), |_, _| panic!("looked up")).unwrap();
+            let found = addresses.current_from(|| at(0), LONG, |_, _| panic!("looked up")).unwrap();
             assert_eq!(*found, [SocketAddr::new(text.parse().unwrap(), port)]);
         }
     }
@@ -267,7 +267,7 @@ mod tests {
         for second in 0..=10 {
             let found = addresses.current_from(
                 || at(second),
-                soon(),
+                LONG,
                 |_, _| {
                     count.set(count.get() + 1);
                     Ok(one(1))
@@ -282,8 +282,8 @@ mod tests {
     #[test]
     fn other_addresses_are_noticed() {
         let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
-        let found = addresses.current_from(|| at(5), soon(), |_, _| Ok(one(2))).unwrap();
+        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
+        let found = addresses.current_from(|| at(5), LONG, |_, _| Ok(one(2))).unwrap();
         assert_eq!(*found, *one(2));
         assert!(addresses.have_changed());
     }
@@ -308,36 +308,36 @@ mod tests {
     #[test]
     fn a_failed_look_up_keeps_the_last_addresses() {
         let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
-        let found = addresses.current_from(|| at(9), soon(), |_, _| Err(unknown()));
+        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
+        let found = addresses.current_from(|| at(9), LONG, |_, _| Err(unknown()));
         assert_eq!(*found.unwrap(), *one(1));
     }
 
     #[test]
     fn a_failure_is_remembered_for_an_interval() {
         let addresses = Addresses::new("name", 80);
-        assert!(addresses.current_from(|| at(0), soon(), |_, _| Err(unknown())).is_err());
-        assert!(addresses.current_from(|| at(4), soon(), |_, _| Ok(one(1))).is_err());
-        assert!(addresses.current_from(|| at(5), soon(), |_, _| Ok(one(1))).is_ok());
+        assert!(addresses.current_from(|| at(0), LONG, |_, _| Err(unknown())).is_err());
+        assert!(addresses.current_from(|| at(4), LONG, |_, _| Ok(one(1))).is_err());
+        assert!(addresses.current_from(|| at(5), LONG, |_, _| Ok(one(1))).is_ok());
     }
 
     #[test]
     fn a_local_fault_is_not_held_against_the_name() {
         let addresses = Addresses::new("name", 80);
-        let fault = addresses.current_from(|| at(0), soon(), |_, _| Err(LookupError::Local(Error::System)));
+        let fault = addresses.current_from(|| at(0), LONG, |_, _| Err(LookupError::Local(Error::System)));
         assert!(matches!(fault, Err(LookupError::Local(Error::System))));
-        assert!(addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).is_ok());
+        assert!(addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).is_ok());
     }
 
     #[test]
     fn one_thread_looks_up_while_the_others_use_what_is_known() {
         let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), soon(), |_, _| Ok(one(1))).unwrap();
+        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
         let found = addresses.current_from(
             || at(5),
-            soon(),
+            LONG,
             |_, _| {
-                let meanwhile = addresses.current_from(|| at(5), soon(), |_, _| panic!("a second"));
+                let meanwhile = addresses.current_from(|| at(5), LONG, |_, _| panic!("a second"));
                 assert_eq!(*meanwhile.unwrap(), *one(1));
                 Ok(one(2))
             },
@@ -350,9 +350,9 @@ mod tests {
         let addresses = Addresses::new("name", 80);
         let found = addresses.current_from(
             || at(0),
-            soon(),
+            LONG,
             |_, _| {
-                let meanwhile = addresses.current_from(|| at(0), Instant::now(), |_, _| panic!("a second"));
+                let meanwhile = addresses.current_from(|| at(0), Duration::ZERO, |_, _| panic!("a second"));
                 assert!(matches!(meanwhile, Err(LookupError::TimedOut)));
                 Ok(one(1))
             },
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_system_knows_localhost() {
-        let found = Addresses::new("localhost", 80).current(soon()).unwrap();
+        let found = Addresses::new("localhost", 80).current(LONG).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
         assert!(!found.is_empty());
     }

@@ -47,6 +47,11 @@ impl PollFd {
         PollFd(libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 })
     }
 
+    /// Whether the last wait saw room to write, and neither an error nor an end.
+    pub fn has_only_room(&self) -> bool {
+        self.0.revents == libc::POLLOUT
+    }
+
     /// Whether the last wait saw anything on this descriptor, an error included.
     pub fn is_ready(&self) -> bool {
         self.0.revents != 0
@@ -66,18 +71,25 @@ fn poll(fds: &mut [PollFd], milliseconds: c_int) -> io::Result<bool> {
 /// Waits until a descriptor is ready or the deadline passes; `None` waits for ever. Signals do not move
 /// the deadline. False means that it passed.
 pub fn wait(fds: &mut [PollFd], deadline: Option<Instant>) -> io::Result<bool> {
+    wait_from(Instant::now(), fds, deadline)
+}
+
+/// As [`wait`], for who has just read the clock.
+pub fn wait_from(mut now: Instant, fds: &mut [PollFd], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
-        let milliseconds = match deadline {
-            None => -1,
-            Some(deadline) => {
-                // Rounded up: waking early would only mean another round.
-                let left = deadline.saturating_duration_since(Instant::now());
-                left.as_micros().div_ceil(1000).min(c_int::MAX as u128) as c_int
-            }
-        };
+        let milliseconds = deadline.map_or(-1, |deadline| {
+            // Rounded up: waking early would only mean another round.
+            let left = deadline.saturating_duration_since(now);
+            left.as_micros().div_ceil(1000).min(c_int::MAX as u128) as c_int
+        });
         match poll(fds, milliseconds) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Ok(false) if deadline.is_some_and(|deadline| Instant::now() < deadline) => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => now = Instant::now(),
+            Ok(false) => {
+                now = Instant::now();
+                if deadline.is_some_and(|deadline| deadline <= now) {
+                    return Ok(false);
+                }
+            }
             outcome => return outcome,
         }
     }
@@ -170,6 +182,13 @@ pub fn coarse_monotonic_nanoseconds() -> u64 {
 pub fn wall_clock_seconds() -> libc::time_t {
     // SAFETY: time(2) accepts NULL.
     unsafe { libc::time(ptr::null_mut()) }
+}
+
+/// Makes a descriptor a blocking one, in one system call (ioctl_fionbio(2)); by fcntl(2) it takes two.
+pub fn make_blocking(fd: &impl AsRawFd) -> io::Result<()> {
+    let off: c_int = 0;
+    // SAFETY: FIONBIO reads an int.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &off) }).map(drop)
 }
 
 /// What a descriptor leads to.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::arena::Arena;
 use super::fork::LIFETIMES;
@@ -69,7 +69,7 @@ impl Resolved {
     fn new(authority: Authority) -> Result<Resolved, AddError> {
         let name = authority.name.to_string_lossy();
         let addresses = Arc::new(Addresses::new(&name, authority.number));
-        let known = addresses.current(Instant::now() + LOOKUP_WAIT).map_err(AddError::Lookup)?;
+        let known = addresses.current(LOOKUP_WAIT).map_err(AddError::Lookup)?;
         Ok(Resolved { authority, addresses, known })
     }
 

@@ -133,23 +133,10 @@ impl<'a, C: Connection> Candidates<'a, C> {
 /// A host that waits for its probe; else the one whose turn it is among those that are available; else
 /// one that is slow. It is added to those that were tried.
 fn choose(hosts: &Arc<Hosts>, turn: u32, tried: &mut Vec<Arc<Host>>, now: Moment) -> Option<Trial> {
-    if let Some(probe) = hosts.begin_probe(now, |host| !is_among(tried, host)) {
-        tried.push(Arc::clone(probe.host()));
-        return Some(probe);
-    }
-    let snapshot = hosts.snapshot();
-    for group in [snapshot.available, snapshot.suspect] {
-        let mut left: Vec<_> = group.into_iter().filter(|host| !is_among(tried, host)).collect();
-        while !left.is_empty() {
-            let host = left.remove(turn as usize % left.len());
-            tried.push(Arc::clone(&host));
-            // Nothing if it was blacklisted a moment ago.
-            if let Some(trial) = hosts.begin_attempt(&host) {
-                return Some(trial);
-            }
-        }
-    }
-    None
+    let is_new = |host: &Arc<Host>| !is_among(tried, host);
+    let trial = hosts.begin_probe(now, is_new).or_else(|| hosts.begin_attempt(turn, is_new))?;
+    tried.push(Arc::clone(trial.host()));
+    Some(trial)
 }
 
 fn is_among(hosts: &[Arc<Host>], host: &Arc<Host>) -> bool {

@@ -21,8 +21,8 @@ use crate::stream::tls::TlsPlan;
 enum Start<C: Connection> {
     /// It had an idle connection.
     Idle(C),
-    /// An attempt is under way.
-    Running(Candidate, Attempt),
+    /// An attempt is under way, from then on.
+    Running(Candidate, Attempt, Instant),
     /// It is of no use to this call.
     Skip,
 }
@@ -34,7 +34,7 @@ impl<C: Connection> Client<C> {
     pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
         let begin = Instant::now();
         let mut race = Race::new();
-        let outcome = self.run(call, &mut candidates, &mut race);
+        let outcome = self.run(call, &mut candidates, &mut race, begin);
         self.park(race);
         self.tally.waited(begin.elapsed(), outcome.is_err());
         outcome
@@ -45,6 +45,7 @@ impl<C: Connection> Client<C> {
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
         race: &mut Race<Candidate>,
+        mut now: Instant,
     ) -> Result<C, Error> {
         let mut more = true;
         let mut nothing_left = Error::Failure;
@@ -53,7 +54,10 @@ impl<C: Connection> Client<C> {
                 match candidates.next(Moment::now()) {
                     Ok(Some(candidate)) => match self.start(call, candidate, race) {
                         Ok(Start::Idle(connection)) => return Ok(connection),
-                        Ok(Start::Running(candidate, attempt)) => race.add(candidate, attempt),
+                        Ok(Start::Running(candidate, attempt, begin)) => {
+                            now = begin;
+                            race.add(candidate, attempt);
+                        }
                         Ok(Start::Skip) => continue,
                         // Those already under way may still come through.
                         Err(error) if race.is_empty() => return Err(error),
@@ -66,8 +70,8 @@ impl<C: Connection> Client<C> {
                     }
                 }
             }
-            let until = more.then(|| Instant::now() + HEAD_START);
-            match race.next(until) {
+            let until = more.then(|| now + HEAD_START);
+            match race.next(until, now) {
                 Ok(Some((candidate, Ok(stream)))) => return self.won(call, candidate, stream),
                 Ok(Some((candidate, Err(failure)))) => {
                     if let Err(error) = self.lost(call, &candidate, &failure)
@@ -86,6 +90,7 @@ impl<C: Connection> Client<C> {
                     return Err(Error::System);
                 }
             }
+            now = Instant::now();
         }
     }
 
@@ -103,8 +108,7 @@ impl<C: Connection> Client<C> {
         }
         candidate.record(Record::attempt);
         let settings = call.settings();
-        let deadline = Instant::now() + settings.connect_timeout;
-        let addresses = match endpoint.addresses().current(deadline) {
+        let addresses = match endpoint.addresses().current(settings.connect_timeout) {
             Ok(addresses) => addresses,
             Err(error) => {
                 let name = endpoint.name().to_string_lossy();
@@ -149,7 +153,8 @@ impl<C: Connection> Client<C> {
             drop(freed);
             self.park(slow);
         };
-        Ok(Start::Running(candidate, Attempt::new(plan, permit)))
+        let now = Instant::now();
+        Ok(Start::Running(candidate, Attempt::new(plan, permit, now), now))
     }
 
     /// An attempt succeeded: its connection, in use.

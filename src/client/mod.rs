@@ -14,7 +14,7 @@ mod upkeep;
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::lock::{Fork, Lock};
 
@@ -237,8 +237,7 @@ impl<C: Connection> Client<C> {
         let Authority { name, port, number } = authority;
         hosts.named(name, port).or_else(|| self.host_of_virtual(name, port)).or_else(|| {
             let addresses = Addresses::new(&name.to_string_lossy(), *number);
-            let deadline = Instant::now() + timeout;
-            let first = *addresses.current(deadline).ok()?.first()?;
+            let first = *addresses.current(timeout).ok()?.first()?;
             hosts.at_address(first)
         })
     }

@@ -96,8 +96,14 @@ fn key(host: &Arc<Host>) -> usize {
 impl<C: Connection> Client<C> {
     /// The routes that are up to date with the list.
     pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
-        let are_current = |routes: &Arc<Routes>| routes.are_current(hosts);
-        self.pool.kept().filter(are_current).unwrap_or_else(|| self.rebuild_routes(hosts))
+        let are_current = |kept: &Option<Arc<Routes>>| kept.as_ref().is_some_and(|it| it.are_current(hosts));
+        match self.pool.kept(are_current) {
+            Some(Some(routes)) => {
+                self.pool.keep_own(Some(Arc::clone(&routes)));
+                routes
+            }
+            _ => self.rebuild_routes(hosts),
+        }
     }
 
     #[cold]

@@ -49,20 +49,9 @@ pub struct Freed {
     _handshake: Option<Box<Handshake>>,
 }
 
-/// How far an attempt is.
-pub enum Progress {
-    /// Nothing to do before a descriptor is ready or [`Attempt::wake_at`] comes.
-    Pending(Attempt),
-    /// The stream is open, and its socket a blocking one.
-    Connected(Stream),
-    /// No address led to a connection.
-    Failed(Failure),
-}
-
 impl Attempt {
-    /// An attempt that has not begun; [`Attempt::advance`] sends the first packet.
-    pub fn new(plan: Plan, permit: Permit) -> Attempt {
-        let now = Instant::now();
+    /// An attempt that begins now; [`Attempt::advance`] sends the first packet.
+    pub fn new(plan: Plan, permit: Permit, now: Instant) -> Attempt {
         Attempt {
             next: 0,
             next_at: now,
@@ -105,21 +94,23 @@ impl Attempt {
     }
 
     /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
-    pub fn advance(mut self, ready: &[PollFd]) -> Progress {
+    /// In the end there is an open stream, its socket a blocking one, or no address has led to one.
+    pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, Failure>> {
         if let Some(stream) = self.take_stream(ready) {
-            return Progress::Connected(stream);
+            return Some(Ok(stream));
         }
-        let now = Instant::now();
         if now >= self.deadline {
-            return self.time_out();
+            self.time_out();
+            return Some(Err(self.take_failure()));
         }
         while self.next < self.plan.addresses.len() && self.wants_next_address(now) {
             self.try_next_address(now);
         }
-        if self.is_idle() && !self.has_given_way {
-            return Progress::Failed(Failure { causes: self.causes });
-        }
-        Progress::Pending(self)
+        (self.is_idle() && !self.has_given_way).then(|| Err(self.take_failure()))
+    }
+
+    fn take_failure(&mut self) -> Failure {
+        Failure { causes: std::mem::take(&mut self.causes) }
     }
 
     fn is_idle(&self) -> bool {
@@ -163,12 +154,16 @@ impl Attempt {
 
     /// The first socket that has connected; those that failed are dropped.
     fn take_connected(&mut self, ready: &[PollFd]) -> Option<Socket> {
-        for (index, socket) in std::mem::take(&mut self.connecting).into_iter().enumerate() {
-            if !ready.get(index).is_some_and(PollFd::is_ready) {
-                self.connecting.push(socket);
+        let mut place = 0;
+        for fd in ready {
+            if !fd.is_ready() {
+                place += 1;
                 continue;
             }
-            match socket.connected() {
+            let socket = self.connecting.remove(place);
+            // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
+            let outcome = if fd.has_only_room() { Ok(()) } else { socket.connected() };
+            match outcome {
                 Ok(()) => return Some(socket),
                 Err(error) => self.failed(socket.peer(), Cause::Io(error)),
             }
@@ -210,14 +205,13 @@ impl Attempt {
         self.plan.permits.acquire(self.plan.limit)
     }
 
-    fn time_out(mut self) -> Progress {
+    fn time_out(&mut self) {
         for socket in std::mem::take(&mut self.connecting) {
             self.failed(socket.peer(), Cause::TimedOut);
         }
         if let Some(handshake) = self.handshake.take() {
             self.failed(handshake.peer(), Cause::Tls(Refusal::timed_out()));
         }
-        Progress::Failed(Failure { causes: self.causes })
     }
 
     fn failed(&mut self, address: SocketAddr, cause: Cause) {

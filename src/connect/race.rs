@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::attempt::{Freed, Progress};
+use super::attempt::Freed;
 use super::{Attempt, Failure};
 use crate::stream::Stream;
 use crate::sys::{self, PollFd};
@@ -59,50 +59,53 @@ impl<T> Race<T> {
 
     /// Waits until an attempt ends or `until` comes; nobody is waited for without a deadline, since every
     /// attempt has its own.
-    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
+    pub fn next(
+        &mut self,
+        until: Option<Instant>,
+        mut now: Instant,
+    ) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
         let mut ready = Vec::new();
         loop {
-            if let Some(ended) = self.advance(&ready) {
+            if let Some(ended) = self.advance(&ready, now) {
                 return Ok(Some(ended));
             }
             let Some(wake_at) = self.runners.iter().map(|(_, attempt)| attempt.wake_at()).min() else {
                 return Ok(None);
             };
-            if until.is_some_and(|until| until <= Instant::now()) {
+            if until.is_some_and(|until| until <= now) {
                 return Ok(None);
             }
-            ready = self.watch();
-            sys::wait(&mut ready, Some(until.map_or(wake_at, |until| until.min(wake_at))))?;
+            self.watch(&mut ready);
+            sys::wait_from(now, &mut ready, Some(until.map_or(wake_at, |until| until.min(wake_at))))?;
+            now = Instant::now();
         }
     }
 
     /// What has ended by now, without waiting.
     pub fn poll(&mut self) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
-        let mut ready = self.watch();
-        sys::wait(&mut ready, Some(Instant::now()))?;
-        Ok(self.advance(&ready))
+        let now = Instant::now();
+        let mut ready = Vec::new();
+        self.watch(&mut ready);
+        sys::wait_from(now, &mut ready, Some(now))?;
+        Ok(self.advance(&ready, now))
     }
 
-    fn watch(&self) -> Vec<PollFd> {
-        self.runners.iter().flat_map(|(_, attempt)| attempt.watch()).collect()
+    fn watch(&self, fds: &mut Vec<PollFd>) {
+        fds.clear();
+        fds.extend(self.runners.iter().flat_map(|(_, attempt)| attempt.watch()));
     }
 
-    /// Lets everybody go on; the first that ends leaves the race.
-    fn advance(&mut self, mut ready: &[PollFd]) -> Option<(T, Result<Stream, Failure>)> {
-        let mut ended = None;
-        for (candidate, attempt) in std::mem::take(&mut self.runners) {
+    /// Lets everybody go on until one ends, who leaves the race.
+    fn advance(&mut self, mut ready: &[PollFd], now: Instant) -> Option<(T, Result<Stream, Failure>)> {
+        for place in 0..self.runners.len() {
+            let (_, attempt) = &mut self.runners[place];
             let (own, rest) = ready.split_at(attempt.watch().count().min(ready.len()));
             ready = rest;
-            if ended.is_some() {
-                self.runners.push((candidate, attempt));
-                continue;
-            }
-            match attempt.advance(own) {
-                Progress::Pending(attempt) => self.runners.push((candidate, attempt)),
-                Progress::Connected(stream) => ended = Some((candidate, Ok(stream))),
-                Progress::Failed(failure) => ended = Some((candidate, Err(failure))),
+            if let Some(outcome) = attempt.advance(own, now) {
+                let (runner, _) = self.runners.remove(place);
+                return Some((runner, outcome));
             }
         }
-        ended
+        None
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libc::{c_char, c_int, c_uint, c_ushort, hostent, size_t, time_t};
 
@@ -326,7 +326,7 @@ unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> 
     let Authority { name, port, number } = Authority::new(host?, port?).ok()?;
     list.hosts().named(&name, &port).or_else(|| {
         let addresses = Addresses::new(&name.to_string_lossy(), number);
-        let known = addresses.current(Instant::now() + LOOKUP_WAIT).ok()?;
+        let known = addresses.current(LOOKUP_WAIT).ok()?;
         list.hosts().at_address(*known.first()?)
     })
 }

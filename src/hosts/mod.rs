@@ -173,8 +173,6 @@ pub struct Snapshot {
     pub all: Vec<Arc<Host>>,
     /// Hosts for everybody, in list order.
     pub available: Vec<Arc<Host>>,
-    /// Hosts to turn to when no other is left.
-    pub suspect: Vec<Arc<Host>>,
     /// From then on a host waits for its probe.
     pub probe_at: Moment,
 }
@@ -271,16 +269,14 @@ impl Hosts {
             version: self.version(),
             all: entries.iter().map(|entry| Arc::clone(&entry.host)).collect(),
             available: Vec::new(),
-            suspect: Vec::new(),
             probe_at: Moment::NEVER,
         };
         for entry in entries.iter() {
             match entry.state {
                 State::Available => snapshot.available.push(Arc::clone(&entry.host)),
-                State::Suspect => snapshot.suspect.push(Arc::clone(&entry.host)),
                 State::Out { until } => snapshot.probe_at = snapshot.probe_at.min(until),
                 State::Due => snapshot.probe_at = Moment::default(),
-                State::Probing => {}
+                State::Suspect | State::Probing => {}
             }
         }
         snapshot
@@ -301,11 +297,21 @@ impl Hosts {
         Some(self.begin(entry))
     }
 
-    /// An attempt on a host that is not out.
-    pub fn begin_attempt(self: &Arc<Self>, host: &Arc<Host>) -> Option<Trial> {
+    /// An attempt on the host whose `turn` it is among the available ones that are wanted; failing those,
+    /// among the suspects.
+    pub fn begin_attempt(
+        self: &Arc<Self>,
+        turn: u32,
+        is_wanted: impl Fn(&Arc<Host>) -> bool,
+    ) -> Option<Trial> {
         let mut entries = self.entries.lock();
-        let entry = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.host, host))?;
-        matches!(entry.state, State::Available | State::Suspect).then(|| self.begin(entry))
+        [State::Available, State::Suspect].into_iter().find_map(|state| {
+            let is_left = |entry: &Entry| entry.state == state && is_wanted(&entry.host);
+            let count = entries.iter().filter(|entry| is_left(entry)).count();
+            let place = (turn as usize).checked_rem(count)?;
+            let entry = entries.iter_mut().filter(|entry| is_left(entry)).nth(place)?;
+            Some(self.begin(entry))
+        })
     }
 
     fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {

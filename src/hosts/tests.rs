@@ -95,14 +95,27 @@ fn a_probe_without_a_verdict_leaves_it_to_the_next() {
     assert!(probe(&hosts, 10).is_some());
 }
 
+fn attempt(hosts: &Arc<Hosts>, turn: u32, wanted: &[usize]) -> Option<Trial> {
+    hosts.begin_attempt(turn, |host| wanted.contains(&host.handle()))
+}
+
+#[test]
+fn attempts_take_turns_among_those_that_are_wanted() {
+    let (hosts, all, _) = list(4);
+    hosts.blacklist(&all[1], at(0), TEN, Fault::Refused);
+    let turns = (0..4).map(|turn| attempt(&hosts, turn, &[1, 2, 4]).map(|it| it.host().handle()));
+    assert_eq!(turns.collect::<Vec<_>>(), [Some(1), Some(4), Some(1), Some(4)]);
+    assert!(attempt(&hosts, 0, &[2]).is_none());
+}
+
 #[test]
 fn an_attempt_from_before_the_blacklisting_is_the_probe() {
     let (hosts, all, _) = list(1);
-    let earlier = hosts.begin_attempt(&all[0]).expect("an attempt");
-    let other = hosts.begin_attempt(&all[0]).expect("another beside it");
+    let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
+    let other = attempt(&hosts, 0, &[1]).expect("another beside it");
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     drop(other);
-    assert!(hosts.begin_attempt(&all[0]).is_none(), "an attempt on a host that is out");
+    assert!(attempt(&hosts, 0, &[1]).is_none(), "an attempt on a host that is out");
     assert!(probe(&hosts, 10).is_none(), "a second attempt");
     drop(earlier);
     assert!(probe(&hosts, 10).is_some());
@@ -150,7 +163,8 @@ fn a_suspect_is_second_choice_until_its_attempt_ends() {
     let (hosts, all, shown) = list(2);
     hosts.suspect(&all[0]);
     assert_eq!(available(&hosts), [2]);
-    assert_eq!(hosts.snapshot().suspect.len(), 1);
+    assert_eq!(attempt(&hosts, 0, &[1, 2]).map(|it| it.host().handle()), Some(2));
+    assert_eq!(attempt(&hosts, 0, &[1]).map(|it| it.host().handle()), Some(1));
     assert_eq!(*shown[0].0.lock(), 0, "it is not blacklisted");
     hosts.absolve(&all[0]);
     assert_eq!(available(&hosts), [1, 2]);

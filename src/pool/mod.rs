@@ -265,12 +265,18 @@ impl<C: Poolable, K> Pool<C, K> {
 }
 
 impl<C: Poolable, K: Clone> Pool<C, K> {
-    /// What the calling thread's lane keeps.
-    pub fn kept(&self) -> K {
-        self.lanes.lane(LaneNumber::own()).kept.clone()
+    /// What a lane keeps that is wanted: the calling thread's, or another.
+    pub fn kept(&self, is_wanted: impl Fn(&K) -> bool) -> Option<K> {
+        self.lanes.own_first().find_map(|lane| is_wanted(&lane.kept).then(|| lane.kept.clone()))
     }
 
-    /// Has every lane keep this from now on.
+    /// Has the calling thread's lane keep this from now on.
+    pub fn keep_own(&self, kept: K) {
+        let old = std::mem::replace(&mut self.lanes.lane(LaneNumber::own()).kept, kept);
+        drop(old);
+    }
+
+    /// Has every lane keep this from now on; that of a thread to come keeps nothing yet.
     pub fn keep(&self, kept: &K) {
         for mut lane in self.lanes.own_first() {
             let old = std::mem::replace(&mut lane.kept, kept.clone());

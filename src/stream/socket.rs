@@ -41,7 +41,7 @@ impl Socket {
 
     /// Makes the socket a blocking one, as C expects it.
     pub fn make_blocking(&self) -> io::Result<()> {
-        self.inner.set_nonblocking(false)
+        sys::make_blocking(&self.inner)
     }
 
     /// Who is at the other end.
