@@ -1,6 +1,6 @@
 //! What OpenSSL has and the openssl crate does not offer, each wrapped once.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
@@ -12,6 +12,7 @@ unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
     fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
+    fn ERR_peek_error() -> c_ulong;
     fn SSL_get_rbio(ssl: *const c_void) -> *mut c_void;
     fn SSL_get_version(ssl: *const c_void) -> *const c_char;
     fn SSL_get_current_cipher(ssl: *const c_void) -> *const c_void;
@@ -95,15 +96,24 @@ pub fn any_method() -> *mut c_void {
 /// Runs a TLS operation with an empty error queue, as SSL_get_error(3) requires, and leaves the thread's
 /// queue as it was found: the program's own errors, and none of ours.
 pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
-    struct Restore(ErrorStack);
+    struct Restore(Option<ErrorStack>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            drop(ErrorStack::get());
-            self.0.put();
+            drop(take_errors());
+            if let Some(errors) = &self.0 {
+                errors.put();
+            }
         }
     }
-    let _restore = Restore(ErrorStack::get());
+    let _restore = Restore(take_errors());
     operation()
+}
+
+/// The calling thread's errors, if there are any: to look costs less than to take.
+fn take_errors() -> Option<ErrorStack> {
+    // SAFETY: it takes no argument and changes nothing.
+    let is_any = unsafe { ERR_peek_error() } != 0;
+    is_any.then(ErrorStack::get)
 }
 
 /// OpenSSL does not see to its locks at a fork (OPENSSL_fork_prepare(3)).

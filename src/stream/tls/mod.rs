@@ -135,26 +135,9 @@ impl TlsStream {
         pieces: &[IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        self.without_waiting(|stream| {
-            let mut record = ArrayVec::<u8, RECORD>::new();
-            for piece in pieces {
-                let mut left: &[u8] = piece;
-                if record.is_empty() {
-                    let (whole, rest) = left.split_at(left.len() - left.len() % RECORD);
-                    write(stream, whole, timeout)?;
-                    left = rest;
-                }
-                while !left.is_empty() {
-                    let (some, rest) = left.split_at(left.len().min(record.remaining_capacity()));
-                    record.extend(some.iter().copied());
-                    left = rest;
-                    if record.is_full() {
-                        write(stream, &record, timeout)?;
-                        record.clear();
-                    }
-                }
-            }
-            write(stream, &record, timeout)
+        self.without_waiting(|stream| match pieces {
+            [only] => write(stream, only, timeout),
+            _ => write_gathered(stream, pieces, timeout),
         })
     }
 
@@ -191,6 +174,34 @@ impl AsRawFd for TlsStream {
     fn as_raw_fd(&self) -> RawFd {
         self.socket().as_raw_fd()
     }
+}
+
+/// Writes all pieces, as many small ones to a record as it takes.
+fn write_gathered(
+    stream: &mut SslStream<Transport>,
+    pieces: &[IoSlice<'_>],
+    timeout: Option<Duration>,
+) -> Result<(), TransferError> {
+    let mut record = ArrayVec::<u8, RECORD>::new();
+    for piece in pieces {
+        let mut left: &[u8] = piece;
+        if record.is_empty() {
+            let (whole, rest) = left.split_at(left.len() - left.len() % RECORD);
+            write(stream, whole, timeout)?;
+            left = rest;
+        }
+        while !left.is_empty() {
+            let (some, rest) = left.split_at(left.len().min(record.remaining_capacity()));
+            // It has the room.
+            let _ = record.try_extend_from_slice(some);
+            left = rest;
+            if record.is_full() {
+                write(stream, &record, timeout)?;
+                record.clear();
+            }
+        }
+    }
+    write(stream, &record, timeout)
 }
 
 /// Writes a block. The timeout starts again whenever bytes reach the socket: OpenSSL tells of whole blocks
