@@ -292,8 +292,7 @@ mod tests {
     fn what_came_through_is_tried_first_until_the_next_look_up() {
         let addresses = Addresses::new("name", 80);
         let three: Vec<SocketAddr> = (1..=3).flat_map(one).collect();
-        let current =
-            |second| addresses.current_from(|| at(second), soon(), |_, _| Ok(three.clone())).unwrap();
+        let current = |second| addresses.current_from(|| at(second), LONG, |_, _| Ok(three.clone())).unwrap();
         assert_eq!(*current(0), *three);
         addresses.came_through(three[1]);
         assert_eq!(*current(1), [three[1], three[2], three[0]]);

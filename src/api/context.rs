@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openssl::ssl::SslContext;
 
@@ -203,7 +203,7 @@ fn add(list: &HostList, hosts: &Hosts) -> Result<(), String> {
             parsed.map_err(|_| format!("'{}' is no host with a port", entry.escape_debug()))?;
         let addresses = Addresses::new(&name.to_string_lossy(), number);
         let known = addresses
-            .current(Instant::now() + Settings::DEFAULT_CONNECT_TIMEOUT)
+            .current(Settings::DEFAULT_CONNECT_TIMEOUT)
             .map_err(|error| format!("cannot look up '{}': {error}", entry.escape_debug()))?;
         if known.first().is_some_and(|address| hosts.at_address(*address).is_none()) {
             let count = hosts.count();

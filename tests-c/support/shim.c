@@ -8,8 +8,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -99,6 +101,17 @@ int fcntl(int fd, int command, ...) {
     return strikes(FCNTL) ? -1 : REAL(fcntl)(fd, command, argument);
 }
 
+/* The library makes a socket a blocking one by it, in place of two calls of fcntl(). */
+int ioctl(int fd, unsigned long request, ...) {
+    va_list args;
+    void *argument;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+    return strikes(FCNTL) ? -1 : REAL(ioctl)(fd, request, argument);
+}
+
 int poll(struct pollfd *fds, nfds_t n, int timeout) {
     return strikes(POLL) ? -1 : REAL(poll)(fds, n, timeout);
 }
@@ -180,6 +193,27 @@ ssize_t writev(int fd, const struct iovec *iov, int n) {
         return -1;
     first = first_byte(iov, (size_t)n);
     return REAL(writev)(fd, &first, 1);
+}
+
+/* The library makes the calls that wait by it, so that they are no cancellation points. */
+long syscall(long number, ...) {
+    va_list args;
+    long arg[6];
+
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        arg[i] = va_arg(args, long);
+    va_end(args);
+    switch (number) {
+    case SYS_poll:
+        return poll((struct pollfd *)arg[0], (nfds_t)arg[1], (int)arg[2]);
+    case SYS_sendmsg:
+        return sendmsg((int)arg[0], (const struct msghdr *)arg[1], (int)arg[2]);
+    case SYS_recvfrom:
+        return recv((int)arg[0], (void *)arg[1], (size_t)arg[2], (int)arg[3]);
+    default:
+        return REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    }
 }
 
 /* ---- memory ------------------------------------------------------------------------------ */
