@@ -10,7 +10,13 @@
  * What holds for all functions, and is therefore not said at each: strings end with NUL and are not kept;
  * a NULL that is not said to mean something gets DPL_EINVAL, NULL or no effect, and a line in the log;
  * functions may be called by any number of threads at once, except that a connection is used by one thread
- * at a time; none changes a signal's disposition, and none raises SIGPIPE.
+ * at a time; none changes a signal's disposition, and none raises SIGPIPE. Why a call failed is told by
+ * dplx_last_error().
+ *
+ * Functions whose names begin with dplx_ are droplet-conn's own. With them it needs no Droplet: a profile's
+ * text becomes a context (dplx_ctx_new), with a request (dplx_req_new) one connects (dpl_try_connect), writes
+ * and reads (dplx_conn_write, dplx_conn_read), says where the reply ended (dplx_conn_reply_complete), and
+ * gives the connection back (dpl_conn_release).
  */
 
 

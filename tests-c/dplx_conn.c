@@ -83,7 +83,7 @@ static void read_gives_what_there_is(void) {
 
 static void silence_is_a_timeout_and_no_end(void) {
     struct server *server =
-        server_start((struct server_options){.id = 1, .behaviour = ANSWER, .think_ms = 400});
+        server_start((struct server_options){.id = 1, .behaviour = ANSWER, .think_ms = 1000});
     dpl_ctx_t *ctx = context_over_server(server, "");
     dpl_conn_t *conn = connect_by(ctx, NULL);
     double begin;

@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use common::empty_folder;
 use common::loopback::{DeadHost, Server, certificate_in};
 use droplet_conn::{Connection, Context, ErrorKind, Options, Severity};
+use socket2::SockRef;
 
 /// Hosts, and further lines.
 fn profile(hosts: &[SocketAddr], more: &str) -> String {
@@ -241,6 +242,43 @@ fn statistics_tell_what_became_of_connections_and_hosts() {
     };
     assert_eq!(state_of(dead.address), ("out", Some("refused"), 0, vec![("refused", 1)]));
     assert_eq!(state_of(server.address), ("available", None, 1, vec![]));
+}
+
+#[test]
+fn a_failed_write_is_blamed_on_its_host() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let context = Context::from_profile(&profile(&[address], "")).expect("a good profile");
+    let mut connection = context.connect().expect("connected");
+    let (client, _) = listener.accept().expect("accepted");
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("the close will be a reset");
+    drop(client);
+    let error = (0..1000).find_map(|_| {
+        thread::sleep(Duration::from_millis(5));
+        connection.write_all(b"anybody there?").err()
+    });
+    let text = error.expect("a write fails").to_string();
+    assert!(text.starts_with(&format!("write to {address}: ")), "{text}");
+    let again = connection.write_all(b"again").expect_err("it failed before");
+    assert_eq!(again.to_string(), "the connection failed before");
+    drop(connection);
+    let now = context.statistics();
+    assert_eq!((now.hosts[0].state, now.hosts[0].fault), ("out", Some("write")));
+    assert_eq!(now.closed, [("failed", 1)]);
+}
+
+#[test]
+fn what_has_ended_is_not_kept() {
+    let server = Server::plain();
+    let context = context_over(&server);
+    let mut connection = context.connect().expect("connected");
+    connection.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("written");
+    let mut reply = String::new();
+    connection.read_to_string(&mut reply).expect("read to its end");
+    assert!(reply.ends_with("\r\n\r\n1\n"), "{reply}");
+    connection.reply_complete();
+    drop(connection);
+    assert_eq!(context.statistics().idle, 0);
 }
 
 #[test]

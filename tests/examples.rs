@@ -5,11 +5,12 @@ mod common;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::loopback::{DeadHost, Server, certificate_in};
-use common::{empty_folder, root, run, shared_library};
+use common::{empty_folder, root, run, shared_library, standalone_library};
 
 /// Runs an example over http and over https. `program` has all but the arguments.
 fn assert_shows_all(name: &str, program: impl Fn() -> Command) {
@@ -66,6 +67,26 @@ fn python() {
             command
         });
     }
+}
+
+/// Our own interface is the same in the library that stands in for the whole of Droplet.
+#[test]
+fn python_with_the_standalone_library() {
+    if !is_installed("python3") {
+        return;
+    }
+    let folder = empty_folder("example-standalone");
+    symlink(standalone_library(), folder.join("libdroplet_conn.so.0")).expect("a link");
+    let (server, dead) = (Server::plain(), DeadHost::new());
+    let output = Command::new("python3")
+        .arg("-B")
+        .arg(example("python/example.py"))
+        .arg(format!("{},{}", dead.address, server.address))
+        .env("LD_LIBRARY_PATH", &folder)
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing is printed but by the program");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected(dead.address, server.address));
 }
 
 #[test]

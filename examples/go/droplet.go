@@ -49,6 +49,9 @@ func (context Context) Connect() (conn Conn, err error) {
 type Conn struct{ c *C.dpl_conn_t }
 
 func (conn Conn) Read(b []byte) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	err = call(func() bool {
 		n = int(C.dplx_conn_read(conn.c, unsafe.Pointer(&b[0]), C.size_t(len(b)), 5000))
 		return n >= 0
@@ -62,10 +65,16 @@ func (conn Conn) Read(b []byte) (n int, err error) {
 }
 
 func (conn Conn) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	err := call(func() bool {
 		return C.dplx_conn_write(conn.c, unsafe.Pointer(&b[0]), C.size_t(len(b)), 5000) == 0
 	})
-	return len(b), err
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (conn Conn) ReplyComplete() { C.dplx_conn_reply_complete(conn.c) }
