@@ -13,6 +13,8 @@ pub struct Block<T>(NonNull<T>);
 impl<T> Block<T> {
     /// Room for `size` bytes, at least one.
     pub fn of_size(size: usize) -> Result<Block<T>, Error> {
+        // No object is larger (malloc(3)).
+        isize::try_from(size).map_err(|_| Error::OutOfMemory)?;
         // SAFETY: malloc has no preconditions.
         let memory = unsafe { libc::malloc(size.max(1)) };
         NonNull::new(memory.cast()).map(Block).ok_or(Error::OutOfMemory)

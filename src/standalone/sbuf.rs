@@ -70,34 +70,34 @@ impl Sbuf {
         unsafe { string(self.buf) }.unwrap_or_default()
     }
 
-    /// Adds bytes at the end, which may be some of its own.
+    /// Adds bytes at the end.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let len = self.len.checked_add(bytes.len()).ok_or(Error::OutOfMemory)?;
-        let outgrown = self.make_room(len)?;
-        // SAFETY: there is room for `len` bytes and a NUL; what is outgrown is still there.
+        self.make_room(len)?;
+        // SAFETY: there is room for `len` bytes and a NUL, and `bytes` are elsewhere: the buffer is borrowed.
         unsafe {
-            self.buf.add(self.len).copy_from(bytes.as_ptr().cast(), bytes.len());
+            self.buf.add(self.len).copy_from_nonoverlapping(bytes.as_ptr().cast(), bytes.len());
             *self.buf.add(len) = 0;
         }
         self.len = len;
-        drop(outgrown);
         Ok(())
     }
 
-    /// Makes room for `len` bytes and a NUL. The old buffer, if it had to move to a new one.
-    fn make_room(&mut self, len: usize) -> Result<Option<Block<c_char>>, Error> {
+    /// Makes room for `len` bytes and a NUL.
+    fn make_room(&mut self, len: usize) -> Result<(), Error> {
         let needed = len.checked_add(1).ok_or(Error::OutOfMemory)?;
         if !self.buf.is_null() && self.allocated >= needed {
-            return Ok(None);
+            return Ok(());
         }
         let size = needed.max(self.allocated.saturating_mul(2));
-        let block = Block::<c_char>::of_size(size)?;
-        // SAFETY: the block is larger than what the old buffer holds.
-        unsafe { block.as_ptr().copy_from(self.bytes().as_ptr().cast(), self.bytes().len()) };
-        let old = mem::replace(&mut self.buf, block.into_raw());
+        // SAFETY: the buffer is NULL or from malloc, and its own.
+        let moved = unsafe { libc::realloc(self.buf.cast(), size) };
+        if moved.is_null() {
+            return Err(Error::OutOfMemory);
+        }
+        self.buf = moved.cast();
         self.allocated = size;
-        // SAFETY: it is NULL or from malloc, and nobody else's.
-        Ok(unsafe { Block::from_raw(old) })
+        Ok(())
     }
 
     /// Hands what it holds, with a NUL after it, to whoever frees it.
@@ -307,8 +307,11 @@ unsafe fn add(sb: *mut Sbuf, buf: *const c_char, len: usize, function: &'static 
         if isize::try_from(len).is_err() {
             return Error::OutOfMemory.status();
         }
-        // SAFETY: the caller's promise.
-        code(sb.append(unsafe { slice::from_raw_parts(buf.cast(), len) }))
+        // SAFETY: the caller's promise. Bytes of the buffer's own move when it grows.
+        let bytes = unsafe { slice::from_raw_parts(buf.cast::<u8>(), len) };
+        let is_own = sb.bytes().as_ptr_range().contains(&bytes.as_ptr());
+        let copy = is_own.then(|| bytes.to_vec());
+        code(sb.append(copy.as_deref().unwrap_or(bytes)))
     })
 }
 

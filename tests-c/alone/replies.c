@@ -1,0 +1,532 @@
+/* Replies of every kind, over http, https and files: what they mean, and what becomes of the
+ * connection. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/certificate.h"
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+#include "support/logs.h"
+#include "support/peer.h"
+#include "support/scratch.h"
+
+#define OK "HTTP/1.1 200 OK\r\n"
+#define HELLO OK "Content-Length: 5\r\n\r\nhello"
+
+/* ---- both ends of a connection, in the hands of the test -------------------------------- */
+
+struct ends {
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    struct peer *peer; /* with TLS */
+    SSL *tls;
+    int n_accepted;
+    int listener; /* without */
+    int fd;
+};
+
+static int listen_anywhere(char *name, size_t size) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    REQUIRE(bind(fd, (struct sockaddr *)&address, len) == 0 && listen(fd, 9) == 0 &&
+                getsockname(fd, (struct sockaddr *)&address, &len) == 0,
+            "a port is listened to");
+    snprintf(name, size, "127.0.0.1:%d", ntohs(address.sin_port));
+    return fd;
+}
+
+/* `more`: lines for the profile. */
+static struct ends begin(bool tls, const char *more) {
+    struct ends ends = {.listener = -1, .fd = -1};
+    char name[80], profile[500];
+
+    if (tls) {
+        ends.peer = peer_start(server_tls_new(NULL));
+        snprintf(name, sizeof name, "%s", peer_name(ends.peer));
+    } else {
+        ends.listener = listen_anywhere(name, sizeof name);
+    }
+    snprintf(profile, sizeof profile, "%shost = %s\n%s\n", tls ? "use_https = true\n" : "", name,
+             more);
+    if (tls)
+        snprintf(strchr(profile, '\0'), 200, "ssl_ca_list = %s\n", authority_file());
+    ends.ctx = context_from_text(profile);
+    REQUIRE(ends.ctx, "a context is made");
+    return ends;
+}
+
+/* Is a new connection there? Then it is the one that is spoken on. */
+static bool accepted(struct ends *ends) {
+    struct pollfd waiting = {.fd = ends->listener, .events = POLLIN};
+
+    if (ends->peer) {
+        if (peer_accepted(ends->peer) == ends->n_accepted)
+            return false;
+        ends->tls = peer_tls(ends->peer, ends->n_accepted++);
+        return true;
+    }
+    if (poll(&waiting, 1, 0) != 1)
+        return false;
+    if (ends->fd >= 0)
+        close(ends->fd);
+    ends->fd = accept(ends->listener, NULL, NULL);
+    ends->n_accepted++;
+    return true;
+}
+
+/* Checks out a connection and sends a request on it. Is it a new one? */
+static bool request(struct ends *ends) {
+    char text[100];
+    bool is_new;
+
+    ends->conn = checkout(ends->ctx);
+    REQUIRE(ends->conn, "a connection is made");
+    REQUIRE(write_string(ends->conn, "GET / HTTP/1.1\r\n\r\n", 5) == DPL_SUCCESS,
+            "a request is sent");
+    is_new = accepted(ends);
+    REQUIRE((ends->peer ? SSL_read(ends->tls, text, sizeof text)
+                        : read(ends->fd, text, sizeof text)) == 18,
+            "it is read");
+    return is_new;
+}
+
+static void say_bytes(struct ends *ends, const char *bytes, size_t len) {
+    REQUIRE((ends->peer ? SSL_write(ends->tls, bytes, (int)len)
+                        : (int)send(ends->fd, bytes, len, MSG_NOSIGNAL)) == (int)len,
+            "a reply is sent");
+}
+
+static void say(struct ends *ends, const char *text) {
+    say_bytes(ends, text, strlen(text));
+}
+
+/* `politely`: with TLS's close_notify. */
+static void hang_up(struct ends *ends, bool politely) {
+    if (ends->peer && politely)
+        SSL_shutdown(ends->tls);
+    if (ends->peer)
+        peer_close(ends->peer, ends->n_accepted - 1);
+    else
+        shutdown(ends->fd, SHUT_RDWR);
+}
+
+static void end(struct ends *ends) {
+    dpl_ctx_free(ends->ctx);
+    if (ends->peer) {
+        peer_stop(ends->peer);
+        return;
+    }
+    close(ends->listener);
+    if (ends->fd >= 0)
+        close(ends->fd);
+}
+
+/* ---- replies ---------------------------------------------------------------------------- */
+
+struct reply {
+    dpl_status_t status;
+    char *data;
+    unsigned int len;
+    dpl_dict_t *headers;
+    int closes;
+};
+
+static struct reply receive(struct ends *ends, int expect_data) {
+    struct reply reply = {.closes = -1};
+
+    reply.status = dpl_read_http_reply(ends->conn, expect_data, &reply.data, &reply.len,
+                                       &reply.headers, &reply.closes);
+    return reply;
+}
+
+static void forget(struct reply *reply) {
+    free(reply->data);
+    if (reply->headers)
+        dpl_dict_free(reply->headers);
+}
+
+/* A reply on a connection of its own. */
+static void check_reply(bool tls, const char *text, bool hangs_up, dpl_status_t status,
+                        const char *data, bool closes, const char *what) {
+    struct ends ends = begin(tls, "");
+    struct reply reply;
+
+    request(&ends);
+    say(&ends, text);
+    if (hangs_up)
+        hang_up(&ends, true);
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, status, "%s: status", what);
+    CHECK_INT(reply.len, (long)strlen(data), "%s: length", what);
+    CHECK_STR(reply.data ? reply.data : "", data, "%s: data", what);
+    CHECK_INT(reply.closes, closes, "%s: the end of the connection", what);
+    CHECK(reply.headers, "%s: fields", what);
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK_INT(request(&ends), closes, "%s: the next request has a new connection", what);
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void check_replies(bool tls) {
+    check_reply(tls, HELLO, false, DPL_SUCCESS, "hello", false, "a length");
+    check_reply(tls, OK "Content-Length: 0\r\n\r\n", false, DPL_SUCCESS, "", false, "no length");
+    check_reply(
+        tls, OK "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nX: 1\r\n\r\n",
+        false, DPL_SUCCESS, "hello!", false, "chunks");
+    check_reply(tls, OK "\r\nhello", true, DPL_SUCCESS, "hello", true, "until the end");
+    check_reply(tls, OK "Connection: x, Close\r\nContent-Length: 5\r\n\r\nhello", false,
+                DPL_SUCCESS, "hello", true, "close");
+    check_reply(tls, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, DPL_SUCCESS,
+                "hello", true, "HTTP/1.0");
+    check_reply(tls, "HTTP/1.1 204 No Content\r\n\r\n", false, DPL_SUCCESS, "", false,
+                "no content");
+    check_reply(tls, "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nwhere", false, DPL_ENOENT,
+                "where", false, "not found");
+    check_reply(tls, "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", false,
+                DPL_EREDIRECT, "", false, "elsewhere");
+    check_reply(tls, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" HELLO, false, DPL_SUCCESS,
+                "hello", false, "a hint before it");
+}
+
+static void replies_end_where_they_say(void) {
+    check_replies(false);
+}
+
+static void replies_end_where_they_say_over_tls(void) {
+    check_replies(true);
+}
+
+/* A reply that is none: the host is blacklisted, and the log says why. */
+static void check_broken(bool tls, const char *text, bool politely, const char *fault) {
+    struct ends ends = begin(tls, "");
+    struct reply reply;
+
+    request(&ends);
+    say(&ends, text);
+    hang_up(&ends, politely);
+    logs_collect();
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "%s: no reply", fault);
+    CHECK_INT(reply.closes, 1, "%s: the connection is to be closed", fault);
+    CHECK_INT(logs_with(fault), 1, "%s: the log says so", fault);
+    CHECK_INT(hosts_available(ends.ctx), 0, "%s: the host is blacklisted", fault);
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "%s: even released it is closed", fault);
+    end(&ends);
+}
+
+static void broken_replies_are_told_of(void) {
+    check_broken(false, "SSH-2.0-OpenSSH_9.2\r\n\r\n", true, "head cannot be read");
+    check_broken(false, "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", true, "head cannot be read");
+    check_broken(false, OK "Content-Length: -5\r\n\r\nhello", true, "Content-Length");
+    check_broken(false, OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", true,
+                 "Content-Length");
+    check_broken(false, OK "Transfer-Encoding: chunked\r\n\r\n\r\nhello", true, "a chunk");
+    check_broken(false, OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", true,
+                 "closed the connection");
+    check_broken(false, OK "Content-Length: 9\r\n\r\nhello", true, "closed the connection");
+    check_broken(false, "HTTP/1.1 200", true, "closed the connection");
+    check_broken(true, OK "Content-Length: 9\r\n\r\nhello", true, "closed the connection");
+    check_broken(true, OK "\r\nhello", false, "reply from");
+}
+
+static void long_heads_are_refused(void) {
+    struct ends ends = begin(false, "header_size = 1000");
+    struct reply reply;
+    char text[3000] = OK "X: ";
+
+    memset(strchr(text, '\0'), 'x', 1500);
+    strcat(text, "\r\n\r\n");
+    request(&ends);
+    say(&ends, text);
+    logs_collect();
+    reply = receive(&ends, 0);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    CHECK_INT(logs_with("header_size"), 1, "the log names the variable");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void check_silence(bool tls) {
+    struct ends ends = begin(tls, "read_timeout = 1");
+    struct reply reply;
+    double start;
+
+    request(&ends);
+    say(&ends, OK "Content-Length: 9\r\n\r\nhello");
+    start = seconds_now();
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    CHECK_INT(reply.len, 5, "what came is there");
+    CHECK_STATUS(ends.conn->status, DPL_ETIMEOUT, "the connection says why");
+    CHECK(seconds_now() - start > 0.9 && seconds_now() - start < patience(5), "after a second");
+    CHECK_INT(hosts_available(ends.ctx), 0, "the host is blacklisted");
+    forget(&reply);
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void silence_ends_in_time(void) {
+    check_silence(false);
+    check_silence(true);
+}
+
+/* Nothing came on a connection that was idle: its peer had closed it. */
+static void check_stale(bool tls) {
+    struct ends ends = begin(tls, "");
+    struct reply reply;
+
+    request(&ends);
+    say(&ends, HELLO);
+    reply = receive(&ends, 1);
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK(!request(&ends), "the connection is used again");
+    hang_up(&ends, true);
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    CHECK_INT(hosts_available(ends.ctx), 1, "the host is not to blame");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "the connection is closed");
+    CHECK(request(&ends), "there is another");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void stale_connections_are_nobodys_fault(void) {
+    check_stale(false);
+    check_stale(true);
+}
+
+static void errors_of_the_server_blacklist_it(void) {
+    struct ends ends = begin(false, "");
+    struct reply reply;
+
+    request(&ends);
+    say(&ends, "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nlater");
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "the status");
+    CHECK_STR(reply.data, "later", "what it says");
+    CHECK_INT(hosts_available(ends.ctx), 0, "the host is blacklisted");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+static void what_is_left_unread_is_not_mistaken(void) {
+    struct ends ends = begin(false, "");
+    struct reply reply;
+
+    request(&ends);
+    say(&ends, HELLO);
+    reply = receive(&ends, 0);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a head is read");
+    CHECK_STR(dpl_dict_get_value(reply.headers, "content-length"), "5", "with its length");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK(request(&ends), "a body that was not read closes the connection");
+    say(&ends, HELLO "HTTP/1.1 404");
+    reply = receive(&ends, 1);
+    CHECK_STR(reply.data, "hello", "a reply is read");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK(request(&ends), "so do bytes that nobody asked for");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void continuation_is_told_only_to_who_waits(void) {
+    struct ends ends = begin(false, "");
+    struct reply reply;
+
+    ends.conn = checkout(ends.ctx);
+    accepted(&ends);
+    write_string(ends.conn, "PUT / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+                 5);
+    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n");
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "it may go on");
+    CHECK(!reply.data, "there is no data yet");
+    CHECK_INT(reply.closes, 0, "nor the end");
+    forget(&reply);
+    write_string(ends.conn, "data", 5);
+    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n");
+    say(&ends, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_ENOENT, "the reply");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+/* ---- ways of reading -------------------------------------------------------------------- */
+
+static dpl_status_t note_field(void *text, const char *name, const char *value) {
+    sprintf(strchr(text, '\0'), "%s=%s ", name, value);
+    return strcmp(name, "Refuse") ? DPL_SUCCESS : DPL_ELIMIT;
+}
+
+static dpl_status_t note_data(void *text, char *data, unsigned int len) {
+    data[0] = '*'; /* It may be changed. */
+    sprintf(strchr(text, '\0'), "%.*s", (int)len, data);
+    return DPL_SUCCESS;
+}
+
+static void functions_get_what_comes(void) {
+    struct ends ends = begin(false, "read_buf_size = 50");
+    char text[500] = "";
+    int status = 0;
+
+    request(&ends);
+    say(&ends, OK "ETag: \"1\"\r\nX:\r\nContent-Length: 5\r\n\r\nhello");
+    CHECK_STATUS(dpl_read_http_reply_buffered(ends.conn, 1, &status, note_field, note_data, text),
+                 DPL_SUCCESS, "a reply is read");
+    CHECK_INT(status, 200, "its status");
+    CHECK_STR(text, "ETag=\"1\" X= *ello", "fields and data, in order");
+    dpl_conn_release(ends.conn);
+    CHECK(!request(&ends), "the connection is used again");
+    say(&ends, OK "Refuse: 1\r\nContent-Length: 5\r\n\r\nhello");
+    CHECK_STATUS(dpl_read_http_reply_buffered(ends.conn, 1, &status, note_field, note_data, text),
+                 DPL_FAILURE, "a function refuses");
+    CHECK_INT(hosts_available(ends.ctx), 1, "that is not the host's fault");
+    dpl_conn_release(ends.conn);
+    CHECK(request(&ends), "but the connection is closed");
+    say(&ends, HELLO);
+    CHECK_STATUS(dpl_read_http_reply_buffered(ends.conn, 1, NULL, NULL, NULL, NULL), DPL_SUCCESS,
+                 "nobody needs to look");
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+static void data_go_into_the_callers_buffer(void) {
+    struct ends ends = begin(false, "");
+    char room[4] = "...", *data = room;
+    unsigned int len = 3;
+
+    request(&ends);
+    say(&ends, HELLO);
+    CHECK_STATUS(dpl_read_http_reply_ext(ends.conn, 1, 1, &data, &len, NULL, NULL), DPL_SUCCESS,
+                 "a reply");
+    CHECK(data == room && len == 3, "its buffer is full");
+    CHECK_STR(room, "hel", "with the beginning");
+    dpl_conn_release(ends.conn);
+    CHECK(!request(&ends), "the rest was read too");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+static void replies_are_read_from_files(void) {
+    struct ends ends = begin(false, "");
+    char path[300];
+    struct reply reply;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/reply", scratch_dir());
+    file = fopen(path, "w");
+    REQUIRE(file && fputs(HELLO, file) >= 0 && fclose(file) == 0, "a file is written");
+    ends.conn = dpl_conn_open_file(ends.ctx, open(path, O_RDONLY | O_CLOEXEC));
+    REQUIRE(ends.conn, "it is opened");
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a reply is read");
+    CHECK_STR(reply.data, "hello", "its data");
+    forget(&reply);
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "there is no other");
+    CHECK_INT(hosts_available(ends.ctx), 1, "no host is to blame");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+static void large_bodies_come_whole(void) {
+    struct ends ends = begin(false, "read_timeout = 10");
+    size_t size = 3 << 20, at;
+    char *body = malloc(size), head[100];
+    struct reply reply;
+    pid_t sender;
+
+    for (at = 0; at < size; at++)
+        body[at] = (char)('a' + at * 7 % 26);
+    request(&ends);
+    snprintf(head, sizeof head, OK "Content-Length: %zu\r\n\r\n", size);
+    say(&ends, head);
+    sender = fork();
+    if (sender == 0) {
+        for (at = 0; at < size;) {
+            ssize_t sent = send(ends.fd, body + at, size - at, MSG_NOSIGNAL);
+
+            if (sent < 0)
+                break;
+            at += (size_t)sent;
+        }
+        _exit(0);
+    }
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a reply is read");
+    CHECK(reply.len == size && !memcmp(reply.data, body, size), "all of it");
+    waitpid(sender, NULL, 0);
+    forget(&reply);
+    free(body);
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+static void null_is_told_of(void) {
+    struct ends ends = begin(false, "");
+    char *data = NULL;
+    unsigned int len = 3;
+    dpl_dict_t *headers = dpl_dict_new(1);
+
+    request(&ends);
+    CHECK_STATUS(dpl_read_http_reply(NULL, 1, &data, &len, NULL, NULL), DPL_EINVAL,
+                 "no connection");
+    CHECK_STATUS(dpl_read_http_reply_buffered(NULL, 1, NULL, NULL, NULL, NULL), DPL_EINVAL,
+                 "no connection");
+    CHECK_STATUS(dpl_read_http_reply_ext(ends.conn, 1, 1, &data, &len, NULL, NULL), DPL_EINVAL,
+                 "no buffer");
+    CHECK_STATUS(dpl_read_http_reply_ext(ends.conn, 1, 1, NULL, NULL, NULL, NULL), DPL_EINVAL,
+                 "no buffer");
+    say(&ends, HELLO);
+    CHECK_STATUS(dpl_read_http_reply(ends.conn, 1, NULL, NULL, NULL, NULL), DPL_SUCCESS,
+                 "nobody wants it");
+    dpl_conn_release(ends.conn);
+    CHECK_STATUS(dpl_read_http_reply(ends.conn, 1, NULL, NULL, NULL, NULL), DPL_EINVAL,
+                 "given back");
+    CHECK_INT(dpl_connection_close(NULL), 1, "no fields");
+    CHECK_INT(dpl_connection_close(headers), 0, "no such field");
+    CHECK(!dpl_location(NULL) && !dpl_location(headers), "nor this");
+    dpl_dict_free(headers);
+    end(&ends);
+}
+
+int main(void) {
+    test_begin("replies");
+    RUN(replies_end_where_they_say);
+    RUN(replies_end_where_they_say_over_tls);
+    RUN(broken_replies_are_told_of);
+    RUN(long_heads_are_refused);
+    RUN(silence_ends_in_time);
+    RUN(stale_connections_are_nobodys_fault);
+    RUN(errors_of_the_server_blacklist_it);
+    RUN(what_is_left_unread_is_not_mistaken);
+    RUN(continuation_is_told_only_to_who_waits);
+    RUN(functions_get_what_comes);
+    RUN(data_go_into_the_callers_buffer);
+    RUN(replies_are_read_from_files);
+    RUN(large_bodies_come_whole);
+    RUN(null_is_told_of);
+    return test_end();
+}
