@@ -306,3 +306,33 @@ fn at_fork(phase: Fork) {
         CONTEXTS.at_fork(phase, |_| visit(&alive));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_fork_finds_contexts_at_rest_and_leaves_them_usable() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = server.local_addr().expect("bound");
+        let context = Context::from_profile(&format!("host = {address}")).expect("a good profile");
+        drop(context.connect().expect("connected"));
+        for phase in [Fork::Parent, Fork::Child] {
+            at_fork(Fork::Prepare);
+            let (connected, outcome) = mpsc::channel();
+            let other = context.clone();
+            let thread = thread::spawn(move || connected.send(other.connect().is_ok()));
+            let meanwhile = outcome.recv_timeout(Duration::from_millis(100));
+            at_fork(phase);
+            assert!(meanwhile.is_err(), "a connection went through the fork");
+            assert_eq!(outcome.recv_timeout(Duration::from_secs(20)), Ok(true), "and none afterwards");
+            thread.join().expect("it ended").expect("somebody listened");
+        }
+        drop(context);
+        assert!(CONTEXTS.lock().is_empty(), "it is forgotten");
+    }
+}
