@@ -123,7 +123,7 @@ static _Noreturn void run_in_child(void (*test_case)(void), const sigset_t *mask
 
 /* Waits for the case; the watchdog kills one that hangs. Returns whether it hung. */
 static bool await(pid_t child, int *status) {
-    struct timespec patience = {.tv_sec = case_seconds()};
+    struct timespec patience = {.tv_sec = case_seconds() * (soak_wanted() ? 20 : 1)};
     sigset_t ended;
     bool hung;
 

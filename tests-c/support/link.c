@@ -129,18 +129,73 @@ static bool read_request(struct link *link, struct request *request) {
 
 /* ---- replies --------------------------------------------------------------------------- */
 
-static bool reply(struct link *link, const char *status, long number, const char *more) {
+struct message {
+    size_t len;
+    char text[1024];
+};
+
+static void add_reply(struct message *message, const struct link *link, const char *status,
+                      long number) {
     int id = link->server->options.id;
     char body[64];
-    char message[512];
     int len = snprintf(body, sizeof body, "%d %ld\n", id, number);
 
-    len = snprintf(message, sizeof message,
+    len = snprintf(message->text + message->len, sizeof message->text - message->len,
                    "HTTP/1.1 %s\r\nServer: loopback\r\nX-Server: %d\r\nX-Number: %ld\r\n"
-                   "Content-Length: %d\r\n\r\n%s%s",
-                   status, id, number, len, body, more);
+                   "Content-Length: %d\r\n\r\n%s",
+                   status, id, number, len, body);
+    message->len += (size_t)len;
+}
+
+static void add_text(struct message *message, const char *text) {
+    strcpy(message->text + message->len, text);
+    message->len += strlen(text);
+}
+
+/* In one piece: what is said too much must be there when the reply is. */
+static bool send_message(struct link *link, const struct message *message) {
     sleep_ms(link->server->options.think_ms);
-    return link_write(link, message, (size_t)len);
+    return link_write(link, message->text, message->len);
+}
+
+static bool reply(struct link *link, const char *status, long number) {
+    struct message message = {0};
+
+    add_reply(&message, link, status, number);
+    return send_message(link, &message);
+}
+
+static bool reply_and_more(struct link *link, long number, const char *more) {
+    struct message message = {0};
+
+    add_reply(&message, link, "200 OK", number);
+    add_text(&message, more);
+    return send_message(link, &message);
+}
+
+static bool reply_twice(struct link *link, long number) {
+    struct message message = {0};
+
+    add_reply(&message, link, "200 OK", number);
+    add_reply(&message, link, "200 OK", number);
+    return send_message(link, &message);
+}
+
+/* What is not asked for comes when the client may have gone on. */
+static bool reply_and_408(struct link *link, long number) {
+    bool done = reply(link, "200 OK", number);
+
+    sleep_ms((int)(number % 3));
+    link->server->troubles_begun++;
+    send_unasked(link);
+    link->server->troubles_over++;
+    return done;
+}
+
+void send_unasked(struct link *link) {
+    static const char bytes[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+
+    link_write(link, bytes, sizeof bytes - 1);
 }
 
 static bool reply_half(struct link *link) {
@@ -151,19 +206,49 @@ static bool reply_half(struct link *link) {
     return false;
 }
 
-static bool answer(struct link *link, const struct request *request) {
-    switch (link->server->behaviour) {
+/* What a server that lies does with a request: the same in every run. */
+static enum behaviour lie_about(enum behaviour behaviour, long number) {
+    static const enum behaviour grave[] = {ANSWER_500, ANSWER_HALF, HANG_UP, LIE};
+    unsigned long lot = (unsigned long)number * 2654435761U % 4294967296U >> 16;
+
+    if (lot % 1000 < 20)
+        return lot % 2 ? ANSWER_TWICE : ANSWER_TOO_LONG;
+    return behaviour == LIE && lot % 1000 < 24 ? grave[lot % 4] : ANSWER;
+}
+
+static bool behave(struct link *link, enum behaviour behaviour, long number) {
+    switch (behaviour) {
     case ANSWER_AND_MORE:
-        return reply(link, "200 OK", request->number, "HTTP/1.1 200 surplus\r\n");
+        return reply_and_more(link, number, "HTTP/1.1 200 surplus\r\n");
+    case ANSWER_TOO_LONG:
+        return reply_and_more(link, number, "so long");
+    case ANSWER_TWICE:
+        return reply_twice(link, number);
     case ANSWER_500:
-        return reply(link, "500 Internal Server Error", request->number, "");
+        return reply(link, "500 Internal Server Error", number);
     case ANSWER_HALF:
         return reply_half(link);
     case HANG_UP:
         return false;
+    case LIE:
+        return reply_and_408(link, number);
     default:
-        return reply(link, "200 OK", request->number, "");
+        return reply(link, "200 OK", number);
     }
+}
+
+static bool is_grave(enum behaviour behaviour) {
+    return behaviour == ANSWER_500 || behaviour == ANSWER_HALF || behaviour == HANG_UP;
+}
+
+static bool answer(struct link *link, const struct request *request) {
+    enum behaviour behaviour = link->server->behaviour;
+
+    if (behaviour == FIB || behaviour == LIE)
+        behaviour = lie_about(behaviour, request->number);
+    if (link->server->options.deeds)
+        link->server->options.deeds[request->number] = is_grave(behaviour) ? ILL_SERVED : SERVED;
+    return behave(link, behaviour, request->number);
 }
 
 static bool converse(struct link *link) {

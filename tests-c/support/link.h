@@ -19,6 +19,7 @@ struct link {
     pthread_mutex_t io; /* held for each read and write, so that others may write in between */
     SSL *tls;           /* NULL: plain */
     int fd;             /* -1 once ended; changes under the server's lock */
+    bool is_doomed;     /* told to end; under the server's lock */
     int requests;
     size_t len; /* bytes in buffer */
     char buffer[LINK_BUFFER];
@@ -38,7 +39,7 @@ struct server {
     SSL_CTX *tls;
     pthread_mutex_t lock; /* of the links */
     struct links links;
-    atomic_long accepted, open, requests, bytes;
+    atomic_long accepted, open, requests, bytes, troubles_begun, troubles_over;
     _Atomic uint64_t digest;
 };
 
@@ -47,6 +48,9 @@ void *link_run(void *link);
 
 /* All of it; false when the peer is gone. */
 bool link_write(struct link *link, const char *bytes, size_t len);
+
+/* A reply that belongs to no request. */
+void send_unasked(struct link *link);
 
 /* Makes the close to come a reset. */
 void reset_at_close(int fd);

@@ -122,7 +122,7 @@ static struct link *take_link(struct server *server, bool ended_only) {
 
     pthread_mutex_lock(&server->lock);
     LIST_FOREACH (link, &server->links, others)
-        if (!ended_only || link->fd < 0)
+        if (link->fd < 0 || (link->is_doomed && !ended_only))
             break;
     if (link)
         LIST_REMOVE(link, others);
@@ -148,6 +148,7 @@ static void for_open_links(struct server *server, void (*act)(struct link *)) {
 }
 
 static void hang_up(struct link *link) {
+    link->is_doomed = true;
     shutdown(link->fd, SHUT_RDWR);
 }
 
@@ -161,14 +162,9 @@ static void say_goodbye(struct link *link) {
 }
 
 static void reset(struct link *link) {
+    link->is_doomed = true;
     reset_at_close(link->fd);
     shutdown(link->fd, SHUT_RD); /* its thread wakes up and closes */
-}
-
-static void send_unasked(struct link *link) {
-    static const char bytes[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
-
-    link_write(link, bytes, sizeof bytes - 1);
 }
 
 /* ---- listening ---------------------------------------------------------------------------- */
@@ -208,9 +204,11 @@ static void stop_accepting(struct server *server) {
 }
 
 void server_kill(struct server *server) {
+    server->troubles_begun++;
     stop_accepting(server);
     for_open_links(server, hang_up);
     free_links(server, false);
+    server->troubles_over++;
 }
 
 static void listen_with(struct server *server, int backlog) {
@@ -282,13 +280,17 @@ void server_behave(struct server *server, enum behaviour behaviour) {
 }
 
 void server_close_connections(struct server *server) {
+    server->troubles_begun++;
     for_open_links(server, say_goodbye);
     free_links(server, false);
+    server->troubles_over++;
 }
 
 void server_reset_connections(struct server *server) {
+    server->troubles_begun++;
     for_open_links(server, reset);
     free_links(server, false);
+    server->troubles_over++;
 }
 
 static void *send_to_all(void *server) {
@@ -298,7 +300,9 @@ static void *send_to_all(void *server) {
 
 /* On a thread that takes no signals: a client that is gone must not cost us a SIGPIPE. */
 void server_send_unasked(struct server *server) {
+    server->troubles_begun++;
     pthread_join(spawn(send_to_all, server), NULL);
+    server->troubles_over++;
 }
 
 const char *server_name(const struct server *server) {
@@ -307,6 +311,14 @@ const char *server_name(const struct server *server) {
 
 const char *server_port(const struct server *server) {
     return server->port;
+}
+
+long server_troubles_begun(struct server *server) {
+    return server->troubles_begun;
+}
+
+long server_troubles_over(struct server *server) {
+    return server->troubles_over;
 }
 
 long server_accepted(struct server *server) {

@@ -13,6 +13,8 @@
 enum behaviour {
     ANSWER,          /* each request, with the server's id and the request's number */
     ANSWER_AND_MORE, /* each reply is followed by bytes that nobody asked for */
+    ANSWER_TWICE,    /* each request, with two replies */
+    ANSWER_TOO_LONG, /* each reply has more body than it says */
     ANSWER_500,      /* each request, with an error of the server's */
     ANSWER_HALF,     /* the beginning of a reply, then a reset */
     HANG_UP,         /* reads the request and closes instead of answering */
@@ -20,7 +22,12 @@ enum behaviour {
     SILENT,  /* neither reads nor writes, nor shakes hands over TLS */
     DISCARD, /* reads and counts, answers nothing */
     DRAIN,   /* as DISCARD, but slowly */
+    FIB,     /* most requests are answered, some as by ANSWER_TWICE or ANSWER_TOO_LONG */
+    LIE,     /* as FIB, and some as by ANSWER_500, ANSWER_HALF, HANG_UP, or with a late 408 */
 };
+
+/* What became of a request. */
+enum deed { NOT_SEEN, SERVED, ILL_SERVED };
 
 struct server_options {
     const char *address; /* NULL: 127.0.0.1 */
@@ -33,6 +40,7 @@ struct server_options {
     int drain_bytes;             /* DRAIN: so many at a time */
     int drain_pause_ms;          /*        and then this pause */
     int receive_buffer;          /* SO_RCVBUF; 0: the system's */
+    _Atomic char *deeds;         /* by the number of the request, an enum deed; NULL: not wanted */
     enum { TLS_IF_WANTED, TLS_ALWAYS, TLS_NEVER } tls;
     const char *tls_names; /* subjectAltName of its certificate; NULL: loopback's */
 };
@@ -62,6 +70,11 @@ void server_go_deaf(struct server *server);
 void server_close_connections(struct server *server);
 void server_reset_connections(struct server *server);
 void server_send_unasked(struct server *server);
+
+/* When connections suffer from more than their own request: a kill, a reset, something unasked. If
+ * as many have begun by the end of a time as were over at its beginning, there was none in it. */
+long server_troubles_begun(struct server *server);
+long server_troubles_over(struct server *server);
 
 long server_accepted(struct server *server); /* connections, since the start */
 long server_open(struct server *server);     /* connections, now */
