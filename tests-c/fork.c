@@ -143,7 +143,7 @@ static void child_may_terminate_what_was_in_use(void) {
 /* ---- a fork while other threads are at work
  * ------------------------------------------------------- */
 
-enum { BUSY_THREADS = 4, BUSY_SECONDS = 4 };
+enum { BUSY_THREADS = 4 };
 
 struct busy_thread {
     pthread_t thread;
@@ -250,7 +250,7 @@ static pid_t begin_with_server_elsewhere(void) {
 static void check_busy_parents_children(void *(*busy)(void *), bool (*act)(dpl_conn_t *)) {
     struct busy_thread threads[BUSY_THREADS];
     pid_t elsewhere = begin_with_server_elsewhere();
-    double until = seconds_now() + BUSY_SECONDS;
+    double until = seconds_now() + (soak_wanted() ? 60 : 4);
     int good = 0;
     int children = 0;
 

@@ -110,7 +110,6 @@ static void add_link(struct server *server, int fd) {
         link->tls = SSL_new(server->tls);
         SSL_set_fd(link->tls, fd);
     }
-    server->open++;
     pthread_mutex_lock(&server->lock);
     LIST_INSERT_HEAD(&server->links, link, others);
     link->thread = spawn(link_run, link);
@@ -177,13 +176,15 @@ static void *accept_all(void *arg) {
         if (fd < 0)
             continue;
         free_links(server, true);
+        server->open++; /* before it counts as accepted */
+        server->accepted++;
         if (server->behaviour == RESET_ON_ACCEPT) {
+            server->open--;
             reset_at_close(fd);
             close(fd);
         } else {
             add_link(server, fd);
         }
-        server->accepted++; /* now that it counts as open */
     }
     return NULL;
 }
