@@ -27,9 +27,23 @@ use crate::standalone::owned::Owned;
 use crate::status::Error;
 use crate::tls_ffi::{any_method, hand_over_context, take_back_context};
 
+/// By which of our functions C gets and frees a context.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// `dplx_ctx_new` and `dplx_ctx_free`.
+    Dplx,
+    /// Functions of Droplet's name; their like frees contexts of either make.
+    #[cfg(feature = "standalone")]
+    Droplet,
+}
+
 /// A context as C has it. It owns what its fields lead to; strings are from malloc, and C may replace them.
-#[repr(transparent)]
-struct OwnedContext(UnsafeCell<Context30>);
+#[repr(C)]
+struct OwnedContext {
+    head: UnsafeCell<Context30>,
+    // ---- C sees no further ----
+    maker: Maker,
+}
 
 // SAFETY: C shares it among threads by the rules of its fields; here it is touched when it is made and when
 // it is freed, by one thread.
@@ -64,14 +78,14 @@ fn backend_head(backend: &Backend) -> *mut c_void {
 
 /// Makes a context as the profile says, and lends it to C until [`destroy`]. What is wrong comes back as a
 /// text for people; what is merely odd is logged.
-pub fn create(profile: &Profile, journal: &impl Journal) -> Result<*mut ContextHead, String> {
+pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result<*mut ContextHead, String> {
     for warning in &profile.warnings {
         log!(journal, Warning, "{warning}");
     }
     let out_of_memory = |_| "out of memory".to_owned();
     fork::watch();
-    let mut context = OwnedContext(UnsafeCell::new(with_plain_fields(profile)));
-    let fields = context.0.get_mut();
+    let mut context = OwnedContext { head: UnsafeCell::new(with_plain_fields(profile)), maker };
+    let fields = context.head.get_mut();
     fields.set_strings(profile).map_err(out_of_memory)?;
     #[cfg(feature = "standalone")]
     {
@@ -96,12 +110,13 @@ pub fn create(profile: &Profile, journal: &impl Journal) -> Result<*mut ContextH
 }
 
 /// Closes the idle connections of a context that [`create`] made, and frees it. False if this is none, or
-/// not any more.
+/// not any more, or one that others free.
 ///
 /// # Safety
 /// No other thread uses the context.
-pub unsafe fn destroy(context: *mut ContextHead) -> bool {
-    if OWNED.get(context.cast()).is_none() {
+pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
+    let may = |found: &OwnedContext| found.maker == Maker::Dplx || found.maker == by;
+    if !OWNED.get(context.cast()).is_some_and(may) {
         return false;
     }
     // SAFETY: one of ours, and the caller's promise.
@@ -201,7 +216,7 @@ impl Context30 {
 
 impl Drop for OwnedContext {
     fn drop(&mut self) {
-        let fields = self.0.get_mut();
+        let fields = self.head.get_mut();
         // SAFETY: NULL, or the context's own.
         drop(unsafe { take_back_context(fields.ssl_ctx) });
         AddrList::free(fields.addrlist);

@@ -3,16 +3,21 @@
 
 use std::ffi::CStr;
 
-use libc::{c_char, c_int, c_uint};
+use libc::{c_char, c_uint};
 
 use super::context::Context;
 use super::layout::RequestHead;
-use super::memory::{Block, duplicate, string};
+#[cfg(not(feature = "standalone"))]
+use super::memory::Block;
+use super::memory::{duplicate, string};
+#[cfg(feature = "standalone")]
+use crate::standalone::owned::Owned;
 use crate::status::Error;
 
 /// `DPL_BEHAVIOR_VIRTUAL_HOSTING`.
 const VIRTUAL_HOSTING: c_uint = 4;
 /// `DPL_BEHAVIOR_KEEP_ALIVE`.
+#[cfg(not(feature = "standalone"))]
 const KEEP_ALIVE: c_uint = 8;
 
 /// A request that the caller has to itself.
@@ -30,21 +35,30 @@ impl<'a> Request<'a> {
 
     /// A new request, as Droplet makes them, for C to free with [`Request::free`].
     pub fn make(context: &Context, bucket: Option<&CStr>) -> Result<*mut RequestHead, Error> {
-        let request = Block::<RequestHead>::zeroed()?;
-        // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.
-        let head = unsafe { &mut *request.as_ptr() };
-        head.ctx = context.view().pointer_to_context().cast();
-        head.behavior_flags = (VIRTUAL_HOSTING | KEEP_ALIVE) as c_int;
+        let bucket = bucket.map(duplicate).transpose()?;
+        let request = empty(context)?;
         if let Some(bucket) = bucket {
-            head.bucket = duplicate(bucket)?.into_raw();
+            // SAFETY: just made, and nobody else has it.
+            unsafe { (*request).bucket = bucket.into_raw() };
         }
-        Ok(request.into_raw())
+        Ok(request)
     }
 
     /// Frees a request.
     ///
     /// # Safety
     /// `request` is NULL, or came from [`Request::make`] and is not used any more.
+    #[cfg(feature = "standalone")]
+    pub unsafe fn free(request: *mut RequestHead) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Owned::from_raw(request) });
+    }
+
+    /// Frees a request.
+    ///
+    /// # Safety
+    /// `request` is NULL, or came from [`Request::make`] and is not used any more.
+    #[cfg(not(feature = "standalone"))]
     pub unsafe fn free(request: *mut RequestHead) {
         // SAFETY: the caller's promise.
         let Some(RequestHead { host, port, bucket, .. }) = (unsafe { request.as_ref() }) else { return };
@@ -70,6 +84,23 @@ impl<'a> Request<'a> {
         replace(&mut self.0.host, host)?;
         replace(&mut self.0.port, port)
     }
+}
+
+/// A request without a bucket; here it has all that Droplet's have.
+#[cfg(feature = "standalone")]
+fn empty(context: &Context) -> Result<*mut RequestHead, Error> {
+    RequestHead::new(context.view().pointer_to_context()).map(Owned::into_raw)
+}
+
+/// A request without a bucket, or metadata: those are Droplet's own.
+#[cfg(not(feature = "standalone"))]
+fn empty(context: &Context) -> Result<*mut RequestHead, Error> {
+    let request = Block::<RequestHead>::zeroed()?;
+    // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.
+    let head = unsafe { &mut *request.as_ptr() };
+    head.ctx = context.view().pointer_to_context().cast();
+    head.behavior_flags = (VIRTUAL_HOSTING | KEEP_ALIVE) as libc::c_int;
+    Ok(request.into_raw())
 }
 
 /// Sets a malloc'ed string. Memory is taken only if the old one has no room: a request that is used again

@@ -49,6 +49,12 @@ fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce(
     last_error::of_call(|| caught(function, failure, body))
 }
 
+/// As [`guard`], for what may be called between a failure and the question for its text: that stays.
+#[cfg(feature = "standalone")]
+pub fn guard_aside<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
+    sys::without_cancellation(|| caught(function, failure, body))
+}
+
 #[inline]
 fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {

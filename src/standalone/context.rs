@@ -13,7 +13,7 @@ use libc::{c_char, c_int};
 use super::dict::dpl_dict_t;
 use crate::abi::layout::Context30;
 use crate::abi::memory::string;
-use crate::abi::owned_context;
+use crate::abi::owned_context::{self, Maker};
 use crate::exports::{dpl_ctx_t, dpl_status_t, guard, journal, refuse};
 use crate::profile::Profile;
 use crate::status::SUCCESS;
@@ -146,7 +146,7 @@ fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
 }
 
 fn create(profile: &Profile, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
-    let context = owned_context::create(profile, &journal(None, function))?;
+    let context = owned_context::create(profile, Maker::Droplet, &journal(None, function))?;
     dpl_header_size.store(profile.header_size, Ordering::Relaxed);
     Ok(context)
 }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
     const NAME: &CStr = c"dpl_ctx_free";
     guard(NAME, (), || {
         // SAFETY: the caller's promise.
-        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx) } {
+        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx, Maker::Droplet) } {
             refuse(None, NAME, "this context was freed before, or is none of this library");
         }
     })

@@ -12,7 +12,7 @@ use libc::{c_char, c_int, c_uint, c_void, iovec, size_t};
 
 use crate::abi::layout::Context30;
 use crate::abi::memory::string;
-use crate::exports::{dpl_ctx_t, dpl_status_t, guard};
+use crate::exports::{dpl_ctx_t, dpl_status_t, guard_aside};
 use crate::status::{Error, SUCCESS};
 use crate::sys;
 
@@ -119,7 +119,7 @@ unsafe extern "C" fn log_text(
     line: c_int,
     text: *const c_char,
 ) -> dpl_status_t {
-    guard(c"dpl_log", Error::Failure.status(), || {
+    guard_aside(c"dpl_log", Error::Failure.status(), || {
         // SAFETY: the caller's promise.
         let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
         let mut buffer = [0; LINE_SIZE];
@@ -186,7 +186,7 @@ unsafe extern "C" fn trace_text(
     line: c_int,
     text: *mut c_char,
 ) {
-    guard(c"dpl_trace", (), || {
+    guard_aside(c"dpl_trace", (), || {
         let thread = sys::thread_id();
         // SAFETY: the caller's promise; contexts have the layout of 3.0, and the program may set this field
         // at any time.
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn dpl_ssl_perror(
     line: c_int,
     str: *const c_char,
 ) {
-    guard(c"dpl_ssl_perror", (), || {
+    guard_aside(c"dpl_ssl_perror", (), || {
         // SAFETY: the caller's promise.
         let tried = unsafe { string(str) }.unwrap_or_default().to_string_lossy();
         for error in openssl::error::ErrorStack::get().errors() {
@@ -260,7 +260,7 @@ unsafe fn pieces<'a>(iov: *const iovec, n_iov: c_int) -> &'a [iovec] {
 /// `iov` is NULL or points to `n_iov` pieces.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_iov_size(iov: *mut iovec, n_iov: c_int) -> size_t {
-    guard(c"dpl_iov_size", 0, || {
+    guard_aside(c"dpl_iov_size", 0, || {
         // SAFETY: the caller's promise.
         unsafe { pieces(iov, n_iov) }.iter().fold(0, |sum: usize, piece| sum.wrapping_add(piece.iov_len))
     })
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn dpl_iov_size(iov: *mut iovec, n_iov: c_int) -> size_t {
 /// `iov` is NULL or points to `n_iov` pieces of readable memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: size_t, binary: c_int) {
-    guard(c"dpl_iov_dump", (), || {
+    guard_aside(c"dpl_iov_dump", (), || {
         let mut text = Vec::new();
         let mut left = n_bytes;
         let mut previous = None;

@@ -7,7 +7,7 @@ use libc::c_char;
 
 use crate::abi::context::Context;
 use crate::abi::memory::string;
-use crate::abi::owned_context;
+use crate::abi::owned_context::{self, Maker};
 use crate::exports::{dpl_ctx_t, guard, journal, refuse};
 use crate::profile::Profile;
 
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn dplx_ctx_new(profile: *const c_char) -> *mut dpl_ctx_t 
 fn make(text: &CStr, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
     let mut profile = Profile::new("profile".to_owned(), c".".to_owned(), c"".to_owned());
     profile.read(text.to_bytes()).map_err(|fault| fault.to_string())?;
-    let made = owned_context::create(&profile, &journal(None, function))?;
+    let made = owned_context::create(&profile, Maker::Dplx, &journal(None, function))?;
     // SAFETY: just made.
     if let Some(context) = unsafe { Context::of(made) } {
         context.be_quiet();
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn dplx_ctx_free(ctx: *mut dpl_ctx_t) {
     const NAME: &CStr = c"dplx_ctx_free";
     guard(NAME, (), || {
         // SAFETY: the caller's promise.
-        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx) } {
+        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx, Maker::Dplx) } {
             refuse(None, NAME, "this context was freed before, or did not come from dplx_ctx_new()");
         }
     })

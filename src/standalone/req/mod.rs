@@ -14,6 +14,7 @@ use super::fields::Fields;
 use super::owned::{Contents, Owned, raw_or_null};
 use crate::abi::layout::containers::Dict;
 use crate::abi::layout::{Condition, Range, RequestHead};
+use crate::abi::memory::Block;
 use crate::exports::{dpl_ctx_t, dpl_req_t, dpl_status_t, guard, refuse};
 use crate::status::{Error, code};
 
@@ -53,16 +54,17 @@ impl Contents for RequestHead {
 }
 
 impl RequestHead {
-    fn new(ctx: *mut dpl_ctx_t) -> Result<Owned<RequestHead>, Error> {
+    /// A request as [`dpl_req_new`] makes it.
+    pub fn new(ctx: *mut dpl_ctx_t) -> Result<Owned<RequestHead>, Error> {
         let metadata = Dict::new(METADATA_BUCKETS)?;
-        // SAFETY: no field has a bit pattern of zeros that it may not have.
-        let empty: RequestHead = unsafe { std::mem::zeroed() };
-        Owned::new(RequestHead {
-            ctx: ctx.cast(),
-            behavior_flags: USUAL_BEHAVIOR,
-            metadata: metadata.into_raw().cast(),
-            ..empty
-        })
+        // Zeroed as a whole: programs compare and copy requests by their bytes.
+        let block = Block::<RequestHead>::zeroed()?;
+        // SAFETY: no field has a bit pattern of zeros that it may not have, and nobody else has the block.
+        let mut made = unsafe { Owned::from_raw(block.into_raw()) }.ok_or(Error::OutOfMemory)?;
+        made.ctx = ctx.cast();
+        made.behavior_flags = USUAL_BEHAVIOR;
+        made.metadata = metadata.into_raw().cast();
+        Ok(made)
     }
 
     /// The context that it was made for.
