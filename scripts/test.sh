@@ -9,8 +9,9 @@ failures=()
 
 # What a suite printed, counted: lines of cargo test, and of tests-c/run.sh. Prints "PASSED FAILED".
 count() {
-    awk '/^test .* \.\.\. ok$/ || $3 ~ /^(preload|shared|static)$/ && $4 == "ok" { passed++ }
-         /^test .* \.\.\. FAILED$/ || $3 ~ /^(preload|shared|static)$/ && $4 ~ /^(FAILED|DIFFERS)/ { failed++ }
+    awk -v way='^(preload|shared|static|alone|swapped)$' \
+        '/^test .* \.\.\. ok$/ || $3 ~ way && $4 == "ok" { passed++ }
+         /^test .* \.\.\. FAILED$/ || $3 ~ way && $4 ~ /^(FAILED|DIFFERS)/ { failed++ }
          END { print passed + 0, failed + 0 }' "$1"
 }
 
@@ -35,7 +36,7 @@ suite() {
 c_tests() {
     local without=$1
     shift
-    printf '%s\n' tests-c/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without" |
+    printf '%s\n' tests-c/*.c tests-c/alone/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without" |
         xargs -P "$(nproc)" -I '{}' env "$@" tests-c/run.sh '{}'
 }
 
@@ -47,11 +48,15 @@ suite 'lints, standalone' cargo clippy --locked --all-targets --features standal
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
 suite 'Rust tests, standalone' cargo test --locked --quiet --lib --features standalone -- --format=pretty
-suite 'C tests' c_tests demo
+suite 'C tests' c_tests demo MODES='preload shared static alone'
+# The same library as alone; that it takes the other's place shows in a few.
+suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify
 # Those named tls_ use TLS in any case.
 suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
 # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
 suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
+suite 'C tests alone, under valgrind' \
+    env VALGRIND=1 MODES=alone tests-c/run.sh $(cd tests-c/alone && printf '%s\n' *.c | sed 's|\.c$||')
 suite 'C tests over TLS under valgrind' \
     c_tests 'demo|peers' VALGRIND=1 DROPLET_TEST_TLS=1 MODES=preload LAYOUTS=3.0
 

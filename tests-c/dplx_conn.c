@@ -468,6 +468,7 @@ static void request_is_as_droplet_makes_it(void) {
     dpl_ctx_t *ctx = context_over_server(server, "");
     dpl_req_t *ours = dplx_req_new(ctx, "bucket");
     dpl_req_t *theirs = dpl_req_new(ctx);
+    dpl_dict_t *metadata;
 
     dpl_req_set_bucket(theirs, "bucket");
     REQUIRE(ours && theirs, "both are made");
@@ -477,7 +478,10 @@ static void request_is_as_droplet_makes_it(void) {
     free(ours->bucket);
     free(theirs->bucket);
     ours->bucket = theirs->bucket = NULL;
+    metadata = theirs->metadata;
+    theirs->metadata = ours->metadata; /* each has its own, or none */
     CHECK(memcmp(ours, theirs, sizeof *ours) == 0, "and all the rest, to the byte");
+    theirs->metadata = metadata;
     dpl_req_free(ours);
     dplx_req_free(theirs);
     dplx_req_free(NULL);

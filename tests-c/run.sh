@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs test programs, in both layouts and the three ways of linking, and compares
 # what they print: it must be the same everywhere. With no argument, all of them.
+# In the layout of 3.0 there are two more: built for our own libdroplet.so.0 alone,
+# and swapped, which is linked with the host's and finds ours in its place.
 #
 #   CONN=DIR         the folder of libdroplet_conn.so (default ../target/release)
 #   LAYOUTS, MODES   fewer of them
@@ -10,7 +12,7 @@ set -u
 cd "$(dirname "$0")" || exit 1
 out=../target/tests-c
 conn=${CONN:-../target/release}
-programs=${*:-$(ls *.c | sed 's/\.c$//' | grep -vx demo)}
+programs=${*:-$(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)}
 failures=0
 [ -e "$conn/libdroplet_conn.so" ] || { echo "run.sh: no libdroplet_conn.so in $conn" >&2; exit 1; }
 
@@ -22,9 +24,13 @@ fi
 
 # $1 layout, $2 mode, $3 program
 run() {
-    preload=
-    [ "$2" = preload ] && preload=$(realpath "$conn")/libdroplet_conn.so
-    LD_PRELOAD=$preload $checker "$out/$1/$2/$3" >"$out/$1/$2/$3.out" 2>"$out/$1/$2/$3.err"
+    preload= path= built=$2
+    case $2 in
+    preload) preload=$(realpath "$conn")/libdroplet_conn.so ;;
+    swapped) built=preload path=$(realpath "$conn") && mkdir -p "$out/$1/$2" ;;
+    esac
+    LD_PRELOAD=$preload LD_LIBRARY_PATH=$path $checker \
+        "$out/$1/$built/$3" >"$out/$1/$2/$3.out" 2>"$out/$1/$2/$3.err"
 }
 
 # $1 file of what was printed
@@ -35,7 +41,9 @@ tell_failures() {
 for program in $programs; do
     first=
     for layout in ${LAYOUTS:-3.0 bareos}; do
-        for mode in ${MODES:-preload shared static}; do
+        for mode in ${MODES:-preload shared static alone swapped}; do
+            case $layout/$mode in bareos/alone | bareos/swapped) continue ;; esac
+            [ -e "alone/$program.c" ] && [ "$mode" != alone ] && continue
             printed=$out/$layout/$mode/$program.out
             verdict=ok
             run "$layout" "$mode" "$program" || verdict=FAILED

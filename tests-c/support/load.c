@@ -15,9 +15,10 @@ static const char *object_of(const void *address) {
 
 bool replacement_in_use(void) {
     void *dynamic = dlsym(RTLD_DEFAULT, "dpl_try_connect");
+    void *own = dlsym(RTLD_DEFAULT, "dplx_version"); /* which no Droplet has */
 
     if (dynamic)
-        return strstr(object_of(dynamic), "droplet_conn") != NULL;
+        return own && strcmp(object_of(dynamic), object_of(own)) == 0;
     /* Linked statically: nobody but the executable itself has the symbol. */
     return strcmp(object_of((const void *)(uintptr_t)dpl_try_connect),
                   object_of((const void *)(uintptr_t)check_replacement)) == 0;
