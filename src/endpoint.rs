@@ -108,9 +108,14 @@ impl Endpoint {
     }
 
     /// Whether a connection to this address leads where the name leads now.
-    #[inline]
+    #[inline(always)]
     pub fn is_at(&self, peer: impl FnOnce() -> Option<SocketAddr>) -> bool {
-        !self.addresses.have_changed() || peer().is_some_and(|peer| self.addresses.known().contains(&peer))
+        !self.addresses.have_changed() || peer().is_some_and(|peer| self.leads_to(peer))
+    }
+
+    #[cold]
+    fn leads_to(&self, peer: SocketAddr) -> bool {
+        self.addresses.known().contains(&peer)
     }
 
     /// The place of its idle connections, those of its virtual hosts not among them.

@@ -100,22 +100,21 @@ pub fn wait_from(mut now: Instant, fds: &mut [PollFd], deadline: Option<Instant>
 #[inline(always)]
 pub fn is_silent(socket: &impl AsRawFd) -> bool {
     let seen = receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT);
-    seen.is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN))
+    // SAFETY: the address of the thread's own errno, valid for as long as the thread.
+    seen == -1 && unsafe { *libc::__errno_location() } == libc::EAGAIN
 }
 
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    receive_with(socket, buffer, libc::MSG_DONTWAIT)
+    check_count(receive_with(socket, buffer, libc::MSG_DONTWAIT))
 }
 
 #[inline(always)]
-fn receive_with(socket: &impl AsRawFd, buffer: &mut [u8], flags: c_int) -> io::Result<usize> {
+fn receive_with(socket: &impl AsRawFd, buffer: &mut [u8], flags: c_int) -> c_long {
     let (fd, memory, length) = (socket.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
     let no_address = ptr::null_mut::<c_void>();
     // SAFETY: the buffer is writable for its length; no address is asked for.
-    check_count(unsafe {
-        libc::syscall(libc::SYS_recvfrom, fd, memory, length, flags, no_address, no_address)
-    })
+    unsafe { libc::syscall(libc::SYS_recvfrom, fd, memory, length, flags, no_address, no_address) }
 }
 
 /// sendmsg(2), without waiting and without a SIGPIPE.

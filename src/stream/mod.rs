@@ -102,7 +102,7 @@ impl Stream {
     }
 
     /// Whether an idle connection can be used again: open at both ends, and nothing was sent on it.
-    #[inline]
+    #[inline(always)]
     pub fn is_good(&mut self) -> bool {
         match self {
             Stream::Plain(socket) => sys::is_silent(socket),
