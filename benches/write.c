@@ -10,7 +10,7 @@
 #include "client.h"
 #include "results.h"
 
-enum { ROUNDS = 201, MOST_PIECES = 1000, MOST_BYTES = 1 << 20 };
+enum { ROUNDS = 101, MOST_PIECES = 1000, MOST_BYTES = 1 << 20 };
 static const double ROUND_NS = 3e6;
 
 static const struct load {
