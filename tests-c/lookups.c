@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/certificate.h"
 #include "support/check.h"
 #include "support/client.h"
 #include "support/clock.h"
@@ -276,6 +277,31 @@ static void refusing_ipv6_is_passed_over(void) {
     server_stop(server);
 }
 
+static void silent_handshake_is_raced(void) {
+    struct server *silent, *live;
+    dpl_ctx_t *ctx;
+    double begin = seconds_now();
+
+    if (!tls_wanted()) {
+        check_skip("only TLS shakes hands");
+        return;
+    }
+    if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n"))
+        return;
+    silent = server_named(1);
+    server_behave(silent, SILENT);
+    live = server_at("127.0.0.2", silent, 2);
+    ctx = context_over_name("a.test", silent, "connection_timeout = 8");
+    CHECK_INT(ask(ctx, 1).server, 2, "the address that shakes hands answers");
+    CHECK(seconds_now() - begin < patience(3),
+          "long before the handshake with the other times out");
+    CHECK_INT(server_accepted(silent), 1, "which was tried first");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not out");
+    dpl_ctx_free(ctx);
+    server_stop(silent);
+    server_stop(live);
+}
+
 /* The address that came through is tried first, until the name is looked up again. */
 static void check_next_ones_are_not_delayed(const struct server *server) {
     dpl_ctx_t *ctx = context_over_name("a.test", server, "connection_timeout = 8");
@@ -344,6 +370,7 @@ int main(void) {
     RUN(slow_address_gives_way_at_the_limit);
     RUN(refusing_ipv6_is_passed_over);
     RUN(silent_ipv6_is_raced);
+    RUN(silent_handshake_is_raced);
     RUN(switched_off_ipv6_is_passed_over);
     return test_end();
 }

@@ -36,8 +36,8 @@ pub struct Attempt {
     next_at: Instant,
     deadline: Instant,
     connecting: Vec<Socket>,
-    /// The first that connected, on its way to TLS.
-    handshake: Option<Box<Handshake>>,
+    /// Those that have connected, on their way to TLS.
+    handshakes: Vec<Handshake>,
     /// Its sockets were needed elsewhere; until the deadline it only stands for a host that is slow.
     has_given_way: bool,
     causes: Vec<(SocketAddr, Cause)>,
@@ -46,7 +46,7 @@ pub struct Attempt {
 /// The sockets of an attempt that gave way. Dropped, they are closed.
 pub struct Freed {
     _connecting: Vec<Socket>,
-    _handshake: Option<Box<Handshake>>,
+    _handshakes: Vec<Handshake>,
 }
 
 impl Attempt {
@@ -57,7 +57,7 @@ impl Attempt {
             next_at: now,
             deadline: now + plan.timeout,
             connecting: Vec::new(),
-            handshake: None,
+            handshakes: Vec::new(),
             has_given_way: false,
             causes: Vec::new(),
             plan,
@@ -67,16 +67,12 @@ impl Attempt {
 
     /// The descriptors to wait on, in the order in which [`Attempt::advance`] wants them back.
     pub fn watch(&self) -> impl Iterator<Item = PollFd> {
-        self.connecting.iter().map(PollFd::writable).chain(self.handshake.iter().map(|it| it.watch()))
+        self.connecting.iter().map(PollFd::writable).chain(self.handshakes.iter().map(Handshake::watch))
     }
 
     /// When to go on even if no descriptor is ready.
     pub fn wake_at(&self) -> Instant {
-        if self.next < self.plan.addresses.len() && self.handshake.is_none() {
-            self.next_at.min(self.deadline)
-        } else {
-            self.deadline
-        }
+        if self.next < self.plan.addresses.len() { self.next_at.min(self.deadline) } else { self.deadline }
     }
 
     /// Ends its connects to make room for another attempt; nothing if it has none under way.
@@ -84,19 +80,21 @@ impl Attempt {
         if self.is_idle() {
             return None;
         }
-        let handshake = self.handshake.take();
+        let handshakes = std::mem::take(&mut self.handshakes);
         let connecting = std::mem::take(&mut self.connecting);
-        let peers = connecting.iter().map(Socket::peer).chain(handshake.iter().map(|it| it.peer()));
+        let peers = connecting.iter().map(Socket::peer).chain(handshakes.iter().map(Handshake::peer));
         self.causes.extend(peers.map(|peer| (peer, Cause::GaveWay)));
         self.has_given_way = true;
         self.next = self.plan.addresses.len();
-        Some(Freed { _connecting: connecting, _handshake: handshake })
+        Some(Freed { _connecting: connecting, _handshakes: handshakes })
     }
 
     /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
     /// In the end there is an open stream, its socket a blocking one, or no address has led to one.
     pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, Failure>> {
-        if let Some(stream) = self.take_stream(ready) {
+        let (connects, handshakes) = ready.split_at(self.connecting.len().min(ready.len()));
+        let secured = self.advance_handshakes(handshakes);
+        if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
             return Some(Ok(stream));
         }
         if now >= self.deadline {
@@ -114,46 +112,36 @@ impl Attempt {
     }
 
     fn is_idle(&self) -> bool {
-        self.connecting.is_empty() && self.handshake.is_none()
+        self.connecting.is_empty() && self.handshakes.is_empty()
     }
 
     fn wants_next_address(&self, now: Instant) -> bool {
-        self.is_idle() || (self.handshake.is_none() && now >= self.next_at)
+        self.is_idle() || now >= self.next_at
     }
 
-    /// The stream, if it is open by now.
-    fn take_stream(&mut self, ready: &[PollFd]) -> Option<Stream> {
-        if let Some(handshake) = self.handshake.take() {
-            if ready.first().is_some_and(PollFd::is_ready) {
-                return self.take_step(handshake.advance());
+    /// The first stream that is secure by now; handshakes that failed are dropped.
+    fn advance_handshakes(&mut self, ready: &[PollFd]) -> Option<Stream> {
+        let mut place = 0;
+        for fd in ready {
+            if !fd.is_ready() {
+                place += 1;
+                continue;
             }
-            self.handshake = Some(handshake);
-            return None;
-        }
-        let socket = self.take_connected(ready)?;
-        // The other addresses are not needed any more, unless TLS fails at this one.
-        self.connecting.clear();
-        if let Err(error) = socket.make_blocking() {
-            self.failed(socket.peer(), Cause::Io(error));
-            return None;
-        }
-        match self.plan.tls.clone() {
-            None => Some(Stream::Plain(socket)),
-            Some(plan) => self.take_step(Handshake::begin(plan, socket)),
-        }
-    }
-
-    fn take_step(&mut self, step: Step) -> Option<Stream> {
-        match step {
-            Step::Done(stream) => return Some(Stream::Tls(stream)),
-            Step::Pending(handshake) => self.handshake = Some(handshake),
-            Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
+            match self.handshakes.remove(place).advance() {
+                Step::Done(stream) => return Some(Stream::Tls(stream)),
+                Step::Pending(handshake) => {
+                    self.handshakes.insert(place, *handshake);
+                    place += 1;
+                }
+                Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
+            }
         }
         None
     }
 
-    /// The first socket that has connected; those that failed are dropped.
-    fn take_connected(&mut self, ready: &[PollFd]) -> Option<Socket> {
+    /// The first stream that is open by now; sockets that have connected go on to TLS if they are to, those
+    /// that failed are dropped.
+    fn advance_connects(&mut self, ready: &[PollFd], now: Instant) -> Option<Stream> {
         let mut place = 0;
         for fd in ready {
             if !fd.is_ready() {
@@ -163,10 +151,29 @@ impl Attempt {
             let socket = self.connecting.remove(place);
             // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
             let outcome = if fd.has_only_room() { Ok(()) } else { socket.connected() };
-            match outcome {
-                Ok(()) => return Some(socket),
+            match outcome.and_then(|()| socket.make_blocking()) {
+                Ok(()) => {
+                    if let Some(stream) = self.secure(socket, now) {
+                        return Some(stream);
+                    }
+                }
                 Err(error) => self.failed(socket.peer(), Cause::Io(error)),
             }
+        }
+        None
+    }
+
+    /// The socket as a stream, unless a handshake has to come first. That has a head start of its own before
+    /// the next address.
+    fn secure(&mut self, socket: Socket, now: Instant) -> Option<Stream> {
+        let Some(tls) = &mut self.plan.tls else { return Some(Stream::Plain(socket)) };
+        // Only one connection resumes the session.
+        let plan = TlsPlan { session: tls.session.take(), ..tls.clone() };
+        self.next_at = now + HEAD_START;
+        match Handshake::begin(plan, socket) {
+            Step::Done(stream) => return Some(Stream::Tls(stream)),
+            Step::Pending(handshake) => self.handshakes.push(*handshake),
+            Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
         }
         None
     }
@@ -196,12 +203,15 @@ impl Attempt {
     fn next_permit(&mut self) -> Option<Permit> {
         let first = self.permit.take();
         let permit = first.or_else(|| self.plan.permits.acquire(self.plan.limit));
-        if permit.is_some() || self.connecting.is_empty() {
+        if permit.is_some() || self.is_idle() {
             return permit;
         }
-        let slow = self.connecting.remove(0);
-        self.failed(slow.peer(), Cause::GaveWay);
-        drop(slow);
+        let slow = if self.handshakes.is_empty() {
+            self.connecting.remove(0).peer()
+        } else {
+            self.handshakes.remove(0).peer()
+        };
+        self.failed(slow, Cause::GaveWay);
         self.plan.permits.acquire(self.plan.limit)
     }
 
@@ -209,7 +219,7 @@ impl Attempt {
         for socket in std::mem::take(&mut self.connecting) {
             self.failed(socket.peer(), Cause::TimedOut);
         }
-        if let Some(handshake) = self.handshake.take() {
+        for handshake in std::mem::take(&mut self.handshakes) {
             self.failed(handshake.peer(), Cause::Tls(Refusal::timed_out()));
         }
     }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "droplet_conn.h"
 #include "support/check.h"
 #include "support/context.h"
 #include "support/logs.h"
@@ -167,6 +168,16 @@ static void program_reads_what_it_set(void) {
     dpl_ctx_free(ctx);
 }
 
+static void requests_of_either_interface_are_alike(void) {
+    dpl_ctx_t *ctx = context("");
+    dpl_req_t *req = dplx_req_new(ctx, "bucket");
+
+    CHECK_STATUS(dpl_req_add_metadatum(req, "Key", "value"), DPL_SUCCESS, "metadata");
+    CHECK_STR(dpl_dict_get_value(req->metadata, "Key"), "value", "a metadatum");
+    dpl_req_free(req);
+    dpl_ctx_free(ctx);
+}
+
 static void null_is_told_of(void) {
     dpl_ctx_t *ctx = context("");
     dpl_req_t *req = dpl_req_new(ctx);
@@ -208,6 +219,7 @@ int main(void) {
     RUN(fields_are_made_of_what_is_asked);
     RUN(nothing_smuggles_in_a_field);
     RUN(program_reads_what_it_set);
+    RUN(requests_of_either_interface_are_alike);
     RUN(null_is_told_of);
     return test_end();
 }

@@ -73,9 +73,13 @@ impl RequestHead {
         unsafe { Fields::of(self.ctx.cast()) }
     }
 
-    fn metadata(&self) -> Result<&Dict, Error> {
-        // SAFETY: NULL or its dictionary.
-        unsafe { self.metadata.cast::<Dict>().as_ref() }.ok_or(Error::Invalid)
+    /// Its metadata. Requests of our own interface have none at first.
+    fn metadata(&mut self) -> Result<&Dict, Error> {
+        if self.metadata.is_null() {
+            self.metadata = Dict::new(METADATA_BUCKETS)?.into_raw().cast();
+        }
+        // SAFETY: it is the request's dictionary.
+        Ok(unsafe { &*self.metadata.cast::<Dict>() })
     }
 
     fn base_path(&self) -> Vec<u8> {
