@@ -285,8 +285,9 @@ fn what_has_ended_is_not_kept() {
 fn a_forked_child_has_connections_of_its_own() {
     let server = Server::plain();
     let context = context_over(&server);
-    ask(&mut context.connect().expect("connected")).expect("answered");
     let in_use = context.connect().expect("connected");
+    ask(&mut context.connect().expect("connected")).expect("answered");
+    assert_eq!(context.statistics().idle, 1);
     // SAFETY: the child only uses the context, and ends without returning.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -300,5 +301,7 @@ fn a_forked_child_has_connections_of_its_own() {
     unsafe { libc::waitpid(child, &mut status, 0) };
     assert_eq!(status, 0, "the child is answered, by a connection of its own");
     let mut in_use = in_use;
-    assert_eq!(ask(&mut in_use).expect("the parent's still works"), 2);
+    assert_eq!(ask(&mut in_use).expect("the parent's still works"), 1);
+    let mut idle = context.connect().expect("connected");
+    assert_eq!(ask(&mut idle).expect("so does the one that was idle"), 2);
 }

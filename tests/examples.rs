@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::loopback::{DeadHost, Server, certificate_in};
-use common::{empty_folder, root, run, shared_library, standalone_library};
+use common::{empty_folder, outcome, root, run, shared_library, standalone_library};
 
 /// Runs an example over http and over https. `program` has all but the arguments.
 fn assert_shows_all(name: &str, program: impl Fn() -> Command) {
@@ -171,6 +171,12 @@ fn rust() {
     let folder = tests.parent().and_then(Path::parent).expect("it lies in deps");
     let program = folder.join("examples/rust");
     assert_shows_all("rust", || Command::new(&program));
+    let (server, dead) = (Server::plain(), DeadHost::new());
+    let mut wordy = Command::new(&program);
+    wordy.arg(format!("{},{}", dead.address, server.address)).env("DPLX_STATS", "1");
+    let printed = String::from_utf8(outcome(&mut wordy).stderr).expect("text");
+    assert!(printed.contains("1 reused a connection"), "{printed}");
+    assert!(printed.contains("(1 refused)"), "{printed}");
 }
 
 #[test]

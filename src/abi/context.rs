@@ -3,7 +3,6 @@
 //! Programs write single fields while other threads are in our code, so no reference to a context is ever
 //! made: each field is read and written as a relaxed atomic, by its address.
 
-use std::io::{self, Write};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
@@ -297,14 +296,9 @@ impl Context {
 
     /// Prints the statistics on stderr, if the environment says `DPLX_STATS=1`.
     fn print_statistics(&self) {
-        if std::env::var_os("DPLX_STATS").is_none_or(|value| value != "1") {
-            return;
+        if Table::is_wanted() {
+            Table { pool: self.client.statistics(), hosts: self.host_statistics() }.print();
         }
-        let pool = self.client.statistics();
-        let table = Table { pool, hosts: self.host_statistics() };
-        let text = format!("droplet-conn {}:\n{table}", env!("CARGO_PKG_VERSION"));
-        // In one piece, so that another process's output does not come between.
-        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     /// See [`crate::lock::Lock::at_fork`].

@@ -174,8 +174,7 @@ impl Context {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn statistics(&self) -> Statistics {
-        let Inner { client, hosts, .. } = &*self.inner;
-        Statistics::new(Table { pool: client.statistics(), hosts: client.host_statistics(hosts) })
+        Statistics::new(self.inner.statistics())
     }
 
     fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
@@ -227,6 +226,10 @@ impl Inner {
     /// A call on this context.
     pub fn call(&self) -> ContextCall<'_> {
         ContextCall { context: self, reasons: Reasons::new(self.listener.as_ref()) }
+    }
+
+    fn statistics(&self) -> Table {
+        Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
     }
 
     /// A write failed: the host is out, if it is the host's fault.
@@ -282,6 +285,9 @@ static FORKING: Lock<Vec<Arc<Inner>>> = Lock::new(Vec::new());
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if Table::is_wanted() {
+            self.statistics().print();
+        }
         let own: *const Inner = self;
         CONTEXTS.lock().retain(|context| context.as_ptr() != own);
     }

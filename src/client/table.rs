@@ -1,8 +1,10 @@
 //! Statistics as a table for people to read.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::ffi::CStr;
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::statistics::{HostStatistics, PoolStatistics};
@@ -17,6 +19,20 @@ pub struct Table {
     pub pool: PoolStatistics,
     /// Of its hosts.
     pub hosts: Vec<HostStatistics>,
+}
+
+impl Table {
+    /// Whether the environment says `DPLX_STATS=1`.
+    pub fn is_wanted() -> bool {
+        env::var_os("DPLX_STATS").is_some_and(|value| value == "1")
+    }
+
+    /// Prints it on stderr, for somebody who tries the library.
+    pub fn print(&self) {
+        let text = format!("droplet-conn {}:\n{self}", env!("CARGO_PKG_VERSION"));
+        // In one piece, so that another process's output does not come between.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
 }
 
 impl fmt::Display for Table {
