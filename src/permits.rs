@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::lock::{Fork, Lock};
+use crate::sys;
 
 /// Receives the number of open connections each time it changes; called under a lock, so it must not wait.
 pub type Gauge = Box<dyn Fn(i32) + Send>;
@@ -31,7 +32,7 @@ impl Permits {
             return None;
         }
         count.change(1);
-        Some(Permit { permits: Arc::clone(self) })
+        Some(Permit { permits: Arc::clone(self), forks: sys::forks() })
     }
 
     /// How many are out.
@@ -42,6 +43,12 @@ impl Permits {
     /// See [`Lock::at_fork`].
     pub fn at_fork(&self, phase: Fork, visit: impl FnOnce()) {
         self.count.at_fork(phase, |_| visit());
+        if phase == Fork::Child {
+            // Those that are out are the parent's, and some of them its threads', which give none back here.
+            let mut count = self.count.lock();
+            let parents = count.open;
+            count.change(-parents);
+        }
     }
 
     /// Shows nothing any more: whoever owns what the gauge writes to is going away.
@@ -62,11 +69,15 @@ impl Count {
 /// The right to one open connection.
 pub struct Permit {
     permits: Arc<Permits>,
+    /// The process it belongs to.
+    forks: u32,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.permits.count.lock().change(-1);
+        if self.forks == sys::forks() {
+            self.permits.count.lock().change(-1);
+        }
     }
 }
 

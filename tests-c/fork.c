@@ -140,6 +140,26 @@ static void child_may_terminate_what_was_in_use(void) {
     check_parent_goes_on(terminate);
 }
 
+static bool has_room_for_its_own(dpl_conn_t *unused) {
+    (void)unused;
+    return ctx->n_conn_fds == 0 && leave_idle(ctx, 2) && ctx->n_conn_fds == 2;
+}
+
+static void child_counts_its_own_connections(void) {
+    dpl_conn_t *conns[2];
+
+    begin();
+    ctx->n_conn_max = 2;
+    for (int i = 0; i < 2; i++)
+        conns[i] = checkout(ctx);
+    REQUIRE(conns[0] && conns[1], "all connections that are allowed are in use");
+    CHECK(ended_well(in_child(has_room_for_its_own, NULL)), "the child is allowed as many again");
+    CHECK_INT(ctx->n_conn_fds, 2, "the parent still has its own");
+    for (int i = 0; i < 2; i++)
+        dpl_conn_release(conns[i]);
+    end();
+}
+
 /* ---- a fork while other threads are at work
  * ------------------------------------------------------- */
 
@@ -273,6 +293,39 @@ static void no_queue_for_a_lock_is_inherited(void) {
     check_busy_parents_children(count_hosts_all_the_time, count_from_threads);
 }
 
+/* A probe is made by one thread, while all others wait for its verdict. */
+static void *probe(void *unused) {
+    dpl_conn_t *conn = checkout(ctx);
+
+    (void)unused;
+    dpl_conn_release(conn);
+    return NULL;
+}
+
+static bool ask_until_answered(dpl_conn_t *unused) {
+    (void)unused;
+    return EVENTUALLY(answered(ctx, 1));
+}
+
+static void probe_of_the_parent_is_not_waited_for(void) {
+    pthread_t prober;
+    pid_t child;
+
+    begin();
+    ctx->conn_timeout = 30;
+    dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(server), 1);
+    server_go_deaf(server);
+    sleep_ms(1500); /* the blacklisting ends; it is rounded up to the clock's next second */
+    pthread_create(&prober, NULL, probe, NULL);
+    sleep_ms(200);
+    child = in_child(ask_until_answered, NULL);
+    server_restart(server);
+    CHECK(ended_well(child), "the child makes a probe of its own");
+    pthread_join(prober, NULL);
+    CHECK(answered(ctx, 1), "so did the parent");
+    end();
+}
+
 int main(void) {
     test_begin("fork");
     RUN(child_connects_anew);
@@ -280,6 +333,8 @@ int main(void) {
     RUN(both_go_on_at_once);
     RUN(child_may_release_what_was_in_use);
     RUN(child_may_terminate_what_was_in_use);
+    RUN(child_counts_its_own_connections);
+    RUN(probe_of_the_parent_is_not_waited_for);
     RUN(no_lock_is_inherited);
     RUN(no_queue_for_a_lock_is_inherited);
     return test_end();

@@ -18,6 +18,7 @@ use crate::lock::{Fork, Lock};
 use crate::clock::Moment;
 use crate::fault::Fault;
 use crate::resolve::Addresses;
+use crate::sys;
 
 pub use record::{Record, Tally};
 
@@ -317,7 +318,7 @@ impl Hosts {
     fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
         entry.trials += 1;
         let is_probe = entry.state == State::Probing;
-        Trial { hosts: Arc::clone(self), host: Arc::clone(&entry.host), is_probe }
+        Trial { hosts: Arc::clone(self), host: Arc::clone(&entry.host), is_probe, forks: sys::forks() }
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
@@ -377,6 +378,22 @@ impl Hosts {
         self.entries.at_fork(phase, |entries| {
             entries.iter().for_each(|entry| entry.host.addresses.at_fork(phase));
         });
+        if phase == Fork::Child {
+            self.forget_trials();
+        }
+    }
+
+    /// What the parent has under way will never end here: nobody is to wait for it.
+    fn forget_trials(&self) {
+        for entry in self.entries.lock().iter_mut() {
+            entry.trials = 0;
+            match entry.state {
+                State::Probing => entry.state = State::Due,
+                State::Suspect => entry.state = State::Available,
+                _ => {}
+            }
+        }
+        self.changed();
     }
 
     /// Changes a host's entry; the closure says whether it did.
@@ -401,6 +418,8 @@ pub struct Trial {
     hosts: Arc<Hosts>,
     host: Arc<Host>,
     is_probe: bool,
+    /// The process it belongs to.
+    forks: u32,
 }
 
 impl Trial {
@@ -412,6 +431,9 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
+        if self.forks != sys::forks() {
+            return;
+        }
         self.hosts.update(&self.host, |entry| {
             entry.trials -= 1;
             let undecided = self.is_probe && entry.state == State::Probing;
