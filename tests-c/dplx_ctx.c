@@ -189,6 +189,37 @@ static void nothing_is_printed(void) {
     server_stop(server);
 }
 
+struct heard {
+    int count;
+    char last[256];
+};
+
+static void hear(void *user, dpl_ctx_t *ctx, int level, const char *message) {
+    struct heard *heard = user;
+
+    (void)ctx;
+    (void)level;
+    heard->count++;
+    snprintf(heard->last, sizeof heard->last, "%s", message);
+}
+
+static void those_who_listen_hear_of_it(void) {
+    struct server *server = server_start((struct server_options){.refuse = true});
+    dpl_ctx_t *ctx = dplx_ctx_new(profile_of(&server, 1, ""));
+    struct heard heard = {0};
+
+    dplx_set_log(hear, &heard);
+    CHECK(!is_answered(ctx, 1), "a call on the context fails");
+    CHECK_INT(heard.count, 1, "which is heard");
+    CHECK(strstr(heard.last, "dpl_try_connect: connect to ") == heard.last, "with what failed");
+    CHECK(dplx_ctx_new("nonsense") == NULL, "no context is made");
+    CHECK_INT(heard.count, 2, "which is heard");
+    CHECK(strstr(heard.last, "dplx_ctx_new: profile:1: ") == heard.last, "with the line");
+    dplx_set_log(NULL, NULL);
+    dplx_ctx_free(ctx);
+    server_stop(server);
+}
+
 int main(void) {
     test_begin("dplx_ctx");
     RUN(requests_are_answered);
@@ -198,5 +229,6 @@ int main(void) {
     RUN(nothing_is_freed_twice);
     RUN(connection_outlives_its_context);
     RUN(nothing_is_printed);
+    RUN(those_who_listen_hear_of_it);
     return test_end();
 }
