@@ -192,6 +192,24 @@ static void released_connection_is_not_written_to(void) {
     end();
 }
 
+static void connection_may_outlive_its_context(void) {
+    dpl_conn_t *a, *b;
+
+    begin();
+    a = checkout(ctx);
+    b = checkout(ctx);
+    REQUIRE(a && b, "two connections are made");
+    dpl_ctx_free(ctx);
+    CHECK_INT(logs_with("connections of this context are still in use: 2"), 1, "they are counted");
+    check_logged("dpl_conn_pool_destroy");
+    dpl_conn_release(a);
+    check_logged("dpl_conn_release");
+    dpl_conn_terminate(b);
+    check_logged("dpl_conn_terminate");
+    CHECK(EVENTUALLY(server_open(server) == 0), "they are closed");
+    server_stop(server);
+}
+
 static void closed_descriptor_is_a_failure(void) {
     dpl_conn_t *conn;
 
@@ -311,6 +329,7 @@ int main(void) {
     RUN(terminate_may_come_twice);
     RUN(terminate_may_follow_release);
     RUN(released_connection_is_not_written_to);
+    RUN(connection_may_outlive_its_context);
     RUN(closed_descriptor_is_a_failure);
     RUN(virtual_host_name_has_a_limit);
     RUN(empty_host_list_is_a_failure);

@@ -271,22 +271,23 @@ impl Context {
         })
     }
 
-    /// Closes the pool of a context that is about to be freed. False if it has none.
+    /// Closes the pool of a context that is about to be freed. How many connections are still in use; nothing if it has none.
     ///
     /// # Safety
     /// As [`Context::of`].
-    pub unsafe fn unmake(context: *mut ContextHead) -> bool {
+    pub unsafe fn unmake(context: *mut ContextHead) -> Option<u64> {
         // SAFETY: the caller's promise.
-        let Some(found) = (unsafe { Context::of(context) }) else { return false };
+        let found = unsafe { Context::of(context) }?;
         let recalled = {
             let _lifetimes = LIFETIMES.lock();
             CONTEXTS.recall(found)
         };
-        let Some(held) = recalled else { return false };
+        let held = recalled?;
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
+        let in_use = held.client.statistics().in_use;
         held.client.detach();
-        true
+        Some(in_use)
     }
 
     /// How its hosts stand.

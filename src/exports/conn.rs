@@ -76,7 +76,11 @@ pub unsafe extern "C" fn dpl_conn_pool_init(ctx: *mut dpl_ctx_t) -> dpl_status_t
 pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
     guard(c"dpl_conn_pool_destroy", (), || {
         // SAFETY: the caller's promise.
-        unsafe { Context::unmake(ctx) };
+        let in_use = unsafe { Context::unmake(ctx) };
+        if let Some(count @ 1..) = in_use {
+            let fault = format!("connections of this context are still in use: {count}");
+            log!(&journal(None, c"dpl_conn_pool_destroy"), Warning, "{fault}");
+        }
     })
 }
 
@@ -208,7 +212,7 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
         match (connection.end_use(), connection.context()) {
             (Ok(()), Some(context)) => context.client().release(&ContextCall::new(context, NAME), connection),
             (Err(why), Some(_)) => connection.close(why),
-            (_, None) => drop(connection),
+            (_, None) => after_its_context(NAME),
         }
     })
 }
@@ -223,7 +227,12 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_terminate";
-    guard(NAME, (), || drop(recall(conn, NAME)))
+    guard(NAME, (), || {
+        let Some(connection) = recall(conn, NAME) else { return };
+        if connection.context().is_none() {
+            after_its_context(NAME);
+        }
+    })
 }
 
 /// Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
@@ -318,6 +327,12 @@ fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> 
         refuse(None, function, fault);
     }
     recalled
+}
+
+/// A connection is given back that outlived its context: it is closed.
+#[cold]
+fn after_its_context(function: &'static CStr) {
+    log!(&journal(None, function), Warning, "the context of this connection was freed before it");
 }
 
 /// Writes all pieces.
