@@ -291,7 +291,9 @@ unsafe fn read_into_memory(
         let keeps_alive = fields(&connection).is_some_and(|fields| fields.keeps_alive());
         let is_hosts_fault = match &outcome {
             Ok(reply) => reply.status / 100 == 5,
-            Err(failure) => !matches!(failure, Failure::Receiver(_)),
+            Err(Failure::Malformed(_)) => true,
+            Err(Failure::Source(error)) => !error.is_of_this_side(),
+            Err(Failure::Receiver(_)) => false,
         };
         if is_hosts_fault {
             blame(&mut connection, function);

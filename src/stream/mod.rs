@@ -53,18 +53,17 @@ impl TransferError {
     pub fn fault_of_host(&self, reuses: u32) -> Option<Fault> {
         match self {
             TransferError::TimedOut => Some(Fault::WriteTimedOut),
-            TransferError::Io(error) => {
-                (reuses == 0 && !is_fault_of_this_side(error)).then_some(Fault::Write)
-            }
+            TransferError::Io(_) => (reuses == 0 && !self.is_of_this_side()).then_some(Fault::Write),
         }
     }
-}
 
-/// Whether the peer had no part in it: the caller handed us memory or a descriptor that cannot be used
-/// (write(2)), or the system had no room.
-fn is_fault_of_this_side(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
-        || local_fault(error).is_some()
+    /// Whether the peer had no part in it: the caller handed us memory or a descriptor that cannot be used
+    /// (write(2)), or the system had no room.
+    pub fn is_of_this_side(&self) -> bool {
+        let TransferError::Io(error) = self else { return false };
+        matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
+            || local_fault(error).is_some()
+    }
 }
 
 impl std::fmt::Display for TransferError {

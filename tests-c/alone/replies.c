@@ -311,6 +311,23 @@ static void stale_connections_are_nobodys_fault(void) {
     check_stale(true);
 }
 
+static void faults_of_this_side_blame_nobody(void) {
+    struct ends ends = begin(false, "");
+    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct reply reply;
+
+    request(&ends);
+    dup2(other, ends.conn->fd); /* No socket. */
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    CHECK_INT(hosts_available(ends.ctx), 1, "the host is not to blame");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "the connection is closed");
+    close(other);
+    end(&ends);
+}
+
 static void errors_of_the_server_blacklist_it(void) {
     struct ends ends = begin(false, "");
     struct reply reply;
@@ -520,6 +537,7 @@ int main(void) {
     RUN(long_heads_are_refused);
     RUN(silence_ends_in_time);
     RUN(stale_connections_are_nobodys_fault);
+    RUN(faults_of_this_side_blame_nobody);
     RUN(errors_of_the_server_blacklist_it);
     RUN(what_is_left_unread_is_not_mistaken);
     RUN(continuation_is_told_only_to_who_waits);
