@@ -6,6 +6,8 @@
 //!
 //! Layers, each using only those below it: `client` (checkout and release), `endpoint`, `hosts` and `pool`,
 //! `connect` and `stream`, `sys`. On top stand the C side, `exports` over `abi`, and beside it `api`.
+//! What a profile says is read by `profile`. The feature `standalone` adds Droplet's other units, in the
+//! module of that name.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");

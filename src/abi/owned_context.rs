@@ -4,7 +4,7 @@
 
 use std::cell::UnsafeCell;
 use std::env;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -21,7 +21,7 @@ use super::memory::duplicate;
 use crate::authority::Authority;
 use crate::journal::{Journal, log};
 use crate::lock::Fork;
-use crate::profile::{Backend, HostList, Profile};
+use crate::profile::{BACKENDS, Backend, HostList, Profile};
 #[cfg(feature = "standalone")]
 use crate::standalone::owned::Owned;
 use crate::status::Error;
@@ -63,17 +63,21 @@ struct BackendHead {
 // SAFETY: constants.
 unsafe impl Sync for BackendHead {}
 
-/// The backend of this name, as `dpl_ctx_t` refers to it.
-fn backend_head(backend: &Backend) -> *mut c_void {
-    macro_rules! heads {
-        ($($name:literal)*) => {
-            [$(BackendHead { name: $name.as_ptr(), functions: [ptr::null(); 31] },)*]
-        };
+static BACKEND_HEADS: [BackendHead; BACKENDS.len()] = {
+    let mut heads =
+        [const { BackendHead { name: ptr::null(), functions: [ptr::null(); 31] } }; BACKENDS.len()];
+    let mut at = 0;
+    while at < BACKENDS.len() {
+        heads[at].name = BACKENDS[at].name.as_ptr();
+        at += 1;
     }
-    static HEADS: [BackendHead; 6] = heads!(c"s3" c"cdmi" c"swift" c"srws" c"sproxyd" c"posix");
-    // SAFETY: each name is a literal.
-    let found = HEADS.iter().find(|head| unsafe { CStr::from_ptr(head.name) } == backend.name);
-    found.map_or(ptr::null_mut(), |head| (&raw const *head).cast_mut().cast())
+    heads
+};
+
+/// The backend as `dpl_ctx_t` refers to it.
+fn backend_head(backend: &Backend) -> *mut c_void {
+    let head = BACKENDS.iter().position(|other| other == backend).map(|at| &raw const BACKEND_HEADS[at]);
+    head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
 }
 
 /// Makes a context as the profile says, and lends it to C until [`destroy`]. What is wrong comes back as a

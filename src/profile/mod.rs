@@ -42,7 +42,7 @@ pub struct Backend {
 }
 
 /// The backends that exist.
-const BACKENDS: [Backend; 6] = {
+pub const BACKENDS: [Backend; 6] = {
     const fn backend(name: &'static CStr) -> Backend {
         Backend { name, needs_host: true, preserve_root_path: false }
     }
