@@ -16,10 +16,11 @@ use super::arena::{Arena, Name};
 use super::connection::Connection;
 use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
-use super::logging::look_into_object_of;
+use super::logging::{CallJournal, look_into_object_of};
 use crate::client::{Client, HostStatistics, Settings, Table};
 use crate::clock;
 use crate::hosts::Hosts;
+use crate::journal::log;
 use crate::lock::Fork;
 use crate::pool;
 use crate::status::Error;
@@ -271,23 +272,27 @@ impl Context {
         })
     }
 
-    /// Closes the pool of a context that is about to be freed. How many connections are still in use; nothing if it has none.
+    /// Closes the pool of a context that is about to be freed, if it has one. Connections that are still in
+    /// use are told of.
     ///
     /// # Safety
     /// As [`Context::of`].
-    pub unsafe fn unmake(context: *mut ContextHead) -> Option<u64> {
+    pub unsafe fn unmake(context: *mut ContextHead) {
         // SAFETY: the caller's promise.
-        let found = unsafe { Context::of(context) }?;
+        let Some(found) = (unsafe { Context::of(context) }) else { return };
+        let in_use = found.client.statistics().in_use;
+        if in_use > 0 {
+            let journal = CallJournal { context: Some(found), function: c"dpl_conn_pool_destroy" };
+            log!(&journal, Warning, "connections of this context are still in use: {in_use}");
+        }
         let recalled = {
             let _lifetimes = LIFETIMES.lock();
             CONTEXTS.recall(found)
         };
-        let held = recalled?;
+        let Some(held) = recalled else { return };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
-        let in_use = held.client.statistics().in_use;
         held.client.detach();
-        Some(in_use)
     }
 
     /// How its hosts stand.
