@@ -117,17 +117,24 @@ fn receive_with(socket: &impl AsRawFd, buffer: &mut [u8], flags: c_int) -> c_lon
     unsafe { libc::syscall(libc::SYS_recvfrom, fd, memory, length, flags, no_address, no_address) }
 }
 
-/// sendmsg(2), without waiting and without a SIGPIPE.
+/// send(2) of one piece, or sendmsg(2), which takes longer, of several; without waiting and without a SIGPIPE.
 #[inline]
 pub fn send(socket: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    const FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    if let [piece] = pieces {
+        let (fd, memory, length) = (socket.as_raw_fd(), piece.as_ptr(), piece.len());
+        let no_address = ptr::null::<c_void>();
+        // SAFETY: the piece is readable for its length; there is no address.
+        let sent = unsafe { libc::syscall(libc::SYS_sendto, fd, memory, length, FLAGS, no_address, 0) };
+        return check_count(sent);
+    }
     // SAFETY: all zeros is a header without an address, data or ancillary data.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
     // IoSlice has the layout of an iovec, as its documentation guarantees.
     header.msg_iov = pieces.as_ptr().cast_mut().cast();
     header.msg_iovlen = pieces.len();
-    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: the header leads to readable pieces, which the call does not change.
-    check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, flags) })
+    check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, FLAGS) })
 }
 
 /// Bytes that have crossed a connection.
@@ -252,6 +259,15 @@ pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
     }
     outcome
+}
+
+/// Writes a text on stderr: in one piece, so that nobody else's comes between, and without a SIGPIPE. That
+/// nobody reads it is no error.
+pub fn print_error(text: &[u8]) {
+    let _ = without_sigpipe(|| {
+        // SAFETY: the text is readable for its length.
+        check_count(unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) as c_long })
+    });
 }
 
 const CANCEL_DISABLE: c_int = 1;

@@ -24,22 +24,22 @@ enum {
     NO_PERIOD = 1 << 30,
 };
 
-enum { TRANSFERS = SENDMSG | RECV | WRITE | WRITEV };
+enum { TRANSFERS = SEND | RECV | WRITE | WRITEV };
 
 /* What only delays. */
 static const struct fault delays[] = {
     {"a transfer of one byte", ONE_BYTE, TRANSFERS},
     {"EINTR", EINTR, TRANSFERS | CONNECT | POLL | CLOSE},
-    {"EAGAIN", EAGAIN, SENDMSG | RECV | WRITEV | WRITE},
+    {"EAGAIN", EAGAIN, SEND | RECV | WRITEV | WRITE},
 };
 
 /* What this side lacks. */
 static const struct fault lacks[] = {
     {"EMFILE", EMFILE, SOCKET | GETADDRINFO},
     {"ENFILE", ENFILE, SOCKET | GETADDRINFO},
-    {"ENOBUFS", ENOBUFS, SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | SENDMSG | RECV},
+    {"ENOBUFS", ENOBUFS, SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | SEND | RECV},
     {"ENOMEM", ENOMEM,
-     SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | POLL | FCNTL | FSTAT | SENDMSG | RECV |
+     SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | POLL | FCNTL | FSTAT | SEND | RECV |
          GETADDRINFO},
     {"EADDRNOTAVAIL", EADDRNOTAVAIL, CONNECT},
     {"an allocation that fails", ENOMEM, C_MEMORY},
@@ -47,10 +47,10 @@ static const struct fault lacks[] = {
 
 /* What the peer, the network or a disk does. */
 static const struct fault failures[] = {
-    {"ECONNRESET", ECONNRESET, CONNECT | SENDMSG | RECV},
+    {"ECONNRESET", ECONNRESET, CONNECT | SEND | RECV},
     {"ECONNREFUSED", ECONNREFUSED, CONNECT},
     {"ENETUNREACH", ENETUNREACH, CONNECT},
-    {"EPIPE", EPIPE, SENDMSG | WRITE | WRITEV},
+    {"EPIPE", EPIPE, SEND | WRITE | WRITEV},
     {"EIO", EIO, WRITE | WRITEV | FSTAT | CLOSE},
     {"EAI_AGAIN", EAGAIN, GETADDRINFO},
 };

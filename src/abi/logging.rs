@@ -144,7 +144,7 @@ impl CallJournal {
                 Level::Error => "error",
             };
             let (file, line, function) = (place.file, place.line, self.function.to_string_lossy());
-            eprintln!("{level}: {file}:{line}: {function}: {message}");
+            sys::print_error(format!("{level}: {file}:{line}: {function}: {message}\n").as_bytes());
         }
     }
 }
@@ -174,7 +174,10 @@ fn trace(context: &Context, function: &'static CStr, place: Place, message: fmt:
     let Some(trace) = droplets_trace() else {
         let (file, line, function) = (place.file, place.line, function.to_string_lossy());
         let thread = sys::thread_id();
-        eprintln!("trace: {thread}: [{TRACE_CONNECTIONS:x}] {file}:{function}:{line}: {message}");
+        let kind = TRACE_CONNECTIONS;
+        sys::print_error(
+            format!("trace: {thread}: [{kind:x}] {file}:{function}:{line}: {message}\n").as_bytes(),
+        );
         return;
     };
     let (file, message) = (c_string(place.file), c_string(&message.to_string()));

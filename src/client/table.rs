@@ -4,14 +4,13 @@
 use std::env;
 use std::ffi::CStr;
 use std::fmt;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use super::statistics::{HostStatistics, PoolStatistics};
 use crate::clock::Moment;
 use crate::hosts::{self, State};
 use crate::tally::Counts;
-use crate::{fault, tally};
+use crate::{fault, sys, tally};
 
 /// The statistics of one context.
 pub struct Table {
@@ -29,9 +28,7 @@ impl Table {
 
     /// Prints it on stderr, for somebody who tries the library.
     pub fn print(&self) {
-        let text = format!("droplet-conn {}:\n{self}", env!("CARGO_PKG_VERSION"));
-        // In one piece, so that another process's output does not come between.
-        let _ = io::stderr().write_all(text.as_bytes());
+        sys::print_error(format!("droplet-conn {}:\n{self}", env!("CARGO_PKG_VERSION")).as_bytes());
     }
 }
 

@@ -167,8 +167,7 @@ fn deliver(ctx: *mut dpl_ctx_t, level: c_int, line: &mut [u8]) {
             if let Some(end) = line.last_mut() {
                 *end = b'\n';
             }
-            // A closed stderr is nobody's error.
-            let _ = io::stderr().write_all(line);
+            sys::print_error(line);
         }
     }
 }
@@ -204,7 +203,7 @@ unsafe extern "C" fn trace_text(
         // SAFETY: the caller's promise.
         let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
         let [file, func, text] = [file, func, text].map(|it| it.unwrap_or(c"(null)").to_string_lossy());
-        let _ = writeln!(io::stderr(), "trace: {thread}: [{level:x}] {file}:{func}:{line}: {text}");
+        sys::print_error(format!("trace: {thread}: [{level:x}] {file}:{func}:{line}: {text}\n").as_bytes());
     })
 }
 
@@ -299,7 +298,7 @@ pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: si
             }
             dump(&mut text, bytes, &mut previous, binary != 0);
         }
-        let _ = io::stderr().write_all(&text);
+        sys::print_error(&text);
     })
 }
 

@@ -162,7 +162,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     struct msghdr less = *message;
     struct iovec first;
 
-    if (!strikes(SENDMSG))
+    if (!strikes(SEND))
         return REAL(sendmsg)(fd, message, flags);
     if (!is_short())
         return -1;
@@ -170,6 +170,12 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     less.msg_iov = &first;
     less.msg_iovlen = 1;
     return REAL(sendmsg)(fd, &less, flags);
+}
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags) {
+    if (!strikes(SEND))
+        return REAL(send)(fd, bytes, size, flags);
+    return is_short() ? REAL(send)(fd, bytes, size ? 1 : 0, flags) : -1;
 }
 
 ssize_t recv(int fd, void *buffer, size_t size, int flags) {
@@ -209,6 +215,8 @@ long syscall(long number, ...) {
         return poll((struct pollfd *)arg[0], (nfds_t)arg[1], (int)arg[2]);
     case SYS_sendmsg:
         return sendmsg((int)arg[0], (const struct msghdr *)arg[1], (int)arg[2]);
+    case SYS_sendto:
+        return send((int)arg[0], (const void *)arg[1], (size_t)arg[2], (int)arg[3]);
     case SYS_recvfrom:
         return recv((int)arg[0], (void *)arg[1], (size_t)arg[2], (int)arg[3]);
     default:

@@ -16,7 +16,7 @@ enum call {
     FCNTL = 1 << 3,
     CONNECT = 1 << 4,
     POLL = 1 << 5,
-    SENDMSG = 1 << 6,
+    SEND = 1 << 6,
     RECV = 1 << 7,
     WRITE = 1 << 8,
     WRITEV = 1 << 9,
