@@ -112,6 +112,9 @@ static void add_link(struct server *server, int fd) {
     }
     pthread_mutex_lock(&server->lock);
     LIST_INSERT_HEAD(&server->links, link, others);
+    /* Counted once others find it, and as open before it is as accepted. */
+    server->open++;
+    server->accepted++;
     link->thread = spawn(link_run, link);
     pthread_mutex_unlock(&server->lock);
 }
@@ -176,10 +179,8 @@ static void *accept_all(void *arg) {
         if (fd < 0)
             continue;
         free_links(server, true);
-        server->open++; /* before it counts as accepted */
-        server->accepted++;
         if (server->behaviour == RESET_ON_ACCEPT) {
-            server->open--;
+            server->accepted++;
             reset_at_close(fd);
             close(fd);
         } else {
