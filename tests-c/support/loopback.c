@@ -281,13 +281,6 @@ void server_behave(struct server *server, enum behaviour behaviour) {
     server->behaviour = behaviour;
 }
 
-void server_close_connections(struct server *server) {
-    server->troubles_begun++;
-    for_open_links(server, say_goodbye);
-    free_links(server, false);
-    server->troubles_over++;
-}
-
 void server_reset_connections(struct server *server) {
     server->troubles_begun++;
     for_open_links(server, reset);
@@ -300,10 +293,26 @@ static void *send_to_all(void *server) {
     return NULL;
 }
 
+static void *say_goodbye_to_all(void *server) {
+    for_open_links(server, say_goodbye);
+    return NULL;
+}
+
 /* On a thread that takes no signals: a client that is gone must not cost us a SIGPIPE. */
+static void write_to_all(struct server *server, void *(*write)(void *server)) {
+    pthread_join(spawn(write, server), NULL);
+}
+
+void server_close_connections(struct server *server) {
+    server->troubles_begun++;
+    write_to_all(server, say_goodbye_to_all);
+    free_links(server, false);
+    server->troubles_over++;
+}
+
 void server_send_unasked(struct server *server) {
     server->troubles_begun++;
-    pthread_join(spawn(send_to_all, server), NULL);
+    write_to_all(server, send_to_all);
     server->troubles_over++;
 }
 
