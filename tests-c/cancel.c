@@ -86,6 +86,7 @@ static void *call_while_cancelled(void *file) {
     writes[0] = write_string(conn, "GET /1 HTTP/1.1\r\n\r\n", 1);
     dpl_conn_terminate(conn);
     dpl_try_connect(ctx, req, NULL);
+    dpl_req_free(req);
     conn = checkout(ctx);
     dpl_conn_release(conn);
     dpl_conn_release(conn); /* which is logged */
