@@ -103,7 +103,8 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
 	cargo rustc --release --locked --lib --crate-type cdylib,staticlib
 
 # In a folder of its own: two sets of features in one would take each other's place.
-target/standalone/release/libdroplet_conn.so: always
+# One after the other: two Cargos at once trip over each other when they make the target folder.
+target/standalone/release/libdroplet_conn.so: always | target/release/libdroplet_conn.so
 	cargo rustc --release --locked --lib --crate-type cdylib --features standalone --target-dir target/standalone
 
 .PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
