@@ -27,7 +27,6 @@ mod lanes;
 mod lock;
 mod permits;
 mod pool;
-#[cfg_attr(not(feature = "standalone"), allow(dead_code))] // until `dplx_ctx_new`
 mod profile;
 mod resolve;
 #[cfg(feature = "standalone")]

@@ -13,7 +13,6 @@ pub mod layout;
 pub mod listener;
 pub mod logging;
 pub mod memory;
-#[cfg_attr(not(feature = "standalone"), allow(dead_code))] // until `dplx_ctx_new`
 pub mod owned_context;
 pub mod request;
 pub mod sized;
