@@ -121,6 +121,8 @@ void bench_threads(const struct peers *peers) {
     tell_points("poll", rates[2]);
     result("threads-floor", "for comparison: bare poll; two threads; floor: one thread", "M/s",
            against(rates[2], 1, 0), (struct goal){RATIO_AT_LEAST, 0});
+    result("threads-floor-8", "for comparison: bare poll; 8 threads; floor: two", "M/s",
+           against(rates[2], 3, 1), (struct goal){RATIO_AT_LEAST, 0});
     result("threads-2", "two threads on one host; floor: one thread", "M/s",
            against(rates[0], 1, 0), (struct goal){RATIO_AT_LEAST, 1.8});
     result("threads-2-hosts", "two threads on two hosts; floor: one thread", "M/s",

@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/check.h"
 #include "support/client.h"
@@ -138,6 +139,40 @@ static void nobody_shares_a_connection(void) {
     end();
 }
 
+/* ---- turns ---- */
+
+enum { CHECKOUTS = 6000, ALLOWANCE = 17 * THREADS }; /* a busy thread may take 17 turns at once */
+
+static atomic_long turns[SERVERS];
+
+static void *take_turns(void *unused) {
+    for (int i = 0; i < CHECKOUTS; i++) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        for (int k = 0; conn && k < SERVERS; k++)
+            turns[k] += strcmp(conn->port, server_port(servers[k])) == 0;
+        dpl_conn_release(conn);
+    }
+    return unused;
+}
+
+static void threads_share_the_turns(void) {
+    enum { ALL = THREADS * CHECKOUTS };
+    pthread_t threads[THREADS];
+    int first_turn;
+
+    begin("");
+    first_turn = ctx->cur_host;
+    start_threads(threads, take_turns);
+    join_threads(threads);
+    for (int i = 0; i < SERVERS; i++)
+        CHECK(labs(turns[i] - ALL / SERVERS) <= ALLOWANCE, "host %d has a third of %d checkouts: %ld",
+              i + 1, ALL, (long)turns[i]);
+    CHECK(ctx->cur_host - first_turn >= ALL && ctx->cur_host - first_turn <= ALL + ALLOWANCE,
+          "cur_host counted them: %d", ctx->cur_host - first_turn);
+    end();
+}
+
 /* ---- what a program changes meanwhile
  * ------------------------------------------------------------ */
 
@@ -193,6 +228,7 @@ int main(void) {
     RUN(requests_survive_their_servers);
     RUN(signals_do_not_matter);
     RUN(nobody_shares_a_connection);
+    RUN(threads_share_the_turns);
     RUN(hosts_change_under_way);
     return test_end();
 }

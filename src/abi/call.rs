@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
 use crate::authority::Authority;
-use crate::client::{self, Call, Connection as _, Settings};
+use crate::client::{self, Call, Connection as _, Settings, Turns};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -41,7 +41,8 @@ impl ContextCall {
             return Err(Error::Failure);
         };
         let bucket = request.virtual_bucket();
-        let mut connection = self.context.client().checkout(self, hosts, view.next_turn(), bucket)?;
+        let take_turn = |turns: &mut Turns, now| turns.take(view.calls(), now);
+        let mut connection = self.context.client().checkout(self, hosts, take_turn, bucket)?;
         self.set_read_timeout(&mut connection);
         if let Some(endpoint) = connection.endpoint() {
             request.set_host(endpoint.name(), endpoint.port())?;

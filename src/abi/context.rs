@@ -6,7 +6,7 @@
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_void};
@@ -194,10 +194,11 @@ impl View {
         AddrList::of(list.cast::<AddrListHead>()).map(AddrList::hosts)
     }
 
-    /// Counts a checkout; the number before is this one's turn.
+    /// Counts the checkouts.
     #[inline]
-    pub fn next_turn(&self) -> u32 {
-        self.int(self.layout.cur_host).fetch_add(1, Ordering::Relaxed) as u32
+    pub fn calls(&self) -> &AtomicU32 {
+        // SAFETY: as for `int`; an unsigned one is laid out alike.
+        unsafe { AtomicU32::from_ptr(self.context.byte_add(self.layout.cur_host).cast()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::link::Link;
 use super::statistics::Statistics;
 use crate::abi::fork;
 use crate::authority::Authority;
-use crate::client::{self, Call, Client, Settings, Table};
+use crate::client::{self, Call, Client, Settings, Table, Turns};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Mirror};
@@ -99,7 +99,7 @@ pub(super) struct Inner {
     own: Weak<Inner>,
     pub client: Client<Link>,
     hosts: Arc<Hosts>,
-    turn: AtomicU32,
+    calls: AtomicU32,
     settings: Settings,
     limits: Limits,
     pub read_timeout: Option<Duration>,
@@ -132,7 +132,7 @@ impl Context {
             own: Weak::clone(own),
             client: Client::new(Box::new(|_| {})),
             hosts,
-            turn: AtomicU32::new(0),
+            calls: AtomicU32::new(0),
             settings: settings(&parsed, &options),
             limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
             read_timeout: clock::seconds(parsed.read_timeout),
@@ -180,8 +180,8 @@ impl Context {
     fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
         let inner = &self.inner;
         let call = inner.call();
-        let turn = inner.turn.fetch_add(1, Ordering::Relaxed);
-        let link = inner.client.checkout(&call, &inner.hosts, turn, bucket.as_deref());
+        let take_turn = |turns: &mut Turns, now| turns.take(&inner.calls, now);
+        let link = inner.client.checkout(&call, &inner.hosts, take_turn, bucket.as_deref());
         link.map(|link| Connection::new(Arc::clone(inner), link)).map_err(|error| call.reasons.failure(error))
     }
 }

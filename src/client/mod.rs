@@ -9,6 +9,7 @@ mod dial;
 mod routes;
 mod statistics;
 mod table;
+mod turns;
 mod upkeep;
 
 use std::ffi::CStr;
@@ -35,6 +36,7 @@ use crate::tally::{Closing, Tally};
 
 pub use statistics::{HostStatistics, PoolStatistics};
 pub use table::Table;
+pub use turns::Turns;
 
 use candidates::{Candidate, Candidates};
 use routes::{Endpoints, Routes};
@@ -83,11 +85,18 @@ pub trait Call<C>: Journal {
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
+/// What each lane of the pool keeps, so that a thread finds it under the lock that it takes anyway.
+#[derive(Default)]
+struct Kept {
+    routes: Option<Arc<Routes>>,
+    turns: Turns,
+}
+
 /// The connections of one context.
 pub struct Client<C: Connection> {
     permits: Arc<Permits>,
     endpoints: Lock<Endpoints>,
-    pool: Pool<C, Option<Arc<Routes>>>,
+    pool: Pool<C, Kept>,
     upkeep: Upkeep,
     tally: Tally,
 }
@@ -104,38 +113,37 @@ impl<C: Connection> Client<C> {
         }
     }
 
-    /// A connection to the host whose `turn` it is, or, if that fails, to one of the others; to the
-    /// virtual host of `bucket` if there is one.
+    /// A connection to the host whose turn it is, or, if that fails, to one of the others; to the virtual
+    /// host of `bucket` if there is one. `take_turn` is called once, under a brief lock.
     #[inline]
     pub fn checkout(
         &self,
         call: &impl Call<C>,
         hosts: &Arc<Hosts>,
-        turn: u32,
+        take_turn: impl FnOnce(&mut Turns, Moment) -> u32,
         bucket: Option<&CStr>,
     ) -> Result<C, Error> {
         let now = Moment::now();
         self.look_after(call, now);
-        let idle = match bucket {
-            None => self.reuse_own(call, hosts, turn, now),
-            Some(_) => None,
-        };
-        match idle {
-            Some(idle) => Ok(idle),
-            None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket, now)),
-        }
-    }
-
-    /// The idle connection that a thread gets, as a rule, which gave one back before.
-    #[inline]
-    fn reuse_own(&self, call: &impl Call<C>, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<C> {
-        let mut idle = self.pool.checkout_own(
-            |routes| Some(routes.as_ref()?.turn_if_current(hosts, turn, now)?.place()),
+        let mut turn = 0;
+        let idle = self.pool.checkout_own(
+            |kept| {
+                turn = take_turn(&mut kept.turns, now);
+                if bucket.is_some() {
+                    return None;
+                }
+                Some(kept.routes.as_ref()?.turn_if_current(hosts, turn, now)?.place())
+            },
             now,
             call.limits(),
-        )?;
-        idle.begin_reuse();
-        Some(idle)
+        );
+        match idle {
+            Some(mut idle) => {
+                idle.begin_reuse();
+                Ok(idle)
+            }
+            None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket, now)),
+        }
     }
 
     /// Any other idle connection, or a new one.

@@ -96,14 +96,11 @@ fn key(host: &Arc<Host>) -> usize {
 impl<C: Connection> Client<C> {
     /// The routes that are up to date with the list.
     pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
-        let are_current = |kept: &Option<Arc<Routes>>| kept.as_ref().is_some_and(|it| it.are_current(hosts));
-        match self.pool.kept(are_current) {
-            Some(Some(routes)) => {
-                self.pool.keep_own(Some(Arc::clone(&routes)));
-                routes
-            }
-            _ => self.rebuild_routes(hosts),
-        }
+        let current =
+            self.pool.find_kept(|kept| kept.routes.clone().filter(|routes| routes.are_current(hosts)));
+        let Some(routes) = current else { return self.rebuild_routes(hosts) };
+        self.pool.change_own_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
+        routes
     }
 
     #[cold]
@@ -118,7 +115,7 @@ impl<C: Connection> Client<C> {
         let available =
             available.iter().map(|host| endpoints.listed(host, || self.pool.add_place())).collect();
         let routes = Arc::new(Routes { hosts: Arc::clone(hosts), version, available, probe_at });
-        self.pool.keep(&Some(Arc::clone(&routes)));
+        self.pool.change_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
         drop(endpoints);
         for endpoint in gone {
             endpoint.family().for_each(|member| self.pool.close(member.place()));

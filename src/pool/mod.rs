@@ -124,13 +124,13 @@ impl<C: Poolable, K> Pool<C, K> {
     #[inline]
     pub fn checkout_own(
         &self,
-        choose: impl FnOnce(&K) -> Option<&Place>,
+        choose: impl FnOnce(&mut K) -> Option<&Place>,
         now: Moment,
         limits: Limits,
     ) -> Option<C> {
         let idle = {
             let mut lane = self.lanes.lane(LaneNumber::own());
-            let number = choose(&lane.kept)?.number;
+            let number = choose(&mut lane.kept)?.number;
             lane.take_last(number)?
         };
         self.examine(idle, now, limits)
@@ -264,24 +264,24 @@ impl<C: Poolable, K> Pool<C, K> {
     }
 }
 
-impl<C: Poolable, K: Clone> Pool<C, K> {
-    /// What a lane keeps that is wanted: the calling thread's, or another.
-    pub fn kept(&self, is_wanted: impl Fn(&K) -> bool) -> Option<K> {
-        self.lanes.own_first().find_map(|lane| is_wanted(&lane.kept).then(|| lane.kept.clone()))
+impl<C: Poolable, K> Pool<C, K> {
+    /// What `find` finds in what a lane keeps: the calling thread's, or else another.
+    pub fn find_kept<R>(&self, find: impl Fn(&K) -> Option<R>) -> Option<R> {
+        self.lanes.own_first().find_map(|lane| find(&lane.kept))
     }
 
-    /// Has the calling thread's lane keep this from now on.
-    pub fn keep_own(&self, kept: K) {
-        let old = std::mem::replace(&mut self.lanes.lane(LaneNumber::own()).kept, kept);
-        drop(old);
+    /// Changes what the calling thread's lane keeps. What `change` takes out is the caller's to drop: that
+    /// may take long, and happens without the lock.
+    pub fn change_own_kept<R>(&self, change: impl FnOnce(&mut K) -> R) -> R {
+        change(&mut self.lanes.lane(LaneNumber::own()).kept)
     }
 
-    /// Has every lane keep this from now on; that of a thread to come keeps nothing yet.
-    pub fn keep(&self, kept: &K) {
+    /// Changes what every lane keeps that a thread has; what `change` takes out is dropped without the lock.
+    pub fn change_kept<R>(&self, change: impl Fn(&mut K) -> R) {
         for mut lane in self.lanes.own_first() {
-            let old = std::mem::replace(&mut lane.kept, kept.clone());
+            let taken_out = change(&mut lane.kept);
             drop(lane);
-            drop(old);
+            drop(taken_out);
         }
     }
 }

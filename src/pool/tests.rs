@@ -48,7 +48,7 @@ impl Fixture {
     fn new() -> Fixture {
         let pool = Pool::new();
         let place = Arc::new(pool.add_place());
-        pool.keep(&Some(Arc::clone(&place)));
+        pool.change_kept(|kept: &mut Option<_>| kept.replace(Arc::clone(&place)));
         Fixture { pool, place }
     }
 
@@ -87,7 +87,7 @@ impl Fixture {
     }
 
     fn own(&self, seconds: u64) -> Option<u32> {
-        self.pool.checkout_own(Option::as_deref, at(seconds), LIMITS).map(|fake| fake.id)
+        self.pool.checkout_own(|kept| kept.as_deref(), at(seconds), LIMITS).map(|fake| fake.id)
     }
 
     fn any(&self, seconds: u64) -> Option<u32> {
@@ -237,8 +237,9 @@ fn a_closed_place_takes_nothing_back() {
 #[test]
 fn what_is_kept_is_kept_in_every_lane() {
     let pool = Pool::<Fake, u32>::new();
-    pool.keep(&7);
-    assert_eq!((pool.kept(|kept| *kept == 7), pool.kept(|kept| *kept == 8)), (Some(7), None));
+    pool.change_kept(|kept| *kept = 7);
+    let find = |wanted| pool.find_kept(|kept| (*kept == wanted).then_some(*kept));
+    assert_eq!((find(7), find(8)), (Some(7), None));
     let others: Vec<u32> = pool.lanes.own_first().map(|lane| lane.kept).collect();
     assert!(others.iter().all(|kept| *kept == 7), "{others:?}");
 }
@@ -252,7 +253,7 @@ fn every_connection_has_one_user_at_a_time() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let own = fixture.pool.checkout_own(Option::as_deref, at(0), LIMITS);
+                    let own = fixture.pool.checkout_own(|kept| kept.as_deref(), at(0), LIMITS);
                     let any = own.or_else(|| fixture.pool.checkout(&fixture.place, at(0), LIMITS));
                     // As many connections as threads: nobody else has the last one for long.
                     let Some(fake) = any else { continue };
