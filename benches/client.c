@@ -107,6 +107,11 @@ void checkout_and_release(void *subject, long n) {
     }
 }
 
+void connect_and_terminate(void *subject, long n) {
+    for (long i = 0; i < n; i++)
+        dpl_conn_terminate(client_checkout(subject));
+}
+
 void bare_poll(void *fd, long n) {
     struct pollfd watch = {.fd = *(int *)fd, .events = POLLIN};
 

@@ -32,6 +32,9 @@ dpl_conn_t *client_checkout(struct client *client);
 /* An operation on a client: checkout and release. */
 void checkout_and_release(void *client, long n);
 
+/* Likewise: a checkout that finds nothing idle, and the end of its connection. */
+void connect_and_terminate(void *client, long n);
+
 /* An operation on a pointer to a descriptor: the cheapest test of a connection. */
 void bare_poll(void *fd, long n);
 

@@ -19,11 +19,6 @@ static void settle(void) {
     peer_settle(settled);
 }
 
-static void connect_and_terminate(void *subject, long n) {
-    for (long i = 0; i < n; i++)
-        dpl_conn_terminate(client_checkout(subject));
-}
-
 static void connect_and_close(void *subject, long n) {
     for (long i = 0; i < n; i++)
         close(peer_connect(subject));

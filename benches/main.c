@@ -1,6 +1,7 @@
 /*
  * bench FILE [CASE...]: measures and writes results to FILE.
- * bench loop literal|name|tls N: N warm checkouts and nothing else, for counting what they take.
+ * bench loop literal|name|tls|connect N: N warm checkouts, or new connections, and nothing else, for
+ * counting what they take.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -78,7 +79,10 @@ static void loop(const char *kind, long n) {
     struct client client = client_new(&peer, strcmp(kind, "name") == 0 ? "localhost" : "127.0.0.1");
 
     client_warm(&client, 1);
-    checkout_and_release(&client, n);
+    if (strcmp(kind, "connect") == 0)
+        connect_and_terminate(&client, n);
+    else
+        checkout_and_release(&client, n);
 }
 
 /* A program that measures the stand-in, or the wrong library, would say so only here. */
@@ -92,7 +96,7 @@ static void tell_library(void) {
 
 int main(int argc, char **argv) {
     if (argc < 2) {
-        fprintf(stderr, "bench FILE [CASE...] | bench loop literal|name|tls N\n");
+        fprintf(stderr, "bench FILE [CASE...] | bench loop literal|name|tls|connect N\n");
         return EXIT_FAILURE;
     }
     allow_many_descriptors();

@@ -92,6 +92,11 @@ impl Endpoint {
         self.host.as_ref()
     }
 
+    /// Whether this is the host of the list that answers for it.
+    pub fn is_of(&self, host: &Arc<Host>) -> bool {
+        self.host.as_ref().is_some_and(|own| Arc::ptr_eq(own, host))
+    }
+
     /// What is connected to: `BUCKET.NAME` for a virtual host.
     pub fn name(&self) -> &CStr {
         &self.name

@@ -75,6 +75,7 @@ fn lookup_error(error: &io::Error) -> LookupError {
 pub struct Addresses {
     name: String,
     port: u16,
+    literal: Option<SocketAddr>,
     state: Lock<State>,
     look_up_done: Condvar,
     /// Set once a look-up gave other addresses than the one before.
@@ -96,13 +97,13 @@ struct State {
 impl Addresses {
     /// For a name that has not been looked up yet, or a literal address, which never is.
     pub fn new(name: &str, port: u16) -> Addresses {
-        let (known, checked) = match name.parse::<IpAddr>() {
-            Ok(literal) => (Arc::from([SocketAddr::new(literal, port)]), Moment::NEVER),
-            Err(_) => (Arc::from([]), Moment::default()),
-        };
+        let literal = name.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
+        let checked = if literal.is_some() { Moment::NEVER } else { Moment::default() };
+        let known = literal.into_iter().collect();
         Addresses {
             name: name.to_owned(),
             port,
+            literal,
             state: Lock::new(State { known, preferred: None, checked, failure: None, looking_up_in: None }),
             look_up_done: Condvar::new(),
             have_changed: AtomicBool::new(false),
@@ -121,6 +122,11 @@ impl Addresses {
     /// The port of every address.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The only address, if the name is a literal one.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        self.literal
     }
 
     /// The addresses known so far, without a look-up; none before the first.

@@ -87,8 +87,12 @@ impl Tally {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.waits.fetch_add(1, Ordering::Relaxed);
         self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
-        self.longest_wait.fetch_max(nanoseconds, Ordering::Relaxed);
-        self.failed.fetch_add(in_vain.into(), Ordering::Relaxed);
+        if nanoseconds > self.longest_wait.load(Ordering::Relaxed) {
+            self.longest_wait.fetch_max(nanoseconds, Ordering::Relaxed);
+        }
+        if in_vain {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The counts so far.

@@ -63,19 +63,12 @@ impl<T> Arena<T> {
 
     /// Puts a value into memory that C may be shown.
     pub fn insert(&'static self, value: T) -> Result<Held<T>, Error> {
-        self.insert_with(|| value)
+        Ok(self.reserve()?.fill(value))
     }
 
-    /// As [`Arena::insert`], of a value that is made only once there is room for it.
-    pub fn insert_with(&'static self, make: impl FnOnce() -> T) -> Result<Held<T>, Error> {
-        let slot = self.take_slot()?;
-        let value = make();
-        // SAFETY: the slot was free, so nobody else reads or writes it.
-        unsafe {
-            (*slot.as_ref().value.get()).write(value);
-            slot.as_ref().state.store(HELD, Ordering::Relaxed);
-        }
-        Ok(Held { slot, arena: self })
+    /// Room for a value that is not there yet.
+    pub fn reserve(&'static self) -> Result<Vacant<T>, Error> {
+        Ok(Vacant { slot: self.take_slot()?, arena: self })
     }
 
     /// Takes back what was lent to C. Nothing, if this is no pointer of ours, or was taken back before.
@@ -210,6 +203,35 @@ impl<T> Clone for Name<T> {
 }
 
 impl<T> Copy for Name<T> {}
+
+/// Room for a value in an arena, given back unless it is filled.
+pub struct Vacant<T: 'static> {
+    slot: NonNull<Slot<T>>,
+    arena: &'static Arena<T>,
+}
+
+// SAFETY: it owns its slot, in which nothing is.
+unsafe impl<T: Send> Send for Vacant<T> {}
+
+impl<T> Vacant<T> {
+    /// Puts a value there.
+    pub fn fill(self, value: T) -> Held<T> {
+        let Vacant { slot, arena } = self;
+        std::mem::forget(self);
+        // SAFETY: the slot is free and was taken, so nobody else reads or writes it.
+        unsafe {
+            (*slot.as_ref().value.get()).write(value);
+            slot.as_ref().state.store(HELD, Ordering::Relaxed);
+        }
+        Held { slot, arena }
+    }
+}
+
+impl<T> Drop for Vacant<T> {
+    fn drop(&mut self) {
+        self.arena.give_back(self.slot);
+    }
+}
 
 /// A value in an arena, owned like a box.
 pub struct Held<T: 'static> {

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use super::connection::Connection;
+use super::connection::{Connection, Reserved};
 use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
@@ -107,6 +107,7 @@ impl Journal for ContextCall {
 }
 
 impl Call<Connection> for ContextCall {
+    #[inline]
     fn settings(&self) -> Settings {
         self.context.view().settings()
     }
@@ -122,7 +123,11 @@ impl Call<Connection> for ContextCall {
         })
     }
 
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Connection, Error> {
-        Connection::over_network(self.context, stream, endpoint)
+    fn reserve(&self, endpoint: &Endpoint) -> Result<Reserved, Error> {
+        Reserved::over_network(self.context, endpoint)
+    }
+
+    fn wrap(&self, reserved: Reserved, stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
+        reserved.connection(self.context, stream, endpoint)
     }
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use libc::{c_char, c_int};
 
-use super::arena::{Arena, Held};
+use super::arena::{Arena, Held, Vacant};
 use super::context::{Context, ContextId};
 use super::layout::{ConnectionHead, HashInfo};
-use super::memory::{Block, duplicate};
+use super::memory::{Block, Names};
 use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
 use crate::lanes::LaneNumber;
@@ -54,6 +54,9 @@ pub struct Body {
     closing: Closing,
     /// The process it was opened in.
     forks: u32,
+    // What the head points to: freed after the stream is closed, since fields are dropped in this order.
+    _read_buf: Block<c_char>,
+    _names: Option<Names>,
 }
 
 // SAFETY: the pointers in the head lead to memory that the connection owns, and one thread has it at a time.
@@ -65,82 +68,10 @@ static CONNECTIONS: Arena<Body> = Arena::new();
 pub struct Connection(Held<Body>);
 
 impl Connection {
-    /// A connection over an open stream, attached to its endpoint.
-    pub fn over_network(
-        context: &Context,
-        stream: Stream,
-        endpoint: &Arc<Endpoint>,
-    ) -> Result<Connection, Error> {
-        let peer = stream.socket().map(|socket| socket.peer());
-        let mut connection = Connection::new(context, TYPE_HTTP, || stream)?;
-        let head = &mut connection.0.head;
-        head.hash_info = peer.map_or(NO_PEER, hash_info);
-        head.host = duplicate(endpoint.name())?.into_raw();
-        head.port = duplicate(endpoint.port())?.into_raw();
-        if let Some(tls) = connection.0.stream.tls() {
-            let (ssl, bio) = tls_ffi::raw(tls.ssl());
-            connection.0.head.ssl = ssl;
-            connection.0.head.bio = bio;
-        }
-        connection.0.endpoint = Some(Arc::clone(endpoint));
-        Ok(connection)
-    }
-
     /// A connection to a local file, which is taken over once nothing can fail any more.
     pub fn over_file(context: &Context, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
-        Connection::new(context, TYPE_FILE, || Stream::File(take_over()))
-    }
-
-    fn new(
-        context: &Context,
-        r#type: c_int,
-        take_over: impl FnOnce() -> Stream,
-    ) -> Result<Connection, Error> {
-        let context_id = context.id().ok_or(Error::Invalid)?;
-        let read_buf_size = context.view().read_buffer_size();
-        let read_buf = Block::<c_char>::of_size(read_buf_size)?;
-        // SAFETY: the block has at least one byte.
-        unsafe { *read_buf.as_ptr() = UNTOUCHED };
-        let made = CONNECTIONS.insert_with(|| {
-            let stream = take_over();
-            let head = ConnectionHead {
-                r#type,
-                ctx: context.view().pointer_to_context().cast(),
-                next: ptr::null_mut(),
-                prev: ptr::null_mut(),
-                hash_info: NO_PEER,
-                host: ptr::null_mut(),
-                port: ptr::null_mut(),
-                fd: stream.as_raw_fd(),
-                start_time: sys::wall_clock_seconds(),
-                close_time: 0,
-                n_hits: 0,
-                read_buf_size,
-                read_buf: read_buf.into_raw(),
-                read_buf_pos: 0,
-                block_size: 0,
-                max_blocks: 0,
-                cc: 0,
-                status: SUCCESS,
-                eof: 0,
-                ssl: ptr::null_mut(),
-                bio: ptr::null_mut(),
-            };
-            Body {
-                head,
-                stream,
-                endpoint: None,
-                context: context_id,
-                lane: LaneNumber::own(),
-                is_broken: false,
-                in_exchange: false,
-                #[cfg(feature = "standalone")]
-                awaits_continue: false,
-                closing: Closing::default(),
-                forks: sys::forks(),
-            }
-        });
-        made.map(Connection)
+        let reserved = Reserved::new(context, None)?;
+        Ok(reserved.fill(context, TYPE_FILE, Stream::File(take_over()), None))
     }
 
     /// Hands the connection to C.
@@ -267,6 +198,99 @@ impl Connection {
     }
 }
 
+/// All the memory that a connection takes, had before it is opened: one that was opened is not lost for want
+/// of memory.
+pub struct Reserved {
+    body: Vacant<Body>,
+    read_buf: Block<c_char>,
+    read_buf_size: usize,
+    names: Option<Names>,
+    context: ContextId,
+}
+
+impl Reserved {
+    fn new(context: &Context, endpoint: Option<&Endpoint>) -> Result<Reserved, Error> {
+        let read_buf_size = context.view().read_buffer_size();
+        let read_buf = Block::<c_char>::of_size(read_buf_size)?;
+        // SAFETY: the block has at least one byte.
+        unsafe { *read_buf.as_ptr() = UNTOUCHED };
+        Ok(Reserved {
+            body: CONNECTIONS.reserve()?,
+            read_buf,
+            read_buf_size,
+            names: endpoint.map(|endpoint| Names::new(endpoint.name(), endpoint.port())).transpose()?,
+            context: context.id().ok_or(Error::Invalid)?,
+        })
+    }
+
+    /// For a connection by way of this endpoint.
+    pub fn over_network(context: &Context, endpoint: &Endpoint) -> Result<Reserved, Error> {
+        Reserved::new(context, Some(endpoint))
+    }
+
+    /// The connection over an open stream.
+    pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
+        let peer = stream.socket().map(Socket::peer);
+        let tls = stream.tls().map(|tls| tls_ffi::raw(tls.ssl()));
+        let mut connection = self.fill(context, TYPE_HTTP, stream, Some(Arc::clone(endpoint)));
+        let head = &mut connection.0.head;
+        head.hash_info = peer.map_or(NO_PEER, hash_info);
+        if let Some((ssl, bio)) = tls {
+            (head.ssl, head.bio) = (ssl, bio);
+        }
+        connection
+    }
+
+    fn fill(
+        self,
+        context: &Context,
+        r#type: c_int,
+        stream: Stream,
+        endpoint: Option<Arc<Endpoint>>,
+    ) -> Connection {
+        let Reserved { body, read_buf, read_buf_size, names, context: context_id } = self;
+        let (host, port) = names.as_ref().map_or((ptr::null_mut(), ptr::null_mut()), Names::as_ptrs);
+        let head = ConnectionHead {
+            r#type,
+            ctx: context.view().pointer_to_context().cast(),
+            next: ptr::null_mut(),
+            prev: ptr::null_mut(),
+            hash_info: NO_PEER,
+            host,
+            port,
+            fd: stream.as_raw_fd(),
+            start_time: sys::wall_clock_seconds(),
+            close_time: 0,
+            n_hits: 0,
+            read_buf_size,
+            read_buf: read_buf.as_ptr(),
+            read_buf_pos: 0,
+            block_size: 0,
+            max_blocks: 0,
+            cc: 0,
+            status: SUCCESS,
+            eof: 0,
+            ssl: ptr::null_mut(),
+            bio: ptr::null_mut(),
+        };
+        Connection(body.fill(Body {
+            head,
+            stream,
+            endpoint,
+            context: context_id,
+            lane: LaneNumber::own(),
+            is_broken: false,
+            in_exchange: false,
+            #[cfg(feature = "standalone")]
+            awaits_continue: false,
+            closing: Closing::default(),
+            forks: sys::forks(),
+            _read_buf: read_buf,
+            _names: names,
+        }))
+    }
+}
+
 impl Poolable for Connection {
     #[inline]
     fn place(&self) -> Option<&Place> {
@@ -299,6 +323,8 @@ impl Poolable for Connection {
 }
 
 impl client::Connection for Connection {
+    type Reserved = Reserved;
+
     #[inline]
     fn begin_reuse(&mut self) {
         let head = &mut self.0.head;
@@ -332,10 +358,6 @@ impl Drop for Body {
             && (self.is_broken || self.forks != sys::forks())
         {
             tls.abandon();
-        }
-        for memory in [self.head.read_buf, self.head.host, self.head.port] {
-            // SAFETY: each is NULL or came from malloc, and is the connection's own.
-            unsafe { libc::free(memory.cast()) };
         }
     }
 }

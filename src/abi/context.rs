@@ -147,6 +147,7 @@ impl View {
     }
 
     /// What it allows new connections.
+    #[inline]
     pub fn settings(&self) -> Settings {
         let layout = self.layout;
         Settings {

@@ -272,8 +272,12 @@ impl Call<Link> for ContextCall<'_> {
         Ok(context.map(|context| Security { context, read_timeout: self.context.read_timeout }))
     }
 
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Link, status::Error> {
-        Ok(Link::new(stream, endpoint, &self.context.own))
+    fn reserve(&self, _: &Endpoint) -> Result<(), status::Error> {
+        Ok(())
+    }
+
+    fn wrap(&self, (): (), stream: Stream, endpoint: &Arc<Endpoint>) -> Link {
+        Link::new(stream, endpoint, &self.context.own)
     }
 }
 

@@ -98,6 +98,8 @@ impl Poolable for Link {
 }
 
 impl client::Connection for Link {
+    type Reserved = ();
+
     fn begin_reuse(&mut self) {
         self.reuses += 1;
     }

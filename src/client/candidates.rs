@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Client, Connection};
 use crate::clock::Moment;
-use crate::connect::Failure;
+use crate::connect::{Begun, Failure};
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Record, Trial};
 use crate::status::Error;
@@ -17,20 +17,31 @@ use crate::stream::Stream;
 pub struct Candidate {
     /// Where to connect.
     pub endpoint: Arc<Endpoint>,
-    /// The list to tell how that went.
-    pub hosts: Arc<Hosts>,
-    /// Tells the list that an attempt is under way; nothing for a host of no list.
-    _trial: Option<Trial>,
+    /// Whether no connection of it was idle when the checkout began.
+    pub has_none_idle: bool,
+    /// A connect that was begun already.
+    pub begun: Option<Begun>,
+    standing: Standing,
     made_suspect: Cell<bool>,
 }
 
-impl Candidate {
-    fn new(endpoint: Arc<Endpoint>, hosts: Arc<Hosts>, trial: Option<Trial>) -> Candidate {
-        Candidate { endpoint, hosts, _trial: trial, made_suspect: Cell::new(false) }
-    }
+/// Which list to tell how an attempt went.
+enum Standing {
+    /// The one that the host was chosen from.
+    Tried(Trial),
+    /// One that may have the host.
+    Named(Arc<Hosts>),
 }
 
 impl Candidate {
+    /// The list to tell how it went.
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        match &self.standing {
+            Standing::Tried(trial) => trial.hosts(),
+            Standing::Named(hosts) => hosts,
+        }
+    }
+
     /// Notes what became of the attempt, if it is one on a host of the list.
     pub fn record(&self, note: impl FnOnce(&Record)) {
         if let Some(host) = self.endpoint.host() {
@@ -38,18 +49,19 @@ impl Candidate {
         }
     }
 
-    /// The attempt led to a stream.
-    pub fn connected(&self, stream: &Stream) {
+    /// The attempt led to a stream, perhaps not by the first of its addresses.
+    pub fn came_through(&self, stream: &Stream) {
         if let Some(socket) = stream.socket() {
             self.endpoint.addresses().came_through(socket.peer());
         }
-        self.succeeded();
     }
 
     /// The host is well.
-    pub fn succeeded(&self) {
-        if let Some(host) = self.endpoint.host() {
-            self.hosts.succeeded(host);
+    pub fn succeeded(&mut self) {
+        match (&mut self.standing, self.endpoint.host()) {
+            (Standing::Tried(trial), _) => trial.succeeded(),
+            (Standing::Named(hosts), Some(host)) => hosts.succeeded(host),
+            (Standing::Named(_), None) => {}
         }
     }
 
@@ -58,7 +70,7 @@ impl Candidate {
         if let Some(host) = self.endpoint.host()
             && !self.made_suspect.replace(true)
         {
-            self.hosts.suspect(host);
+            self.hosts().suspect(host);
         }
     }
 
@@ -77,7 +89,7 @@ impl Drop for Candidate {
         if self.made_suspect.get()
             && let Some(host) = self.endpoint.host()
         {
-            self.hosts.absolve(host);
+            self.hosts().absolve(host);
         }
     }
 }
@@ -87,56 +99,80 @@ pub struct Candidates<'a, C: Connection> {
     client: &'a Client<C>,
     hosts: &'a Arc<Hosts>,
     source: Source<'a>,
+    begun: Option<Begun>,
 }
 
 enum Source<'a> {
-    List { turn: u32, bucket: Option<&'a CStr>, tried: Vec<Arc<Host>> },
+    List { first: First<'a>, tried: Vec<Arc<Host>> },
     Only { endpoint: Option<Arc<Endpoint>> },
+}
+
+/// Where a checkout on a list begins.
+#[derive(Clone, Copy)]
+pub struct First<'a> {
+    /// Whose turn it is.
+    pub turn: u32,
+    /// The bucket of which the virtual hosts are wanted.
+    pub bucket: Option<&'a CStr>,
+    /// The endpoint that has this turn, of which nothing is idle; nothing if a host waits for its probe.
+    pub listed: Option<&'a Arc<Endpoint>>,
 }
 
 impl<'a, C: Connection> Candidates<'a, C> {
     /// The hosts of a list, first the one whose turn it is.
-    pub fn of_list(
-        client: &'a Client<C>,
-        hosts: &'a Arc<Hosts>,
-        turn: u32,
-        bucket: Option<&'a CStr>,
-    ) -> Self {
-        Candidates { client, hosts, source: Source::List { turn, bucket, tried: Vec::new() } }
+    pub fn of_list(client: &'a Client<C>, hosts: &'a Arc<Hosts>, first: First<'a>) -> Self {
+        let source = Source::List { first, tried: Vec::new() };
+        Candidates { client, hosts, source, begun: None }
     }
 
-    /// One endpoint and no other.
+    /// One endpoint and no other, of which nothing is idle.
     pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint>, hosts: &'a Arc<Hosts>) -> Self {
-        Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) } }
+        Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) }, begun: None }
+    }
+
+    /// A connect to the endpoint of which nothing is idle was begun already.
+    pub fn resume(&mut self, begun: Option<Begun>) {
+        self.begun = begun;
     }
 
     /// The next one to try.
-    pub fn next(&mut self, now: Moment) -> Result<Option<Candidate>, Error> {
-        let hosts = Arc::clone(self.hosts);
-        match &mut self.source {
+    pub fn next(&mut self) -> Result<Option<Candidate>, Error> {
+        let (endpoint, has_none_idle, standing) = match &mut self.source {
             Source::Only { endpoint } => {
-                Ok(endpoint.take().map(|endpoint| Candidate::new(endpoint, hosts, None)))
+                let Some(endpoint) = endpoint.take() else { return Ok(None) };
+                (endpoint, true, Standing::Named(Arc::clone(self.hosts)))
             }
-            Source::List { turn, bucket, tried } => {
-                let Some(trial) = choose(&hosts, *turn, tried, now) else { return Ok(None) };
-                let listed = self.client.endpoint_of(trial.host());
-                let endpoint = match bucket {
+            Source::List { first, tried } => {
+                let is_new = |host: &Arc<Host>| !is_among(tried, host);
+                let expected = first.listed.take();
+                let trial = choose(self.hosts, first.turn, expected.is_none(), is_new);
+                let Some(trial) = trial else { return Ok(None) };
+                tried.push(Arc::clone(trial.host()));
+                let known = expected.filter(|endpoint| endpoint.is_of(trial.host()));
+                let listed = known.map_or_else(|| self.client.endpoint_of(trial.host()), Arc::clone);
+                let endpoint = match first.bucket {
                     None => listed,
                     Some(bucket) => self.client.virtual_host(&listed, bucket)?,
                 };
-                Ok(Some(Candidate::new(endpoint, hosts, Some(trial))))
+                (endpoint, known.is_some(), Standing::Tried(trial))
             }
-        }
+        };
+        let begun = self.begun.take().filter(|_| has_none_idle);
+        Ok(Some(Candidate { endpoint, has_none_idle, begun, standing, made_suspect: Cell::new(false) }))
     }
 }
 
-/// A host that waits for its probe; else the one whose turn it is among those that are available; else
-/// one that is slow. It is added to those that were tried.
-fn choose(hosts: &Arc<Hosts>, turn: u32, tried: &mut Vec<Arc<Host>>, now: Moment) -> Option<Trial> {
-    let is_new = |host: &Arc<Host>| !is_among(tried, host);
-    let trial = hosts.begin_probe(now, is_new).or_else(|| hosts.begin_attempt(turn, is_new))?;
-    tried.push(Arc::clone(trial.host()));
-    Some(trial)
+/// A host that waits for its probe, if one may; the one whose turn it is among those that are available; or one
+/// that is slow.
+fn choose(
+    hosts: &Arc<Hosts>,
+    turn: u32,
+    one_may_be_due: bool,
+    is_new: impl Fn(&Arc<Host>) -> bool,
+) -> Option<Trial> {
+    let probe = || hosts.begin_probe(Moment::now(), &is_new);
+    let attempt = || hosts.begin_attempt(turn, &is_new);
+    if one_may_be_due { probe().or_else(attempt) } else { attempt().or_else(probe) }
 }
 
 fn is_among(hosts: &[Arc<Host>], host: &Arc<Host>) -> bool {

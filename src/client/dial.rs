@@ -2,41 +2,90 @@
 //! that is its due.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Call, Candidate, Candidates, Client, Connection, blacklist};
+use super::{Call, Candidate, Candidates, Client, Connection, Settings, blacklist};
 use crate::clock::Moment;
-use crate::connect::{Attempt, Failure, HEAD_START, Plan, Race};
+use crate::connect::{Attempt, Begun, Failure, HEAD_START, Plan, Race};
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::Record;
 use crate::journal::log;
+use crate::permits::Permit;
 use crate::resolve::LookupError;
 use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::TlsPlan;
 
+/// Who runs in a race: a candidate, and what its connection takes.
+pub struct Runner<C: Connection> {
+    /// What is connected to.
+    pub candidate: Candidate,
+    reserved: C::Reserved,
+}
+
 /// What became of a candidate at once.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, into the race")]
 enum Start<C: Connection> {
-    /// It had an idle connection.
-    Idle(C),
-    /// An attempt is under way, from then on.
-    Running(Candidate, Attempt, Instant),
+    /// There is a connection.
+    Done(C),
+    /// An attempt is under way.
+    Running(Runner<C>, Attempt),
     /// It is of no use to this call.
     Skip,
 }
 
 impl<C: Connection> Client<C> {
+    /// A new connection: of this endpoint if that takes no waiting, else of whichever of the candidates, of
+    /// which the endpoint is the first as a rule.
+    pub(super) fn connect<'a>(
+        &'a self,
+        call: &impl Call<C>,
+        endpoint: Option<&Arc<Endpoint>>,
+        candidates: impl FnOnce() -> Candidates<'a, C>,
+    ) -> Result<C, Error> {
+        let begin = Instant::now();
+        let outcome = match endpoint.map_or(Err(None), |endpoint| self.connect_at_once(call, endpoint)) {
+            Ok(connection) => Ok(connection),
+            Err(begun) => self.dial(call, candidates(), begun, begin),
+        };
+        self.tally.waited(begin.elapsed(), outcome.is_err());
+        outcome
+    }
+
+    /// A new connection within this machine, without TLS: as a rule that is over before anybody would have to
+    /// know of it. An error may be a connect that was begun.
+    fn connect_at_once(&self, call: &impl Call<C>, endpoint: &Arc<Endpoint>) -> Result<C, Option<Begun>> {
+        let address =
+            endpoint.addresses().literal().filter(|address| address.ip().is_loopback()).ok_or(None)?;
+        // Whatever fails here, fails again on the way on, which knows what to do about it.
+        let Ok(None) = call.security() else { return Err(None) };
+        let permit = self.permits.acquire(call.settings().connections).ok_or(None)?;
+        let reserved = call.reserve(endpoint).map_err(|_| None)?;
+        if let Some(host) = endpoint.host() {
+            host.record().attempt();
+        }
+        let socket = Begun::new(address, permit).connected_locally()?;
+        self.tally.created();
+        Ok(call.wrap(reserved, Stream::Plain(socket), endpoint))
+    }
+
     /// Tries the candidates one after the other, each with a head start before the next joins it. What is
     /// still under way in the end is left to later calls.
     #[cold]
-    pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
-        let begin = Instant::now();
+    fn dial(
+        &self,
+        call: &impl Call<C>,
+        mut candidates: Candidates<'_, C>,
+        begun: Option<Begun>,
+        begin: Instant,
+    ) -> Result<C, Error> {
+        candidates.resume(begun);
         let mut race = Race::new();
         let outcome = self.run(call, &mut candidates, &mut race, begin);
         self.park(race);
-        self.tally.waited(begin.elapsed(), outcome.is_err());
         outcome
     }
 
@@ -44,37 +93,42 @@ impl<C: Connection> Client<C> {
         &self,
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
-        race: &mut Race<Candidate>,
+        race: &mut Race<Runner<C>>,
         mut now: Instant,
     ) -> Result<C, Error> {
         let mut more = true;
+        // The head start of the one that was added last.
+        let mut until = None;
         let mut nothing_left = Error::Failure;
         loop {
             if more {
-                match candidates.next(Moment::now()) {
+                match candidates.next() {
                     Ok(Some(candidate)) => match self.start(call, candidate, race) {
-                        Ok(Start::Idle(connection)) => return Ok(connection),
-                        Ok(Start::Running(candidate, attempt, begin)) => {
-                            now = begin;
-                            race.add(candidate, attempt);
+                        Ok(Start::Done(connection)) => return Ok(connection),
+                        Ok(Start::Running(runner, attempt)) => {
+                            now = Instant::now();
+                            until = Some(now + HEAD_START);
+                            race.add(runner, attempt);
                         }
                         Ok(Start::Skip) => continue,
                         // Those already under way may still come through.
                         Err(error) if race.is_empty() => return Err(error),
-                        Err(_) => more = false,
+                        Err(_) => (more, until) = (false, None),
                     },
-                    Ok(None) => more = false,
+                    Ok(None) => (more, until) = (false, None),
                     Err(error) => {
                         log!(call, Error, "virtual host name: {error}");
                         return Err(error);
                     }
                 }
             }
-            let until = more.then(|| now + HEAD_START);
             match race.next(until, now) {
-                Ok(Some((candidate, Ok(stream)))) => return self.won(call, candidate, stream),
-                Ok(Some((candidate, Err(failure)))) => {
-                    if let Err(error) = self.lost(call, &candidate, &failure)
+                Ok(Some((runner, Ok(stream)))) => {
+                    runner.candidate.came_through(&stream);
+                    return Ok(self.won(call, runner, stream));
+                }
+                Ok(Some((runner, Err(failure)))) => {
+                    if let Err(error) = self.lost(call, &runner.candidate, &failure)
                         && race.is_empty()
                     {
                         return Err(error);
@@ -84,7 +138,7 @@ impl<C: Connection> Client<C> {
                     }
                 }
                 Ok(None) if race.is_empty() && !more => return Err(nothing_left),
-                Ok(None) => race.candidates().for_each(Candidate::suspect),
+                Ok(None) => race.runners().for_each(|runner| runner.candidate.suspect()),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
                     return Err(Error::System);
@@ -98,37 +152,22 @@ impl<C: Connection> Client<C> {
     fn start(
         &self,
         call: &impl Call<C>,
-        candidate: Candidate,
-        race: &mut Race<Candidate>,
+        mut candidate: Candidate,
+        race: &mut Race<Runner<C>>,
     ) -> Result<Start<C>, Error> {
-        let endpoint = &candidate.endpoint;
-        if let Some(idle) = self.reuse(call, endpoint, Moment::now()) {
+        if !candidate.has_none_idle
+            && let Some(idle) = self.reuse(call, &candidate.endpoint, Moment::now())
+        {
             candidate.succeeded();
-            return Ok(Start::Idle(idle));
+            return Ok(Start::Done(idle));
         }
-        candidate.record(Record::attempt);
+        let begun = candidate.begun.take();
+        if begun.is_none() {
+            candidate.record(Record::attempt);
+        }
         let settings = call.settings();
-        let addresses = match endpoint.addresses().current(settings.connect_timeout) {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                let name = endpoint.name().to_string_lossy();
-                log!(call, Error, "no address for {name}: {error}");
-                let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
-                candidate.record(|record| record.failure(fault));
-                return match error {
-                    LookupError::Local(error) => Err(error),
-                    // An unknown bucket says nothing about the host.
-                    _ if endpoint.is_virtual() => Ok(Start::Skip),
-                    _ => {
-                        self.blame(call, &candidate, fault);
-                        Ok(Start::Skip)
-                    }
-                };
-            }
-        };
-        if endpoint.addresses().have_changed() {
-            self.pool.close_matching(endpoint.place(), |idle| !endpoint.is_at(|| idle.peer()));
-        }
+        let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(Start::Skip) };
+        let endpoint = &candidate.endpoint;
         let plan = Plan {
             addresses,
             timeout: settings.connect_timeout,
@@ -140,11 +179,65 @@ impl<C: Connection> Client<C> {
                 session: endpoint.sessions().take(),
             }),
         };
-        let permit = loop {
-            if let Some(permit) = self.permit(settings.connections) {
-                break permit;
+        let begun = match begun {
+            Some(begun) => Ok(begun),
+            None => Err(self.permit_of(call, &candidate, race, &settings)?),
+        };
+        let reserved = call.reserve(endpoint).inspect_err(|error| {
+            candidate.record(|record| record.failure(Fault::Local));
+            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
+        })?;
+        let now = Instant::now();
+        let attempt = match begun {
+            Ok(begun) => Attempt::resume(plan, begun, now),
+            Err(permit) => Attempt::new(plan, permit, now),
+        };
+        Ok(Start::Running(Runner { candidate, reserved }, attempt))
+    }
+
+    /// The addresses to connect to; nothing if the name has none, which is the host's fault.
+    fn addresses(
+        &self,
+        call: &impl Call<C>,
+        candidate: &Candidate,
+        settings: &Settings,
+    ) -> Result<Option<Arc<[SocketAddr]>>, Error> {
+        let endpoint = &candidate.endpoint;
+        let error = match endpoint.addresses().current(settings.connect_timeout) {
+            Ok(addresses) => {
+                if endpoint.addresses().have_changed() {
+                    self.pool.close_matching(endpoint.place(), |idle| !endpoint.is_at(|| idle.peer()));
+                }
+                return Ok(Some(addresses));
             }
-            // Who had a head start makes room for the next.
+            Err(error) => error,
+        };
+        let name = endpoint.name().to_string_lossy();
+        log!(call, Error, "no address for {name}: {error}");
+        let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
+        candidate.record(|record| record.failure(fault));
+        if let LookupError::Local(error) = error {
+            return Err(error);
+        }
+        // An unknown bucket says nothing about the host.
+        if !endpoint.is_virtual() {
+            self.blame(call, candidate, fault);
+        }
+        Ok(None)
+    }
+
+    /// A permit for one more connection, to which one that had its head start may have to give way.
+    fn permit_of(
+        &self,
+        call: &impl Call<C>,
+        candidate: &Candidate,
+        race: &mut Race<Runner<C>>,
+        settings: &Settings,
+    ) -> Result<Permit, Error> {
+        loop {
+            if let Some(permit) = self.permit(settings.connections) {
+                return Ok(permit);
+            }
             let Some((slow, freed)) = race.give_way() else {
                 candidate.record(|record| record.failure(Fault::Local));
                 log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
@@ -152,28 +245,18 @@ impl<C: Connection> Client<C> {
             };
             drop(freed);
             self.park(slow);
-        };
-        let now = Instant::now();
-        Ok(Start::Running(candidate, Attempt::new(plan, permit, now), now))
+        }
     }
 
     /// An attempt succeeded: its connection, in use.
-    pub(super) fn won(
-        &self,
-        call: &impl Call<C>,
-        candidate: Candidate,
-        mut stream: Stream,
-    ) -> Result<C, Error> {
+    pub(super) fn won(&self, call: &impl Call<C>, runner: Runner<C>, mut stream: Stream) -> C {
+        let Runner { mut candidate, reserved } = runner;
         if let Some(tls) = stream.tls() {
             candidate.record(|record| record.handshake(tls.was_resumed()));
         }
-        candidate.connected(&stream);
-        let endpoint = &candidate.endpoint;
-        let connection = call.wrap(stream, endpoint).inspect_err(|error| {
-            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
-        })?;
+        candidate.succeeded();
         self.tally.created();
-        Ok(connection)
+        call.wrap(reserved, stream, &candidate.endpoint)
     }
 
     /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
@@ -200,7 +283,7 @@ impl<C: Connection> Client<C> {
 
     fn blame(&self, call: &impl Call<C>, candidate: &Candidate, fault: Fault) {
         if let Some(host) = candidate.endpoint.host() {
-            blacklist(call, &candidate.hosts, host, fault);
+            blacklist(call, candidate.hosts(), host, fault);
         }
     }
 }

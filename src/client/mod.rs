@@ -38,12 +38,15 @@ pub use statistics::{HostStatistics, PoolStatistics};
 pub use table::Table;
 pub use turns::Turns;
 
-use candidates::{Candidate, Candidates};
+use candidates::{Candidate, Candidates, First};
 use routes::{Endpoints, Routes};
 use upkeep::Upkeep;
 
 /// A connection as the boundary hands it out.
 pub trait Connection: Poolable + Send + Sized + 'static {
+    /// What has to be had before one is opened.
+    type Reserved: Send;
+
     /// It is used again.
     fn begin_reuse(&mut self);
 
@@ -71,7 +74,7 @@ impl Settings {
 }
 
 /// One call from outside.
-pub trait Call<C>: Journal {
+pub trait Call<C: Connection>: Journal {
     /// What its context allows new connections.
     fn settings(&self) -> Settings;
 
@@ -81,8 +84,11 @@ pub trait Call<C>: Journal {
     /// How its context secures connections, if it does.
     fn security(&self) -> Result<Option<Security>, Error>;
 
+    /// What a connection by way of this endpoint takes.
+    fn reserve(&self, endpoint: &Endpoint) -> Result<C::Reserved, Error>;
+
     /// Makes a connection of an open stream, in use by way of this endpoint.
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
+    fn wrap(&self, reserved: C::Reserved, stream: Stream, endpoint: &Arc<Endpoint>) -> C;
 }
 
 /// What each lane of the pool keeps, so that a thread finds it under the lock that it takes anyway.
@@ -97,7 +103,7 @@ pub struct Client<C: Connection> {
     permits: Arc<Permits>,
     endpoints: Lock<Endpoints>,
     pool: Pool<C, Kept>,
-    upkeep: Upkeep,
+    upkeep: Upkeep<C>,
     tally: Tally,
 }
 
@@ -146,7 +152,7 @@ impl<C: Connection> Client<C> {
         }
     }
 
-    /// Any other idle connection, or a new one.
+    /// Any other idle connection of the host whose turn it is, or a new one.
     #[inline(never)]
     fn reuse_or_dial(
         &self,
@@ -156,29 +162,14 @@ impl<C: Connection> Client<C> {
         bucket: Option<&CStr>,
         now: Moment,
     ) -> Result<C, Error> {
-        match self.reuse_any(call, hosts, turn, bucket, now) {
-            Some(idle) => Ok(idle),
-            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
-        }
-    }
-
-    /// An idle connection to the host whose turn it is.
-    fn reuse_any(
-        &self,
-        call: &impl Call<C>,
-        hosts: &Arc<Hosts>,
-        turn: u32,
-        bucket: Option<&CStr>,
-        now: Moment,
-    ) -> Option<C> {
         let routes = self.current_routes(hosts);
-        let listed = routes.turn(turn, now)?;
-        match bucket {
-            None => self.reuse(call, listed, now),
-            Some(bucket) => {
-                let endpoint = self.virtual_host(listed, bucket).ok()?;
-                self.reuse(call, &endpoint, now)
-            }
+        let listed = routes.turn(turn, now);
+        let named = listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket).ok());
+        let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
+        match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
+            Some(idle) => Ok(idle),
+            None => self
+                .connect(call, endpoint, || Candidates::of_list(self, hosts, First { turn, bucket, listed })),
         }
     }
 
@@ -205,7 +196,9 @@ impl<C: Connection> Client<C> {
         let endpoint = self.endpoint_named(hosts, authority);
         match self.reuse(call, &endpoint, now) {
             Some(idle) => Ok(idle),
-            None => self.dial(call, Candidates::only(self, endpoint, hosts)),
+            None => {
+                self.connect(call, Some(&endpoint), || Candidates::only(self, Arc::clone(&endpoint), hosts))
+            }
         }
     }
 
@@ -266,7 +259,7 @@ impl<C: Connection> Client<C> {
 }
 
 /// Keeps everybody away from a host, for this fault of its, for as long as the context says.
-pub fn blacklist<C>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
+pub fn blacklist<C: Connection>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
     let wait = call.settings().blacklist;
     if !hosts.blacklist(host, Moment::now(), wait, fault) {
         return;

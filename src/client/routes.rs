@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use super::{Client, Connection};
+use super::{Client, Connection, Kept};
 use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
@@ -96,9 +96,11 @@ fn key(host: &Arc<Host>) -> usize {
 impl<C: Connection> Client<C> {
     /// The routes that are up to date with the list.
     pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
-        let current =
-            self.pool.find_kept(|kept| kept.routes.clone().filter(|routes| routes.are_current(hosts)));
-        let Some(routes) = current else { return self.rebuild_routes(hosts) };
+        let current = |kept: &Kept| kept.routes.as_ref().filter(|routes| routes.are_current(hosts)).cloned();
+        if let Some(own) = self.pool.change_own_kept(|kept| current(kept)) {
+            return own;
+        }
+        let Some(routes) = self.pool.find_kept(current) else { return self.rebuild_routes(hosts) };
         self.pool.change_own_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
         routes
     }

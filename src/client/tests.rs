@@ -44,6 +44,7 @@ impl Poolable for Fake {
 }
 
 impl Connection for Fake {
+    type Reserved = ();
     fn begin_reuse(&mut self) {}
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         Some(&self.endpoint)
@@ -75,8 +76,11 @@ impl Call<Fake> for FakeCall {
     fn security(&self) -> Result<Option<Security>, Error> {
         Err(Error::Invalid)
     }
-    fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
+    fn reserve(&self, _: &Endpoint) -> Result<(), Error> {
         Err(Error::Invalid)
+    }
+    fn wrap(&self, (): (), _: Stream, _: &Arc<Endpoint>) -> Fake {
+        unreachable!("nothing is ever connected")
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::lock::{Fork, Lock};
 
-use super::{Call, Candidate, Client, Connection};
+use super::dial::Runner;
+use super::{Call, Client, Connection};
 use crate::clock::Moment;
 use crate::connect::Race;
 use crate::journal::log;
@@ -19,33 +20,33 @@ use crate::sys;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Work that waits for the next call.
-pub struct Upkeep {
+pub struct Upkeep<C: Connection> {
     next_sweep: AtomicU64,
-    parked: Lock<Parked>,
+    parked: Lock<Parked<C>>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
 }
 
 /// Attempts that a checkout no longer waited for.
-struct Parked {
-    race: Race<Candidate>,
+struct Parked<C: Connection> {
+    race: Race<Runner<C>>,
     /// The process that made them, by its forks.
     forks: u32,
 }
 
-impl Parked {
+impl<C: Connection> Parked<C> {
     /// All of them, and whether they are this process's. A forked child has none: what its parent left is to
     /// be dropped, which only closes the child's copies.
-    fn take(&mut self) -> (Race<Candidate>, bool) {
+    fn take(&mut self) -> (Race<Runner<C>>, bool) {
         let is_own = self.forks == sys::forks();
         self.forks = sys::forks();
         (std::mem::take(&mut self.race), is_own)
     }
 }
 
-impl Upkeep {
-    pub fn new() -> Upkeep {
+impl<C: Connection> Upkeep<C> {
+    pub fn new() -> Upkeep<C> {
         Upkeep {
             next_sweep: AtomicU64::new(0),
             parked: Lock::new(Parked { race: Race::new(), forks: sys::forks() }),
@@ -55,12 +56,12 @@ impl Upkeep {
     }
 
     /// The parked attempts, which from now on are the caller's.
-    fn take_parked(&self) -> Race<Candidate> {
+    fn take_parked(&self) -> Race<Runner<C>> {
         let (race, is_own) = self.parked.lock().take();
         if is_own { race } else { Race::new() }
     }
 
-    fn park(&self, race: Race<Candidate>) {
+    fn park(&self, race: Race<Runner<C>>) {
         let inherited = {
             let mut parked = self.parked.lock();
             let inherited = if parked.forks == sys::forks() { Race::new() } else { parked.take().0 };
@@ -87,11 +88,6 @@ impl Upkeep {
     pub fn at_fork(&self, phase: Fork) {
         self.parked.at_fork(phase, |_| {});
     }
-
-    /// Lets one caller through an interval.
-    fn is_mine(turn: &AtomicU64, seen: u64, next: u64) -> bool {
-        turn.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
 }
 
 impl<C: Connection> Client<C> {
@@ -116,7 +112,7 @@ impl<C: Connection> Client<C> {
     }
 
     fn sweep(&self, call: &impl Call<C>, now: Moment, due: u64) {
-        if !Upkeep::is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
+        if !is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
         }
         self.pool.close_expired(now, call.limits().idle_time);
@@ -125,7 +121,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// Leaves attempts to later calls.
-    pub(super) fn park(&self, race: Race<Candidate>) {
+    pub(super) fn park(&self, race: Race<Runner<C>>) {
         if !race.is_empty() {
             self.upkeep.park(race);
         }
@@ -135,21 +131,20 @@ impl<C: Connection> Client<C> {
     /// gets the blame.
     fn look_at_parked(&self, call: &impl Call<C>, now: Moment) {
         let seen = self.upkeep.looked_at.load(Ordering::Relaxed);
-        if seen == now.nanoseconds() || !Upkeep::is_mine(&self.upkeep.looked_at, seen, now.nanoseconds()) {
+        if seen == now.nanoseconds() || !is_mine(&self.upkeep.looked_at, seen, now.nanoseconds()) {
             return;
         }
         self.upkeep.any_parked.store(false, Ordering::Relaxed);
         let mut race = self.upkeep.take_parked();
         loop {
             match race.poll() {
-                Ok(Some((candidate, Ok(stream)))) => {
-                    if let Ok(connection) = self.won(call, candidate, stream) {
-                        self.keep_idle(connection, now);
-                    }
+                Ok(Some((runner, Ok(stream)))) => {
+                    runner.candidate.came_through(&stream);
+                    self.keep_idle(self.won(call, runner, stream), now);
                 }
-                Ok(Some((candidate, Err(failure)))) => {
+                Ok(Some((runner, Err(failure)))) => {
                     // Nobody waits for this attempt, so nobody is told of a local fault.
-                    let _ = self.lost(call, &candidate, &failure);
+                    let _ = self.lost(call, &runner.candidate, &failure);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -173,4 +168,9 @@ impl<C: Connection> Client<C> {
             }
         }
     }
+}
+
+/// Lets one caller through an interval.
+fn is_mine(turn: &AtomicU64, seen: u64, next: u64) -> bool {
+    turn.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }

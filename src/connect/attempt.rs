@@ -1,6 +1,7 @@
 //! One attempt to connect to a host, as a state machine that never waits.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,36 @@ pub struct Plan {
     pub limit: i32,
     /// How to secure the connection, if it is to be.
     pub tls: Option<TlsPlan>,
+}
+
+/// A connect that was begun, or could not be.
+pub struct Begun {
+    address: SocketAddr,
+    connect: io::Result<Socket>,
+}
+
+impl Begun {
+    /// Begins to connect.
+    pub fn new(address: SocketAddr, permit: Permit) -> Begun {
+        Begun { address, connect: Socket::connect(address, permit) }
+    }
+
+    /// The socket, a blocking one, if it is connected by now. An address of this machine is one when connect(2)
+    /// returns, although that says EINPROGRESS: asked once more it says so.
+    pub fn connected_locally(self) -> Result<Socket, Begun> {
+        let Begun { address, connect } = self;
+        let connect = connect.and_then(|socket| {
+            let has_connected = socket.has_connected()?;
+            if has_connected {
+                socket.make_blocking()?;
+            }
+            Ok((socket, has_connected))
+        });
+        match connect {
+            Ok((socket, true)) => Ok(socket),
+            other => Err(Begun { address, connect: other.map(|(socket, _)| socket) }),
+        }
+    }
 }
 
 /// An attempt under way. Its addresses are tried in order, each with a head start before the next.
@@ -52,6 +83,17 @@ pub struct Freed {
 impl Attempt {
     /// An attempt that begins now; [`Attempt::advance`] sends the first packet.
     pub fn new(plan: Plan, permit: Permit, now: Instant) -> Attempt {
+        Attempt::with(plan, Some(permit), now)
+    }
+
+    /// An attempt of which the first connect has just been begun.
+    pub fn resume(plan: Plan, begun: Begun, now: Instant) -> Attempt {
+        let mut attempt = Attempt::with(plan, None, now);
+        attempt.add(begun, now);
+        attempt
+    }
+
+    fn with(plan: Plan, permit: Option<Permit>, now: Instant) -> Attempt {
         Attempt {
             next: 0,
             next_at: now,
@@ -61,7 +103,7 @@ impl Attempt {
             has_given_way: false,
             causes: Vec::new(),
             plan,
-            permit: Some(permit),
+            permit,
         }
     }
 
@@ -185,9 +227,15 @@ impl Attempt {
             self.next = self.plan.addresses.len();
             return;
         };
+        self.add(Begun::new(address, permit), now);
+    }
+
+    /// Notes what became of the call that begins the connect to the next address.
+    fn add(&mut self, begun: Begun, now: Instant) {
+        let Begun { address, connect } = begun;
         self.next += 1;
         self.next_at = now + HEAD_START;
-        match Socket::connect(address, permit) {
+        match connect {
             Ok(socket) => self.connecting.push(socket),
             Err(error) => {
                 let cause = Cause::Io(error);

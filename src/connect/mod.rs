@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use attempt::{Attempt, Plan};
+pub use attempt::{Attempt, Begun, Plan};
 pub use race::Race;
 
 use crate::fault::Fault;

@@ -9,7 +9,7 @@ use super::{Attempt, Failure};
 use crate::stream::Stream;
 use crate::sys::{self, PollFd};
 
-/// Several attempts under way, each with the candidate `T` that it was made for.
+/// Several attempts under way, each with the runner `T` that it is made for.
 pub struct Race<T> {
     runners: Vec<(T, Attempt)>,
 }
@@ -27,8 +27,8 @@ impl<T> Race<T> {
     }
 
     /// Lets another attempt run.
-    pub fn add(&mut self, candidate: T, attempt: Attempt) {
-        self.runners.push((candidate, attempt));
+    pub fn add(&mut self, runner: T, attempt: Attempt) {
+        self.runners.push((runner, attempt));
     }
 
     /// Whether nobody runs.
@@ -37,8 +37,8 @@ impl<T> Race<T> {
     }
 
     /// Who runs.
-    pub fn candidates(&self) -> impl Iterator<Item = &T> {
-        self.runners.iter().map(|(candidate, _)| candidate)
+    pub fn runners(&self) -> impl Iterator<Item = &T> {
+        self.runners.iter().map(|(runner, _)| runner)
     }
 
     /// Takes over everybody who runs in another race.

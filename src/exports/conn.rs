@@ -223,7 +223,7 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_terminate";
-    guard(NAME, (), || {
+    guard_hot(NAME, (), || {
         let Some(connection) = recall(conn, NAME) else { return };
         if connection.context().is_none() {
             after_its_context(NAME);

@@ -138,6 +138,15 @@ impl Entry {
         self.mirror.show_available();
     }
 
+    /// An attempt succeeded; whether that makes a difference.
+    fn succeeded(&mut self) -> bool {
+        let changed = matches!(self.state, State::Suspect | State::Due | State::Probing);
+        if changed {
+            self.become_available();
+        }
+        changed
+    }
+
     /// Whether a probe may begin. An attempt from before the blacklisting serves as one.
     fn is_due(&self, now: Moment) -> bool {
         self.trials == 0
@@ -318,7 +327,14 @@ impl Hosts {
     fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
         entry.trials += 1;
         let is_probe = entry.state == State::Probing;
-        Trial { hosts: Arc::clone(self), host: Arc::clone(&entry.host), is_probe, forks: sys::forks() }
+        let forks = sys::forks();
+        Trial {
+            hosts: Arc::clone(self),
+            host: Arc::clone(&entry.host),
+            is_probe,
+            has_succeeded: false,
+            forks,
+        }
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
@@ -364,13 +380,7 @@ impl Hosts {
     /// An attempt on this host succeeded: whoever doubted it, or waited for a probe, need not any more.
     /// A blacklisting that still lasts is kept: it was decreed after the attempt had begun.
     pub fn succeeded(&self, host: &Arc<Host>) {
-        self.update(host, |entry| {
-            let changed = matches!(entry.state, State::Suspect | State::Due | State::Probing);
-            if changed {
-                entry.become_available();
-            }
-            changed
-        });
+        self.update(host, Entry::succeeded);
     }
 
     /// See [`Lock::at_fork`].
@@ -418,11 +428,22 @@ pub struct Trial {
     hosts: Arc<Hosts>,
     host: Arc<Host>,
     is_probe: bool,
+    has_succeeded: bool,
     /// The process it belongs to.
     forks: u32,
 }
 
 impl Trial {
+    /// The list that the host was chosen from.
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
+    /// It succeeded; at its end that is noted as by [`Hosts::succeeded`].
+    pub fn succeeded(&mut self) {
+        self.has_succeeded = true;
+    }
+
     /// The host to try.
     pub fn host(&self) -> &Arc<Host> {
         &self.host
@@ -436,6 +457,9 @@ impl Drop for Trial {
         }
         self.hosts.update(&self.host, |entry| {
             entry.trials -= 1;
+            if self.has_succeeded {
+                return entry.succeeded();
+            }
             let undecided = self.is_probe && entry.state == State::Probing;
             if undecided {
                 entry.state = State::Due;

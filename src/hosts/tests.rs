@@ -66,11 +66,11 @@ fn one_probe_and_no_more_when_the_time_is_up() {
     let (hosts, all, _) = list(2);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert!(probe(&hosts, 9).is_none(), "its time is not up");
-    let first = probe(&hosts, 10).expect("a probe");
+    let mut first = probe(&hosts, 10).expect("a probe");
     assert_eq!(first.host().handle(), 1);
     assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
     assert_eq!(available(&hosts), [2], "others keep to the rest meanwhile");
-    hosts.succeeded(&all[0]);
+    first.succeeded();
     drop(first);
     assert_eq!(available(&hosts), [1, 2]);
 }
@@ -170,6 +170,11 @@ fn a_suspect_is_second_choice_until_its_attempt_ends() {
     assert_eq!(available(&hosts), [1, 2]);
     hosts.suspect(&all[0]);
     hosts.succeeded(&all[0]);
+    assert_eq!(available(&hosts), [1, 2]);
+    let mut second = attempt(&hosts, 0, &[1]).expect("an attempt");
+    hosts.suspect(&all[0]);
+    second.succeeded();
+    drop(second);
     assert_eq!(available(&hosts), [1, 2]);
 }
 

@@ -31,6 +31,15 @@ impl Socket {
         Ok(Socket { inner, peer, _permit: permit })
     }
 
+    /// Whether the connect has ended: asked again, connect(2) tells without waiting.
+    pub fn has_connected(&self) -> io::Result<bool> {
+        match self.inner.connect(&SockAddr::from(self.peer)) {
+            Ok(()) => Ok(true),
+            Err(error) if is_under_way(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How the connect ended, once the socket is writable.
     pub fn connected(&self) -> io::Result<()> {
         match self.inner.take_error()? {
@@ -65,5 +74,5 @@ impl AsRawFd for Socket {
 
 /// A connect that a signal interrupted goes on like one that was not awaited (connect(2)).
 fn is_under_way(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR))
 }

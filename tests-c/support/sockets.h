@@ -66,7 +66,8 @@ int connect(int fd, const struct sockaddr *to, socklen_t len) {
         port = ntohs(((const struct sockaddr_in *)(const void *)to)->sin_port);
     else if (to->sa_family == AF_INET6)
         port = ntohs(((const struct sockaddr_in6 *)(const void *)to)->sin6_port);
-    if (sockets.is_watched[port] && fd >= 0 && fd < SOCKETS_MAX)
+    /* One that is on its way is only asked how it stands (connect(2)). */
+    if (sockets.is_watched[port] && fd >= 0 && fd < SOCKETS_MAX && sockets.port_of[fd] == 0)
         count_socket(fd, port);
     return libc_one(fd, to, len);
 }
