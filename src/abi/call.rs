@@ -118,9 +118,7 @@ impl Call<Connection> for ContextCall {
     }
 
     fn security(&self) -> Result<Option<Security>, Error> {
-        self.context.view().security().inspect_err(|_| {
-            log!(self, Error, "the context has use_https and no SSL_CTX");
-        })
+        self.context.view().security()
     }
 
     fn reserve(&self, endpoint: &Endpoint) -> Result<Reserved, Error> {

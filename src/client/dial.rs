@@ -168,12 +168,15 @@ impl<C: Connection> Client<C> {
         let settings = call.settings();
         let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(Start::Skip) };
         let endpoint = &candidate.endpoint;
+        let security = call.security().inspect_err(|_| {
+            log!(call, Error, "the context has use_https and no SSL_CTX");
+        })?;
         let plan = Plan {
             addresses,
             timeout: settings.connect_timeout,
             permits: Arc::clone(&self.permits),
             limit: settings.connections,
-            tls: call.security()?.map(|security| TlsPlan {
+            tls: security.map(|security| TlsPlan {
                 security,
                 name: endpoint.name().to_string_lossy().into_owned(),
                 session: endpoint.sessions().take(),
