@@ -139,21 +139,31 @@ impl AsRawFd for Stream {
     }
 }
 
+/// The bytes of all pieces.
+fn length(pieces: &[IoSlice<'_>]) -> usize {
+    pieces.iter().fold(0, |length, piece| length.saturating_add(piece.len()))
+}
+
 /// Calls `write` until all pieces are out, and waits on `fd` when it would block. The timeout starts
 /// again whenever bytes move; a signal does not.
+#[inline]
 fn write_all(
     mut pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,
     fd: &impl AsRawFd,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> Result<(), TransferError> {
+    let mut left = length(pieces);
     // Leading empty pieces go: a call that writes nothing could not be told from one that may not.
     IoSlice::advance_slices(&mut pieces, 0);
     let mut deadline = None;
     while !pieces.is_empty() {
         match write(&pieces[..pieces.len().min(MOST_PIECES)]) {
             Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
+            // As a rule: there is nothing left to walk to.
+            Ok(written) if written == left => return Ok(()),
             Ok(written) => {
+                left -= written;
                 IoSlice::advance_slices(&mut pieces, written);
                 deadline = None;
             }

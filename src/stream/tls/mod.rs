@@ -177,6 +177,8 @@ impl AsRawFd for TlsStream {
 }
 
 /// Writes all pieces, as many small ones to a record as it takes.
+// Not inlined: a write that needs no such record would still touch the stack it lies on.
+#[inline(never)]
 fn write_gathered(
     stream: &mut SslStream<Transport>,
     pieces: &[IoSlice<'_>],
