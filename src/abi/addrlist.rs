@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::arena::Arena;
+use super::arena::{Arena, InArena};
 use super::fork::LIFETIMES;
 use super::hostent::{self, OwnedHostent};
 use super::layout::{Addr, AddrListHead};
@@ -48,6 +48,13 @@ unsafe impl Sync for AddrList {}
 unsafe impl Send for AddrList {}
 
 static LISTS: Arena<AddrList> = Arena::new();
+
+impl InArena for AddrList {
+    #[inline]
+    fn arena() -> &'static Arena<AddrList> {
+        &LISTS
+    }
+}
 
 /// Why a host was not added.
 #[derive(Debug)]

@@ -34,6 +34,12 @@ struct Slot<T> {
     state: AtomicU8,
 }
 
+/// A type whose values lie in one arena.
+pub trait InArena: Sized + 'static {
+    /// That arena.
+    fn arena() -> &'static Arena<Self>;
+}
+
 /// A place for values of one type.
 pub struct Arena<T: 'static> {
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
@@ -60,7 +66,9 @@ impl<T> Arena<T> {
             free: Lock::new(Free { slots: Vec::new(), chunks: 0 }),
         }
     }
+}
 
+impl<T: InArena> Arena<T> {
     /// Puts a value into memory that C may be shown.
     pub fn insert(&'static self, value: T) -> Result<Held<T>, Error> {
         Ok(self.reserve()?.fill(value))
@@ -68,7 +76,7 @@ impl<T> Arena<T> {
 
     /// Room for a value that is not there yet.
     pub fn reserve(&'static self) -> Result<Vacant<T>, Error> {
-        Ok(Vacant { slot: self.take_slot()?, arena: self })
+        Ok(Vacant { slot: self.take_slot()? })
     }
 
     /// Takes back what was lent to C. Nothing, if this is no pointer of ours, or was taken back before.
@@ -79,7 +87,7 @@ impl<T> Arena<T> {
         let state = unsafe { &slot.as_ref().state };
         // Acquire: what the thread that lent it wrote is seen here.
         state.compare_exchange(LENT, HELD, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        Some(Held { slot, arena: self })
+        Some(Held { slot })
     }
 
     /// What C has a pointer to and any number of threads may use. It stays valid until it is recalled,
@@ -153,9 +161,8 @@ impl<T> Arena<T> {
     fn find_in_chunk(&self, index: usize, pointer: *const T) -> Option<NonNull<Slot<T>>> {
         let first = NonNull::new(self.chunks[index].load(Ordering::Acquire))?;
         let offset = pointer.addr().wrapping_sub(first.addr().get());
-        let is_slot =
-            offset < chunk_size(index) * size_of::<Slot<T>>() && offset.is_multiple_of(size_of::<Slot<T>>());
-        // SAFETY: the offset lies within the chunk.
+        let is_slot = exact_quotient::<T>(offset) < chunk_size(index);
+        // SAFETY: the offset is that of a slot within the chunk.
         is_slot.then(|| unsafe { first.byte_add(offset) })
     }
 
@@ -193,6 +200,28 @@ const fn chunk_size(index: usize) -> usize {
     FIRST_CHUNK << index
 }
 
+/// How many slots make up this offset; beyond all bounds if it is no whole number of them. A division and the
+/// look at its remainder in one multiplication ("Hacker's Delight", 10-16 and 10-17: exact division, and the test
+/// for a zero remainder).
+#[inline(always)]
+const fn exact_quotient<T>(offset: usize) -> usize {
+    let size = size_of::<Slot<T>>();
+    let power = size.trailing_zeros();
+    offset.wrapping_mul(inverse(size >> power)).rotate_right(power)
+}
+
+/// The number by which an odd one has to be multiplied to give 1, modulo two to the width of a word: Newton's
+/// method, which doubles the number of correct bits, of which there are three at first.
+const fn inverse(odd: usize) -> usize {
+    let mut inverse = odd;
+    let mut correct = 3;
+    while correct < usize::BITS {
+        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
+        correct *= 2;
+    }
+    inverse
+}
+
 /// A place in an arena.
 pub struct Name<T>(NonNull<Slot<T>>);
 
@@ -205,44 +234,42 @@ impl<T> Clone for Name<T> {
 impl<T> Copy for Name<T> {}
 
 /// Room for a value in an arena, given back unless it is filled.
-pub struct Vacant<T: 'static> {
+pub struct Vacant<T: InArena> {
     slot: NonNull<Slot<T>>,
-    arena: &'static Arena<T>,
 }
 
 // SAFETY: it owns its slot, in which nothing is.
-unsafe impl<T: Send> Send for Vacant<T> {}
+unsafe impl<T: InArena + Send> Send for Vacant<T> {}
 
-impl<T> Vacant<T> {
+impl<T: InArena> Vacant<T> {
     /// Puts a value there.
     pub fn fill(self, value: T) -> Held<T> {
-        let Vacant { slot, arena } = self;
+        let slot = self.slot;
         std::mem::forget(self);
         // SAFETY: the slot is free and was taken, so nobody else reads or writes it.
         unsafe {
             (*slot.as_ref().value.get()).write(value);
             slot.as_ref().state.store(HELD, Ordering::Relaxed);
         }
-        Held { slot, arena }
+        Held { slot }
     }
 }
 
-impl<T> Drop for Vacant<T> {
+impl<T: InArena> Drop for Vacant<T> {
     fn drop(&mut self) {
-        self.arena.give_back(self.slot);
+        T::arena().give_back(self.slot);
     }
 }
 
 /// A value in an arena, owned like a box.
-pub struct Held<T: 'static> {
+pub struct Held<T: InArena> {
     slot: NonNull<Slot<T>>,
-    arena: &'static Arena<T>,
 }
 
 // SAFETY: it owns its value.
-unsafe impl<T: Send> Send for Held<T> {}
+unsafe impl<T: InArena + Send> Send for Held<T> {}
 
-impl<T> Held<T> {
+impl<T: InArena> Held<T> {
     /// Hands the value to C.
     #[inline]
     pub fn lend(self) -> *mut T {
@@ -254,7 +281,7 @@ impl<T> Held<T> {
     }
 }
 
-impl<T> Deref for Held<T> {
+impl<T: InArena> Deref for Held<T> {
     type Target = T;
 
     #[inline]
@@ -264,7 +291,7 @@ impl<T> Deref for Held<T> {
     }
 }
 
-impl<T> DerefMut for Held<T> {
+impl<T: InArena> DerefMut for Held<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: a held slot has a value, and it is ours alone.
@@ -272,7 +299,7 @@ impl<T> DerefMut for Held<T> {
     }
 }
 
-impl<T> Drop for Held<T> {
+impl<T: InArena> Drop for Held<T> {
     fn drop(&mut self) {
         // Ending a value takes system calls.
         sys::without_cancellation(|| {
@@ -281,7 +308,7 @@ impl<T> Drop for Held<T> {
         });
         // SAFETY: slots are never freed. Nobody reads the value before it is written again.
         unsafe { self.slot.as_ref() }.state.store(FREE, Ordering::Relaxed);
-        self.arena.give_back(self.slot);
+        T::arena().give_back(self.slot);
     }
 }
 
@@ -289,42 +316,73 @@ impl<T> Drop for Held<T> {
 mod tests {
     use super::*;
 
+    macro_rules! in_arena {
+        ($($type:ty)*) => { $(
+            impl InArena for $type {
+                fn arena() -> &'static Arena<$type> {
+                    static ARENA: Arena<$type> = Arena::new();
+                    &ARENA
+                }
+            }
+        )* };
+    }
+    in_arena!(u64 [u64; 4] usize);
+
     #[test]
     fn a_pointer_is_valid_from_lending_to_recall() {
-        static ARENA: Arena<u64> = Arena::new();
-        let pointer = ARENA.insert(7).unwrap().lend();
-        assert_eq!(ARENA.get(pointer), Some(&7));
-        let held = ARENA.recall(pointer).unwrap();
+        let arena = u64::arena();
+        let pointer = arena.insert(7).unwrap().lend();
+        assert_eq!(arena.get(pointer), Some(&7));
+        let held = arena.recall(pointer).unwrap();
         assert_eq!(*held, 7);
-        assert!(ARENA.recall(pointer).is_none(), "recalled twice");
-        assert!(ARENA.get(pointer).is_none(), "seen while held");
+        assert!(arena.recall(pointer).is_none(), "recalled twice");
+        assert!(arena.get(pointer).is_none(), "seen while held");
         drop(held);
-        assert!(ARENA.recall(pointer).is_none(), "recalled after its end");
+        assert!(arena.recall(pointer).is_none(), "recalled after its end");
     }
 
     #[test]
     fn foreign_pointers_are_recognised() {
-        static ARENA: Arena<[u64; 4]> = Arena::new();
-        let own = ARENA.insert([0; 4]).unwrap().lend();
+        let arena = <[u64; 4]>::arena();
+        let own = arena.insert([0; 4]).unwrap().lend();
         let local = [0; 4];
-        assert!(ARENA.get(&local).is_none());
-        assert!(ARENA.get(ptr::null()).is_none());
-        assert!(ARENA.get(ptr::without_provenance(8)).is_none());
-        assert!(ARENA.get(own.wrapping_byte_add(8)).is_none(), "the inside of a slot");
-        drop(ARENA.recall(own));
+        assert!(arena.get(&local).is_none());
+        assert!(arena.get(ptr::null()).is_none());
+        assert!(arena.get(ptr::without_provenance(8)).is_none());
+        assert!(arena.get(own.wrapping_byte_add(8)).is_none(), "the inside of a slot");
+        drop(arena.recall(own));
+    }
+
+    #[test]
+    fn only_whole_slots_have_a_quotient() {
+        fn check<T>() {
+            let size = size_of::<Slot<T>>();
+            for offset in 0..4 * size {
+                let expected = if offset % size == 0 { offset / size } else { usize::MAX / size + 1 };
+                assert!(exact_quotient::<T>(offset) >= expected, "{offset} of {size}");
+                assert!(offset % size != 0 || exact_quotient::<T>(offset) == expected, "{offset} of {size}");
+            }
+            for outside in [0_usize.wrapping_sub(size), 0_usize.wrapping_sub(1), usize::MAX / 2] {
+                assert!(exact_quotient::<T>(outside) > usize::MAX / 2 / size, "{outside} of {size}");
+            }
+        }
+        check::<u64>();
+        check::<[u64; 8]>();
+        check::<[u64; 16]>();
+        check::<[u64; 40]>();
     }
 
     #[test]
     fn chunks_are_added_and_slots_reused() {
-        static ARENA: Arena<usize> = Arena::new();
-        let lend = |value| ARENA.insert(value).unwrap().lend();
+        let arena = usize::arena();
+        let lend = |value| arena.insert(value).unwrap().lend();
         let pointers: Vec<_> = (0..10 * FIRST_CHUNK).map(lend).collect();
         for (value, pointer) in pointers.iter().enumerate() {
-            assert_eq!(ARENA.recall(*pointer).map(|held| *held), Some(value));
+            assert_eq!(arena.recall(*pointer).map(|held| *held), Some(value));
         }
         let again: Vec<_> = (0..10 * FIRST_CHUNK).map(lend).collect();
         assert!(again.iter().all(|pointer| pointers.contains(pointer)));
-        assert_eq!(ARENA.lent().count(), again.len());
-        again.iter().for_each(|pointer| drop(ARENA.recall(*pointer)));
+        assert_eq!(arena.lent().count(), again.len());
+        again.iter().for_each(|pointer| drop(arena.recall(*pointer)));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use libc::{c_char, c_int};
 
-use super::arena::{Arena, Held, Vacant};
+use super::arena::{Arena, Held, InArena, Vacant};
 use super::context::{Context, ContextId};
 use super::layout::{ConnectionHead, HashInfo};
 use super::memory::{Block, Names};
@@ -64,6 +64,13 @@ unsafe impl Send for Body {}
 
 static CONNECTIONS: Arena<Body> = Arena::new();
 
+impl InArena for Body {
+    #[inline]
+    fn arena() -> &'static Arena<Body> {
+        &CONNECTIONS
+    }
+}
+
 /// A connection that is ours: idle, or in the middle of a call.
 pub struct Connection(Held<Body>);
 
@@ -106,36 +113,37 @@ impl Connection {
         if self.0.is_broken || self.0.forks != sys::forks() {
             return Err(Closing::Failed);
         }
-        if self.0.in_exchange || !self.reply_is_complete() {
+        if self.0.in_exchange || !self.reply_is_complete() || !self.keep_session() {
             return Err(Closing::Incomplete);
         }
-        self.keep_session();
         Ok(())
     }
 
-    /// Leaves a new TLS session to the connections to come.
+    /// Leaves a new TLS session to the connections to come, unless there is something unread under TLS.
     #[inline]
-    fn keep_session(&mut self) {
+    fn keep_session(&mut self) -> bool {
         let Body { stream, endpoint, .. } = &mut *self.0;
-        if let (Some(tls), Some(endpoint)) = (stream.tls(), endpoint)
-            && let Some(session) = tls.new_session()
-        {
+        let Some(tls) = stream.tls() else { return true };
+        if tls.has_unread() {
+            return false;
+        }
+        if let (Some(session), Some(endpoint)) = (tls.new_session(), endpoint) {
             endpoint.sessions().put(session);
         }
+        true
     }
 
     /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
     /// how much of that it has used; a read that gave nothing met the end of the stream.
     #[inline]
-    fn reply_is_complete(&mut self) -> bool {
-        if self.0.stream.tls().is_some_and(|tls| tls.has_unread()) {
-            return false;
-        }
-        let head = &self.0.head;
-        let met_the_end = head.cc <= 0 && (head.eof != 0 || head.read_buf_pos > 0 || head.cc < 0);
-        head.status == SUCCESS
-            && !met_the_end
-            && (head.cc <= head.read_buf_pos as isize || self.is_crlf_left())
+    fn reply_is_complete(&self) -> bool {
+        let ConnectionHead { cc, read_buf_pos, eof, status, .. } = self.0.head;
+        let is_used_up = if cc > 0 {
+            cc <= read_buf_pos as isize || self.is_crlf_left()
+        } else {
+            cc == 0 && read_buf_pos == 0 && eof == 0
+        };
+        is_used_up && status == SUCCESS
     }
 
     /// Droplet's reader leaves the empty line unread that ends a chunked reply (RFC 9112, section 7.1).

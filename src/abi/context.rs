@@ -12,7 +12,7 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
-use super::arena::{Arena, Name};
+use super::arena::{Arena, InArena, Name};
 use super::connection::Connection;
 use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
@@ -214,6 +214,13 @@ pub struct Context {
 }
 
 static CONTEXTS: Arena<Context> = Arena::new();
+
+impl InArena for Context {
+    #[inline]
+    fn arena() -> &'static Arena<Context> {
+        &CONTEXTS
+    }
+}
 
 /// Names a context for as long as the process lives.
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ struct Text {
     bytes: [Cell<u8>; CAPACITY],
     /// The NUL at the end not counted.
     length: Cell<usize>,
-    /// Whether it is an earlier call's.
+    /// Whether it is that of a call that has ended.
     is_old: Cell<bool>,
 }
 
@@ -50,17 +50,10 @@ static EVER_NOTED: AtomicBool = AtomicBool::new(false);
 /// Runs the body of an exported function, and sees to the text that it leaves.
 #[inline]
 pub fn of_call<T: Outcome>(body: impl FnOnce() -> T) -> T {
-    if EVER_NOTED.load(Ordering::Relaxed) {
-        TEXT.with(|text| text.is_old.set(true));
-    }
     let outcome = body();
     let verdict = outcome.verdict();
     if EVER_NOTED.load(Ordering::Relaxed) || matches!(verdict, Verdict::Failure(_)) {
-        TEXT.with(|text| match verdict {
-            Verdict::Success => text.clear(),
-            Verdict::Failure(meaning) if text.is_old.get() => text.note(format_args!("{meaning}")),
-            Verdict::Failure(_) | Verdict::Unknown => {}
-        });
+        TEXT.with(|text| text.end_call(verdict));
     }
     outcome
 }
@@ -85,11 +78,19 @@ pub fn as_ptr() -> *const c_char {
 }
 
 impl Text {
+    fn end_call(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Success => self.clear(),
+            Verdict::Failure(meaning) if self.is_old.get() => self.note(format_args!("{meaning}")),
+            Verdict::Failure(_) | Verdict::Unknown => {}
+        }
+        self.is_old.set(true);
+    }
+
     #[inline]
     fn clear(&self) {
         self.length.set(0);
         self.bytes[0].set(0);
-        self.is_old.set(true);
     }
 
     #[cold]

@@ -11,7 +11,7 @@ use std::ptr;
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
-use super::arena::{Arena, Held};
+use super::arena::{Arena, Held, InArena};
 use super::context::{Context, ContextHead};
 use super::fork::{self, LIFETIMES};
 #[cfg(feature = "standalone")]
@@ -52,6 +52,13 @@ unsafe impl Send for OwnedContext {}
 unsafe impl Sync for OwnedContext {}
 
 static OWNED: Arena<OwnedContext> = Arena::new();
+
+impl InArena for OwnedContext {
+    #[inline]
+    fn arena() -> &'static Arena<OwnedContext> {
+        &OWNED
+    }
+}
 
 /// What a context's `backend` points to: its name, and functions, of which there are none here.
 #[repr(C)]

@@ -205,10 +205,10 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
     guard_hot(NAME, (), || {
         let Some(mut connection) = recall(conn, NAME) else { return };
-        match (connection.end_use(), connection.context()) {
-            (Ok(()), Some(context)) => context.client().release(&ContextCall::new(context, NAME), connection),
-            (Err(why), Some(_)) => connection.close(why),
-            (_, None) => after_its_context(NAME),
+        let Some(context) = connection.context() else { return after_its_context(NAME) };
+        match connection.end_use() {
+            Ok(()) => context.client().release(&ContextCall::new(context, NAME), connection),
+            Err(why) => connection.close(why),
         }
     })
 }

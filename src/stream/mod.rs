@@ -103,11 +103,10 @@ impl Stream {
     /// Whether an idle connection can be used again: open at both ends, and nothing was sent on it.
     #[inline(always)]
     pub fn is_good(&mut self) -> bool {
-        match self {
-            Stream::Plain(socket) => sys::is_silent(socket),
-            Stream::Tls(stream) => stream.is_good(),
-            Stream::File(_) => false,
+        if let Stream::Plain(socket) = self {
+            return sys::is_silent(socket);
         }
+        self.tls().is_some_and(TlsStream::is_good)
     }
 
     /// The TLS layer, if there is one.
