@@ -110,7 +110,7 @@ pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
 }
 
 /// The calling thread's errors, if there are any: to look costs less than to take.
-fn take_errors() -> Option<ErrorStack> {
+pub fn take_errors() -> Option<ErrorStack> {
     // SAFETY: it takes no argument and changes nothing.
     let is_any = unsafe { ERR_peek_error() } != 0;
     is_any.then(ErrorStack::get)

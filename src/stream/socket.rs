@@ -44,7 +44,8 @@ impl Socket {
     pub fn connected(&self) -> io::Result<()> {
         match self.inner.take_error()? {
             Some(error) => Err(error),
-            None => Ok(()),
+            // An error is told of once: if somebody has heard it, it is missed at the peer's name.
+            None => self.inner.peer_addr().map(drop),
         }
     }
 

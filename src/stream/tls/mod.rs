@@ -135,10 +135,34 @@ impl TlsStream {
         pieces: &[IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        self.without_waiting(|stream| match pieces {
-            [only] => write(stream, only, timeout),
-            _ => write_gathered(stream, pieces, timeout),
-        })
+        // After an end that was told of, perhaps by C, OpenSSL refuses by itself, and the transport never knows.
+        let is_open = self.ssl().is_init_finished() && self.inner.get_shutdown().is_empty();
+        if is_open {
+            self.write_waiting(pieces, timeout)
+        } else {
+            with_own_errors(|| self.write_waiting(pieces, timeout))
+        }
+    }
+
+    /// Writes with a transport that waits. It fails only for good then, and only a failure needs OpenSSL's queue
+    /// of errors to itself: to look at that before and after each write would be a twentieth of a short one.
+    fn write_waiting(
+        &mut self,
+        pieces: &[IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), TransferError> {
+        let transport = self.inner.get_mut();
+        transport.patience = Patience::UpTo(timeout);
+        transport.puts_errors_aside = true;
+        let outcome = match pieces {
+            [only] => write(&mut self.inner, only),
+            _ => write_gathered(&mut self.inner, pieces),
+        };
+        let transport = self.inner.get_mut();
+        transport.patience = Patience::UpTo(self.read_timeout);
+        transport.puts_errors_aside = false;
+        transport.put_errors_back();
+        outcome
     }
 
     /// Its session, once, as soon as it can be resumed.
@@ -179,17 +203,13 @@ impl AsRawFd for TlsStream {
 /// Writes all pieces, as many small ones to a record as it takes.
 // Not inlined: a write that needs no such record would still touch the stack it lies on.
 #[inline(never)]
-fn write_gathered(
-    stream: &mut SslStream<Transport>,
-    pieces: &[IoSlice<'_>],
-    timeout: Option<Duration>,
-) -> Result<(), TransferError> {
+fn write_gathered(stream: &mut SslStream<Transport>, pieces: &[IoSlice<'_>]) -> Result<(), TransferError> {
     let mut record = ArrayVec::<u8, RECORD>::new();
     for piece in pieces {
         let mut left: &[u8] = piece;
         if record.is_empty() {
             let (whole, rest) = left.split_at(left.len() - left.len() % RECORD);
-            write(stream, whole, timeout)?;
+            write(stream, whole)?;
             left = rest;
         }
         while !left.is_empty() {
@@ -198,40 +218,22 @@ fn write_gathered(
             let _ = record.try_extend_from_slice(some);
             left = rest;
             if record.is_full() {
-                write(stream, &record, timeout)?;
+                write(stream, &record)?;
                 record.clear();
             }
         }
     }
-    write(stream, &record, timeout)
+    write(stream, &record)
 }
 
-/// Writes a block. The timeout starts again whenever bytes reach the socket: OpenSSL tells of whole blocks
-/// only.
-fn write(
-    stream: &mut SslStream<Transport>,
-    mut left: &[u8],
-    timeout: Option<Duration>,
-) -> Result<(), TransferError> {
-    let mut deadline = None;
-    let mut sent = stream.get_ref().sent;
+/// Writes a block.
+fn write(stream: &mut SslStream<Transport>, mut left: &[u8]) -> Result<(), TransferError> {
     while !left.is_empty() {
-        let error = match stream.ssl_write(left) {
-            Ok(count) => {
-                left = &left[count..];
-                continue;
-            }
-            Err(error) => error,
-        };
-        if std::mem::replace(&mut sent, stream.get_ref().sent) != sent {
-            deadline = None;
-        }
-        let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
-        match error.code() {
-            ErrorCode::WANT_WRITE => wait_writable(&stream.get_ref().socket, deadline)?,
-            ErrorCode::WANT_READ => wait_readable(&stream.get_ref().socket, deadline)?,
-            _ => return Err(TransferError::Io(into_io(error))),
-        }
+        let count = stream.ssl_write(left).map_err(|error| match error.code() {
+            ErrorCode::WANT_WRITE | ErrorCode::WANT_READ => TransferError::TimedOut,
+            _ => TransferError::Io(into_io(error)),
+        })?;
+        left = &left[count..];
     }
     Ok(())
 }

@@ -2,21 +2,26 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::stream::Socket;
+use openssl::error::ErrorStack;
+
+use crate::stream::{Socket, TransferError};
 use crate::sys::{self, PollFd};
+use crate::tls_ffi::take_errors;
 
 /// A socket as OpenSSL sees it.
 pub struct Transport {
     /// The socket.
     pub socket: Socket,
-    /// How long a read or write waits: nothing while one of our functions runs, which waits itself.
+    /// How long a read or write waits for a byte to move.
     pub patience: Patience,
     /// Whether the last read ended because it waited long enough.
     pub timed_out: bool,
-    /// Counts the bytes sent, to tell progress.
-    pub sent: u64,
+    /// Whether a failure finds errors in OpenSSL's queue that are the program's, and has to put them aside: what
+    /// failed must have the queue to itself (SSL_get_error(3)).
+    pub puts_errors_aside: bool,
+    errors_aside: Option<ErrorStack>,
 }
 
 /// How long to wait for a socket.
@@ -31,50 +36,70 @@ pub enum Patience {
 impl Transport {
     /// A transport that does not wait.
     pub fn new(socket: Socket) -> Transport {
-        Transport { socket, patience: Patience::None, timed_out: false, sent: 0 }
+        Transport {
+            socket,
+            patience: Patience::None,
+            timed_out: false,
+            puts_errors_aside: false,
+            errors_aside: None,
+        }
     }
 
-    /// Waits for the socket, or says that it would block.
-    fn wait(&mut self, fd: PollFd, deadline: &mut Option<Option<Instant>>) -> io::Result<()> {
-        let Patience::UpTo(timeout) = self.patience else { return Err(io::ErrorKind::WouldBlock.into()) };
-        let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
-        self.timed_out = !sys::wait(&mut [fd], deadline)?;
-        if self.timed_out { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    /// Puts the program's errors back, if a failure has put them aside.
+    pub fn put_errors_back(&mut self) {
+        if let Some(errors) = self.errors_aside.take() {
+            errors.put();
+        }
+    }
+
+    /// Calls `operation` until it moves bytes, and waits for the socket in between.
+    fn patiently(
+        &self,
+        awaited: PollFd,
+        mut operation: impl FnMut() -> io::Result<usize>,
+    ) -> Result<usize, TransferError> {
+        let mut deadline = None;
+        loop {
+            match (operation(), self.patience) {
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
+                (Err(error), Patience::UpTo(timeout)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
+                    if !sys::wait(&mut [awaited], deadline).map_err(TransferError::Io)? {
+                        return Err(TransferError::TimedOut);
+                    }
+                }
+                (outcome, _) => return outcome.map_err(TransferError::Io),
+            }
+        }
+    }
+
+    /// An error as OpenSSL is told of it: a wait that took too long would have blocked.
+    #[cold]
+    fn failure(&mut self, error: TransferError) -> io::Error {
+        // Once: from then on those in the queue are of this operation.
+        if std::mem::take(&mut self.puts_errors_aside) {
+            self.errors_aside = take_errors();
+        }
+        match error {
+            TransferError::TimedOut => io::ErrorKind::WouldBlock.into(),
+            TransferError::Io(error) => error,
+        }
     }
 }
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.timed_out = false;
-        let mut deadline = None;
-        loop {
-            match sys::receive(&self.socket, buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFd::readable(&self.socket), &mut deadline)?;
-                }
-                outcome => return outcome,
-            }
-        }
+        let outcome = self.patiently(PollFd::readable(&self.socket), || sys::receive(&self.socket, buffer));
+        self.timed_out = matches!(outcome, Err(TransferError::TimedOut));
+        outcome.map_err(|error| self.failure(error))
     }
 }
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut deadline = None;
-        loop {
-            match self.socket.send(&[IoSlice::new(bytes)]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFd::writable(&self.socket), &mut deadline)?;
-                }
-                Ok(count) => {
-                    self.sent += count as u64;
-                    return Ok(count);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let piece = [IoSlice::new(bytes)];
+        let outcome = self.patiently(PollFd::writable(&self.socket), || self.socket.send(&piece));
+        outcome.map_err(|error| self.failure(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
