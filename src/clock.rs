@@ -24,6 +24,11 @@ impl Moment {
         Moment::from_nanoseconds(sys::coarse_monotonic_nanoseconds())
     }
 
+    /// The current time, exact to the nanosecond; that takes longer to read.
+    pub fn precise() -> Moment {
+        Moment::from_nanoseconds(sys::monotonic_nanoseconds())
+    }
+
     /// The moment that lies so many nanoseconds after the clock's origin.
     #[inline]
     pub const fn from_nanoseconds(nanoseconds: u64) -> Moment {

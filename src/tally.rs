@@ -7,6 +7,8 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::clock::Moment;
+
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Closing {
@@ -82,9 +84,9 @@ impl Tally {
         self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A checkout that found no idle connection took so long.
-    pub fn waited(&self, time: Duration, in_vain: bool) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    /// A checkout that found no idle connection has ended; it began then.
+    pub fn waited(&self, since: Moment, in_vain: bool) {
+        let nanoseconds = Moment::precise().nanoseconds().saturating_sub(since.nanoseconds());
         self.waits.fetch_add(1, Ordering::Relaxed);
         self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
         if nanoseconds > self.longest_wait.load(Ordering::Relaxed) {

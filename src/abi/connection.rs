@@ -1,20 +1,21 @@
 //! `dpl_conn`: what C sees of a connection, and what stands behind it.
 
 mod buffer;
+mod reserved;
 
 use std::ffi::CStr;
-use std::mem;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
 
-use libc::{c_char, c_int};
+use libc::c_char;
 
-use super::arena::{Arena, Held, InArena, Vacant};
+pub use reserved::Reserved;
+
+use super::arena::{Arena, Held, InArena};
 use super::context::{Context, ContextId};
-use super::layout::{ConnectionHead, HashInfo};
-use super::memory::{Block, Names};
+use super::layout::ConnectionHead;
+use super::memory::Block;
 use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
 use crate::lanes::LaneNumber;
@@ -24,14 +25,10 @@ use crate::status::{Error, SUCCESS};
 use crate::stream::{File, Socket, Stream};
 use crate::sys;
 use crate::tally::Closing;
-use crate::tls_ffi;
 
 /// The first byte of a read buffer that nothing was read into: no reply begins with it. What the reader
 /// leaves in `cc` does not tell, it differs among the original's revisions.
 const UNTOUCHED: c_char = 1;
-
-const TYPE_HTTP: c_int = 0;
-const TYPE_FILE: c_int = 1;
 
 /// One allocation, of which C knows the head.
 #[repr(C)]
@@ -54,9 +51,8 @@ pub struct Body {
     closing: Closing,
     /// The process it was opened in.
     forks: u32,
-    // What the head points to: freed after the stream is closed, since fields are dropped in this order.
-    _read_buf: Block<c_char>,
-    _names: Option<Names>,
+    /// What the head points to: freed after the stream is closed, since fields are dropped in this order.
+    _memory: Block<c_char>,
 }
 
 // SAFETY: the pointers in the head lead to memory that the connection owns, and one thread has it at a time.
@@ -77,8 +73,7 @@ pub struct Connection(Held<Body>);
 impl Connection {
     /// A connection to a local file, which is taken over once nothing can fail any more.
     pub fn over_file(context: &Context, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
-        let reserved = Reserved::new(context, None)?;
-        Ok(reserved.fill(context, TYPE_FILE, Stream::File(take_over()), None))
+        Ok(Reserved::over_file(context)?.connection_to_file(context, take_over()))
     }
 
     /// Hands the connection to C.
@@ -206,99 +201,6 @@ impl Connection {
     }
 }
 
-/// All the memory that a connection takes, had before it is opened: one that was opened is not lost for want
-/// of memory.
-pub struct Reserved {
-    body: Vacant<Body>,
-    read_buf: Block<c_char>,
-    read_buf_size: usize,
-    names: Option<Names>,
-    context: ContextId,
-}
-
-impl Reserved {
-    fn new(context: &Context, endpoint: Option<&Endpoint>) -> Result<Reserved, Error> {
-        let read_buf_size = context.view().read_buffer_size();
-        let read_buf = Block::<c_char>::of_size(read_buf_size)?;
-        // SAFETY: the block has at least one byte.
-        unsafe { *read_buf.as_ptr() = UNTOUCHED };
-        Ok(Reserved {
-            body: CONNECTIONS.reserve()?,
-            read_buf,
-            read_buf_size,
-            names: endpoint.map(|endpoint| Names::new(endpoint.name(), endpoint.port())).transpose()?,
-            context: context.id().ok_or(Error::Invalid)?,
-        })
-    }
-
-    /// For a connection by way of this endpoint.
-    pub fn over_network(context: &Context, endpoint: &Endpoint) -> Result<Reserved, Error> {
-        Reserved::new(context, Some(endpoint))
-    }
-
-    /// The connection over an open stream.
-    pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
-        let peer = stream.socket().map(Socket::peer);
-        let tls = stream.tls().map(|tls| tls_ffi::raw(tls.ssl()));
-        let mut connection = self.fill(context, TYPE_HTTP, stream, Some(Arc::clone(endpoint)));
-        let head = &mut connection.0.head;
-        head.hash_info = peer.map_or(NO_PEER, hash_info);
-        if let Some((ssl, bio)) = tls {
-            (head.ssl, head.bio) = (ssl, bio);
-        }
-        connection
-    }
-
-    fn fill(
-        self,
-        context: &Context,
-        r#type: c_int,
-        stream: Stream,
-        endpoint: Option<Arc<Endpoint>>,
-    ) -> Connection {
-        let Reserved { body, read_buf, read_buf_size, names, context: context_id } = self;
-        let (host, port) = names.as_ref().map_or((ptr::null_mut(), ptr::null_mut()), Names::as_ptrs);
-        let head = ConnectionHead {
-            r#type,
-            ctx: context.view().pointer_to_context().cast(),
-            next: ptr::null_mut(),
-            prev: ptr::null_mut(),
-            hash_info: NO_PEER,
-            host,
-            port,
-            fd: stream.as_raw_fd(),
-            start_time: sys::wall_clock_seconds(),
-            close_time: 0,
-            n_hits: 0,
-            read_buf_size,
-            read_buf: read_buf.as_ptr(),
-            read_buf_pos: 0,
-            block_size: 0,
-            max_blocks: 0,
-            cc: 0,
-            status: SUCCESS,
-            eof: 0,
-            ssl: ptr::null_mut(),
-            bio: ptr::null_mut(),
-        };
-        Connection(body.fill(Body {
-            head,
-            stream,
-            endpoint,
-            context: context_id,
-            lane: LaneNumber::own(),
-            is_broken: false,
-            in_exchange: false,
-            #[cfg(feature = "standalone")]
-            awaits_continue: false,
-            closing: Closing::default(),
-            forks: sys::forks(),
-            _read_buf: read_buf,
-            _names: names,
-        }))
-    }
-}
-
 impl Poolable for Connection {
     #[inline]
     fn place(&self) -> Option<&Place> {
@@ -373,19 +275,6 @@ impl Drop for Body {
 /// See [`crate::lock::Lock::at_fork`].
 pub fn arena_at_fork(phase: Fork) {
     CONNECTIONS.at_fork(phase);
-}
-
-const NO_PEER: HashInfo = HashInfo { addr: [0; 4], port: 0 };
-
-fn hash_info(peer: SocketAddr) -> HashInfo {
-    let mut octets = [0; 16];
-    match peer.ip() {
-        IpAddr::V4(ip) => octets[..4].copy_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => octets = ip.octets(),
-    }
-    // SAFETY: both are 16 bytes without padding, and any bytes are valid.
-    let addr = unsafe { mem::transmute::<[u8; 16], [u32; 4]>(octets) };
-    HashInfo { addr, port: peer.port() }
 }
 
 /// The name that a connection is known by in messages.

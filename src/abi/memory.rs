@@ -70,34 +70,6 @@ pub fn duplicate(text: &CStr) -> Result<Block<c_char>, Error> {
     NonNull::new(unsafe { libc::strdup(text.as_ptr()) }).map(Block).ok_or(Error::OutOfMemory)
 }
 
-/// Copies of a host's name and port, one behind the other in one block.
-pub struct Names {
-    block: Block<c_char>,
-    port_at: usize,
-}
-
-impl Names {
-    /// Copies them.
-    pub fn new(host: &CStr, port: &CStr) -> Result<Names, Error> {
-        let (host, port) = (host.to_bytes_with_nul(), port.to_bytes_with_nul());
-        let block = Block::<c_char>::of_size(host.len() + port.len())?;
-        let names = Names { block, port_at: host.len() };
-        let (host_copy, port_copy) = names.as_ptrs();
-        // SAFETY: the block has room for both, and nobody else has it.
-        unsafe {
-            host_copy.copy_from_nonoverlapping(host.as_ptr().cast(), host.len());
-            port_copy.copy_from_nonoverlapping(port.as_ptr().cast(), port.len());
-        }
-        Ok(names)
-    }
-
-    /// The host and the port.
-    pub fn as_ptrs(&self) -> (*mut c_char, *mut c_char) {
-        // SAFETY: the port lies within the block.
-        (self.block.as_ptr(), unsafe { self.block.as_ptr().add(self.port_at) })
-    }
-}
-
 /// A string argument; nothing for NULL.
 ///
 /// # Safety

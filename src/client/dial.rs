@@ -46,12 +46,12 @@ impl<C: Connection> Client<C> {
         endpoint: Option<&Arc<Endpoint>>,
         candidates: impl FnOnce() -> Candidates<'a, C>,
     ) -> Result<C, Error> {
-        let begin = Instant::now();
+        let begin = Moment::precise();
         let outcome = match endpoint.map_or(Err(None), |endpoint| self.connect_at_once(call, endpoint)) {
             Ok(connection) => Ok(connection),
-            Err(begun) => self.dial(call, candidates(), begun, begin),
+            Err(begun) => self.dial(call, candidates(), begun),
         };
-        self.tally.waited(begin.elapsed(), outcome.is_err());
+        self.tally.waited(begin, outcome.is_err());
         outcome
     }
 
@@ -80,11 +80,10 @@ impl<C: Connection> Client<C> {
         call: &impl Call<C>,
         mut candidates: Candidates<'_, C>,
         begun: Option<Begun>,
-        begin: Instant,
     ) -> Result<C, Error> {
         candidates.resume(begun);
         let mut race = Race::new();
-        let outcome = self.run(call, &mut candidates, &mut race, begin);
+        let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);
         outcome
     }
@@ -94,8 +93,8 @@ impl<C: Connection> Client<C> {
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
         race: &mut Race<Runner<C>>,
-        mut now: Instant,
     ) -> Result<C, Error> {
+        let mut now = Instant::now();
         let mut more = true;
         // The head start of the one that was added last.
         let mut until = None;

@@ -1,0 +1,150 @@
+//! The making of a connection: first its memory, then, of an open stream, itself.
+
+use std::ffi::CStr;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::Arc;
+
+use libc::{c_char, c_int};
+
+use super::{Body, CONNECTIONS, Connection, UNTOUCHED};
+use crate::abi::arena::Vacant;
+use crate::abi::context::{Context, ContextId};
+use crate::abi::layout::{ConnectionHead, HashInfo};
+use crate::abi::memory::Block;
+use crate::endpoint::Endpoint;
+use crate::lanes::LaneNumber;
+use crate::status::{Error, SUCCESS};
+use crate::stream::{File, Socket, Stream};
+use crate::sys;
+use crate::tally::Closing;
+use crate::tls_ffi;
+
+const TYPE_HTTP: c_int = 0;
+const TYPE_FILE: c_int = 1;
+
+/// All the memory that a connection takes, had before it is opened: one that was opened is not lost for want
+/// of memory.
+pub struct Reserved {
+    body: Vacant<Body>,
+    /// The read buffer; behind it host and port, of a network connection.
+    memory: Block<c_char>,
+    read_buf_size: usize,
+    host_at: usize,
+    port_at: usize,
+    context: ContextId,
+}
+
+impl Reserved {
+    fn new(context: &Context, names: [&[u8]; 2]) -> Result<Reserved, Error> {
+        let read_buf_size = context.view().read_buffer_size();
+        let [host_at, port_at] = [read_buf_size.max(1), read_buf_size.max(1).saturating_add(names[0].len())];
+        let size = port_at.checked_add(names[1].len());
+        let memory = Block::<c_char>::of_size(size.ok_or(Error::OutOfMemory)?)?;
+        // SAFETY: the block has room for a byte, and for the names behind the buffer; nobody else has it.
+        unsafe {
+            *memory.as_ptr() = UNTOUCHED;
+            for (name, place) in names.into_iter().zip([host_at, port_at]) {
+                memory.as_ptr().add(place).copy_from_nonoverlapping(name.as_ptr().cast(), name.len());
+            }
+        }
+        let context = context.id().ok_or(Error::Invalid)?;
+        Ok(Reserved { body: CONNECTIONS.reserve()?, memory, read_buf_size, host_at, port_at, context })
+    }
+
+    /// For a connection to a file.
+    pub fn over_file(context: &Context) -> Result<Reserved, Error> {
+        Reserved::new(context, [&[], &[]])
+    }
+
+    /// For a connection by way of this endpoint.
+    pub fn over_network(context: &Context, endpoint: &Endpoint) -> Result<Reserved, Error> {
+        Reserved::new(context, [endpoint.name(), endpoint.port()].map(CStr::to_bytes_with_nul))
+    }
+
+    /// The connection over an open stream.
+    pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
+        let peer = stream.socket().map(Socket::peer);
+        let tls = stream.tls().map(|tls| tls_ffi::raw(tls.ssl()));
+        // SAFETY: both lie within the block.
+        let (host, port) = unsafe {
+            let memory = self.memory.as_ptr();
+            (memory.add(self.host_at), memory.add(self.port_at))
+        };
+        let mut connection = self.fill(context, TYPE_HTTP, stream, Some(Arc::clone(endpoint)));
+        let head = &mut connection.0.head;
+        (head.host, head.port) = (host, port);
+        head.hash_info = peer.map_or(NO_PEER, hash_info);
+        if let Some((ssl, bio)) = tls {
+            (head.ssl, head.bio) = (ssl, bio);
+        }
+        connection
+    }
+
+    /// The connection to a local file.
+    pub fn connection_to_file(self, context: &Context, file: File) -> Connection {
+        self.fill(context, TYPE_FILE, Stream::File(file), None)
+    }
+
+    fn fill(
+        self,
+        context: &Context,
+        r#type: c_int,
+        stream: Stream,
+        endpoint: Option<Arc<Endpoint>>,
+    ) -> Connection {
+        let Reserved { body, memory, read_buf_size, context: context_id, .. } = self;
+        let head = ConnectionHead {
+            r#type,
+            ctx: context.view().pointer_to_context().cast(),
+            next: ptr::null_mut(),
+            prev: ptr::null_mut(),
+            hash_info: NO_PEER,
+            host: ptr::null_mut(),
+            port: ptr::null_mut(),
+            fd: stream.as_raw_fd(),
+            start_time: sys::wall_clock_seconds(),
+            close_time: 0,
+            n_hits: 0,
+            read_buf_size,
+            read_buf: memory.as_ptr(),
+            read_buf_pos: 0,
+            block_size: 0,
+            max_blocks: 0,
+            cc: 0,
+            status: SUCCESS,
+            eof: 0,
+            ssl: ptr::null_mut(),
+            bio: ptr::null_mut(),
+        };
+        Connection(body.fill(Body {
+            head,
+            stream,
+            endpoint,
+            context: context_id,
+            lane: LaneNumber::own(),
+            is_broken: false,
+            in_exchange: false,
+            #[cfg(feature = "standalone")]
+            awaits_continue: false,
+            closing: Closing::default(),
+            forks: sys::forks(),
+            _memory: memory,
+        }))
+    }
+}
+
+const NO_PEER: HashInfo = HashInfo { addr: [0; 4], port: 0 };
+
+fn hash_info(peer: SocketAddr) -> HashInfo {
+    let mut octets = [0; 16];
+    match peer.ip() {
+        IpAddr::V4(ip) => octets[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => octets = ip.octets(),
+    }
+    // SAFETY: both are 16 bytes without padding, and any bytes are valid.
+    let addr = unsafe { mem::transmute::<[u8; 16], [u32; 4]>(octets) };
+    HashInfo { addr, port: peer.port() }
+}
