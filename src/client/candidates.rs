@@ -21,14 +21,14 @@ pub struct Candidate {
     pub has_none_idle: bool,
     /// A connect that was begun already.
     pub begun: Option<Begun>,
-    standing: Standing,
+    origin: Origin,
     made_suspect: Cell<bool>,
 }
 
 /// Which list to tell how an attempt went.
-enum Standing {
+enum Origin {
     /// The one that the host was chosen from.
-    Tried(Trial),
+    Chosen(Trial),
     /// One that may have the host.
     Named(Arc<Hosts>),
 }
@@ -36,9 +36,9 @@ enum Standing {
 impl Candidate {
     /// The list to tell how it went.
     pub fn hosts(&self) -> &Arc<Hosts> {
-        match &self.standing {
-            Standing::Tried(trial) => trial.hosts(),
-            Standing::Named(hosts) => hosts,
+        match &self.origin {
+            Origin::Chosen(trial) => trial.hosts(),
+            Origin::Named(hosts) => hosts,
         }
     }
 
@@ -58,10 +58,10 @@ impl Candidate {
 
     /// The host is well.
     pub fn succeeded(&mut self) {
-        match (&mut self.standing, self.endpoint.host()) {
-            (Standing::Tried(trial), _) => trial.succeeded(),
-            (Standing::Named(hosts), Some(host)) => hosts.succeeded(host),
-            (Standing::Named(_), None) => {}
+        match (&mut self.origin, self.endpoint.host()) {
+            (Origin::Chosen(trial), _) => trial.succeeded(),
+            (Origin::Named(hosts), Some(host)) => hosts.succeeded(host),
+            (Origin::Named(_), None) => {}
         }
     }
 
@@ -108,7 +108,6 @@ enum Source<'a> {
 }
 
 /// Where a checkout on a list begins.
-#[derive(Clone, Copy)]
 pub struct First<'a> {
     /// Whose turn it is.
     pub turn: u32,
@@ -137,10 +136,10 @@ impl<'a, C: Connection> Candidates<'a, C> {
 
     /// The next one to try.
     pub fn next(&mut self) -> Result<Option<Candidate>, Error> {
-        let (endpoint, has_none_idle, standing) = match &mut self.source {
+        let (endpoint, has_none_idle, origin) = match &mut self.source {
             Source::Only { endpoint } => {
                 let Some(endpoint) = endpoint.take() else { return Ok(None) };
-                (endpoint, true, Standing::Named(Arc::clone(self.hosts)))
+                (endpoint, true, Origin::Named(Arc::clone(self.hosts)))
             }
             Source::List { first, tried } => {
                 let is_new = |host: &Arc<Host>| !is_among(tried, host);
@@ -154,11 +153,11 @@ impl<'a, C: Connection> Candidates<'a, C> {
                     None => listed,
                     Some(bucket) => self.client.virtual_host(&listed, bucket)?,
                 };
-                (endpoint, known.is_some(), Standing::Tried(trial))
+                (endpoint, known.is_some(), Origin::Chosen(trial))
             }
         };
         let begun = self.begun.take().filter(|_| has_none_idle);
-        Ok(Some(Candidate { endpoint, has_none_idle, begun, standing, made_suspect: Cell::new(false) }))
+        Ok(Some(Candidate { endpoint, has_none_idle, begun, origin, made_suspect: Cell::new(false) }))
     }
 }
 

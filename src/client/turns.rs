@@ -12,7 +12,7 @@ const BLOCK: u32 = 16;
 /// The turns that a lane has to give. A counter that two processors keep writing costs each of them more than
 /// the rest of a checkout: a thread that is not alone, and busy, takes several turns at once. While a single
 /// thread counts, each turn is counted when it is given.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Turns {
     next: u32,
     left: u32,

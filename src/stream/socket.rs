@@ -35,6 +35,7 @@ impl Socket {
     pub fn has_connected(&self) -> io::Result<bool> {
         match self.inner.connect(&SockAddr::from(self.peer)) {
             Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EISCONN) => Ok(true),
             Err(error) if is_under_way(&error) => Ok(false),
             Err(error) => Err(error),
         }
