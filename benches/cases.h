@@ -2,6 +2,7 @@
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
+#include "client.h"
 #include "peer.h"
 
 struct peers {
@@ -18,6 +19,8 @@ void bench_connect(const struct peers *peers);
 void bench_connect_tls(const struct peers *peers);
 void bench_write(const struct peers *peers);
 void bench_write_tls(const struct peers *peers);
+/* 8 KiB in 4, n times. */
+void write_loop(struct client *client, long n);
 void bench_memory(const struct peers *peers);
 void bench_start(const struct peers *peers);
 

@@ -1,7 +1,7 @@
 /*
  * bench FILE [CASE...]: measures and writes results to FILE.
- * bench loop literal|name|tls|connect N: N warm checkouts, or new connections, and nothing else, for
- * counting what they take.
+ * bench loop literal|name|tls|connect|write N: N warm checkouts, new connections or writes, and nothing
+ * else, for counting what they take.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -81,6 +81,8 @@ static void loop(const char *kind, long n) {
     client_warm(&client, 1);
     if (strcmp(kind, "connect") == 0)
         connect_and_terminate(&client, n);
+    else if (strcmp(kind, "write") == 0)
+        write_loop(&client, n);
     else
         checkout_and_release(&client, n);
 }
@@ -96,7 +98,7 @@ static void tell_library(void) {
 
 int main(int argc, char **argv) {
     if (argc < 2) {
-        fprintf(stderr, "bench FILE [CASE...] | bench loop literal|name|tls|connect N\n");
+        fprintf(stderr, "bench FILE [CASE...] | bench loop literal|name|tls|connect|write N\n");
         return EXIT_FAILURE;
     }
     allow_many_descriptors();

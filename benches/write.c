@@ -130,6 +130,13 @@ static void bench_over(const struct peer *peer, operation *floor, const char *ki
     dpl_conn_terminate(conn);
 }
 
+void write_loop(struct client *client, long n) {
+    struct writer writer = {.conn = client_checkout(client), .load = &loads[1]};
+
+    write_all(&writer, n);
+    dpl_conn_terminate(writer.conn);
+}
+
 void bench_write(const struct peers *peers) {
     bench_over(&peers->plain, bare_sendmsg, "write", "sendmsg", 0.98);
 }

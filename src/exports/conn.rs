@@ -332,7 +332,7 @@ fn after_its_context(function: &'static CStr) {
 }
 
 /// Writes all pieces.
-#[inline]
+#[inline(always)]
 pub(super) fn write(
     connection: &mut Connection,
     pieces: &mut [IoSlice<'_>],

@@ -138,9 +138,10 @@ impl AsRawFd for Stream {
     }
 }
 
-/// The bytes of all pieces.
+/// The bytes of all pieces: of no more than one system call takes it is the true sum, since the kernel refuses
+/// pieces that are longer than there are addresses.
 fn length(pieces: &[IoSlice<'_>]) -> usize {
-    pieces.iter().fold(0, |length, piece| length.saturating_add(piece.len()))
+    pieces.iter().fold(0, |length, piece| length.wrapping_add(piece.len()))
 }
 
 /// Calls `write` until all pieces are out, and waits on `fd` when it would block. The timeout starts
@@ -152,17 +153,16 @@ fn write_all(
     fd: &impl AsRawFd,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> Result<(), TransferError> {
-    let mut left = length(pieces);
+    let mut deadline = None;
     // Leading empty pieces go: a call that writes nothing could not be told from one that may not.
     IoSlice::advance_slices(&mut pieces, 0);
-    let mut deadline = None;
     while !pieces.is_empty() {
-        match write(&pieces[..pieces.len().min(MOST_PIECES)]) {
+        let some = &pieces[..pieces.len().min(MOST_PIECES)];
+        match write(some) {
             Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
             // As a rule: there is nothing left to walk to.
-            Ok(written) if written == left => return Ok(()),
+            Ok(written) if some.len() == pieces.len() && written == length(some) => return Ok(()),
             Ok(written) => {
-                left -= written;
                 IoSlice::advance_slices(&mut pieces, written);
                 deadline = None;
             }
