@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::hosts::Host;
+use crate::hosts::{Host, Record};
 use crate::lock::{Fork, Lock};
 use crate::pool::Place;
 use crate::resolve::Addresses;
@@ -90,6 +90,13 @@ impl Endpoint {
     /// The host of the list that answers for it.
     pub fn host(&self) -> Option<&Arc<Host>> {
         self.host.as_ref()
+    }
+
+    /// Notes what became of an attempt on it, if a host of the list answers for it.
+    pub fn record(&self, note: impl FnOnce(&Record)) {
+        if let Some(host) = &self.host {
+            note(host.record());
+        }
     }
 
     /// Whether this is the host of the list that answers for it.

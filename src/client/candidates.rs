@@ -9,7 +9,7 @@ use super::{Client, Connection};
 use crate::clock::Moment;
 use crate::connect::{Begun, Failure};
 use crate::endpoint::Endpoint;
-use crate::hosts::{Host, Hosts, Record, Trial};
+use crate::hosts::{Host, Hosts, Trial};
 use crate::status::Error;
 use crate::stream::Stream;
 
@@ -39,13 +39,6 @@ impl Candidate {
         match &self.origin {
             Origin::Chosen(trial) => trial.hosts(),
             Origin::Named(hosts) => hosts,
-        }
-    }
-
-    /// Notes what became of the attempt, if it is one on a host of the list.
-    pub fn record(&self, note: impl FnOnce(&Record)) {
-        if let Some(host) = self.endpoint.host() {
-            note(host.record());
         }
     }
 
@@ -118,20 +111,24 @@ pub struct First<'a> {
 }
 
 impl<'a, C: Connection> Candidates<'a, C> {
-    /// The hosts of a list, first the one whose turn it is.
-    pub fn of_list(client: &'a Client<C>, hosts: &'a Arc<Hosts>, first: First<'a>) -> Self {
-        let source = Source::List { first, tried: Vec::new() };
-        Candidates { client, hosts, source, begun: None }
+    /// The hosts of a list, first the one whose turn it is. The connect to the first may have been begun.
+    pub fn of_list(
+        client: &'a Client<C>,
+        hosts: &'a Arc<Hosts>,
+        first: First<'a>,
+        begun: Option<Begun>,
+    ) -> Self {
+        Candidates { client, hosts, source: Source::List { first, tried: Vec::new() }, begun }
     }
 
-    /// One endpoint and no other, of which nothing is idle.
-    pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint>, hosts: &'a Arc<Hosts>) -> Self {
-        Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) }, begun: None }
-    }
-
-    /// A connect to the endpoint of which nothing is idle was begun already.
-    pub fn resume(&mut self, begun: Option<Begun>) {
-        self.begun = begun;
+    /// One endpoint and no other, of which nothing is idle. The connect to it may have been begun.
+    pub fn only(
+        client: &'a Client<C>,
+        endpoint: Arc<Endpoint>,
+        hosts: &'a Arc<Hosts>,
+        begun: Option<Begun>,
+    ) -> Self {
+        Candidates { client, hosts, source: Source::Only { endpoint: Some(endpoint) }, begun }
     }
 
     /// The next one to try.

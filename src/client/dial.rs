@@ -44,12 +44,12 @@ impl<C: Connection> Client<C> {
         &'a self,
         call: &impl Call<C>,
         endpoint: Option<&Arc<Endpoint>>,
-        candidates: impl FnOnce() -> Candidates<'a, C>,
+        candidates: impl FnOnce(Option<Begun>) -> Candidates<'a, C>,
     ) -> Result<C, Error> {
         let begin = Moment::precise();
         let outcome = match endpoint.map_or(Err(None), |endpoint| self.connect_at_once(call, endpoint)) {
             Ok(connection) => Ok(connection),
-            Err(begun) => self.dial(call, candidates(), begun),
+            Err(begun) => self.dial(call, candidates(begun)),
         };
         self.tally.waited(begin, outcome.is_err());
         outcome
@@ -64,9 +64,7 @@ impl<C: Connection> Client<C> {
         let Ok(None) = call.security() else { return Err(None) };
         let permit = self.permits.acquire(call.settings().connections).ok_or(None)?;
         let reserved = call.reserve(endpoint).map_err(|_| None)?;
-        if let Some(host) = endpoint.host() {
-            host.record().attempt();
-        }
+        endpoint.record(Record::attempt);
         let socket = Begun::new(address, permit).connected_locally()?;
         self.tally.created();
         Ok(call.wrap(reserved, Stream::Plain(socket), endpoint))
@@ -75,13 +73,7 @@ impl<C: Connection> Client<C> {
     /// Tries the candidates one after the other, each with a head start before the next joins it. What is
     /// still under way in the end is left to later calls.
     #[cold]
-    fn dial(
-        &self,
-        call: &impl Call<C>,
-        mut candidates: Candidates<'_, C>,
-        begun: Option<Begun>,
-    ) -> Result<C, Error> {
-        candidates.resume(begun);
+    fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
         let mut race = Race::new();
         let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);
@@ -162,7 +154,7 @@ impl<C: Connection> Client<C> {
         }
         let begun = candidate.begun.take();
         if begun.is_none() {
-            candidate.record(Record::attempt);
+            candidate.endpoint.record(Record::attempt);
         }
         let settings = call.settings();
         let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(Start::Skip) };
@@ -186,7 +178,7 @@ impl<C: Connection> Client<C> {
             None => Err(self.permit_of(call, &candidate, race, &settings)?),
         };
         let reserved = call.reserve(endpoint).inspect_err(|error| {
-            candidate.record(|record| record.failure(Fault::Local));
+            candidate.endpoint.record(|record| record.failure(Fault::Local));
             log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
         })?;
         let now = Instant::now();
@@ -217,7 +209,7 @@ impl<C: Connection> Client<C> {
         let name = endpoint.name().to_string_lossy();
         log!(call, Error, "no address for {name}: {error}");
         let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
-        candidate.record(|record| record.failure(fault));
+        candidate.endpoint.record(|record| record.failure(fault));
         if let LookupError::Local(error) = error {
             return Err(error);
         }
@@ -241,7 +233,7 @@ impl<C: Connection> Client<C> {
                 return Ok(permit);
             }
             let Some((slow, freed)) = race.give_way() else {
-                candidate.record(|record| record.failure(Fault::Local));
+                candidate.endpoint.record(|record| record.failure(Fault::Local));
                 log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
                 return Err(Error::Limit);
             };
@@ -254,7 +246,7 @@ impl<C: Connection> Client<C> {
     pub(super) fn won(&self, call: &impl Call<C>, runner: Runner<C>, mut stream: Stream) -> C {
         let Runner { mut candidate, reserved } = runner;
         if let Some(tls) = stream.tls() {
-            candidate.record(|record| record.handshake(tls.was_resumed()));
+            candidate.endpoint.record(|record| record.handshake(tls.was_resumed()));
         }
         candidate.succeeded();
         self.tally.created();
@@ -273,7 +265,7 @@ impl<C: Connection> Client<C> {
             log!(call, Error, "connect to {address}: {cause}");
         }
         let fault = failure.fault();
-        candidate.record(|record| record.failure(fault));
+        candidate.endpoint.record(|record| record.failure(fault));
         if let Some(error) = failure.local_fault() {
             return Err(error);
         }

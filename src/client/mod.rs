@@ -168,8 +168,9 @@ impl<C: Connection> Client<C> {
         let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
         match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
             Some(idle) => Ok(idle),
-            None => self
-                .connect(call, endpoint, || Candidates::of_list(self, hosts, First { turn, bucket, listed })),
+            None => self.connect(call, endpoint, |begun| {
+                Candidates::of_list(self, hosts, First { turn, bucket, listed }, begun)
+            }),
         }
     }
 
@@ -196,9 +197,9 @@ impl<C: Connection> Client<C> {
         let endpoint = self.endpoint_named(hosts, authority);
         match self.reuse(call, &endpoint, now) {
             Some(idle) => Ok(idle),
-            None => {
-                self.connect(call, Some(&endpoint), || Candidates::only(self, Arc::clone(&endpoint), hosts))
-            }
+            None => self.connect(call, Some(&endpoint), |begun| {
+                Candidates::only(self, Arc::clone(&endpoint), hosts, begun)
+            }),
         }
     }
 
