@@ -6,8 +6,8 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::{TransferError, read, wait_readable, wait_writable, write_all};
-use crate::sys::{self, FileKind};
+use super::{TransferError, patiently, wait_readable, wait_writable, write_all};
+use crate::sys::{self, FileKind, PollFd};
 
 /// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
 const PIPE_BUFFER: usize = libc::PIPE_BUF;
@@ -48,12 +48,14 @@ impl File {
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         match self {
-            File::Regular(file) => read(timeout, file, || (&*file).read(buffer)),
-            File::Socket(socket) => read(timeout, socket, || sys::receive(socket, buffer)),
+            File::Regular(file) => patiently(PollFd::readable(file), timeout, || (&*file).read(buffer)),
+            File::Socket(socket) => {
+                patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))
+            }
             File::Other(file) => {
                 // As for writing: it is not ours to make non-blocking.
                 wait_readable(file, sys::deadline(timeout))?;
-                read(timeout, file, || (&*file).read(buffer))
+                patiently(PollFd::readable(file), timeout, || (&*file).read(buffer))
             }
         }
     }

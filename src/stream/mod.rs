@@ -94,7 +94,9 @@ impl Stream {
     /// byte; `None` waits for ever, zero not at all.
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         match self {
-            Stream::Plain(socket) => read(timeout, socket, || sys::receive(socket, buffer)),
+            Stream::Plain(socket) => {
+                patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))
+            }
             Stream::Tls(stream) => stream.read(buffer, timeout),
             Stream::File(file) => file.read(buffer, timeout),
         }
@@ -179,18 +181,18 @@ fn write_all(
     Ok(())
 }
 
-/// Calls `read` until it gives something, and waits on `fd` when it would block.
-fn read(
+/// Calls `operation` until it moves bytes, and waits for what is awaited when it would block.
+fn patiently(
+    awaited: PollFd,
     timeout: Option<Duration>,
-    fd: &impl AsRawFd,
-    mut read: impl FnMut() -> io::Result<usize>,
+    mut operation: impl FnMut() -> io::Result<usize>,
 ) -> Result<usize, TransferError> {
     let mut deadline = None;
     loop {
-        match read() {
+        match operation() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait_readable(fd, *deadline.get_or_insert_with(|| sys::deadline(timeout)))?;
+                wait(awaited, *deadline.get_or_insert_with(|| sys::deadline(timeout)))?;
             }
             outcome => return outcome.map_err(TransferError::Io),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use openssl::error::ErrorStack;
 
-use crate::stream::{Socket, TransferError};
+use crate::stream::{Socket, TransferError, patiently};
 use crate::sys::{self, PollFd};
 use crate::tls_ffi::take_errors;
 
@@ -52,24 +52,20 @@ impl Transport {
         }
     }
 
-    /// Calls `operation` until it moves bytes, and waits for the socket in between.
+    /// Calls `operation` until it moves bytes, and waits for the socket as long as there is patience.
     fn patiently(
         &self,
         awaited: PollFd,
         mut operation: impl FnMut() -> io::Result<usize>,
     ) -> Result<usize, TransferError> {
-        let mut deadline = None;
-        loop {
-            match (operation(), self.patience) {
-                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
-                (Err(error), Patience::UpTo(timeout)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
-                    if !sys::wait(&mut [awaited], deadline).map_err(TransferError::Io)? {
-                        return Err(TransferError::TimedOut);
-                    }
+        match self.patience {
+            Patience::UpTo(timeout) => patiently(awaited, timeout, operation),
+            Patience::None => loop {
+                match operation() {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    outcome => return outcome.map_err(TransferError::Io),
                 }
-                (outcome, _) => return outcome.map_err(TransferError::Io),
-            }
+            },
         }
     }
 
