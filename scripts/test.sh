@@ -52,7 +52,7 @@ suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
 suite 'Rust tests, standalone' cargo test --locked --quiet --lib --features standalone -- --format=pretty
 suite 'C tests' c_tests demo MODES='preload alone'
 # How they are linked makes no difference to those that wait for long; `tests-c/run.sh` spares none.
-long='blame|fork|lookups|peers|races|threads|tls_handshake|tls_write|write'
+long='blame|fork|fork_busy|lookups|peers|races|threads|tls_handshake|tls_write|write'
 suite 'C tests, linked' c_tests "demo|$long" MODES='shared static'
 # The same library as alone; that it takes the other's place shows in a few.
 suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::hosts::{Host, Record};
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 use crate::pool::Place;
 use crate::resolve::Addresses;
 use crate::status::Error;
@@ -149,17 +149,6 @@ impl Endpoint {
     /// Whether this is a host by a name that is not its own.
     pub fn is_virtual(&self) -> bool {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
-    }
-
-    /// See [`Lock::at_fork`]. The addresses of a host of the list are the list's to visit.
-    pub fn at_fork(&self, phase: Fork) {
-        self.virtual_hosts.at_fork(phase, |by_bucket| {
-            by_bucket.values().for_each(|endpoint| endpoint.at_fork(phase));
-        });
-        self.sessions.at_fork(phase);
-        if self.host.is_none() || self.is_virtual() {
-            self.addresses.at_fork(phase);
-        }
     }
 
     /// This endpoint and its virtual hosts.

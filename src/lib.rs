@@ -21,6 +21,7 @@ mod connect;
 mod endpoint;
 mod exports;
 mod fault;
+mod fork;
 mod hosts;
 mod journal;
 mod lanes;

@@ -1,99 +1,148 @@
 //! Mutexes that a forked child finds unlocked, with whole data behind them.
 //!
-//! fork(2) copies a lock as it is, and only the forking thread with it: what another thread held stays
-//! locked for ever in the child. So the handlers of pthread_atfork(3) take every lock before the fork, in
-//! the order in which they nest, and let go of it on both sides.
+//! The types are those of parking_lot (`lock_api`). The raw locks below them are our own, because a lock must keep
+//! nothing outside of itself: parking_lot's own raw lock queues its waiters in a table of the process, which has
+//! locks of its own, and a forked child may find one of those held (14 of 440 children hung).
 //!
-//! A lock must therefore keep nothing outside of itself: that is so for a futex and no more, as the standard
-//! library's are, and not where a table of waiters has locks of its own.
+//! Each lock is held within a [`Section`], which no fork divides.
 
-use std::cell::Cell;
-use std::hint;
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix_futex_sync::lock_api::{GuardSend, Mutex, MutexGuard, RawMutex as Raw, RawRwLock as _};
-use rustix_futex_sync::{RawMutex, RawRwLock};
+use parking_lot::lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
+use crate::fork::{self, Section};
 use crate::sys;
 
-/// The three handlers of a fork.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fork {
-    /// It is about to happen.
-    Prepare,
-    /// It happened; this is the process that forked.
-    Parent,
-    /// It happened; this is the new process, with one thread.
-    Child,
-}
-
 /// A mutex.
-pub type Lock<T> = LockBy<RawMutex, T>;
+pub type Lock<T> = LockBy<Futex, T>;
 
-/// A mutex that is held for some ten instructions, and hardly ever by two threads at once. Nobody sleeps
-/// on it, so that letting go is a plain store: half the price of a [`Lock`].
-pub type BriefLock<T> = LockBy<Brief, T>;
+/// A mutex for a few instructions, hardly ever wanted by two threads at once. Nobody sleeps on it, so that
+/// unlocking is a plain store.
+pub type SpinLock<T> = LockBy<Spin, T>;
 
-/// What a [`BriefLock`] gives while it is held.
-pub type BriefGuard<'a, T> = MutexGuard<'a, Brief, T>;
+/// Access to what a [`SpinLock`] guards.
+pub type SpinGuard<'a, T> = Guard<'a, Spin, T>;
 
-/// A mutex of the kind `R`.
+/// A mutex over the raw lock `R`.
 pub struct LockBy<R, T> {
     inner: Mutex<R, T>,
 }
 
-impl<R: Raw, T> LockBy<R, T> {
+/// Access to what a lock guards, until it is dropped.
+pub struct Guard<'a, R: RawMutex, T> {
+    /// Dropped first: the lock is free before the section ends.
+    inner: MutexGuard<'a, R, T>,
+    _section: Section,
+}
+
+impl<R: RawMutex, T> LockBy<R, T> {
     /// An unlocked one.
     pub const fn new(value: T) -> LockBy<R, T> {
         LockBy { inner: Mutex::new(value) }
     }
 
-    /// Takes the lock.
+    /// Takes the lock. What is done until the guard is dropped must not wait, make system calls or call foreign
+    /// code.
     #[inline]
-    pub fn lock(&self) -> MutexGuard<'_, R, T> {
-        self.inner.lock()
-    }
-
-    /// Takes the lock before a fork and lets go of it afterwards; `visit` does the same for the locks within.
-    ///
-    /// To be called once in each phase, by the thread that forks: [`crate::abi::fork`] sees to that.
-    pub fn at_fork(&self, phase: Fork, visit: impl FnOnce(&T)) {
-        match phase {
-            Fork::Prepare => mem::forget(self.inner.lock()),
-            Fork::Parent | Fork::Child => {}
-        }
-        // SAFETY: this thread took the lock in the first phase and has not let go of it.
-        visit(unsafe { &*self.inner.data_ptr() });
-        match phase {
-            Fork::Prepare => {}
-            // SAFETY: as above; in the child the thread that goes on is the one that took the lock.
-            Fork::Parent | Fork::Child => unsafe { self.inner.force_unlock() },
-        }
+    pub fn lock(&self) -> Guard<'_, R, T> {
+        lock(&self.inner)
     }
 }
 
-impl<R: Raw, T: Default> Default for LockBy<R, T> {
+#[inline]
+fn lock<R: RawMutex, T>(mutex: &Mutex<R, T>) -> Guard<'_, R, T> {
+    let section = Section::enter();
+    Guard { inner: mutex.lock(), _section: section }
+}
+
+impl<R: RawMutex, T: Default> Default for LockBy<R, T> {
     fn default() -> LockBy<R, T> {
         LockBy::new(T::default())
     }
 }
 
-/// Whether somebody has a [`BriefLock`].
-pub struct Brief(AtomicBool);
+impl<R: RawMutex, T> Deref for Guard<'_, R, T> {
+    type Target = T;
 
-// SAFETY: whoever changes the flag from false to true has the lock, and they alone change it back.
-unsafe impl Raw for Brief {
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<R: RawMutex, T> DerefMut for Guard<'_, R, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+/// A raw lock in one word, on which threads wait by futex(2).
+pub struct Futex(AtomicU32);
+
+const FREE: u32 = 0;
+const LOCKED: u32 = 1;
+/// Locked, and a thread may be waiting.
+const CONTENDED: u32 = 2;
+
+// SAFETY: the thread that changes the word from FREE has the lock, and only `unlock` changes it back.
+unsafe impl RawMutex for Futex {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
-    const INIT: Brief = Brief(AtomicBool::new(false));
+    const INIT: Futex = Futex(AtomicU32::new(FREE));
 
-    type GuardMarker = GuardSend;
+    type GuardMarker = GuardNoSend;
 
     #[inline]
     fn lock(&self) {
-        if self.0.swap(true, Ordering::Acquire) {
+        if !self.try_lock() {
+            self.wait();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.0.compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        if self.0.swap(FREE, Ordering::Release) == CONTENDED {
+            sys::futex_wake(&self.0, 1);
+        }
+    }
+}
+
+impl Futex {
+    /// Takes the lock when it becomes free; the simple mutex of "Futexes Are Tricky" (Drepper, 2011), section 5.
+    #[cold]
+    fn wait(&self) {
+        for round in 0..100 {
+            if self.0.load(Ordering::Relaxed) == FREE && self.try_lock() {
+                return;
+            }
+            fork::pause(round);
+        }
+        while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
+            sys::futex_wait(&self.0, CONTENDED, None);
+        }
+    }
+}
+
+/// A raw lock that threads wait for by trying again.
+pub struct Spin(AtomicBool);
+
+// SAFETY: the thread that changes the flag from false to true has the lock, and only `unlock` changes it back.
+unsafe impl RawMutex for Spin {
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
+    const INIT: Spin = Spin(AtomicBool::new(false));
+
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {
+        if !self.try_lock() {
             self.wait();
         }
     }
@@ -107,88 +156,55 @@ unsafe impl Raw for Brief {
     unsafe fn unlock(&self) {
         self.0.store(false, Ordering::Release);
     }
-
-    fn is_locked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
-impl Brief {
-    /// Takes the lock as soon as its holder lets go: at once, unless the holder was interrupted.
+impl Spin {
+    /// Takes the lock when it becomes free: at once, unless its holder was interrupted.
     #[cold]
     fn wait(&self) {
-        let mut rounds = 0_u32;
-        while self.is_locked() || !self.try_lock() {
-            match rounds {
-                0..100 => hint::spin_loop(),
-                100..110 => thread::yield_now(),
-                // A thread of higher priority has to stand aside for one of lower priority to go on.
-                _ => sys::without_cancellation(|| thread::sleep(Duration::from_micros(50))),
-            }
-            rounds = rounds.saturating_add(1);
+        let mut round = 0_u32;
+        while self.0.load(Ordering::Relaxed) || !self.try_lock() {
+            fork::pause(round);
+            round = round.saturating_add(1);
         }
     }
 }
 
-/// Holds up forks while code runs that has locks which we cannot take: a child would find them locked.
-///
-/// What passes must be short and take no [`Lock`] before it begins that a fork takes.
-pub struct ForkBarrier {
-    /// Shared by those who pass, exclusively held through a fork.
-    inner: RawRwLock,
+/// A condition that threads wait for, of a [`Lock`].
+#[derive(Default)]
+pub struct Condvar {
+    /// Counts the notifications.
+    notified: AtomicU32,
 }
 
-thread_local! {
-    /// Whether this thread passes a barrier now. A callback that forks must not wait for itself.
-    static PASSES: Cell<bool> = const { Cell::new(false) };
-}
-
-impl ForkBarrier {
-    /// One that nobody passes.
-    pub const fn new() -> ForkBarrier {
-        ForkBarrier { inner: RawRwLock::INIT }
+impl Condvar {
+    /// Unlocks, waits for a notification or `timeout`, and locks again. It may return without either.
+    pub fn wait_timeout<'a, T>(&self, guard: Guard<'a, Futex, T>, timeout: Duration) -> Guard<'a, Futex, T> {
+        let seen = self.notified.load(Ordering::Relaxed);
+        let mutex = MutexGuard::mutex(&guard.inner);
+        drop(guard);
+        sys::futex_wait(&self.notified, seen, Some(timeout));
+        lock(mutex)
     }
 
-    /// Runs what no fork may divide.
-    pub fn pass<R>(&self, section: impl FnOnce() -> R) -> R {
-        struct Passage<'a>(&'a RawRwLock);
-        impl Drop for Passage<'_> {
-            fn drop(&mut self) {
-                PASSES.set(false);
-                // SAFETY: taken below, by this thread.
-                unsafe { self.0.unlock_shared() };
-            }
-        }
-        if PASSES.get() {
-            return section();
-        }
-        self.inner.lock_shared();
-        PASSES.set(true);
-        let _passage = Passage(&self.inner);
-        section()
-    }
-
-    /// As [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        if PASSES.get() {
-            return;
-        }
-        match phase {
-            Fork::Prepare => self.inner.lock_exclusive(),
-            // SAFETY: this thread took it in the first phase.
-            Fork::Parent | Fork::Child => unsafe { self.inner.unlock_exclusive() },
-        }
+    /// Wakes all that wait. What they wait for was changed under the lock before.
+    pub fn notify_all(&self) {
+        self.notified.fetch_add(1, Ordering::Release);
+        sys::futex_wake(&self.notified, i32::MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::hint;
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
 
-    #[test]
-    fn a_brief_lock_lets_one_in_at_a_time() {
+    fn lets_one_in_at_a_time<R: RawMutex + Sync>() {
         const ROUNDS: u64 = 20_000;
-        let count = BriefLock::new(0_u64);
+        let count = LockBy::<R, u64>::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -204,9 +220,8 @@ mod tests {
         assert_eq!(*count.lock(), 4 * ROUNDS);
     }
 
-    #[test]
-    fn a_brief_lock_is_waited_for_while_its_holder_sleeps() {
-        let lock = BriefLock::new(0);
+    fn is_waited_for_while_its_holder_sleeps<R: RawMutex + Sync>() {
+        let lock = LockBy::<R, i32>::new(0);
         thread::scope(|scope| {
             let mut held = lock.lock();
             scope.spawn(|| *lock.lock() *= 2);
@@ -217,39 +232,35 @@ mod tests {
     }
 
     #[test]
-    fn a_child_finds_locks_open() {
-        for phase in [Fork::Parent, Fork::Child] {
-            let (lock, brief) = (Lock::new(1), BriefLock::new(2));
-            lock.at_fork(Fork::Prepare, |_| {});
-            brief.at_fork(Fork::Prepare, |_| {});
-            assert!(lock.inner.is_locked() && brief.inner.is_locked());
-            lock.at_fork(phase, |_| {});
-            brief.at_fork(phase, |_| {});
-            assert!(!lock.inner.is_locked() && !brief.inner.is_locked());
-        }
+    fn locks_let_one_in_at_a_time() {
+        lets_one_in_at_a_time::<Spin>();
+        lets_one_in_at_a_time::<Futex>();
     }
 
     #[test]
-    fn a_fork_waits_for_those_who_pass_and_not_for_itself() {
-        let (barrier, has_passed) = (ForkBarrier::new(), AtomicBool::new(false));
+    fn locks_are_waited_for_while_their_holder_sleeps() {
+        is_waited_for_while_its_holder_sleeps::<Spin>();
+        is_waited_for_while_its_holder_sleeps::<Futex>();
+    }
+
+    #[test]
+    fn a_condition_is_waited_for_until_it_is_notified() {
+        let (lock, condition) = (Lock::new(false), Condvar::default());
+        let (waits, is_waiting) = mpsc::channel();
         thread::scope(|scope| {
-            let (begin, begun) = std::sync::mpsc::channel();
-            let (barrier, has_passed) = (&barrier, &has_passed);
-            scope.spawn(move || {
-                barrier.pass(|| {
-                    begin.send(()).unwrap();
-                    thread::sleep(Duration::from_millis(20));
-                    has_passed.store(true, Ordering::Relaxed);
-                });
+            let waiter = scope.spawn(|| {
+                let mut is_true = lock.lock();
+                waits.send(()).unwrap();
+                while !*is_true {
+                    is_true = condition.wait_timeout(is_true, Duration::from_secs(20));
+                }
             });
-            begun.recv().unwrap();
-            barrier.at_fork(Fork::Prepare);
-            assert!(has_passed.load(Ordering::Relaxed));
-            barrier.at_fork(Fork::Child);
+            is_waiting.recv().unwrap();
+            *lock.lock() = true;
+            condition.notify_all();
+            waiter.join().unwrap();
         });
-        barrier.pass(|| {
-            barrier.at_fork(Fork::Prepare);
-            barrier.at_fork(Fork::Parent);
-        });
+        let guard = condition.wait_timeout(lock.lock(), Duration::from_millis(1));
+        assert!(*guard, "locked again after the timeout");
     }
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::lock::{Fork, Lock};
-use crate::sys;
+use crate::fork;
+use crate::lock::Lock;
 
 /// Receives the number of open connections each time it changes; called under a lock, so it must not wait.
 pub type Gauge = Box<dyn Fn(i32) + Send>;
@@ -32,7 +32,7 @@ impl Permits {
             return None;
         }
         count.change(1);
-        Some(Permit { permits: Arc::clone(self), forks: sys::forks() })
+        Some(Permit { permits: Arc::clone(self), forks: fork::generation() })
     }
 
     /// How many are out.
@@ -40,15 +40,11 @@ impl Permits {
         self.count.lock().open.max(0) as u64
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork, visit: impl FnOnce()) {
-        self.count.at_fork(phase, |_| visit());
-        if phase == Fork::Child {
-            // Those that are out are the parent's, and some of them its threads', which give none back here.
-            let mut count = self.count.lock();
-            let parents = count.open;
-            count.change(-parents);
-        }
+    /// Takes back, in a forked child, all permits of the parent: nobody gives those back here.
+    pub fn forget_parent(&self) {
+        let mut count = self.count.lock();
+        let parents = count.open;
+        count.change(-parents);
     }
 
     /// Shows nothing any more: whoever owns what the gauge writes to is going away.
@@ -75,7 +71,7 @@ pub struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.forks == sys::forks() {
+        if self.forks == fork::generation() {
             self.permits.count.lock().change(-1);
         }
     }

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix_futex_sync::Condvar;
-
 use crate::clock::Moment;
-use crate::lock::{Fork, Lock};
+use crate::fork;
+use crate::lock::{Condvar, Lock};
 use crate::status::{Error, local_fault};
-use crate::sys;
 
 /// A name is looked up at most once in this time.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
@@ -105,7 +103,7 @@ impl Addresses {
             port,
             literal,
             state: Lock::new(State { known, preferred: None, checked, failure: None, looking_up_in: None }),
-            look_up_done: Condvar::new(),
+            look_up_done: Condvar::default(),
             have_changed: AtomicBool::new(false),
         }
     }
@@ -158,11 +156,6 @@ impl Addresses {
         self.current_from(Moment::now, patience, look_up)
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.state.at_fork(phase, |_| {});
-    }
-
     fn current_from(
         &self,
         clock: impl Fn() -> Moment,
@@ -177,10 +170,10 @@ impl Addresses {
             if left.is_zero() {
                 return Err(LookupError::TimedOut);
             }
-            state = self.look_up_done.wait_timeout(state, left).0;
+            state = self.look_up_done.wait_timeout(state, left);
         }
         if !state.is_looking_up() && state.is_due(clock()) {
-            state.looking_up_in = Some(sys::forks());
+            state.looking_up_in = Some(fork::generation());
             drop(state);
             let answer = look_up(&self.name, self.port);
             state = self.state.lock();
@@ -196,7 +189,7 @@ impl Addresses {
 
 impl State {
     fn is_looking_up(&self) -> bool {
-        self.looking_up_in == Some(sys::forks())
+        self.looking_up_in == Some(fork::generation())
     }
 
     fn is_due(&self, now: Moment) -> bool {

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_long, c_short, c_void};
@@ -289,17 +289,39 @@ unsafe extern "C" {
 /// Runs `body` such that a thread which is cancelled meanwhile (pthread_cancel(3)) ends after it: a
 /// cancellation unwinds the stack, and Rust's frames do not let it through.
 pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
-    let mut before = CANCEL_DISABLE;
-    // SAFETY: `before` is writable; the states are those of pthread_setcancelstate(3).
-    unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before) };
-    let outcome = body();
-    // SAFETY: as above.
-    unsafe { pthread_setcancelstate(before, ptr::null_mut()) };
-    outcome
+    /// The state before, which comes back also after a panic.
+    struct Restore(c_int);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the state is one that the function gave.
+            unsafe { pthread_setcancelstate(self.0, ptr::null_mut()) };
+        }
+    }
+    let mut before = Restore(CANCEL_DISABLE);
+    // SAFETY: the old state is writable; the states are those of pthread_setcancelstate(3).
+    unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before.0) };
+    body()
 }
 
-/// How many forks lie between this process and the one that loaded the library.
-static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Waits until the word is woken (futex(2)), if it still has the expected value, or until the timeout. It may
+/// return earlier. It is not a point at which a cancelled thread ends.
+pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word and the timeout are readable during the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, timeout) };
+}
+
+/// Wakes so many threads that wait on a word.
+pub fn futex_wake(word: &AtomicU32, count: i32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the address is only looked up among those that are waited on.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, count) };
+}
 
 /// A handler of pthread_atfork(3).
 pub type ForkHandler = unsafe extern "C" fn();
@@ -308,17 +330,6 @@ pub type ForkHandler = unsafe extern "C" fn();
 pub fn at_every_fork(prepare: ForkHandler, parent: ForkHandler, child: ForkHandler) {
     // SAFETY: the handlers stay loaded: the library is linked with -z nodelete.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-}
-
-/// Counts a fork, in the child.
-pub fn count_fork() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
-}
-
-/// The number of forks so far: what was opened under another number belongs to a parent.
-#[inline]
-pub fn forks() -> u32 {
-    FORKS.load(Ordering::Relaxed)
 }
 
 /// The calling thread's id (gettid(2)), as trace lines show it.
@@ -348,9 +359,9 @@ pub fn home_directory() -> Option<CString> {
     unsafe { found.as_ref().map(|entry| CStr::from_ptr(entry.pw_dir).to_owned()) }
 }
 
-/// Converts a wait of `seconds` from now into a deadline; `None` is no deadline.
+/// Converts a wait from now into a deadline. `None` is no deadline, as is a wait beyond the end of the clock.
 pub fn deadline(wait: Option<Duration>) -> Option<Instant> {
-    wait.map(|wait| Instant::now() + wait)
+    wait.and_then(|wait| Instant::now().checked_add(wait))
 }
 
 /// The text of a system error alone, as strerror(3) gives it.

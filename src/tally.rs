@@ -97,6 +97,13 @@ impl Tally {
         }
     }
 
+    /// Begins again from zero, in a forked child.
+    pub fn forget_parent(&self) {
+        let Tally { created, closed, failed, waits, waited, longest_wait } = self;
+        let all = [created, failed, waits, waited, longest_wait].into_iter().chain(closed);
+        all.for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
     /// The counts so far.
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);

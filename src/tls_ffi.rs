@@ -6,7 +6,7 @@ use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
-use crate::lock::{Fork, ForkBarrier};
+use crate::fork::TlsStep;
 
 unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
@@ -116,15 +116,8 @@ pub fn take_errors() -> Option<ErrorStack> {
     is_any.then(ErrorStack::get)
 }
 
-/// OpenSSL does not see to its locks at a fork (OPENSSL_fork_prepare(3)).
-static FORK_BARRIER: ForkBarrier = ForkBarrier::new();
-
 /// Runs an operation that takes locks of OpenSSL's, such as a step of a handshake, and does not wait.
 pub fn with_its_locks<R>(operation: impl FnOnce() -> R) -> R {
-    FORK_BARRIER.pass(operation)
-}
-
-/// See [`crate::lock::Lock::at_fork`].
-pub fn at_fork(phase: Fork) {
-    FORK_BARRIER.at_fork(phase);
+    let _step = TlsStep::enter();
+    operation()
 }

@@ -8,19 +8,19 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::arena::{Arena, InArena};
-use super::fork::LIFETIMES;
+use super::context;
 use super::hostent::{self, OwnedHostent};
 use super::layout::{Addr, AddrListHead};
 use super::memory::{Block, duplicate, string};
 use crate::authority::{Authority, port_number};
 use crate::clock::Moment;
 use crate::fault::Fault;
+use crate::fork;
 use crate::hosts::{Host, Hosts, Mirror};
-use crate::lock::Fork;
 use crate::resolve::{self, Addresses, LookupError};
 use crate::status::Error;
 use crate::sys;
@@ -38,6 +38,10 @@ pub struct AddrList {
     // ---- C sees no further ----
     hosts: Arc<Hosts>,
     default_port: CString,
+    /// The thread that took the mutex last ([`fork::own_thread`]).
+    holder: AtomicUsize,
+    /// How many times that thread has taken it.
+    depth: AtomicU32,
     /// Which of the [`resolve::changes`] its nodes show.
     shown: AtomicU64,
 }
@@ -98,9 +102,11 @@ impl AddrList {
             head: UnsafeCell::new(head),
             hosts: Hosts::new(),
             default_port: default_port.to_owned(),
+            holder: AtomicUsize::new(0),
+            depth: AtomicU32::new(0),
             shown: AtomicU64::new(0),
         };
-        let _lifetimes = LIFETIMES.lock();
+        fork::watch(context::forget_parent);
         Ok(LISTS.insert(list)?.lend().cast())
     }
 
@@ -112,31 +118,53 @@ impl AddrList {
 
     /// Frees a list and its nodes. False if it is none of ours.
     pub fn free(list: *mut AddrListHead) -> bool {
-        let recalled = {
-            let _lifetimes = LIFETIMES.lock();
-            LISTS.recall(list.cast())
-        };
-        let Some(held) = recalled else { return false };
+        let Some(held) = LISTS.recall(list.cast()) else { return false };
         held.clear();
         true
     }
 
-    /// See [`crate::lock::Lock::at_fork`].
-    pub fn all_at_fork(phase: Fork) {
+    /// Makes every list forget, in a forked child, what belongs to the parent.
+    pub fn forget_parent() {
         for list in LISTS.lent().filter_map(|list| LISTS.get(list)) {
-            list.hosts.at_fork(phase);
-            if phase == Fork::Child {
-                list.renew_mutex();
-            }
+            list.hosts.forget_parent();
+            list.restore();
         }
-        LISTS.at_fork(phase);
     }
 
-    /// Unlocks the mutex in a forked child, whose parent's threads may have held it. It is not taken before
-    /// a fork: C may hold it for as long as it likes.
-    fn renew_mutex(&self) {
-        // SAFETY: the child has one thread, so that nobody looks at the mutex meanwhile.
+    /// Makes a list in a forked child whole again, if a thread of the parent held its mutex. That is not taken
+    /// before a fork, since C may hold it for as long as it likes, and wait meanwhile for the thread that forks.
+    fn restore(&self) {
+        // SAFETY: the child has one thread, so that nobody else uses the mutex meanwhile.
+        let is_free = unsafe { libc::pthread_mutex_trylock(&raw mut (*self.head.get()).lock) } == 0;
+        if is_free {
+            return self.unlock_mutex();
+        }
+        // A mutex that belongs to a thread of the parent cannot be unlocked here, whichever thread that was.
+        // SAFETY: as above.
         unsafe { (*self.head.get()).lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP };
+        // Its holder may have been changing the links, and what the nodes show.
+        self.relink();
+        self.hosts.show_addresses();
+        // The thread that forked still holds what it held.
+        let depth = self.depth.swap(0, Ordering::Relaxed);
+        if self.is_holder() {
+            (0..depth).for_each(|_| self.lock());
+        }
+    }
+
+    /// Links the nodes anew, in the order of the hosts.
+    fn relink(&self) {
+        // SAFETY: the nodes of a list's hosts are alive, and no other thread is there to see their links.
+        unsafe {
+            let mut field = &raw mut (*self.head.get()).addr_list;
+            for host in self.hosts.all() {
+                let node = node_of(&host);
+                *field = node;
+                (*node).le_prev = field;
+                field = &raw mut (*node).le_next;
+            }
+            *field = ptr::null_mut();
+        }
     }
 
     /// Its hosts.
@@ -155,15 +183,32 @@ impl AddrList {
     pub fn lock(&self) {
         // SAFETY: the mutex was initialised when the list was made.
         unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
+        let depth = if self.is_holder() { self.depth.load(Ordering::Relaxed) } else { 0 };
+        self.holder.store(fork::own_thread(), Ordering::Relaxed);
+        self.depth.store(depth + 1, Ordering::Relaxed);
         let changes = resolve::changes();
         if self.shown.swap(changes, Ordering::Relaxed) != changes {
             self.hosts.show_addresses();
         }
     }
 
-    /// Gives the lock back.
+    /// Gives the lock back. Nothing happens if this thread does not hold it.
     pub fn unlock(&self) {
-        // SAFETY: as above; one that the thread does not hold is refused, since it is recursive.
+        if self.is_holder() {
+            // C may have taken the mutex itself, uncounted.
+            let depth = self.depth.load(Ordering::Relaxed);
+            self.depth.store(depth.saturating_sub(1), Ordering::Relaxed);
+        }
+        self.unlock_mutex();
+    }
+
+    /// Whether the calling thread took the mutex last.
+    fn is_holder(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) == fork::own_thread()
+    }
+
+    fn unlock_mutex(&self) {
+        // SAFETY: as above; a thread that does not hold it is refused, since it is recursive.
         unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head.get()).lock) };
     }
 

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 use crate::status::Error;
 use crate::sys;
 
@@ -130,11 +130,6 @@ impl<T: InArena> Arena<T> {
         })
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.free.at_fork(phase, |_| {});
-    }
-
     fn slots(&'static self) -> impl Iterator<Item = NonNull<Slot<T>>> {
         let chunks = self.chunks.iter().enumerate();
         let existing = chunks.map_while(|(index, chunk)| {
@@ -161,7 +156,7 @@ impl<T: InArena> Arena<T> {
     fn find_in_chunk(&self, index: usize, pointer: *const T) -> Option<NonNull<Slot<T>>> {
         let first = NonNull::new(self.chunks[index].load(Ordering::Acquire))?;
         let offset = pointer.addr().wrapping_sub(first.addr().get());
-        let is_slot = exact_quotient::<T>(offset) < chunk_size(index);
+        let is_slot = offset % size_of::<Slot<T>>() == 0 && offset / size_of::<Slot<T>>() < chunk_size(index);
         // SAFETY: the offset is that of a slot within the chunk.
         is_slot.then(|| unsafe { first.byte_add(offset) })
     }
@@ -198,28 +193,6 @@ impl<T: InArena> Arena<T> {
 
 const fn chunk_size(index: usize) -> usize {
     FIRST_CHUNK << index
-}
-
-/// How many slots make up this offset; beyond all bounds if it is no whole number of them. A division and the
-/// look at its remainder in one multiplication ("Hacker's Delight", 10-16 and 10-17: exact division, and the test
-/// for a zero remainder).
-#[inline(always)]
-const fn exact_quotient<T>(offset: usize) -> usize {
-    let size = size_of::<Slot<T>>();
-    let power = size.trailing_zeros();
-    offset.wrapping_mul(inverse(size >> power)).rotate_right(power)
-}
-
-/// The number by which an odd one has to be multiplied to give 1, modulo two to the width of a word: Newton's
-/// method, which doubles the number of correct bits, of which there are three at first.
-const fn inverse(odd: usize) -> usize {
-    let mut inverse = odd;
-    let mut correct = 3;
-    while correct < usize::BITS {
-        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
-        correct *= 2;
-    }
-    inverse
 }
 
 /// A place in an arena.
@@ -351,25 +324,6 @@ mod tests {
         assert!(arena.get(ptr::without_provenance(8)).is_none());
         assert!(arena.get(own.wrapping_byte_add(8)).is_none(), "the inside of a slot");
         drop(arena.recall(own));
-    }
-
-    #[test]
-    fn only_whole_slots_have_a_quotient() {
-        fn check<T>() {
-            let size = size_of::<Slot<T>>();
-            for offset in 0..4 * size {
-                let expected = if offset % size == 0 { offset / size } else { usize::MAX / size + 1 };
-                assert!(exact_quotient::<T>(offset) >= expected, "{offset} of {size}");
-                assert!(offset % size != 0 || exact_quotient::<T>(offset) == expected, "{offset} of {size}");
-            }
-            for outside in [0_usize.wrapping_sub(size), 0_usize.wrapping_sub(1), usize::MAX / 2] {
-                assert!(exact_quotient::<T>(outside) > usize::MAX / 2 / size, "{outside} of {size}");
-            }
-        }
-        check::<u64>();
-        check::<[u64; 8]>();
-        check::<[u64; 16]>();
-        check::<[u64; 40]>();
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::connection::{Connection, Reserved};
 use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
 use crate::authority::Authority;
-use crate::client::{self, Call, Connection as _, Settings, Turns};
+use crate::client::{self, Call, Connection as _, Settings};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -41,8 +41,7 @@ impl ContextCall {
             return Err(Error::Failure);
         };
         let bucket = request.virtual_bucket();
-        let take_turn = |turns: &mut Turns, now| turns.take(view.calls(), now);
-        let mut connection = self.context.client().checkout(self, hosts, take_turn, bucket)?;
+        let mut connection = self.context.client().checkout(self, hosts, view.calls(), bucket)?;
         self.set_read_timeout(&mut connection);
         if let Some(endpoint) = connection.endpoint() {
             request.set_host(endpoint.name(), endpoint.port())?;
@@ -52,7 +51,7 @@ impl ContextCall {
 
     /// A connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
-        let mut connection = self.context.client().checkout_from(self, self.hosts(), authority)?;
+        let mut connection = self.context.client().checkout_from(self, &self.hosts(), authority)?;
         self.set_read_timeout(&mut connection);
         Ok(connection)
     }
@@ -60,7 +59,7 @@ impl ContextCall {
     /// Blacklists the host that a name stands for.
     pub fn blacklist(&self, authority: &Authority) {
         let timeout = self.settings().connect_timeout;
-        match self.context.client().host_named(self.hosts(), authority, timeout) {
+        match self.context.client().host_named(&self.hosts(), authority, timeout) {
             Some(host) => self.blame(&host, Fault::Reported),
             None => {
                 let (name, port) = (authority.name.to_string_lossy(), authority.port.to_string_lossy());
@@ -78,7 +77,7 @@ impl ContextCall {
 
     fn blame(&self, host: &Arc<Host>, fault: Fault) {
         host.record().failure(fault);
-        client::blacklist(self, self.hosts(), host, fault);
+        client::blacklist(self, &self.hosts(), host, fault);
     }
 
     /// Programs change the timeout at any time: it counts from the next checkout on.
@@ -89,9 +88,8 @@ impl ContextCall {
         }
     }
 
-    fn hosts(&self) -> &'static Arc<Hosts> {
-        static NONE: LazyLock<Arc<Hosts>> = LazyLock::new(Hosts::new);
-        self.context.view().hosts().unwrap_or(&NONE)
+    fn hosts(&self) -> Arc<Hosts> {
+        self.context.view().hosts().map_or_else(Hosts::new, Arc::clone)
     }
 }
 

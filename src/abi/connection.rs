@@ -18,8 +18,8 @@ use super::layout::ConnectionHead;
 use super::memory::Block;
 use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
+use crate::fork;
 use crate::lanes::LaneNumber;
-use crate::lock::Fork;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
 use crate::stream::{File, Socket, Stream};
@@ -105,7 +105,7 @@ impl Connection {
     #[inline]
     pub fn end_use(&mut self) -> Result<(), Closing> {
         self.0.head.close_time = sys::wall_clock_seconds();
-        if self.0.is_broken || self.0.forks != sys::forks() {
+        if self.0.is_broken || self.0.forks != fork::generation() {
             return Err(Closing::Failed);
         }
         if self.0.in_exchange || !self.reply_is_complete() || !self.keep_session() {
@@ -219,7 +219,7 @@ impl Poolable for Connection {
 
     #[inline(always)]
     fn is_good(&mut self) -> bool {
-        self.0.forks == sys::forks() && self.0.stream.is_good()
+        self.0.forks == fork::generation() && self.0.stream.is_good()
     }
 
     #[inline]
@@ -261,20 +261,16 @@ impl client::Connection for Connection {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let (Some(context), Some(_)) = (self.context.context(), &self.endpoint) {
+        let is_own = self.forks == fork::generation();
+        if let (Some(context), Some(_), true) = (self.context.context(), &self.endpoint, is_own) {
             context.client().tally().closed(self.closing);
         }
         if let Some(tls) = self.stream.tls()
-            && (self.is_broken || self.forks != sys::forks())
+            && (self.is_broken || !is_own)
         {
             tls.abandon();
         }
     }
-}
-
-/// See [`crate::lock::Lock::at_fork`].
-pub fn arena_at_fork(phase: Fork) {
-    CONNECTIONS.at_fork(phase);
 }
 
 /// The name that a connection is known by in messages.

@@ -14,14 +14,13 @@ use libc::{c_int, c_void};
 use super::addrlist::AddrList;
 use super::arena::{Arena, InArena, Name};
 use super::connection::Connection;
-use super::fork::{self, LIFETIMES};
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
 use super::logging::{CallJournal, look_into_object_of};
 use crate::client::{Client, HostStatistics, Settings, Table};
 use crate::clock;
+use crate::fork;
 use crate::hosts::Hosts;
 use crate::journal::log;
-use crate::lock::Fork;
 use crate::pool;
 use crate::status::Error;
 use crate::stream::tls::Security;
@@ -250,7 +249,7 @@ impl Context {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         let views = LAYOUTS.iter().map(|layout| View { context, layout });
         let view = views.into_iter().find(View::is_new).ok_or(Error::Invalid)?;
-        fork::watch();
+        fork::watch(forget_parent);
         // A backend is a constant of Droplet's, whatever object that lies in.
         look_into_object_of(view.pointer(view.layout.backend).load(Ordering::Relaxed));
         let gauge = Box::new(move |open| {
@@ -258,7 +257,6 @@ impl Context {
         });
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(gauge);
-        let _lifetimes = LIFETIMES.lock();
         let made =
             CONTEXTS.insert(Context { view, client, number, is_quiet: AtomicBool::new(false) })?.lend();
         view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
@@ -294,11 +292,7 @@ impl Context {
             let journal = CallJournal { context: Some(found), function: c"dpl_conn_pool_destroy" };
             log!(&journal, Warning, "connections of this context are still in use: {in_use}");
         }
-        let recalled = {
-            let _lifetimes = LIFETIMES.lock();
-            CONTEXTS.recall(found)
-        };
-        let Some(held) = recalled else { return };
+        let Some(held) = CONTEXTS.recall(found) else { return };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
         held.client.detach();
@@ -314,14 +308,6 @@ impl Context {
         if Table::is_wanted() {
             Table { pool: self.client.statistics(), hosts: self.host_statistics() }.print();
         }
-    }
-
-    /// See [`crate::lock::Lock::at_fork`].
-    pub fn all_at_fork(phase: Fork) {
-        for context in CONTEXTS.lent().filter_map(|context| CONTEXTS.get(context)) {
-            context.client.at_fork(phase);
-        }
-        CONTEXTS.at_fork(phase);
     }
 
     /// Its fields.
@@ -350,4 +336,12 @@ impl Context {
     pub fn id(&self) -> Option<ContextId> {
         CONTEXTS.name(self).map(|name| ContextId { name, number: self.number })
     }
+}
+
+/// Makes all that C has forget, in a forked child, what belongs to the parent.
+pub fn forget_parent() {
+    for context in CONTEXTS.lent().filter_map(|context| CONTEXTS.get(context)) {
+        context.client.forget_parent();
+    }
+    AddrList::forget_parent();
 }

@@ -6,7 +6,7 @@ use libc::{c_int, c_void};
 
 use super::context::ContextHead;
 use crate::journal::Level;
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 
 /// It is called with the program's own pointer, the context or NULL, the level and the text.
 pub type Function = unsafe extern "C" fn(*mut c_void, *mut ContextHead, c_int, *const c_char);
@@ -34,11 +34,6 @@ pub unsafe fn set(function: Option<Function>, user: *mut c_void) {
 /// Who gets the messages, if the program said so.
 pub fn current() -> Option<Listener> {
     *LISTENER.lock()
-}
-
-/// See [`crate::lock::LockBy::at_fork`].
-pub fn at_fork(phase: Fork) {
-    LISTENER.at_fork(phase, |_| {});
 }
 
 impl Listener {

@@ -6,7 +6,6 @@ pub mod arena;
 pub mod call;
 pub mod connection;
 pub mod context;
-pub mod fork;
 pub mod hostent;
 pub mod last_error;
 pub mod layout;

@@ -11,16 +11,14 @@ use std::ptr;
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
-use super::arena::{Arena, Held, InArena};
+use super::arena::{Arena, InArena};
 use super::context::{Context, ContextHead};
-use super::fork::{self, LIFETIMES};
 #[cfg(feature = "standalone")]
 use super::layout::containers::Dict;
 use super::layout::{AddrListHead, Context30};
 use super::memory::duplicate;
 use crate::authority::Authority;
 use crate::journal::{Journal, log};
-use crate::lock::Fork;
 use crate::profile::{BACKENDS, Backend, HostList, Profile};
 #[cfg(feature = "standalone")]
 use crate::standalone::owned::Owned;
@@ -94,7 +92,6 @@ pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result
         log!(journal, Warning, "{warning}");
     }
     let out_of_memory = |_| "out of memory".to_owned();
-    fork::watch();
     let mut context = OwnedContext { head: UnsafeCell::new(with_plain_fields(profile)), maker };
     let fields = context.head.get_mut();
     fields.set_strings(profile).map_err(out_of_memory)?;
@@ -108,13 +105,10 @@ pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
     }
-    let lent = {
-        let _lifetimes = LIFETIMES.lock();
-        OWNED.insert(context).map_err(out_of_memory)?.lend()
-    };
+    let lent = OWNED.insert(context).map_err(out_of_memory)?.lend();
     // SAFETY: it was just made, in the layout of 3.0.
     unsafe { Context::make(lent.cast()) }.map_err(|error| {
-        drop(recall(lent.cast()));
+        drop(OWNED.recall(lent));
         error.to_string()
     })?;
     Ok(lent.cast())
@@ -132,17 +126,7 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
     }
     // SAFETY: one of ours, and the caller's promise.
     unsafe { Context::unmake(context) };
-    recall(context).is_some()
-}
-
-fn recall(context: *mut ContextHead) -> Option<Held<OwnedContext>> {
-    let _lifetimes = LIFETIMES.lock();
-    OWNED.recall(context.cast())
-}
-
-/// See [`crate::lock::Lock::at_fork`].
-pub fn arena_at_fork(phase: Fork) {
-    OWNED.at_fork(phase);
+    OWNED.recall(context.cast()).is_some()
 }
 
 fn host_list(hosts: &HostList) -> Result<*mut AddrListHead, String> {

@@ -2,7 +2,6 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::mem;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,14 +12,14 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Reasons};
 use super::link::Link;
 use super::statistics::Statistics;
-use crate::abi::fork;
 use crate::authority::Authority;
-use crate::client::{self, Call, Client, Settings, Table, Turns};
+use crate::client::{self, Call, Client, Settings, Table};
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::fork;
 use crate::hosts::{Host, Hosts, Mirror};
 use crate::journal::{Journal, Level, Place};
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
 use crate::resolve::Addresses;
@@ -141,7 +140,7 @@ impl Context {
             listener: options.listener,
         });
         CONTEXTS.lock().push(Arc::downgrade(&inner));
-        fork::watch_also(at_fork);
+        fork::watch(forget_parent);
         Ok(Context { inner })
     }
 
@@ -180,8 +179,7 @@ impl Context {
     fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
         let inner = &self.inner;
         let call = inner.call();
-        let take_turn = |turns: &mut Turns, now| turns.take(&inner.calls, now);
-        let link = inner.client.checkout(&call, &inner.hosts, take_turn, bucket.as_deref());
+        let link = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
         link.map(|link| Connection::new(Arc::clone(inner), link)).map_err(|error| call.reasons.failure(error))
     }
 }
@@ -281,11 +279,8 @@ impl Call<Link> for ContextCall<'_> {
     }
 }
 
-/// Every context, for [`at_fork`].
+/// Every context, for [`forget_parent`].
 static CONTEXTS: Lock<Vec<Weak<Inner>>> = Lock::new(Vec::new());
-
-/// Those that are kept alive through a fork.
-static FORKING: Lock<Vec<Arc<Inner>>> = Lock::new(Vec::new());
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -297,52 +292,37 @@ impl Drop for Inner {
     }
 }
 
-/// See [`crate::lock::LockBy::at_fork`].
-fn at_fork(phase: Fork) {
-    let visit = |contexts: &[Arc<Inner>]| {
-        for context in contexts {
-            context.client.at_fork(phase);
-            context.hosts.at_fork(phase);
-        }
-    };
-    if phase == Fork::Prepare {
-        CONTEXTS.at_fork(phase, |contexts| {
-            let alive: Vec<_> = contexts.iter().filter_map(Weak::upgrade).collect();
-            visit(&alive);
-            *FORKING.lock() = alive;
-        });
-    } else {
-        let alive = mem::take(&mut *FORKING.lock());
-        CONTEXTS.at_fork(phase, |_| visit(&alive));
+/// Makes every context forget, in a forked child, what belongs to the parent.
+fn forget_parent() {
+    let contexts: Vec<_> = CONTEXTS.lock().iter().filter_map(Weak::upgrade).collect();
+    for context in contexts {
+        context.client.forget_parent();
+        context.hosts.forget_parent();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::sync::mpsc;
-    use std::thread;
 
     use super::*;
 
     #[test]
-    fn a_fork_finds_contexts_at_rest_and_leaves_them_usable() {
+    fn a_child_counts_from_zero_and_leaves_its_parents_connections_alone() {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = server.local_addr().expect("bound");
         let context = Context::from_profile(&format!("host = {address}")).expect("a good profile");
+        let in_use = context.connect().expect("connected");
         drop(context.connect().expect("connected"));
-        for phase in [Fork::Parent, Fork::Child] {
-            at_fork(Fork::Prepare);
-            let (connected, outcome) = mpsc::channel();
-            let other = context.clone();
-            let thread = thread::spawn(move || connected.send(other.connect().is_ok()));
-            let meanwhile = outcome.recv_timeout(Duration::from_millis(100));
-            at_fork(phase);
-            assert!(meanwhile.is_err(), "a connection went through the fork");
-            assert_eq!(outcome.recv_timeout(Duration::from_secs(20)), Ok(true), "and none afterwards");
-            thread.join().expect("it ended").expect("somebody listened");
-        }
-        drop(context);
+        forget_parent();
+        let count = |context: &Context| {
+            let Statistics { idle, in_use, created, .. } = context.statistics();
+            (idle, in_use, created)
+        };
+        assert_eq!(count(&context), (0, 0, 0));
+        drop(context.connect().expect("connected"));
+        assert_eq!(count(&context), (1, 0, 1));
+        drop((in_use, context));
         assert!(CONTEXTS.lock().is_empty(), "it is forgotten");
     }
 }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Weak};
 use super::context::Inner;
 use crate::client;
 use crate::endpoint::Endpoint;
+use crate::fork;
 use crate::lanes::LaneNumber;
 use crate::pool::{Place, Poolable};
 use crate::stream::{Socket, Stream};
-use crate::sys;
 use crate::tally::Closing;
 
 /// An open stream, and what became of it so far.
@@ -44,7 +44,7 @@ impl Link {
             has_ended: false,
             in_exchange: false,
             closing: Closing::default(),
-            forks: sys::forks(),
+            forks: fork::generation(),
             context: Weak::clone(context),
         }
     }
@@ -57,7 +57,7 @@ impl Link {
     /// Ends its use. Nothing speaks against another if nothing failed, the reply was read to its end, and
     /// this process opened it.
     pub fn end_use(&mut self) -> Result<(), Closing> {
-        if self.is_broken || self.forks != sys::forks() {
+        if self.is_broken || self.forks != fork::generation() {
             return Err(Closing::Failed);
         }
         let mut tls = self.stream.tls();
@@ -85,7 +85,7 @@ impl Poolable for Link {
     }
 
     fn is_good(&mut self) -> bool {
-        self.forks == sys::forks() && self.stream.is_good()
+        self.forks == fork::generation() && self.stream.is_good()
     }
 
     fn reuses(&self) -> u32 {
@@ -115,11 +115,12 @@ impl client::Connection for Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Some(context) = self.context.upgrade() {
+        let is_own = self.forks == fork::generation();
+        if let (Some(context), true) = (self.context.upgrade(), is_own) {
             context.client.tally().closed(self.closing);
         }
         if let Some(tls) = self.stream.tls()
-            && (self.is_broken || self.forks != sys::forks())
+            && (self.is_broken || !is_own)
         {
             tls.abandon();
         }

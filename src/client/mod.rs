@@ -9,15 +9,15 @@ mod dial;
 mod routes;
 mod statistics;
 mod table;
-mod turns;
 mod upkeep;
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 
 use crate::authority::Authority;
 use crate::clock::Moment;
@@ -36,7 +36,6 @@ use crate::tally::{Closing, Tally};
 
 pub use statistics::{HostStatistics, PoolStatistics};
 pub use table::Table;
-pub use turns::Turns;
 
 use candidates::{Candidate, Candidates, First};
 use routes::{Endpoints, Routes};
@@ -95,7 +94,6 @@ pub trait Call<C: Connection>: Journal {
 #[derive(Default)]
 struct Kept {
     routes: Option<Arc<Routes>>,
-    turns: Turns,
 }
 
 /// The connections of one context.
@@ -120,21 +118,20 @@ impl<C: Connection> Client<C> {
     }
 
     /// A connection to the host whose turn it is, or, if that fails, to one of the others; to the virtual
-    /// host of `bucket` if there is one. `take_turn` is called once, under a brief lock.
+    /// host of `bucket` if there is one. `calls` counts the checkouts.
     #[inline]
     pub fn checkout(
         &self,
         call: &impl Call<C>,
         hosts: &Arc<Hosts>,
-        take_turn: impl FnOnce(&mut Turns, Moment) -> u32,
+        calls: &AtomicU32,
         bucket: Option<&CStr>,
     ) -> Result<C, Error> {
         let now = Moment::now();
         self.look_after(call, now);
-        let mut turn = 0;
+        let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
             |kept| {
-                turn = take_turn(&mut kept.turns, now);
                 if bucket.is_some() {
                     return None;
                 }
@@ -244,13 +241,13 @@ impl<C: Connection> Client<C> {
         })
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.permits.at_fork(phase, || {
-            self.endpoints.at_fork(phase, |endpoints| endpoints.at_fork(phase));
-            self.pool.at_fork(phase);
-            self.upkeep.at_fork(phase);
-        });
+    /// Forgets, in a forked child, the connections and attempts of the parent, and counts from zero. Nothing is
+    /// closed yet: the next call does that.
+    pub fn forget_parent(&self) {
+        self.permits.forget_parent();
+        self.tally.forget_parent();
+        self.pool.forget_parent();
+        self.upkeep.forget_parent();
     }
 
     /// Shows no count any more: whoever wrote it down is going away.

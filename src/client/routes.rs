@@ -10,7 +10,6 @@ use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::hosts::{Host, Hosts, Snapshot};
-use crate::lock::Fork;
 use crate::pool::Place;
 use crate::resolve::Addresses;
 
@@ -67,11 +66,6 @@ impl Endpoints {
     /// All endpoints but their virtual hosts.
     pub fn all(&self) -> Vec<Arc<Endpoint>> {
         self.listed.values().chain(&self.unlisted).cloned().collect()
-    }
-
-    /// See [`crate::lock::Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.listed.values().chain(&self.unlisted).for_each(|endpoint| endpoint.at_fork(phase));
     }
 
     fn listed(&mut self, host: &Arc<Host>, add_place: impl FnOnce() -> Place) -> Arc<Endpoint> {

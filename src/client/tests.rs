@@ -135,7 +135,7 @@ impl Fixture {
     }
 
     fn checkout(&self, turn: u32) -> Result<Fake, Error> {
-        self.client.checkout(&FakeCall, &self.hosts, |_, _| turn, None)
+        self.client.checkout(&FakeCall, &self.hosts, &AtomicU32::new(turn), None)
     }
 
     /// Checks out and gives back; the host it was, by its number.

@@ -3,10 +3,11 @@
 //! There is no thread of our own for it; each kind of work is done at most once in its interval.
 #![forbid(unsafe_code)]
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 
 use super::dial::Runner;
 use super::{Call, Client, Connection};
@@ -22,34 +23,21 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Work that waits for the next call.
 pub struct Upkeep<C: Connection> {
     next_sweep: AtomicU64,
-    parked: Lock<Parked<C>>,
+    /// Attempts that a checkout no longer waited for.
+    parked: Lock<Race<Runner<C>>>,
+    /// Those of a parent process.
+    inherited: Lock<Race<Runner<C>>>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
-}
-
-/// Attempts that a checkout no longer waited for.
-struct Parked<C: Connection> {
-    race: Race<Runner<C>>,
-    /// The process that made them, by its forks.
-    forks: u32,
-}
-
-impl<C: Connection> Parked<C> {
-    /// All of them, and whether they are this process's. A forked child has none: what its parent left is to
-    /// be dropped, which only closes the child's copies.
-    fn take(&mut self) -> (Race<Runner<C>>, bool) {
-        let is_own = self.forks == sys::forks();
-        self.forks = sys::forks();
-        (std::mem::take(&mut self.race), is_own)
-    }
 }
 
 impl<C: Connection> Upkeep<C> {
     pub fn new() -> Upkeep<C> {
         Upkeep {
             next_sweep: AtomicU64::new(0),
-            parked: Lock::new(Parked { race: Race::new(), forks: sys::forks() }),
+            parked: Lock::default(),
+            inherited: Lock::default(),
             any_parked: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
         }
@@ -57,18 +45,11 @@ impl<C: Connection> Upkeep<C> {
 
     /// The parked attempts, which from now on are the caller's.
     fn take_parked(&self) -> Race<Runner<C>> {
-        let (race, is_own) = self.parked.lock().take();
-        if is_own { race } else { Race::new() }
+        mem::take(&mut *self.parked.lock())
     }
 
     fn park(&self, race: Race<Runner<C>>) {
-        let inherited = {
-            let mut parked = self.parked.lock();
-            let inherited = if parked.forks == sys::forks() { Race::new() } else { parked.take().0 };
-            parked.race.join(race);
-            inherited
-        };
-        drop(inherited);
+        self.parked.lock().join(race);
         self.any_parked.store(true, Ordering::Relaxed);
     }
 
@@ -76,17 +57,18 @@ impl<C: Connection> Upkeep<C> {
     fn give_way(&self) -> bool {
         let freed = {
             let mut parked = self.parked.lock();
-            parked.race.give_way().map(|(slow, freed)| {
-                parked.race.join(slow);
+            parked.give_way().map(|(slow, freed)| {
+                parked.join(slow);
                 freed
             })
         };
         freed.is_some()
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.parked.at_fork(phase, |_| {});
+    /// Puts aside, in a forked child, the attempts of the parent; the next call drops them.
+    pub fn forget_parent(&self) {
+        self.inherited.lock().join(self.take_parked());
+        self.any_parked.store(true, Ordering::Relaxed);
     }
 }
 
@@ -135,6 +117,7 @@ impl<C: Connection> Client<C> {
             return;
         }
         self.upkeep.any_parked.store(false, Ordering::Relaxed);
+        self.close_inherited();
         let mut race = self.upkeep.take_parked();
         loop {
             match race.poll() {
@@ -154,6 +137,12 @@ impl<C: Connection> Client<C> {
             }
         }
         self.park(race);
+    }
+
+    /// Closes what a forked child has of its parent's sockets.
+    fn close_inherited(&self) {
+        drop(mem::take(&mut *self.upkeep.inherited.lock()));
+        self.pool.close_inherited();
     }
 
     /// A permit for one more connection; at the limit the connection that has been idle longest makes room,

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::lock::{Fork, Lock};
+use crate::fork;
+use crate::lock::Lock;
 
 use crate::clock::Moment;
 use crate::fault::Fault;
 use crate::resolve::Addresses;
-use crate::sys;
 
 pub use record::{Record, Tally};
 
@@ -327,7 +327,7 @@ impl Hosts {
     fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
         entry.trials += 1;
         let is_probe = entry.state == State::Probing;
-        let forks = sys::forks();
+        let forks = fork::generation();
         Trial {
             hosts: Arc::clone(self),
             host: Arc::clone(&entry.host),
@@ -383,18 +383,8 @@ impl Hosts {
         self.update(host, Entry::succeeded);
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.entries.at_fork(phase, |entries| {
-            entries.iter().for_each(|entry| entry.host.addresses.at_fork(phase));
-        });
-        if phase == Fork::Child {
-            self.forget_trials();
-        }
-    }
-
-    /// What the parent has under way will never end here: nobody is to wait for it.
-    fn forget_trials(&self) {
+    /// Forgets, in a forked child, the attempts of the parent, which will never end here.
+    pub fn forget_parent(&self) {
         for entry in self.entries.lock().iter_mut() {
             entry.trials = 0;
             match entry.state {
@@ -452,7 +442,7 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if self.forks != sys::forks() {
+        if self.forks != fork::generation() {
             return;
         }
         self.hosts.update(&self.host, |entry| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::lanes::{LaneNumber, Lanes};
-use crate::lock::{Fork, Lock};
+use crate::lock::Lock;
 use crate::tally::Closing;
 
 /// What the pool must know of a connection.
@@ -52,6 +52,8 @@ pub struct Pool<C, K = ()> {
     lanes: Lanes<Lane<C, K>>,
     /// Of those that were taken out, how many could not be used again.
     rejected: AtomicU64,
+    /// Idle connections of a parent process.
+    inherited: Lock<Vec<Idle<C>>>,
     places: Arc<Places>,
 }
 
@@ -100,6 +102,7 @@ impl<C: Poolable, K: Default> Pool<C, K> {
         Pool {
             lanes: Lanes::new(|| Lane { kept: K::default(), stacks: Vec::new(), taken: 0 }),
             rejected: AtomicU64::new(0),
+            inherited: Lock::default(),
             places: Arc::default(),
         }
     }
@@ -257,10 +260,21 @@ impl<C: Poolable, K> Pool<C, K> {
         taken.saturating_sub(self.rejected.load(Ordering::Relaxed))
     }
 
-    /// See [`crate::lock::LockBy::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.lanes.at_fork(phase);
-        self.places.0.at_fork(phase, |_| {});
+    /// Puts aside, in a forked child, the idle connections of the parent, and counts from zero. They are closed by
+    /// [`Pool::close_inherited`].
+    pub fn forget_parent(&self) {
+        let mut inherited = self.inherited.lock();
+        for mut lane in self.lanes.own_first() {
+            inherited.extend(lane.stacks.iter_mut().flat_map(|stack| stack.drain(..)));
+            lane.taken = 0;
+        }
+        self.rejected.store(0, Ordering::Relaxed);
+    }
+
+    /// Closes what a forked child has of its parent's idle connections.
+    pub fn close_inherited(&self) {
+        let inherited = std::mem::take(&mut *self.inherited.lock());
+        close_all(inherited, Closing::Left);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::abi::context::{Context, ContextId};
 use crate::abi::layout::{ConnectionHead, HashInfo};
 use crate::abi::memory::Block;
 use crate::endpoint::Endpoint;
+use crate::fork;
 use crate::lanes::LaneNumber;
 use crate::status::{Error, SUCCESS};
 use crate::stream::{File, Socket, Stream};
@@ -130,7 +131,7 @@ impl Reserved {
             #[cfg(feature = "standalone")]
             awaits_continue: false,
             closing: Closing::default(),
-            forks: sys::forks(),
+            forks: fork::generation(),
             _memory: memory,
         }))
     }

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use crate::lock::{Fork, Lock};
-use crate::sys;
+use crate::fork;
+use crate::lock::Lock;
 use openssl::ssl::{SslSession, SslVersion};
 
 /// Sessions kept for one name: as many new connections at once can resume.
@@ -25,7 +25,7 @@ pub struct Sessions {
 impl Sessions {
     /// Keeps a session, in place of the oldest if there are many.
     pub fn put(&self, session: SslSession) {
-        let session = Kept { session, forks: sys::forks() };
+        let session = Kept { session, forks: fork::generation() };
         let mut sessions = self.newest_last.lock();
         let surplus = (sessions.len() >= SESSIONS).then(|| sessions.pop_front());
         sessions.push_back(session);
@@ -33,18 +33,15 @@ impl Sessions {
         drop(surplus);
     }
 
-    /// See [`Lock::at_fork`].
-    pub fn at_fork(&self, phase: Fork) {
-        self.newest_last.at_fork(phase, |_| {});
-    }
-
     /// A session to resume. A ticket of TLS 1.3 serves once (RFC 8446, appendix C.4), others again.
     pub fn take(&self) -> Option<SslSession> {
         let mut sessions = self.newest_last.lock();
         let Kept { session: newest, forks } = sessions.pop_back()?;
-        if forks != sys::forks() {
+        if forks != fork::generation() {
             // Those of a parent are the parent's: it uses them too.
-            sessions.clear();
+            let parents = std::mem::take(&mut *sessions);
+            drop(sessions);
+            drop((newest, parents));
             return None;
         }
         if newest.protocol_version() != SslVersion::TLS1_3 {
