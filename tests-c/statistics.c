@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/certificate.h"
@@ -10,6 +11,7 @@
 #include "support/clock.h"
 #include "support/context.h"
 #include "support/dplx.h"
+#include "support/logs.h"
 #include "support/scratch.h"
 
 static dplx_pool_stats_t pool_stats(dpl_ctx_t *ctx) {
@@ -317,6 +319,41 @@ static void no_table_is_printed_without(void) {
     CHECK_STR(text, "", "nor if it is switched off");
 }
 
+static void child_counts_from_zero(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_conn_t *in_use[2];
+    int status = -1;
+    pid_t child;
+
+    for (int i = 0; i < 2; i++)
+        in_use[i] = checkout(ctx);
+    CHECK(answered(ctx, 1), "one connection is idle, two are in use");
+    child = fork();
+    if (child == 0) {
+        bool good = answered(ctx, 2);
+        dplx_pool_stats_t stats = {.size = sizeof stats};
+
+        dplx_pool_stats(ctx, &stats);
+        fprintf(stderr, "# idle %d, in use %d, created %d, closed %d\n", (int)stats.idle,
+                (int)stats.in_use, (int)stats.created, (int)sum(stats.closed));
+        good = good && stats.idle == 1 && stats.in_use == 0 && stats.created == 1;
+        good = good && stats.reused == 0 && sum(stats.closed) == 0;
+        logs_collect();
+        dpl_ctx_free(ctx);
+        good = good && logs_count() == 0;
+        execl(good ? "/bin/true" : "/bin/false", "true", NULL); /* no leak check of what it inherited */
+        _exit(EXIT_FAILURE);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0,
+          "a child counts its own connections, and misses none when its context is freed");
+    CHECK_INT(pool_stats(ctx).in_use, 2, "the parent counts on");
+    for (int i = 0; i < 2; i++)
+        dpl_conn_release(in_use[i]);
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
 int main(void) {
     test_begin("statistics");
     RUN(connections_are_counted);
@@ -331,5 +368,6 @@ int main(void) {
     RUN(sizes_are_respected);
     RUN(table_is_printed_on_request);
     RUN(no_table_is_printed_without);
+    RUN(child_counts_from_zero);
     return test_end();
 }
