@@ -100,12 +100,12 @@ target/lib/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
 # Cargo knows best whether there is anything to do. Named without the rlib, which only Rust tests need:
 # with it, Cargo leaves link-time optimisation out.
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
-	cargo rustc --release --locked --lib --crate-type cdylib,staticlib
+	cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features c-library
 
 # In a folder of its own: two sets of features in one would take each other's place.
 # One after the other: two Cargos at once trip over each other when they make the target folder.
 target/standalone/release/libdroplet_conn.so: always | target/release/libdroplet_conn.so
-	cargo rustc --release --locked --lib --crate-type cdylib --features standalone --target-dir target/standalone
+	cargo rustc --release --locked --lib --crate-type cdylib --features standalone,c-library --target-dir target/standalone
 
 .PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
 .DELETE_ON_ERROR:

@@ -29,6 +29,8 @@ mod lock;
 mod permits;
 mod pool;
 mod profile;
+#[cfg_attr(not(feature = "c-library"), allow(dead_code, reason = "only the C libraries have the reserve"))]
+mod reserve;
 mod resolve;
 #[cfg(feature = "standalone")]
 mod standalone;
@@ -37,6 +39,11 @@ mod stream;
 mod sys;
 mod tally;
 mod tls_ffi;
+
+/// Rust programs choose their allocator themselves.
+#[cfg(feature = "c-library")]
+#[global_allocator]
+static ALLOCATOR: reserve::WithReserve = reserve::WithReserve;
 
 pub use api::{
     Connection, Context, Counts, Error, ErrorKind, HostStatistics, Listener, Options, Severity, Statistics,

@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::hosts::Record;
 use crate::journal::log;
 use crate::permits::Permit;
+use crate::reserve;
 use crate::resolve::LookupError;
 use crate::status::Error;
 use crate::stream::Stream;
@@ -74,6 +75,10 @@ impl<C: Connection> Client<C> {
     /// still under way in the end is left to later calls.
     #[cold]
     fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
+        if reserve::is_low() {
+            log!(call, Error, "out of memory: no connection is opened");
+            return Err(Error::OutOfMemory);
+        }
         let mut race = Race::new();
         let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);

@@ -15,21 +15,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SIZES = 8, SLOT_ALIGNMENT = 64 };
-
 static _Thread_local struct {
     const struct fault *fault; /* NULL: none */
     bool pauses;
     int until_next; /* calls to let through; negative: all of them */
     int period;
     int struck;
-    bool was_c_memory; /* the allocation before */
 } shim;
-
-static struct {
-    size_t size;
-    bool is_telling;
-} sizes[SIZES];
 
 void shim_begin(const struct fault *fault, int nth, int period) {
     shim.fault = fault;
@@ -226,41 +218,18 @@ long syscall(long number, ...) {
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-void shim_know_size(size_t size, bool is_telling) {
-    for (int i = 0; i < SIZES; i++)
-        if (sizes[i].size == 0 || sizes[i].size == size) {
-            sizes[i].size = size;
-            sizes[i].is_telling = is_telling;
-            return;
-        }
-}
-
-static bool is_c_memory(size_t size) {
-    for (int i = 0; i < SIZES && sizes[i].size; i++)
-        if (sizes[i].size == size)
-            return sizes[i].is_telling || shim.was_c_memory;
-    return false;
-}
-
 void *malloc(size_t size) {
-    bool fails;
-
-    if (!shim.fault)
-        return REAL(malloc)(size);
-    shim.was_c_memory = is_c_memory(size);
-    fails = shim.was_c_memory && strikes(C_MEMORY);
-    return fails ? NULL : REAL(malloc)(size);
+    return strikes(MEMORY) ? NULL : REAL(malloc)(size);
 }
 
-char *strdup(const char *text) {
-    shim.was_c_memory = true;
-    return strikes(C_MEMORY) ? NULL : REAL(strdup)(text);
+void *calloc(size_t n, size_t size) {
+    return strikes(MEMORY) ? NULL : REAL(calloc)(n, size);
 }
 
-/* Slots for connections, which Rust asks for, and whose lack it survives: no other memory of its is
- * aligned so. */
+void *realloc(void *memory, size_t size) {
+    return strikes(MEMORY) ? NULL : REAL(realloc)(memory, size);
+}
+
 int posix_memalign(void **memory, size_t alignment, size_t size) {
-    return alignment == SLOT_ALIGNMENT && strikes(C_MEMORY)
-               ? ENOMEM
-               : REAL(posix_memalign)(memory, alignment, size);
+    return strikes(MEMORY) ? ENOMEM : REAL(posix_memalign)(memory, alignment, size);
 }

@@ -7,7 +7,6 @@
 #define SUPPORT_SHIM_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum call {
     SOCKET = 1 << 0,
@@ -23,8 +22,7 @@ enum call {
     FSTAT = 1 << 10,
     CLOSE = 1 << 11,
     GETADDRINFO = 1 << 12,
-    C_MEMORY =
-        1 << 13, /* allocations of memory that C sees: strdup(), and malloc() of known sizes */
+    MEMORY = 1 << 13, /* malloc() and its like, whoever calls them */
 };
 
 enum { ONE_BYTE = -1 }; /* in place of an errno: a transfer of one byte */
@@ -45,12 +43,5 @@ void shim_go_on(void);
 
 /* No more of it. Returns how many calls ended so. */
 int shim_end(void);
-
-/*
- * malloc() of this size counts as C's memory. The library's own, which is Rust's, is not to fail:
- * it ends the process, by design. Where a size is not telling, only the allocation right after
- * another one of C's counts.
- */
-void shim_know_size(size_t size, bool is_telling);
 
 #endif
