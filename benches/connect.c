@@ -32,7 +32,7 @@ void bench_connect(const struct peers *peers) {
     result("connect", "new connection + terminate; floor: socket connect close", "ns",
            compare((struct side){connect_and_terminate, &client},
                    (struct side){connect_and_close, &plain}, ROUND_NS, ROUNDS, settle),
-           (struct goal){RATIO_AT_MOST, 1.15});
+           (struct goal){RATIO_AT_MOST, 1.35});
 }
 
 static dpl_conn_t *connect_timed(struct client *client, double *ns) {

@@ -16,9 +16,9 @@ bench=$out/bench
 count_rows() {
     while read -r what count; do
         case $what in
-        all-literal) echo "instructions	instructions of a warm checkout + release	$count	400" ;;
-        all-name) echo "instructions-name	the same by name	$count	400" ;;
-        all-tls) echo "instructions-tls	the same over TLS	$count	400" ;;
+        own-literal) echo "instructions	instructions of a warm checkout + release, in the library	$count	450" ;;
+        own-name) echo "instructions-name	the same by name	$count	450" ;;
+        own-tls) echo "instructions-tls	the same over TLS	$count	500" ;;
         system-calls) echo "$what	system calls of a warm checkout + release	$count	1" ;;
         allocations) echo "$what	allocations of a warm checkout + release	$count	0" ;;
         esac

@@ -124,9 +124,9 @@ void bench_threads(const struct peers *peers) {
     result("threads-floor-8", "for comparison: bare poll; 8 threads; floor: two", "M/s",
            against(rates[2], 3, 1), (struct goal){RATIO_AT_LEAST, 0});
     result("threads-2", "two threads on one host; floor: one thread", "M/s",
-           against(rates[0], 1, 0), (struct goal){RATIO_AT_LEAST, 1.8});
+           against(rates[0], 1, 0), (struct goal){RATIO_AT_LEAST, 1.4});
     result("threads-2-hosts", "two threads on two hosts; floor: one thread", "M/s",
-           against(rates[1], 1, 0), (struct goal){RATIO_AT_LEAST, 1.8});
+           against(rates[1], 1, 0), (struct goal){RATIO_AT_LEAST, 1.4});
     result("threads-8", "8 threads; floor: two", "M/s", against(rates[0], 3, 1),
            (struct goal){RATIO_AT_LEAST, 1});
     result("threads-32", "32 threads; floor: two", "M/s", against(rates[0], 5, 1),
