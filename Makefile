@@ -4,7 +4,9 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-LIBRARIES := target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet.so.0
+LIBRARIES := target/lib/libdroplet_conn.so.0 target/lib/libdroplet_conn_static.a target/lib/libdroplet_conn.so \
+	target/lib/standalone/libdroplet.so.0
+LINKED := libdroplet_conn_needed.o libdroplet_conn_static.a libdroplet_conn.so libdroplet_conn.a
 TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
 LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
@@ -19,9 +21,9 @@ all: $(LIBRARIES) ## build the libraries into target/lib
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
 	@$(MAKE) --no-print-directory all demo-program
-	LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so target/tests-c/3.0/preload/demo
+	LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
 	@echo
-	DROPLET_TEST_TLS=1 LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so target/tests-c/3.0/preload/demo
+	DROPLET_TEST_TLS=1 LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
 
 test: ## everything that CI runs
 	@scripts/setup.sh test
@@ -47,21 +49,20 @@ fuzz: ## replies, valid and spoilt, against the reader's model: PROPTEST_CASES= 
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
-	install -m 755 target/lib/libdroplet_conn.so $(TO)/libdroplet_conn.so.$(VERSION)
+	install -m 755 target/lib/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION)
 	ln -sf libdroplet_conn.so.$(VERSION) $(TO)/libdroplet_conn.so.0
-	ln -sf libdroplet_conn.so.0 $(TO)/libdroplet_conn.so
-	install -m 644 target/lib/libdroplet_conn.a $(TO)
+	install -m 644 $(LINKED:%=target/lib/%) $(TO)
 	install -m 644 include/droplet_conn.h $(DESTDIR)$(INCLUDEDIR)
 	$(FILL_IN) droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
 
 uninstall: ## with the variables that install had
-	rm -f $(TO)/libdroplet_conn.so $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
-		$(TO)/libdroplet_conn.a $(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
+	rm -f $(LINKED:%=$(TO)/%) $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
+		$(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
 
 # Not part of the above: where there is a Droplet it would take its place.
 install-standalone: all ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
 	install -d $(TO)/pkgconfig $(HEADERS_TO)/droplet
-	install -m 755 target/lib/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION)
+	install -m 755 target/lib/standalone/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION)
 	ln -sf libdroplet.so.$(VERSION) $(TO)/libdroplet.so.0
 	ln -sf libdroplet.so.0 $(TO)/libdroplet.so
 	install -m 644 include/droplet-3.0/droplet.h include/droplet_conn.h $(HEADERS_TO)
@@ -81,20 +82,29 @@ clean: ## remove all that was built
 c-programs: $(LIBRARIES)
 	$(TESTS_C) all
 
+c-host:
+	$(TESTS_C) host
+
 demo-program: $(LIBRARIES)
 	$(TESTS_C) ../target/tests-c/3.0/preload/demo
 
-target/lib/libdroplet_conn.so: target/release/libdroplet_conn.so
+# Removed first: programs may be running on it.
+target/lib/libdroplet_conn.so.0: target/release/libdroplet_conn.so Makefile
 	@mkdir -p $(@D)
-	cp $< $@
-	ln -sf $(@F) $@.0
+	cp --remove-destination $< $@
 
-target/lib/libdroplet_conn.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
+target/lib/libdroplet_conn_static.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
 	scripts/static-library.sh $< exports.txt $@ dplx_
 
-target/lib/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
+# What -ldroplet_conn finds.
+target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet_conn_needed.o &: \
+		exports.txt scripts/linker-scripts.sh scripts/needed.c | target/lib/libdroplet_conn.so.0
+	CC='$(CC)' scripts/linker-scripts.sh exports.txt $(@D)
+
+# In a folder of its own: beside the others it would be found in the place of Droplet, by who links with them.
+target/lib/standalone/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
 	@mkdir -p $(@D)
-	cp $< $@
+	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 
 # Cargo knows best whether there is anything to do. Named without the rlib, which only Rust tests need:
@@ -107,5 +117,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
 target/standalone/release/libdroplet_conn.so: always | target/release/libdroplet_conn.so
 	cargo rustc --release --locked --lib --crate-type cdylib --features standalone,c-library --target-dir target/standalone
 
-.PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs demo-program always
+.PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -47,7 +47,7 @@ suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
 suite 'lints, standalone' cargo clippy --locked --all-targets --features standalone --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'hot path' sh -c 'make --silent -C benches &&
-    LIBRARY=../target/lib/libdroplet_conn.so benches/instructions.sh check'
+    LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
 suite 'Rust tests, standalone' cargo test --locked --quiet --lib --features standalone -- --format=pretty
 suite 'C tests' c_tests demo MODES='preload alone'

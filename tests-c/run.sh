@@ -4,17 +4,17 @@
 # In the layout of 3.0 there are two more: built for our own libdroplet.so.0 alone,
 # and swapped, which is linked with the host's and finds ours in its place.
 #
-#   CONN=DIR         the folder of libdroplet_conn.so (default ../target/release)
+#   CONN=DIR         the folder of libdroplet_conn.so.0 (default ../target/lib)
 #   LAYOUTS, MODES   fewer of them
 #   VALGRIND=1       under valgrind
 #   DROPLET_TEST_TLS=1, DROPLET_TEST_CASE=NAME: see README.md
 set -u
 cd "$(dirname "$0")" || exit 1
 out=../target/tests-c
-conn=${CONN:-../target/release}
+conn=${CONN:-../target/lib}
 programs=${*:-$(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)}
 failures=0
-[ -e "$conn/libdroplet_conn.so" ] || { echo "run.sh: no libdroplet_conn.so in $conn" >&2; exit 1; }
+[ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 1; }
 
 checker=
 if [ -n "${VALGRIND:-}" ]; then
@@ -26,8 +26,8 @@ fi
 run() {
     preload= path= built=$2
     case $2 in
-    preload) preload=$(realpath "$conn")/libdroplet_conn.so ;;
-    swapped) built=preload path=$(realpath "$conn") && mkdir -p "$out/$1/$2" ;;
+    preload) preload=$(realpath "$conn")/libdroplet_conn.so.0 ;;
+    swapped) built=preload path=$(realpath "$conn")/standalone && mkdir -p "$out/$1/$2" ;;
     esac
     LD_PRELOAD=$preload LD_LIBRARY_PATH=$path $checker \
         "$out/$1/$built/$3" >"$out/$1/$2/$3.out" 2>"$out/$1/$2/$3.err"

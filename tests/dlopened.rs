@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
 
 #[test]
 fn messages_reach_a_droplet_that_was_loaded_later() {
-    make(&["c-programs"]);
+    make(&["c-host"]);
     let folder = empty_folder("dlopened");
     let source = write(&folder, "program.c", PROGRAM);
     // Nothing listens at port 1. The backend is what leads to the host: this one needs no other variable.

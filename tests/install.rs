@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -45,9 +46,11 @@ fn files_go_to_their_places_and_away_again() {
     let expected = BTreeSet::from([
         "usr/include/droplet_conn.h".to_owned(),
         "usr/lib/libdroplet_conn.a".to_owned(),
-        "usr/lib/libdroplet_conn.so libdroplet_conn.so.0".to_owned(),
+        "usr/lib/libdroplet_conn.so".to_owned(),
         format!("usr/lib/libdroplet_conn.so.0 libdroplet_conn.so.{version}"),
         format!("usr/lib/libdroplet_conn.so.{version}"),
+        "usr/lib/libdroplet_conn_needed.o".to_owned(),
+        "usr/lib/libdroplet_conn_static.a".to_owned(),
         "usr/lib/pkgconfig/droplet_conn.pc".to_owned(),
     ]);
     assert_eq!(files_in(&stage), expected);
@@ -55,6 +58,20 @@ fn files_go_to_their_places_and_away_again() {
     assert!(description.contains("prefix=/usr\n"), "the stage is not named: {description}");
     make(&["uninstall", "PREFIX=/usr", &to_stage]);
     assert_eq!(files_in(&stage), BTreeSet::new());
+}
+
+/// Earlier installations had the library where the linker scripts are now.
+#[test]
+fn linker_scripts_take_the_place_of_links() {
+    let stage = empty_folder("install-over");
+    let library = stage.join("usr/lib");
+    fs::create_dir_all(&library).expect("a folder");
+    symlink("libdroplet_conn.so.0", library.join("libdroplet_conn.so")).expect("a link");
+    make(&["install", "PREFIX=/usr", &format!("DESTDIR={}", stage.display())]);
+    let magic = fs::read(library.join("libdroplet_conn.so.0")).expect("installed")[..4].to_owned();
+    assert_eq!(magic, *b"\x7fELF");
+    let script = fs::read_to_string(library.join("libdroplet_conn.so")).expect("a linker script");
+    assert!(script.contains("libdroplet_conn.so.0"), "{script}");
 }
 
 #[test]
@@ -117,10 +134,12 @@ fn programs_are_built_through_pkg_config() {
         .arg(&shared));
     assert_eq!(run(Command::new(shared).env("LD_LIBRARY_PATH", &library)), version() + "\n");
 
-    let others = pkg_config(&prefix, "droplet_conn", &["--static", "--cflags", "--libs"]);
-    let others = others.into_iter().filter(|argument| argument != "-ldroplet_conn");
     let linked = prefix.join("static");
-    let archive = library.join("libdroplet_conn.a");
-    run(Command::new("cc").arg(&source).arg(archive).args(others).arg("-o").arg(&linked));
+    run(Command::new("cc")
+        .arg("-static")
+        .arg(&source)
+        .args(pkg_config(&prefix, "droplet_conn", &["--static", "--cflags", "--libs"]))
+        .arg("-o")
+        .arg(&linked));
     assert_eq!(run(&mut Command::new(linked)), version() + "\n");
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use common::{
     droplets_names, exported_names, names_exported_by, names_in, root, run, shared_library,
-    standalone_library, static_library,
+    standalone_library, static_archive,
 };
 
 /// The list that the binary interface is written down in, where it is at hand.
@@ -22,7 +22,7 @@ fn is_ours(name: &str) -> bool {
 /// Names of the static library, as nm selects them.
 fn static_names(selection: &str) -> BTreeSet<String> {
     let nm =
-        run(Command::new("nm").args([selection, "--extern-only", "--format=posix"]).arg(static_library()));
+        run(Command::new("nm").args([selection, "--extern-only", "--format=posix"]).arg(static_archive()));
     // A member's own line has one word.
     nm.lines()
         .filter(|line| line.contains(' '))
@@ -69,7 +69,7 @@ fn standalone_library_defines_the_listed_names_besides() {
 
 #[test]
 fn droplets_log_is_asked_for_but_not_needed() {
-    let archive = run(Command::new("nm").arg("--undefined-only").arg(static_library()));
+    let archive = run(Command::new("nm").arg("--undefined-only").arg(static_archive()));
     let shared = run(Command::new("nm").args(["-D", "--undefined-only"]).arg(shared_library()));
     for symbols in [archive, shared] {
         let droplets: Vec<_> = symbols.lines().map(str::trim).filter(|line| line.contains(" dpl")).collect();
@@ -96,7 +96,7 @@ fn shared_libraries_have_their_names_and_stay_loaded() {
 
 #[test]
 fn static_library_can_unwind() {
-    let sections = run(Command::new("readelf").arg("-SW").arg(static_library()));
+    let sections = run(Command::new("readelf").arg("-SW").arg(static_archive()));
     for section in [" .eh_frame ", " .gcc_except_table"] {
         assert!(sections.contains(section), "no{section}: a panic could not be caught");
     }

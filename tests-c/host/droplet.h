@@ -334,6 +334,10 @@ dpl_status_t dpl_map_http_status(int http_status);
 dpl_status_t dpl_read_http_reply(dpl_conn_t *conn, int expect_data, char **datap,
                                  unsigned int *lenp, dpl_dict_t **headersp, int *connection_closep);
 
+/* One whole request, as a program wants it; of Droplet's arguments, those that this host heeds. */
+dpl_status_t dpl_put(dpl_ctx_t *ctx, const char *bucket, const char *path, const char *data,
+                     unsigned int len);
+
 #ifdef __cplusplus
 }
 #endif

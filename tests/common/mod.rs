@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 /// The project's folder.
 pub fn root() -> &'static Path {
@@ -18,17 +18,22 @@ pub fn root() -> &'static Path {
 pub fn shared_library() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| drop(make(&["all"])));
-    root().join("target/lib/libdroplet_conn.so")
+    root().join("target/lib/libdroplet_conn.so.0")
 }
 
-/// The static library, built.
+/// The static library, built, as a linker finds it.
 pub fn static_library() -> PathBuf {
-    shared_library().with_extension("a")
+    shared_library().with_file_name("libdroplet_conn.a")
+}
+
+/// The archive that the static library consists of, built.
+pub fn static_archive() -> PathBuf {
+    shared_library().with_file_name("libdroplet_conn_static.a")
 }
 
 /// The shared library that stands in for the whole of Droplet, built.
 pub fn standalone_library() -> PathBuf {
-    shared_library().with_file_name("libdroplet.so.0")
+    shared_library().with_file_name("standalone/libdroplet.so.0")
 }
 
 /// Droplet's names that we define: exports.txt.
@@ -55,8 +60,10 @@ fn lines(text: &str) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Runs make, as from a shell of its own.
+/// Runs make, as from a shell of its own; one at a time, since two would build the same file at once.
 pub fn make(arguments: &[&str]) -> String {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new("make");
     for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
         command.env_remove(variable);
