@@ -19,8 +19,12 @@ cp "$names" "$work/names"
 # shellcheck disable=SC2046 # one option a name
 ld -r --gc-sections --force-group-allocation $(sed 's/^/--require-defined=/' "$work/names") \
     -o "$work/all" "$input"
+# What nobody in the object refers to any more, ld leaves behind as a name that must be defined, also where it
+# need not be: functions of later C libraries, which another Rust library in the program asks for as well.
+readelf -sW "$input" | awk '$7 == "UND" && $5 == "WEAK" { weak[$8] } $7 == "UND" && $5 == "GLOBAL" { must[$8] }
+    END { for (name in weak) if (!(name in must)) print name }' >"$work/weak"
 # Rust's bitcode, of no use to a C linker, keeps tools with an LLVM plug-in from reading the object.
-objcopy --keep-global-symbols="$work/names" -R .llvmbc -R .llvmcmd "$work/all" "$object"
+objcopy --keep-global-symbols="$work/names" --weaken-symbols="$work/weak" -R .llvmbc -R .llvmcmd "$work/all" "$object"
 
 mkdir -p "$(dirname "$output")"
 rm -f "$output"
