@@ -72,7 +72,8 @@ fn parameters(declaration: &str) -> Vec<&str> {
 fn committed_header_is_what_the_source_says() {
     let generated =
         fs::read_to_string(concat!(env!("GENERATED_HEADERS"), "/droplet_conn.h")).expect("build.rs wrote it");
-    if std::env::var_os("UPDATE_HEADER").is_some() {
+    // Left alone where it is right: other tests read it meanwhile.
+    if std::env::var_os("UPDATE_HEADER").is_some() && header() != generated {
         fs::create_dir_all(root().join("include")).expect("include/ can be made");
         fs::write(root().join("include/droplet_conn.h"), &generated).expect("it is writable");
     }

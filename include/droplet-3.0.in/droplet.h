@@ -14,6 +14,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <openssl/md5.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -333,6 +334,8 @@ typedef struct dpl_req {
 }
 #endif
 
+#include <droplet/types.h>
+#include <droplet/queue.h>
 #include <droplet/addrlist.h>
 #include <droplet/value.h>
 #include <droplet/vec.h>
@@ -341,6 +344,7 @@ typedef struct dpl_req {
 #include <droplet/httprequest.h>
 #include <droplet/httpreply.h>
 #include <droplet/req.h>
+#include <droplet/id_scheme.h>
 #include <droplet/utils.h>
 
 #ifdef __cplusplus

@@ -3,10 +3,14 @@
 #define __DPL_ADDRLIST_H__ 1
 
 #include <droplet.h>
-#include <sys/queue.h>
+#include <droplet/queue.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#ifndef MAX
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #endif
 
 /** The room that dpl_addr_get_ident() needs. */

@@ -24,6 +24,17 @@ typedef enum {
     DPL_HTTP_CODE_RANGE_UNAVAIL = 416
 } dpl_http_code_t;
 
+#define DPL_HTTP_VERSION_1_0 0
+#define DPL_HTTP_VERSION_1_1 1
+
+/** A reply's first line. No function takes it. */
+struct dpl_http_reply {
+    int version; /**< DPL_HTTP_VERSION_1_0 or DPL_HTTP_VERSION_1_1 */
+    dpl_http_code_t code;
+    char *descr_start;
+    char *descr_end;
+};
+
 /** Gets each field of a reply's header. Anything but DPL_SUCCESS ends the reading. */
 typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, const char *value);
 

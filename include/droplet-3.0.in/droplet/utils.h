@@ -1,12 +1,101 @@
-/* The log, and IO vectors. Generated from include/droplet-3.0.in and the Rust source; do not edit. */
+/* The log, IO vectors, and small help. Generated from include/droplet-3.0.in and the Rust source; do not edit. */
 #ifndef __DROPLET_UTILS_H__
 #define __DROPLET_UTILS_H__ 1
 
+#include <byteswap.h>
 #include <droplet.h>
+#include <endian.h>
+#include <stdarg.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* From the host's byte order to the network's and back, for 64 bits. */
+#ifndef ntohll
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+#define ntohll(x) bswap_64(x)
+#define htonll(x) bswap_64(x)
+#else
+#define ntohll(x) (x)
+#define htonll(x) (x)
+#endif
+#endif
+
+#ifndef MIN
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#endif
+#ifndef MAX
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#endif
+
+/* Room for `len` bytes in another form, without a NUL; DPL_URL_LENGTH counts one. */
+#define DPL_BASE64_LENGTH(len) (((len) + 2) / 3 * 4)
+#define DPL_BASE64_ORIG_LENGTH(len) (((len) + 3) / 4 * 3)
+#define DPL_HEX_LENGTH(len) (2 * (len))
+#define DPL_BCD_LENGTH(len) (2 * (len))
+#define DPL_URL_LENGTH(len) (3 * (len) + 1)
+
+/*
+ * For a function that fills a buffer and returns a dpl_status_t: they write to its `p`, of which `len` bytes are
+ * left, and where there is no room they return DPL_FAILURE from it.
+ */
+#define DPL_APPEND_BUF(Buf, Len) \
+    do { \
+        if ((Len) > len) \
+            return DPL_FAILURE; \
+        memcpy(p, (Buf), (Len)); \
+        p += (Len); \
+        len -= (Len); \
+    } while (0)
+#define DPL_APPEND_STR(Str) DPL_APPEND_BUF((Str), strlen(Str))
+#define DPL_APPEND_CHAR(Char) \
+    do { \
+        if (len < 1) \
+            return DPL_FAILURE; \
+        *p++ = (Char); \
+        len--; \
+    } while (0)
+
+/* ---- types of Droplet's code for dumps, profiles and attributes, which is not here ---- */
+
+#define XATTRS_NO_ENCODING 0
+#define XATTRS_ENCODE_BASE64 1
+
+#define DPL_DUMP_LINE_SIZE 16
+
+struct dpl_dump_ctx {
+    FILE *file;
+    char prevb[DPL_DUMP_LINE_SIZE];
+    int prevb_inited;
+    int star_displayed;
+    size_t global_off;
+    int binary;
+};
+
+#define DPL_CONF_MAX_BUF 256
+
+struct dpl_conf_buf {
+    char buf[DPL_CONF_MAX_BUF + 1];
+    int pos;
+};
+
+/** Gets each variable of a profile. */
+typedef int (*dpl_conf_cb_func_t)(void *cb_arg, const char *var, char *value);
+
+struct dpl_conf_ctx {
+    int backslash;
+    int comment;
+    int quote;
+    struct dpl_conf_buf var_cbuf;
+    struct dpl_conf_buf value_cbuf;
+    struct dpl_conf_buf *cur_cbuf;
+    dpl_conf_cb_func_t cb_func;
+    void *cb_arg;
+};
+
+/* ---- the log ---- */
 
 /**
  * Logs a line: `LEVEL: FILE:LINE: FUNCTION: MESSAGE`, cut to 2,047 bytes.
