@@ -10,11 +10,17 @@
  */
 #define NAME(name) extern const char name[];
 #include NAMES
+/*
+ * One of our own. A command that names Droplet's archive before ours, by mistake, takes all others from there: by
+ * this one we come in as well, and the linker reports them as defined twice.
+ */
+NAME(dplx_version)
 #undef NAME
 
 #define NAME(name) name,
 static const char *const names[] = {
 #include NAMES
+    NAME(dplx_version)
 };
 
 /* Does nothing. A constructor is a root of --gc-sections to every linker, and here it leads to the names. */

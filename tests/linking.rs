@@ -91,15 +91,19 @@ impl Bench {
         let program = self.folder.join("program");
         // Of an earlier link nothing must be left.
         let _ = fs::remove_file(&program);
-        run(Command::new("cc")
+        run(self.linker(flags, libraries).arg("-o").arg(&program));
+        program
+    }
+
+    fn linker(&self, flags: &[&str], libraries: &[String]) -> Command {
+        let mut linker = Command::new("cc");
+        linker
             .args(flags)
             .arg(&self.object)
             .args(libraries)
-            .arg("-o")
-            .arg(&program)
             .env("LIBRARY_PATH", env::join_paths([&self.host, &self.ours]).expect("paths"))
-            .current_dir(&self.folder));
-        program
+            .current_dir(&self.folder);
+        linker
     }
 
     /// Runs a program where Droplet and we are installed.
@@ -190,6 +194,8 @@ fn shared_libraries_by_the_documented_command() {
     for flags in flag_sets {
         bench.assert_shared(&bench.link(flags, &shared()), &format!("{flags:?}"));
     }
+    let twice = [shared(), shared()].concat();
+    bench.assert_shared(&bench.link(&[], &twice), "named twice");
 }
 
 #[test]
@@ -201,6 +207,38 @@ fn static_libraries_by_the_documented_command() {
     for flags in [&["-static"][..], &["-static-pie"], &["-static", "-Wl,--gc-sections"]] {
         bench.assert_static(&bench.link(flags, &shared_names_static()), &format!("{flags:?}"));
     }
+    let twice = [archives(&bench), archives(&bench)].concat();
+    bench.assert_static(&bench.link(&[], &twice), "named twice");
+}
+
+/// Droplet's first would mean Droplet's connections: that is said.
+#[test]
+fn static_libraries_in_the_wrong_order_are_refused() {
+    let bench = Bench::new("order");
+    let mut libraries = archives(&bench);
+    libraries.swap(0, 1);
+    let refused = outcome(bench.linker(&[], &libraries).arg("-o").arg(bench.folder.join("program")));
+    let complaint = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && complaint.contains("multiple definition"), "{complaint}");
+}
+
+/// Rust puts the members of a static library into its own, and wants an archive for that.
+#[test]
+fn archive_goes_into_a_rust_program() {
+    let folder = empty_folder("linking-rust");
+    let source = "#[link(name = \"droplet_conn_static\", kind = \"static\")]\n\
+                  #[link(name = \"ssl\")]\n#[link(name = \"crypto\")]\n\
+                  unsafe extern \"C\" { safe fn dplx_version() -> *const std::ffi::c_char; }\n\
+                  fn main() { assert!(!dplx_version().is_null()) }\n";
+    let program = folder.join("program");
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    run(Command::new(rustc)
+        .args(["--edition=2024", "-L"])
+        .arg(shared_library().parent().expect("a folder"))
+        .arg(write(&folder, "program.rs", source))
+        .arg("-o")
+        .arg(&program));
+    run(&mut Command::new(program));
 }
 
 #[test]
