@@ -101,9 +101,11 @@ target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet
 		exports.txt scripts/linker-scripts.sh scripts/needed.c | target/lib/libdroplet_conn.so.0
 	CC='$(CC)' scripts/linker-scripts.sh exports.txt $(@D)
 
-# In a folder of its own: beside the others it would be found in the place of Droplet, by who links with them.
+# In a folder of its own: beside the others, where it once was, it is found in the place of Droplet by whoever
+# links with them.
 target/lib/standalone/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
 	@mkdir -p $(@D)
+	@rm -f target/lib/libdroplet.so target/lib/libdroplet.so.0
 	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 

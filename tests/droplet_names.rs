@@ -32,7 +32,7 @@ fn listed() -> Vec<Name> {
     names
 }
 
-/// What a compiler is called and told for a language.
+/// A compiler that finds our headers and takes no warning.
 fn compiler(language: &str, standard: &str) -> Command {
     let mut compiler = Command::new(if language == "c" { "cc" } else { "c++" });
     compiler
@@ -80,9 +80,8 @@ fn assert_same_values(language: &str, standard: &str, includes: &str) {
     let program = built(&folder, language, standard, &printer(includes, &names));
     let printed = run(&mut Command::new(program));
     let valued = names.iter().filter(|it| it.kind != "macro");
-    let mut wanted = Vec::new();
-    let expected = valued.map(|Name { kind, name, value }| format!("{kind}\t{name}\t{value}"));
-    wanted.extend(expected);
+    let wanted: Vec<_> =
+        valued.map(|Name { kind, name, value }| format!("{kind}\t{name}\t{value}")).collect();
     for (line, wanted) in printed.lines().zip(&wanted) {
         assert_eq!(line, wanted);
     }
@@ -126,7 +125,7 @@ fn macros_take_the_same_arguments() {
     }
 }
 
-/// Droplet's own macros for its users, and the lists of queue(3).
+/// A program that uses the macros: it ends with 0 if they do what is documented.
 const USE: &str = r#"
 #include <droplet.h>
 #include <assert.h>
@@ -289,7 +288,7 @@ int main(void) {
 
 fn assert_usable(language: &str, standard: &str) {
     let folder = empty_folder(&format!("droplet-use-{standard}"));
-    // Whatever stood before it.
+    // Headers that a program may include before ours, or after them.
     for before in ["", "#include <sys/param.h>\n#include <sys/queue.h>\n", "#include <droplet_conn.h>\n"] {
         let program = built(&folder, language, standard, &format!("{before}{USE}"));
         run(&mut Command::new(program));

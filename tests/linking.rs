@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use common::loopback::Server;
 use common::{droplets_names, empty_folder, make, outcome, root, run, shared_library, write};
 
-/// Names no function of the connection subsystem.
+/// A program that names no function of the connection subsystem.
 const PROGRAM: &str = r#"
 #include <droplet.h>
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// Loads one that is linked like it.
+/// A program that loads the other one, linked as a plugin.
 const LOADER: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// What a static Droplet needs, as in the README.
+/// Libraries that static ones need, as in the README.
 const NEEDED: [&str; 5] = ["-lssl", "-lcrypto", "-lpthread", "-ldl", "-lm"];
 
 /// The program's object, what it is linked with, and a server that it talks to.
@@ -303,7 +303,7 @@ fn through_pkg_config() {
     bench.assert_static(&bench.link(&["-static"], &all), "static");
 }
 
-/// As daemons load what they need of Droplet.
+/// A plugin is linked with both libraries, as daemons load them.
 #[test]
 fn plugin_brings_us_along() {
     let bench = Bench::new("plugin");
