@@ -372,3 +372,27 @@ pub fn error_text(error: &io::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancellation_is_possible_again_after_a_panic() {
+        let panic = std::panic::catch_unwind(|| without_cancellation(|| panic!("as a test")));
+        assert!(panic.is_err());
+        let mut state = CANCEL_DISABLE;
+        // SAFETY: the old state is writable.
+        unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut state) };
+        assert_ne!(state, CANCEL_DISABLE);
+        // SAFETY: the state is the one that was.
+        unsafe { pthread_setcancelstate(state, ptr::null_mut()) };
+    }
+
+    #[test]
+    fn a_wait_beyond_the_end_of_the_clock_has_no_deadline() {
+        assert_eq!(deadline(Some(Duration::MAX)), None);
+        assert_eq!(deadline(None), None);
+        assert!(deadline(Some(Duration::ZERO)).is_some());
+    }
+}

@@ -114,7 +114,7 @@ fn silence_is_a_timeout_after_which_one_may_go_on() {
     let error = connection.read(&mut [0]).expect_err("nothing was asked for");
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), format!("read from {}: timed out", server.address));
-    connection.set_read_timeout(Some(Duration::from_secs(20)));
+    connection.set_read_timeout(Some(Duration::MAX)); // for ever
     assert_eq!(ask(&mut connection).expect("answered"), 1);
     drop(connection);
     assert_eq!(context.connect().expect("connected").reused(), 1);
