@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::authority::Authority;
+use crate::host_name::HostName;
 use crate::hosts::{Host, Record};
 use crate::lock::Lock;
 use crate::pool::Place;
@@ -13,14 +15,10 @@ use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::tls::Sessions;
 
-/// The longest name that DNS knows, in characters (RFC 1035, section 2.3.4).
-const LONGEST_NAME: usize = 253;
-
 type ByBucket = HashMap<Box<[u8]>, Arc<Endpoint>>;
 
 /// What connections are made to: a host of the list, a virtual host on it, or a host outside the list.
 pub struct Endpoint {
-    name: CString,
     port: CString,
     /// The host of the list that answers for it.
     host: Option<Arc<Host>>,
@@ -34,29 +32,17 @@ pub struct Endpoint {
 impl Endpoint {
     /// A host of the list, by its own name.
     pub fn listed(host: &Arc<Host>, place: Place) -> Arc<Endpoint> {
-        Endpoint::new(
-            host.name().to_owned(),
-            host.port().to_owned(),
-            Some(Arc::clone(host)),
-            Arc::clone(host.addresses()),
-            place,
-        )
+        let addresses = Arc::clone(host.addresses());
+        Endpoint::new(host.port().to_owned(), Some(Arc::clone(host)), addresses, place)
     }
 
     /// A host that is in no list.
-    pub fn unlisted(name: CString, port: CString, addresses: Addresses, place: Place) -> Arc<Endpoint> {
-        Endpoint::new(name, port, None, Arc::new(addresses), place)
+    pub fn unlisted(port: CString, addresses: Addresses, place: Place) -> Arc<Endpoint> {
+        Endpoint::new(port, None, Arc::new(addresses), place)
     }
 
-    fn new(
-        name: CString,
-        port: CString,
-        host: Option<Arc<Host>>,
-        addresses: Arc<Addresses>,
-        place: Place,
-    ) -> Arc<Endpoint> {
+    fn new(port: CString, host: Option<Arc<Host>>, addresses: Arc<Addresses>, place: Place) -> Arc<Endpoint> {
         Arc::new(Endpoint {
-            name,
             port,
             host,
             addresses,
@@ -75,14 +61,8 @@ impl Endpoint {
         if let Some(known) = self.virtual_hosts.lock().get(bucket) {
             return Ok(Arc::clone(known));
         }
-        let name = [bucket, b".", self.name.as_bytes()].concat();
-        if name.len() > LONGEST_NAME {
-            return Err(Error::NameTooLong);
-        }
-        let name = CString::new(name).map_err(|_| Error::Invalid)?;
-        let addresses = Addresses::new(&name.to_string_lossy(), self.addresses.port());
-        let endpoint =
-            Endpoint::new(name, self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
+        let addresses = Addresses::new(self.host_name().virtual_host(bucket)?, self.addresses.port());
+        let endpoint = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
         let mut virtual_hosts = self.virtual_hosts.lock();
         Ok(Arc::clone(virtual_hosts.entry(bucket.into()).or_insert(endpoint)))
     }
@@ -105,8 +85,27 @@ impl Endpoint {
     }
 
     /// What is connected to: `BUCKET.NAME` for a virtual host.
+    pub fn host_name(&self) -> &HostName {
+        self.addresses.name()
+    }
+
+    /// The name as the profile wrote it, without brackets.
     pub fn name(&self) -> &CStr {
-        &self.name
+        self.host_name().written()
+    }
+
+    /// The name as the peer is told it in `Host`.
+    #[inline]
+    pub fn name_for_peer(&self) -> &CStr {
+        self.host_name().peer_form()
+    }
+
+    /// Whom the peer has to be: a DNS name, or the address that was written out.
+    pub fn peer_name(&self) -> String {
+        match self.host_name().address() {
+            Some(address) => address.to_string(),
+            None => self.name_for_peer().to_string_lossy().into_owned(),
+        }
     }
 
     /// The port as the profile wrote it.
@@ -141,9 +140,16 @@ impl Endpoint {
         &self.sessions
     }
 
-    /// Whether it has this name and port; letters of either case are the same (RFC 4343).
-    pub fn is_called(&self, name: &CStr, port: &CStr) -> bool {
-        *self.port == *port && self.name.as_bytes().eq_ignore_ascii_case(name.to_bytes())
+    /// Whether this is a name of it: its own, or that of a virtual host which is known.
+    pub fn answers_for(&self, authority: &Authority) -> bool {
+        if self.addresses.port() != authority.number {
+            return false;
+        }
+        if self.host_name().is_same(&authority.host) {
+            return true;
+        }
+        let bucket = authority.host.bucket_under(self.host_name());
+        bucket.is_some_and(|bucket| self.virtual_hosts.lock().contains_key(bucket))
     }
 
     /// Whether this is a host by a name that is not its own.

@@ -22,6 +22,7 @@ mod endpoint;
 mod exports;
 mod fault;
 mod fork;
+mod host_name;
 mod hosts;
 mod journal;
 mod lanes;

@@ -3,16 +3,17 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
 use crate::fork;
+use crate::host_name::HostName;
 use crate::lock::{Condvar, Lock};
 use crate::status::{Error, local_fault};
+use crate::sys::{self, resolver};
 
 /// A name is looked up at most once in this time.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,31 +48,44 @@ impl fmt::Display for LookupError {
 }
 
 /// Asks the system for the addresses of a name.
-fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    match (name, port).to_socket_addrs() {
-        Ok(addresses) => {
-            let mut distinct: Vec<SocketAddr> = Vec::new();
-            for address in addresses {
-                if !distinct.contains(&address) {
-                    distinct.push(address);
-                }
-            }
-            Ok(distinct)
+fn look_up(name: &HostName, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+    let found = resolver::addresses(name.written(), port).map_err(|failure| match failure {
+        resolver::Failure::Resolver(text) => LookupError::Resolver(text),
+        resolver::Failure::OutOfMemory => LookupError::Local(Error::OutOfMemory),
+        resolver::Failure::System(error) => match local_fault(&error) {
+            Some(fault) => LookupError::Local(fault),
+            None => LookupError::Resolver(sys::error_text(&error)),
+        },
+    })?;
+    let mut distinct: Vec<SocketAddr> = Vec::new();
+    for address in found.into_iter().map(canonical) {
+        if !distinct.contains(&address) {
+            distinct.push(address);
         }
-        Err(error) => Err(lookup_error(&error)),
+    }
+    if distinct.is_empty() {
+        return Err(LookupError::Resolver("neither an IPv4 nor an IPv6 address".to_owned()));
+    }
+    Ok(distinct)
+}
+
+/// An address of IPv4 that is mapped to IPv6 is one of IPv4: that is what the packets carry.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip == address.ip() => address,
+        ip => SocketAddr::new(ip, address.port()),
     }
 }
 
-fn lookup_error(error: &io::Error) -> LookupError {
-    match local_fault(error) {
-        Some(fault) => LookupError::Local(fault),
-        None => LookupError::Resolver(error.to_string()),
-    }
+/// Whether both have the same addresses. Their order means nothing: name servers turn it from answer to answer
+/// (RFC 1794).
+fn is_same_set(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
+    one.len() == other.len() && one.iter().all(|address| other.contains(address))
 }
 
 /// A name with a port, and the addresses known for it.
 pub struct Addresses {
-    name: String,
+    name: HostName,
     port: u16,
     literal: Option<SocketAddr>,
     state: Lock<State>,
@@ -94,12 +108,12 @@ struct State {
 
 impl Addresses {
     /// For a name that has not been looked up yet, or a literal address, which never is.
-    pub fn new(name: &str, port: u16) -> Addresses {
-        let literal = name.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
+    pub fn new(name: HostName, port: u16) -> Addresses {
+        let literal = name.literal().map(|address| SocketAddr::new(address, port));
         let checked = if literal.is_some() { Moment::NEVER } else { Moment::default() };
         let known = literal.into_iter().collect();
         Addresses {
-            name: name.to_owned(),
+            name,
             port,
             literal,
             state: Lock::new(State { known, preferred: None, checked, failure: None, looking_up_in: None }),
@@ -108,13 +122,25 @@ impl Addresses {
         }
     }
 
+    /// As [`Addresses::new`], for tests.
+    #[cfg(test)]
+    pub fn of(name: &str, port: u16) -> Addresses {
+        let name = std::ffi::CString::new(name).unwrap();
+        Addresses::new(HostName::new(&name).unwrap(), port)
+    }
+
     /// For a name whose addresses are known already.
-    pub fn with_known(name: &str, addresses: Vec<SocketAddr>, port: u16) -> Addresses {
+    pub fn with_known(name: HostName, addresses: Vec<SocketAddr>, port: u16) -> Addresses {
         let fresh = Addresses::new(name, port);
-        if !addresses.is_empty() {
+        if fresh.literal.is_none() && !addresses.is_empty() {
             fresh.state.lock().learn(Ok(addresses), Moment::now());
         }
         fresh
+    }
+
+    /// The name that they are the addresses of.
+    pub fn name(&self) -> &HostName {
+        &self.name
     }
 
     /// The port of every address.
@@ -160,7 +186,7 @@ impl Addresses {
         &self,
         clock: impl Fn() -> Moment,
         patience: Duration,
-        look_up: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, LookupError>,
+        look_up: impl Fn(&HostName, u16) -> Result<Vec<SocketAddr>, LookupError>,
     ) -> Result<Arc<[SocketAddr]>, LookupError> {
         let mut deadline = None;
         let mut state = self.state.lock();
@@ -177,14 +203,28 @@ impl Addresses {
             drop(state);
             let answer = look_up(&self.name, self.port);
             state = self.state.lock();
-            if state.learn(answer, clock()) {
-                self.have_changed.store(true, Ordering::Relaxed);
-                CHANGES.fetch_add(1, Ordering::Release);
+            match state.learn(answer, clock()) {
+                Change::None => {}
+                Change::First => _ = CHANGES.fetch_add(1, Ordering::Release),
+                Change::Other => {
+                    self.have_changed.store(true, Ordering::Relaxed);
+                    CHANGES.fetch_add(1, Ordering::Release);
+                }
             }
             self.look_up_done.notify_all();
         }
         state.answer()
     }
+}
+
+/// What a look-up has changed.
+enum Change {
+    /// Nothing that was seen before.
+    None,
+    /// There is an address, for the first time since there was none.
+    First,
+    /// The addresses are others than before.
+    Other,
 }
 
 impl State {
@@ -196,17 +236,20 @@ impl State {
         self.checked == Moment::default() || self.checked.after(LOOKUP_INTERVAL) <= now
     }
 
-    /// True if the addresses are others than before.
-    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) -> bool {
+    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) -> Change {
         self.looking_up_in = None;
         match answer {
             Ok(addresses) => {
-                self.failure = None;
+                let change = match (self.known.is_empty(), self.failure.take()) {
+                    (true, None) => Change::None,
+                    (true, Some(_)) => Change::First,
+                    (false, _) if is_same_set(&self.known, &addresses) => Change::None,
+                    (false, _) => Change::Other,
+                };
                 self.preferred = None;
                 self.checked = now;
-                let is_other = !self.known.is_empty() && *self.known != *addresses;
                 self.known = addresses.into();
-                return is_other;
+                return change;
             }
             // Out of descriptors or memory: that says nothing about the name, the next call may ask.
             Err(LookupError::Local(fault)) => self.failure = Some(LookupError::Local(fault)),
@@ -215,7 +258,7 @@ impl State {
                 self.checked = now;
             }
         }
-        false
+        Change::None
     }
 
     fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
@@ -231,137 +274,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    fn at(seconds: u64) -> Moment {
-        Moment::default().after(Duration::from_secs(1000 + seconds))
-    }
-
-    const LONG: Duration = Duration::from_secs(10);
-
-    fn one(last: u8) -> Vec<SocketAddr> {
-        vec![SocketAddr::from(([127, 0, 0, last], 80))]
-    }
-
-    fn unknown() -> LookupError {
-        LookupError::Resolver("unknown".to_owned())
-    }
-
-    #[test]
-    fn a_literal_is_never_looked_up() {
-        for (text, port) in [("127.0.0.1", 80), ("::1", 81)] {
-            let addresses = Addresses::new(text, port);
-            let found = addresses.current_from(|| at(0), LONG, |_, _| panic!("looked up")).unwrap();
-            assert_eq!(*found, [SocketAddr::new(text.parse().unwrap(), port)]);
-        }
-    }
-
-    #[test]
-    fn a_name_is_looked_up_once_an_interval() {
-        let addresses = Addresses::new("name", 80);
-        let count = Cell::new(0);
-        for second in 0..=10 {
-            let found = addresses.current_from(
-                || at(second),
-                LONG,
-                |_, _| {
-                    count.set(count.get() + 1);
-                    Ok(one(1))
-                },
-            );
-            assert_eq!(*found.unwrap(), *one(1));
-        }
-        assert_eq!(count.get(), 3, "at seconds 0, 5 and 10");
-        assert!(!addresses.have_changed(), "the answer was the same");
-    }
-
-    #[test]
-    fn other_addresses_are_noticed() {
-        let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
-        let found = addresses.current_from(|| at(5), LONG, |_, _| Ok(one(2))).unwrap();
-        assert_eq!(*found, *one(2));
-        assert!(addresses.have_changed());
-    }
-
-    #[test]
-    fn what_came_through_is_tried_first_until_the_next_look_up() {
-        let addresses = Addresses::new("name", 80);
-        let three: Vec<SocketAddr> = (1..=3).flat_map(one).collect();
-        let current = |second| addresses.current_from(|| at(second), LONG, |_, _| Ok(three.clone())).unwrap();
-        assert_eq!(*current(0), *three);
-        addresses.came_through(three[1]);
-        assert_eq!(*current(1), [three[1], three[2], three[0]]);
-        addresses.came_through(three[1]);
-        addresses.came_through("127.0.0.9:80".parse().unwrap());
-        assert_eq!(*current(2), [three[1], three[2], three[0]]);
-        assert_eq!(*addresses.known(), *three, "the host is known by the first");
-        assert_eq!(*current(5), *three);
-        assert!(!addresses.have_changed());
-    }
-
-    #[test]
-    fn a_failed_look_up_keeps_the_last_addresses() {
-        let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
-        let found = addresses.current_from(|| at(9), LONG, |_, _| Err(unknown()));
-        assert_eq!(*found.unwrap(), *one(1));
-    }
-
-    #[test]
-    fn a_failure_is_remembered_for_an_interval() {
-        let addresses = Addresses::new("name", 80);
-        assert!(addresses.current_from(|| at(0), LONG, |_, _| Err(unknown())).is_err());
-        assert!(addresses.current_from(|| at(4), LONG, |_, _| Ok(one(1))).is_err());
-        assert!(addresses.current_from(|| at(5), LONG, |_, _| Ok(one(1))).is_ok());
-    }
-
-    #[test]
-    fn a_local_fault_is_not_held_against_the_name() {
-        let addresses = Addresses::new("name", 80);
-        let fault = addresses.current_from(|| at(0), LONG, |_, _| Err(LookupError::Local(Error::System)));
-        assert!(matches!(fault, Err(LookupError::Local(Error::System))));
-        assert!(addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).is_ok());
-    }
-
-    #[test]
-    fn one_thread_looks_up_while_the_others_use_what_is_known() {
-        let addresses = Addresses::new("name", 80);
-        addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
-        let found = addresses.current_from(
-            || at(5),
-            LONG,
-            |_, _| {
-                let meanwhile = addresses.current_from(|| at(5), LONG, |_, _| panic!("a second"));
-                assert_eq!(*meanwhile.unwrap(), *one(1));
-                Ok(one(2))
-            },
-        );
-        assert_eq!(*found.unwrap(), *one(2));
-    }
-
-    #[test]
-    fn with_nothing_known_the_others_wait_but_not_for_ever() {
-        let addresses = Addresses::new("name", 80);
-        let found = addresses.current_from(
-            || at(0),
-            LONG,
-            |_, _| {
-                let meanwhile = addresses.current_from(|| at(0), Duration::ZERO, |_, _| panic!("a second"));
-                assert!(matches!(meanwhile, Err(LookupError::TimedOut)));
-                Ok(one(1))
-            },
-        );
-        assert!(found.is_ok());
-    }
-
-    #[test]
-    fn the_system_knows_localhost() {
-        let found = Addresses::new("localhost", 80).current(LONG).unwrap();
-        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
-        assert!(!found.is_empty());
-    }
-}
+mod tests;

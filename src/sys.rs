@@ -2,6 +2,8 @@
 //!
 //! With `abi` and `exports` this is the only place with `unsafe` code.
 
+pub mod resolver;
+
 #[cfg(feature = "standalone")]
 use std::ffi::{CStr, CString};
 use std::io::{self, IoSlice};

@@ -6,6 +6,7 @@
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/logs.h"
 
 static dpl_addrlist_t *list_of(const char *hosts) {
     dpl_addrlist_t *list = dpl_addrlist_create_from_str("80", hosts);
@@ -99,8 +100,8 @@ static void brackets_enclose_ipv6(void) {
 
 /* Which status an impossible port has is not documented, except that the host is not added. */
 static void impossible_port_is_refused(void) {
-    static const char *const hosts[] = {"127.0.0.1:b", "127.0.0.1:0", "127.0.0.1:70000",
-                                        "127.0.0.1:-1", "127.0.0.1:80x"};
+    static const char *const hosts[] = {"127.0.0.1:b",  "127.0.0.1:0", "127.0.0.1:70000",
+                                        "127.0.0.1:-1", "127.0.0.1:",  "http://127.0.0.1:80"};
 
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         dpl_addrlist_t *list = list_of("127.0.0.2");
@@ -109,6 +110,60 @@ static void impossible_port_is_refused(void) {
         CHECK_INT(dpl_addrlist_count(list), 1, "and not in the list");
         dpl_addrlist_free(list);
     }
+}
+
+/* It may mean [::1]:80, and [::1:80]. */
+static void ambiguous_ipv6_is_refused(void) {
+    dpl_addrlist_t *list = list_of("127.0.0.2");
+
+    logs_collect();
+    CHECK_STATUS(dpl_addrlist_add_from_str(list, "::1:80"), DPL_EINVAL, "::1:80 is refused");
+    CHECK_INT(logs_with("write [::1:80], or [::1]:80"), 1, "the log says how to write it");
+    CHECK_STATUS(dpl_addrlist_add_from_str(list, "::1"), DPL_SUCCESS, "::1 is not");
+    CHECK_STATUS(dpl_addrlist_add(list, "::1:80", "80"), DPL_SUCCESS, "nor ::1:80 with a port");
+    CHECK_INT(dpl_addrlist_count(list), 3, "both are in the list");
+    dpl_addrlist_free(list);
+}
+
+/* Profiles have the ends of URLs in them, and the line ends of Windows. */
+static void what_follows_a_port_has_no_effect(void) {
+    static const char *const hosts[] = {"127.0.0.1:81/", "127.0.0.1:81/b:82", "127.0.0.1:81x"};
+    dpl_addrlist_t *list;
+
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        logs_collect();
+        list = list_of(hosts[i]);
+        CHECK(text_is(list, "127.0.0.1:81"), "%s is 127.0.0.1:81", hosts[i]);
+        CHECK_STR(named(list, "127.0.0.1", "81")->portstr, "81", "its port is written so");
+        CHECK_INT(logs_with(hosts[i]), 1, "and the log warns of it");
+        dpl_addrlist_free(list);
+    }
+    logs_collect();
+    list = list_of("127.0.0.1/;127.0.0.2:82\r");
+    CHECK(named(list, "127.0.0.1", "80"), "a slash without a port is passed over");
+    CHECK(named(list, "127.0.0.2", "82"), "so is a carriage return");
+    CHECK_INT(logs_count(), 1, "which nobody is warned of");
+    dpl_addrlist_free(list);
+    list = list_of("\r");
+    CHECK(text_is(list, ""), "a carriage return alone is no host");
+    dpl_addrlist_free(list);
+}
+
+static void address_may_be_written_in_other_ways(void) {
+    static const char *const hosts[] = {"127.1",       "0x7f000001",         "2130706433",
+                                        "[127.0.0.1]", "[::ffff:127.0.0.1]", "127.0.0.1."};
+    dpl_addrlist_t *list = list_of("127.0.0.1:81");
+
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        CHECK_STATUS(dpl_addrlist_blacklist(list, hosts[i], "81", 100), DPL_SUCCESS, "%s is out",
+                     hosts[i]);
+        CHECK_INT(available(list), 0, "which is the host");
+        CHECK_STATUS(dpl_addrlist_add(list, hosts[i], "81"), DPL_SUCCESS, "it is added");
+        CHECK_INT(dpl_addrlist_count(list), 1, "and is there already");
+        CHECK_INT(available(list), 1, "which brings it back");
+        CHECK(named(list, hosts[i], "081") == named(list, "127.0.0.1", "81"), "by name");
+    }
+    dpl_addrlist_free(list);
 }
 
 static void unknown_host_is_refused(void) {
@@ -201,6 +256,23 @@ static void random_host_is_available(void) {
     dpl_addrlist_free(list);
 }
 
+/* What is sent as Host is what was set last. */
+static void another_name_takes_the_place_of_the_first(void) {
+    dpl_addrlist_t *list = list_of("127.0.0.1:81;127.0.0.2:81");
+    dpl_addr_t *other = named(list, "127.0.0.2", "81");
+
+    CHECK_STATUS(dpl_addrlist_set_from_str(list, "localhost:81;127.0.0.2:81"), DPL_SUCCESS,
+                 "a host is set by another name");
+    CHECK_INT(dpl_addrlist_count(list), 2, "it is still one");
+    CHECK_STR(named(list, "127.0.0.1", "81")->host, "localhost", "by its new name");
+    CHECK(named(list, "127.0.0.2", "81") == other, "the other has kept its place in memory");
+    CHECK_STATUS(dpl_addrlist_set_from_str(list, "LocalHost:081;127.0.0.1:81;127.1:81"),
+                 DPL_SUCCESS, "several names for one");
+    CHECK_INT(dpl_addrlist_count(list), 1, "are one");
+    CHECK_STR(named(list, "127.0.0.1", "81")->host, "localhost", "which is the first");
+    dpl_addrlist_free(list);
+}
+
 static void hosts_are_replaced(void) {
     dpl_addrlist_t *list = list_of("127.0.0.1;127.0.0.2;127.0.0.3");
 
@@ -283,16 +355,27 @@ static void entries_can_be_read(void) {
     dpl_addrlist_free(list);
 }
 
+static void text_of_a_list_can_be_read_again(void) {
+    dpl_addrlist_t *list = list_of("[::1]:81;127.0.0.1:82");
+    char *text = dpl_addrlist_get(list);
+    dpl_addrlist_t *again;
+
+    REQUIRE(text, "there is a text");
+    CHECK(strstr(text, "[::1]:81"), "in which IPv6 stands in brackets");
+    again = list_of(text);
+    CHECK(named(again, "::1", "81") && named(again, "127.0.0.1", "82"), "both hosts are in it");
+    free(text);
+    dpl_addrlist_free(list);
+    dpl_addrlist_free(again);
+}
+
 static void name_of_an_address_fits_its_buffer(void) {
     dpl_addrlist_t *list = list_of("[::1]:80;127.0.0.1:65535");
     char ident[DPL_ADDR_IDENT_STRLEN] = "";
     dpl_addr_t *addr = named(list, "::1", "80");
 
     REQUIRE(addr, "the IPv6 host is there");
-    /* Whether in brackets is not documented. */
-    CHECK(dpl_addr_get_ident(addr->h, 80, ident, sizeof ident) && strstr(ident, "::1") &&
-              strstr(ident, ":80"),
-          "IPv6");
+    CHECK_STR(dpl_addr_get_ident(addr->h, 80, ident, sizeof ident), "[::1]:80", "IPv6");
     addr = named(list, "127.0.0.1", "65535");
     memset(ident, '#', sizeof ident);
     dpl_addr_get_ident(addr->h, addr->port, ident, 8);
@@ -353,15 +436,20 @@ int main(void) {
     RUN(default_port_is_the_lists);
     RUN(brackets_enclose_ipv6);
     RUN(impossible_port_is_refused);
+    RUN(ambiguous_ipv6_is_refused);
+    RUN(what_follows_a_port_has_no_effect);
+    RUN(address_may_be_written_in_other_ways);
     RUN(unknown_host_is_refused);
     RUN(host_is_added_once);
     RUN(places_are_random);
     RUN(nth_counts_in_list_order);
     RUN(random_host_is_available);
+    RUN(another_name_takes_the_place_of_the_first);
     RUN(hosts_are_replaced);
     RUN(host_is_removed);
     RUN(many_hosts_fit);
     RUN(entries_can_be_read);
+    RUN(text_of_a_list_can_be_read_again);
     RUN(name_of_an_address_fits_its_buffer);
     RUN(blacklisting_ends);
     RUN(no_list_answers_as_an_empty_one);

@@ -8,6 +8,8 @@
 #include "support/check.h"
 #include "support/client.h"
 #include "support/context.h"
+#include "support/logs.h"
+#include "support/namespace.h"
 
 static const char no_such_name[] = "a-label-of-more-than-sixty-three-characters-which-no-resolver-"
                                    "ever-passes-on-to-any-server";
@@ -68,6 +70,127 @@ static void host_has_an_ipv6_address(void) {
     server_kill(server);
     CHECK_STATUS(ask(ctx, 3).status, DPL_FAILURE, "when it is gone, a request fails");
     CHECK_INT(hosts_available(ctx), 0, "and the host is out");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* What one server is called, and what the request is told. */
+static void check_answers_as(struct server *server, const char *host, const char *told) {
+    char hosts[128];
+    dpl_ctx_t *ctx;
+    dpl_req_t *req;
+    dpl_conn_t *conn = NULL;
+
+    snprintf(hosts, sizeof hosts, "%s:%s", host, server_port(server));
+    ctx = context_over(hosts, "");
+    REQUIRE(ctx, "a context over %s is made", host);
+    req = request_new(ctx);
+    REQUIRE(dpl_try_connect(ctx, req, &conn) == DPL_SUCCESS, "%s is connected to", host);
+    CHECK_STR(req->host, told, "the request has the host");
+    CHECK(answered_on(conn, 1), "it answers");
+    /* As Droplet's reply reader does: the connection's host stands for that of the list. */
+    dpl_blacklist_host(ctx, conn->host, conn->port);
+    CHECK_INT(hosts_available(ctx), 0, "by the name that its connection has it is out");
+    dpl_conn_terminate(conn);
+    dpl_req_free(req);
+    dpl_ctx_free(ctx);
+}
+
+/* Over TLS the certificate is for the address. */
+static void address_may_be_written_in_other_ways(void) {
+    struct server *server = server_answering(1);
+
+    check_answers_as(server, "127.1", "127.1");
+    check_answers_as(server, "0x7f000001", "0x7f000001");
+    check_answers_as(server, "[127.0.0.1]", "127.0.0.1");
+    check_answers_as(server, "[::ffff:127.0.0.1]", "::ffff:127.0.0.1");
+    server_stop(server);
+}
+
+/* The zone says something to this machine alone (RFC 6874). */
+static void zone_is_kept_from_the_server(void) {
+    struct server *server;
+
+    if (!own_network())
+        return;
+    if (!add_ipv6_address("fe80::1")) {
+        check_skip("no IPv6 here");
+        return;
+    }
+    server = server_start((struct server_options){.address = "::", .tls_names = "IP:fe80::1"});
+    check_answers_as(server, "[fe80::1%lo]", "fe80::1");
+    server_stop(server);
+}
+
+static void line_end_of_windows_does_no_harm(void) {
+    struct server *server = server_answering(1);
+    char hosts[64];
+    dpl_ctx_t *ctx;
+
+    snprintf(hosts, sizeof hosts, "%s\r", server_name(server));
+    ctx = context_over(hosts, "");
+    REQUIRE(ctx, "a context is made of a profile with a line end of Windows");
+    CHECK(answered(ctx, 1), "its host answers");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void slash_behind_a_host_does_no_harm(void) {
+    struct server *server = server_answering(1);
+    char hosts[64];
+    dpl_ctx_t *ctx;
+
+    logs_collect();
+    snprintf(hosts, sizeof hosts, "%s/", server_name(server));
+    ctx = context_over(hosts, "");
+    REQUIRE(ctx, "a context over a host with a slash behind it is made");
+    CHECK_INT(logs_with("has no effect"), 1, "the log warns of it");
+    CHECK(answered(ctx, 1), "the host answers");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* Nothing has changed: neither what is idle nor what is in use is lost. */
+static void same_hosts_keep_their_connections(void) {
+    enum { IDLE = 3 };
+    struct server *server = server_answering(1);
+    char hosts[64];
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    int good = 0;
+
+    snprintf(hosts, sizeof hosts, "localhost:%s", server_port(server));
+    ctx = context_over(hosts, "");
+    REQUIRE(leave_idle(ctx, IDLE), "connections are idle");
+    conn = checkout(ctx);
+    CHECK_STATUS(dpl_addrlist_set_from_str(ctx->addrlist, hosts), DPL_SUCCESS,
+                 "the hosts are set to the same text");
+    dpl_conn_release(conn);
+    for (int i = 0; i < 10; i++)
+        good += answered(ctx, i);
+    CHECK_INT(good, 10, "requests are answered");
+    CHECK(leave_idle(ctx, IDLE), "several at a time too");
+    CHECK_INT(server_accepted(server), IDLE, "all over the connections that there were");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void new_name_is_what_requests_are_told(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    char hosts[64];
+    dpl_req_t *req = request_new(ctx);
+    dpl_conn_t *conn = NULL;
+
+    CHECK(answered(ctx, 1), "a host by its address answers");
+    snprintf(hosts, sizeof hosts, "localhost:%s", server_port(server));
+    CHECK_STATUS(dpl_addrlist_set_from_str(ctx->addrlist, hosts), DPL_SUCCESS,
+                 "it is set by its name");
+    REQUIRE(dpl_try_connect(ctx, req, &conn) == DPL_SUCCESS, "it is connected to");
+    CHECK_STR(req->host, "localhost", "the request has the new name");
+    CHECK(answered_on(conn, 2), "the host answers");
+    dpl_conn_release(conn);
+    dpl_req_free(req);
     dpl_ctx_free(ctx);
     server_stop(server);
 }
@@ -160,6 +283,12 @@ int main(void) {
     test_begin("names");
     RUN(host_has_a_name);
     RUN(host_has_an_ipv6_address);
+    RUN(address_may_be_written_in_other_ways);
+    RUN(zone_is_kept_from_the_server);
+    RUN(line_end_of_windows_does_no_harm);
+    RUN(slash_behind_a_host_does_no_harm);
+    RUN(same_hosts_keep_their_connections);
+    RUN(new_name_is_what_requests_are_told);
     RUN(unknown_name_makes_no_context);
     RUN(host_is_opened_by_name_and_address);
     RUN(opened_host_is_pooled);

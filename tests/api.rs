@@ -156,6 +156,32 @@ fn a_listener_hears_what_failed_on_the_way() {
 }
 
 #[test]
+fn an_unknown_host_does_not_keep_the_others_out() {
+    let server = Server::plain();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let heard = Arc::clone(&heard);
+        move |severity, text: &str| heard.lock().expect("unpoisoned").push((severity, text.to_owned()))
+    };
+    // Longer than a label may be: no name server is asked.
+    let unknown = "x".repeat(64);
+    let options = Options { listener: Some(Box::new(listener)), ..Options::default() };
+    let profile = format!("host = {unknown},{}/\n", server.address);
+    let context = Context::new(&profile, options).expect("a good profile");
+    let heard: Vec<_> = std::mem::take(&mut heard.lock().expect("unpoisoned"));
+    let is_warned =
+        |part: &str| heard.iter().any(|(how, text)| *how == Severity::Warning && text.contains(part));
+    assert!(is_warned(&format!("no address for {unknown}")), "{heard:?}");
+    assert!(is_warned("'/' at its end has no effect"), "{heard:?}");
+    for _ in 0..4 {
+        ask(&mut context.connect().expect("connected")).expect("answered");
+    }
+    let profile = format!("host = {unknown}\n");
+    let Err(refused) = Context::from_profile(&profile) else { panic!("no host is known") };
+    assert!(refused.to_string().contains("no address for"), "{refused}");
+}
+
+#[test]
 fn a_connection_outlives_the_last_of_its_contexts() {
     let server = Server::plain();
     let context = context_over(&server);

@@ -3,33 +3,34 @@
 //! The list proper is [`Hosts`]. What C sees mirrors it: nodes of plain C memory, whose links change only
 //! under the list's pthread mutex, which checkouts never take.
 
+mod node;
+
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::arena::{Arena, InArena};
 use super::context;
-use super::hostent::{self, OwnedHostent};
+use super::hostent;
 use super::layout::{Addr, AddrListHead};
-use super::memory::{Block, duplicate, string};
-use crate::authority::{Authority, port_number};
+use super::memory::{duplicate, string};
+use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::fault::Fault;
 use crate::fork;
-use crate::hosts::{Host, Hosts, Mirror};
-use crate::resolve::{self, Addresses, LookupError};
+use crate::hosts::{self, Host, Hosts, Resolved, Unresolved};
+use crate::resolve::{self, Addresses};
 use crate::status::Error;
-use crate::sys;
+
+pub use node::node_of;
+use node::{NodeMirror, new_node, room_for, wait_until};
 
 /// How long to wait for another thread's look-up of the same name.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
-
-/// How many addresses of a host C sees at least, if there are so many.
-const MOST_SHOWN: usize = 16;
 
 /// One allocation, of which C knows the head.
 #[repr(C)]
@@ -61,32 +62,11 @@ impl InArena for AddrList {
 }
 
 /// Why a host was not added.
-#[derive(Debug)]
 pub enum AddError {
     /// It has no address.
-    Lookup(LookupError),
+    Lookup(Unresolved),
     /// Out of memory.
     OutOfMemory,
-}
-
-/// A host with its addresses, before it is in the list.
-struct Resolved {
-    authority: Authority,
-    addresses: Arc<Addresses>,
-    known: Arc<[SocketAddr]>,
-}
-
-impl Resolved {
-    fn new(authority: Authority) -> Result<Resolved, AddError> {
-        let name = authority.name.to_string_lossy();
-        let addresses = Arc::new(Addresses::new(&name, authority.number));
-        let known = addresses.current(LOOKUP_WAIT).map_err(AddError::Lookup)?;
-        Ok(Resolved { authority, addresses, known })
-    }
-
-    fn listed(&self, hosts: &Hosts) -> Option<Arc<Host>> {
-        hosts.at_address(*self.known.first()?)
-    }
 }
 
 impl AddrList {
@@ -225,39 +205,68 @@ impl AddrList {
     }
 
     /// Adds a host at a random place, so that clients with the same profile spread. One that is there
-    /// already becomes available instead.
+    /// already becomes available instead, as does the one that has all of its addresses.
     pub fn add(&self, authority: Authority) -> Result<(), AddError> {
-        let resolved = Resolved::new(authority)?;
-        self.locked(|| self.insert(resolved)).map(drop)
+        let resolved = Resolved::new(&self.hosts, authority, LOOKUP_WAIT).map_err(AddError::Lookup)?;
+        self.locked(|| self.insert(resolved))
     }
 
-    /// Makes the list consist of these hosts. Those that are in it already stay, and become available.
-    /// Without an address for each of them nothing changes.
+    /// Adds the hosts of a profile: see [`Resolved::of_profile`].
+    pub fn add_profile(
+        &self,
+        authorities: Vec<Authority>,
+        warn: impl FnMut(&Unresolved),
+    ) -> Result<(), AddError> {
+        let hosts = Resolved::of_profile(authorities, LOOKUP_WAIT, warn).map_err(AddError::Lookup)?;
+        self.locked(|| hosts.into_iter().try_for_each(|resolved| self.insert(resolved)))
+    }
+
+    /// Makes the list consist of these hosts. Those that are in it by the same name and port stay, and become
+    /// available. Unless each of the others has an address nothing changes.
     pub fn set(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
-        let wanted: Result<Vec<_>, _> = authorities.into_iter().map(Resolved::new).collect();
-        let wanted = wanted?;
+        let wanted: Result<Vec<_>, _> = authorities
+            .into_iter()
+            .map(|authority| Resolved::new(&self.hosts, authority, LOOKUP_WAIT))
+            .collect();
+        let wanted = wanted.map_err(AddError::Lookup)?;
         self.locked(|| {
             let old = self.hosts.all();
-            let mut kept = Vec::new();
+            let mut kept: Vec<Arc<Host>> = Vec::new();
             for resolved in wanted {
-                kept.push(self.insert(resolved)?);
+                // Of several names for the same addresses the first counts, as in the original.
+                if hosts::at_all_of(&kept, &resolved.known).is_some() {
+                    continue;
+                }
+                match self.hosts.named(&resolved.authority) {
+                    Some(host) => {
+                        self.hosts.unblacklist(&host);
+                        kept.push(host);
+                    }
+                    None => kept.push(self.link_new(resolved)?),
+                }
             }
             for host in old.iter().filter(|host| !kept.iter().any(|other| Arc::ptr_eq(other, host))) {
-                self.free_node(host.handle() as *mut Addr);
+                self.free_node(node_of(host));
             }
             Ok(())
         })
     }
 
-    /// Adds a host under the lock.
-    fn insert(&self, resolved: Resolved) -> Result<Arc<Host>, AddError> {
-        if let Some(host) = resolved.listed(&self.hosts) {
-            self.hosts.unblacklist(&host);
-            return Ok(host);
+    /// Adds a host under the lock, unless it is there.
+    fn insert(&self, resolved: Resolved) -> Result<(), AddError> {
+        let named = self.hosts.named(&resolved.authority);
+        let there = named.or_else(|| hosts::at_all_of(&self.hosts.all(), &resolved.known).cloned());
+        match there {
+            Some(host) => _ = self.hosts.unblacklist(&host),
+            None => _ = self.link_new(resolved)?,
         }
+        Ok(())
+    }
+
+    /// Makes a node for a host and links it, under the lock.
+    fn link_new(&self, resolved: Resolved) -> Result<Arc<Host>, AddError> {
         let node = new_node(&resolved).map_err(|_| AddError::OutOfMemory)?;
-        let Authority { name, port, .. } = resolved.authority;
-        let host = Host::new(name, port, resolved.addresses, node as usize);
+        let host = Host::new(resolved.authority.port, resolved.addresses, node as usize);
         // SAFETY: a new node, which is in no list.
         unsafe { self.link(node, room_for(&resolved.known), &host) };
         Ok(host)
@@ -276,9 +285,8 @@ impl AddrList {
             (string(host), string(portstr), addresses, blacklist_expire_timestamp)
         };
         let (Some(name), Some(port)) = (name, port) else { return Err(Error::Invalid) };
-        let number = port_number(port.to_bytes()).ok_or(Error::Invalid)?;
-        let addresses = Arc::new(Addresses::with_known(&name.to_string_lossy(), addresses, number));
-        let host = Host::new(name.to_owned(), port.to_owned(), addresses, node as usize);
+        let Authority { host: name, port, number } = Authority::new(name, port)?;
+        let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
         // SAFETY: the caller's promise. How much room C made for addresses is not known.
         unsafe { self.link(node, 0, &host) };
         if let Some(wait) = wait_until(expiry) {
@@ -306,7 +314,7 @@ impl AddrList {
             }
             *field = node;
         }
-        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror { node, room }));
+        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror::new(node, room)));
     }
 
     /// Takes a node out, which from then on is its caller's; the caller holds the lock. False if it is not
@@ -330,7 +338,7 @@ impl AddrList {
     /// Empties the list; the caller holds the lock, or has the list to itself.
     pub fn clear(&self) {
         for host in self.hosts.all() {
-            self.free_node(host.handle() as *mut Addr);
+            self.free_node(node_of(&host));
         }
     }
 
@@ -355,87 +363,5 @@ impl Drop for AddrList {
     fn drop(&mut self) {
         // SAFETY: it came from malloc, and C reads it no more.
         unsafe { libc::free(self.head.get_mut().default_port.cast()) };
-    }
-}
-
-/// How many addresses a node has room for: a name may lead to more of them one day.
-fn room_for(known: &[SocketAddr]) -> usize {
-    known.len().max(MOST_SHOWN)
-}
-
-/// A node whose parts are blocks of their own: whoever takes it out of the list frees each.
-fn new_node(resolved: &Resolved) -> Result<*mut Addr, Error> {
-    let Authority { name, port, number } = &resolved.authority;
-    let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known, room_for(&resolved.known))?;
-    let (host, portstr, memory) = (duplicate(name)?, duplicate(port)?, Block::<Addr>::new()?);
-    let node = Addr {
-        host: host.into_raw(),
-        portstr: portstr.into_raw(),
-        hbuf: buffer.into_raw(),
-        h: entry.into_raw(),
-        port: *number,
-        blacklist_expire_timestamp: 0,
-        le_next: ptr::null_mut(),
-        le_prev: ptr::null_mut(),
-    };
-    // SAFETY: just allocated, of this size.
-    unsafe { memory.as_ptr().write(node) };
-    Ok(memory.into_raw())
-}
-
-/// The node of a host that is in a list.
-pub fn node_of(host: &Host) -> *mut Addr {
-    host.handle() as *mut Addr
-}
-
-/// What a public timestamp says: a host that is out has `Some`, of a time from now or of none, for good.
-fn wait_until(timestamp: libc::time_t) -> Option<Option<Duration>> {
-    match timestamp {
-        0 => None,
-        -1 => Some(None),
-        _ => {
-            let seconds = timestamp.saturating_sub(sys::wall_clock_seconds());
-            u64::try_from(seconds).ok().map(|left| Some(Duration::from_secs(left)))
-        }
-    }
-}
-
-/// Shows in the node what becomes of its host.
-struct NodeMirror {
-    node: *mut Addr,
-    /// How many addresses fit into it; none if C made it.
-    room: usize,
-}
-
-// SAFETY: the node outlives its mirror, which `Hosts::remove` drops first. Its timestamp is written
-// atomically, its addresses under the list's lock.
-unsafe impl Send for NodeMirror {}
-
-impl NodeMirror {
-    /// The wall-clock second at which a blacklisting ends, -1 for never, 0 for none.
-    fn show(&self, timestamp: libc::time_t) {
-        // SAFETY: as above.
-        let field = unsafe { AtomicI64::from_ptr(&raw mut (*self.node).blacklist_expire_timestamp) };
-        field.store(timestamp, Ordering::Relaxed);
-    }
-}
-
-impl Mirror for NodeMirror {
-    fn show_out(&self, wait: Option<Duration>) {
-        self.show(match wait {
-            Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(wait.as_secs()),
-            None => -1,
-        });
-    }
-
-    fn show_available(&self) {
-        self.show(0);
-    }
-
-    fn show_addresses(&self, addresses: &[SocketAddr]) {
-        if self.room > 0 {
-            // SAFETY: as above; a node with room has a `hostent` of ours.
-            unsafe { hostent::show((*self.node).h, addresses, self.room) };
-        }
     }
 }

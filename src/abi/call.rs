@@ -44,7 +44,7 @@ impl ContextCall {
         let mut connection = self.context.client().checkout(self, hosts, view.calls(), bucket)?;
         self.set_read_timeout(&mut connection);
         if let Some(endpoint) = connection.endpoint() {
-            request.set_host(endpoint.name(), endpoint.port())?;
+            request.set_host(endpoint.name_for_peer(), endpoint.port())?;
         }
         Ok(connection)
     }
@@ -62,7 +62,8 @@ impl ContextCall {
         match self.context.client().host_named(&self.hosts(), authority, timeout) {
             Some(host) => self.blame(&host, Fault::Reported),
             None => {
-                let (name, port) = (authority.name.to_string_lossy(), authority.port.to_string_lossy());
+                let name = authority.host.written().to_string_lossy();
+                let port = authority.port.to_string_lossy();
                 log!(self, Warning, "{name}:{port} is not a host of this context");
             }
         }

@@ -21,7 +21,8 @@ pub struct OwnedHostent {
 const LONGEST_ADDRESS: usize = 16;
 
 impl OwnedHostent {
-    /// An entry of this name, with room for so many addresses: see [`show`].
+    /// An entry of this name, with room for so many addresses: see [`show`]. Of a host that has none yet C reads
+    /// 0.0.0.0, since programs follow the first pointer without a look.
     pub fn new(name: &CStr, addresses: &[SocketAddr], room: usize) -> Result<OwnedHostent, Error> {
         let text = name.to_bytes_with_nul();
         // The buffer: no alias, the list of addresses, the addresses, the name.
@@ -43,7 +44,8 @@ impl OwnedHostent {
                 h_length: 0,
                 h_addr_list: aliases.add(1),
             });
-            show(entry.as_ptr(), addresses, room);
+            let none = [SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)];
+            show(entry.as_ptr(), if addresses.is_empty() { &none } else { addresses }, room);
         }
         Ok(OwnedHostent { entry, buffer })
     }
@@ -144,6 +146,12 @@ mod tests {
         assert_eq!(shown_in_turn(2, &[&["127.0.0.1"], &["::1", "::2"]]), ["::1", "::2"]);
         assert_eq!(shown_in_turn(2, &[&["::1", "::2"], &["127.0.0.1"]]), ["127.0.0.1"]);
         assert_eq!(shown_in_turn(1, &[&["127.0.0.1"], &[]]), ["127.0.0.1"], "none at all");
+    }
+
+    #[test]
+    fn no_address_reads_as_one_that_leads_nowhere() {
+        assert_eq!(shown_in_turn(1, &[&[]]), ["0.0.0.0"]);
+        assert_eq!(shown_in_turn(1, &[&[], &["::1"]]), ["::1"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::context::{Context, ContextHead};
 use super::layout::containers::Dict;
 use super::layout::{AddrListHead, Context30};
 use super::memory::duplicate;
-use crate::authority::Authority;
+use crate::authority::parse_list;
 use crate::journal::{Journal, log};
 use crate::profile::{BACKENDS, Backend, HostList, Profile};
 #[cfg(feature = "standalone")]
@@ -100,7 +100,9 @@ pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result
         fields.cwds = Dict::new(13).map_err(out_of_memory)?.into_raw().cast();
     }
     if let Some(hosts) = &profile.hosts {
-        fields.addrlist = host_list(hosts).map_err(|fault| profile.fault_in("host", fault).to_string())?;
+        let warn = |text: String| log!(journal, Warning, "{}", profile.fault_in("host", text));
+        fields.addrlist =
+            host_list(hosts, warn).map_err(|fault| profile.fault_in("host", fault).to_string())?;
     }
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
@@ -129,23 +131,21 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
     OWNED.recall(context.cast()).is_some()
 }
 
-fn host_list(hosts: &HostList) -> Result<*mut AddrListHead, String> {
+fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut AddrListHead, String> {
     let mut authorities = Vec::new();
-    for (entry, parsed) in Authority::parse_list(&hosts.text, hosts.default_port) {
-        authorities.push(parsed.map_err(|_| format!("'{}' is no host with a port", entry.escape_debug()))?);
+    for entry in parse_list(&hosts.text, hosts.default_port) {
+        entry.warning().into_iter().for_each(&mut warn);
+        authorities.push(entry.authority?);
     }
     let made = AddrList::create(hosts.default_port).map_err(|error| error.to_string())?;
     let list = AddrList::of(made).ok_or("out of memory")?;
-    for authority in authorities {
-        let name = authority.name.to_string_lossy().into_owned();
-        if let Err(error) = list.add(authority) {
-            AddrList::free(made);
-            return Err(match error {
-                AddError::Lookup(error) => format!("cannot look up '{}': {error}", name.escape_debug()),
-                AddError::OutOfMemory => "out of memory".to_owned(),
-            });
+    list.add_profile(authorities, |unresolved| warn(unresolved.warning())).map_err(|error| {
+        AddrList::free(made);
+        match error {
+            AddError::Lookup(unresolved) => unresolved.to_string(),
+            AddError::OutOfMemory => "out of memory".to_owned(),
         }
-    }
+    })?;
     Ok(made)
 }
 

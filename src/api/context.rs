@@ -12,17 +12,16 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Reasons};
 use super::link::Link;
 use super::statistics::Statistics;
-use crate::authority::Authority;
+use crate::authority::parse_list;
 use crate::client::{self, Call, Client, Settings, Table};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::fork;
-use crate::hosts::{Host, Hosts, Mirror};
+use crate::hosts::{self, Host, Hosts, Mirror, Resolved};
 use crate::journal::{Journal, Level, Place};
 use crate::lock::Lock;
 use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
-use crate::resolve::Addresses;
 use crate::status;
 use crate::stream::tls::Security;
 use crate::stream::{Stream, TransferError};
@@ -124,7 +123,12 @@ impl Context {
         }
         let hosts = Hosts::new();
         if let Some(list) = &parsed.hosts {
-            add(list, &hosts).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
+            let warn = |text: String| {
+                if let Some(listener) = &options.listener {
+                    listener(Severity::Warning, &parsed.fault_in("host", text).to_string());
+                }
+            };
+            add(list, &hosts, warn).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
         }
         let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
         let inner = Arc::new_cyclic(|own| Inner {
@@ -194,18 +198,21 @@ fn settings(profile: &Profile, options: &Options) -> Settings {
 }
 
 /// Adds the hosts of a profile, each at a random place, so that clients with the same profile spread.
-fn add(list: &HostList, hosts: &Hosts) -> Result<(), String> {
-    for (entry, parsed) in Authority::parse_list(&list.text, list.default_port) {
-        let Authority { name, port, number } =
-            parsed.map_err(|_| format!("'{}' is no host with a port", entry.escape_debug()))?;
-        let addresses = Addresses::new(&name.to_string_lossy(), number);
-        let known = addresses
-            .current(Settings::DEFAULT_CONNECT_TIMEOUT)
-            .map_err(|error| format!("cannot look up '{}': {error}", entry.escape_debug()))?;
-        if known.first().is_some_and(|address| hosts.at_address(*address).is_none()) {
-            let count = hosts.count();
-            let host = Host::new(name, port, Arc::new(addresses), count);
-            hosts.insert(fastrand::usize(0..=count), host, Box::new(NobodyLooks));
+fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<(), String> {
+    let mut authorities = Vec::new();
+    for entry in parse_list(&text.text, text.default_port) {
+        entry.warning().into_iter().for_each(&mut warn);
+        authorities.push(entry.authority?);
+    }
+    let patience = Settings::DEFAULT_CONNECT_TIMEOUT;
+    let resolved = Resolved::of_profile(authorities, patience, |unresolved| warn(unresolved.warning()));
+    for host in resolved.map_err(|unresolved| unresolved.to_string())? {
+        let all = list.all();
+        let is_there = list.named(&host.authority).is_some() || hosts::at_all_of(&all, &host.known).is_some();
+        if !is_there {
+            let place = fastrand::usize(0..=all.len());
+            let new = Host::new(host.authority.port, host.addresses, all.len());
+            list.insert(place, new, Box::new(NobodyLooks));
         }
     }
     Ok(())

@@ -174,7 +174,7 @@ impl<C: Connection> Client<C> {
             limit: settings.connections,
             tls: security.map(|security| TlsPlan {
                 security,
-                name: endpoint.name().to_string_lossy().into_owned(),
+                name: endpoint.peer_name(),
                 session: endpoint.sessions().take(),
             }),
         };

@@ -27,7 +27,6 @@ use crate::hosts::{Host, Hosts};
 use crate::journal::{Journal, trace};
 use crate::permits::{Gauge, Permits};
 use crate::pool::{self, Pool, Poolable};
-use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::Security;
@@ -226,19 +225,15 @@ impl<C: Connection> Client<C> {
     }
 
     /// The host of the list that a name and port stand for: as written, as a virtual host, or else by
-    /// its first address, which may take a look-up.
+    /// its addresses, which may take a look-up.
     pub fn host_named(
         &self,
         hosts: &Arc<Hosts>,
         authority: &Authority,
         timeout: Duration,
     ) -> Option<Arc<Host>> {
-        let Authority { name, port, number } = authority;
-        hosts.named(name, port).or_else(|| self.host_of_virtual(name, port)).or_else(|| {
-            let addresses = Addresses::new(&name.to_string_lossy(), *number);
-            let first = *addresses.current(timeout).ok()?.first()?;
-            hosts.at_address(first)
-        })
+        let named = hosts.named(authority).or_else(|| self.host_of_virtual(authority));
+        named.or_else(|| hosts.reached_by(authority, timeout))
     }
 
     /// Forgets, in a forked child, the connections and attempts of the parent, and counts from zero. Nothing is

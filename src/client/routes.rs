@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::{Client, Connection, Kept};
@@ -126,24 +125,22 @@ impl<C: Connection> Client<C> {
 
     /// The endpoint of this name, in the list or not.
     pub(super) fn endpoint_named(&self, hosts: &Arc<Hosts>, authority: &Authority) -> Arc<Endpoint> {
-        let Authority { name, port, number } = authority;
-        if let Some(host) = hosts.named(name, port) {
+        if let Some(host) = hosts.named(authority) {
             return self.endpoint_of(&host);
         }
         let mut endpoints = self.endpoints.lock();
-        if let Some(known) = endpoints.unlisted.iter().find(|known| known.is_called(name, port)) {
+        if let Some(known) = endpoints.unlisted.iter().find(|known| known.answers_for(authority)) {
             return Arc::clone(known);
         }
-        let addresses = Addresses::new(&name.to_string_lossy(), *number);
-        let endpoint = Endpoint::unlisted(name.clone(), port.clone(), addresses, self.pool.add_place());
+        let addresses = Addresses::new(authority.host.clone(), authority.number);
+        let endpoint = Endpoint::unlisted(authority.port.clone(), addresses, self.pool.add_place());
         endpoints.unlisted.push(Arc::clone(&endpoint));
         endpoint
     }
 
     /// The host of the list that answers for a virtual host.
-    pub(super) fn host_of_virtual(&self, name: &CStr, port: &CStr) -> Option<Arc<Host>> {
+    pub(super) fn host_of_virtual(&self, authority: &Authority) -> Option<Arc<Host>> {
         let listed = self.endpoints.lock().all();
-        let mut members = listed.iter().flat_map(Endpoint::family);
-        members.find(|member| member.is_called(name, port))?.host().cloned()
+        listed.iter().find(|endpoint| endpoint.answers_for(authority))?.host().cloned()
     }
 }

@@ -9,6 +9,7 @@ use crate::journal::{Level, Place};
 use crate::lanes::LaneNumber;
 use crate::permits::Permit;
 use crate::pool;
+use crate::resolve::Addresses;
 
 /// A connection that is always good, and counts its end.
 struct Fake {
@@ -109,13 +110,9 @@ impl Fixture {
 
     fn insert(&self, handle: usize) {
         let name = format!("127.0.0.{handle}");
-        let addresses = Arc::new(Addresses::new(&name, 80));
-        let name = std::ffi::CString::new(name).unwrap();
-        self.hosts.insert(
-            handle - 1,
-            Host::new(name, c"80".to_owned(), addresses, handle),
-            Box::new(NoMirror),
-        );
+        let addresses = Arc::new(Addresses::of(&name, 80));
+        let host = Host::new(c"80".to_owned(), addresses, handle);
+        self.hosts.insert(handle - 1, host, Box::new(NoMirror));
     }
 
     fn host(&self, handle: usize) -> Arc<Host> {
@@ -248,4 +245,32 @@ fn what_other_threads_gave_back_makes_room_at_the_limit() {
     }
     let _in_use = fixture.client.permit(1);
     assert!(fixture.client.permit(1).is_none());
+}
+
+fn authority(name: &CStr, port: &CStr) -> Authority {
+    Authority::new(name, port).unwrap()
+}
+
+#[test]
+fn hosts_outside_the_list_are_told_apart_by_name_and_port() {
+    let fixture = Fixture::new(1);
+    let named = |name, port| fixture.client.endpoint_named(&fixture.hosts, &authority(name, port));
+    let first = named(c"h.example", c"80");
+    assert!(Arc::ptr_eq(&first, &named(c"H.Example.", c"080")));
+    assert!(!Arc::ptr_eq(&first, &named(c"h.example", c"81")));
+    assert!(!Arc::ptr_eq(&first, &named(c"i.example", c"80")));
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    assert!(Arc::ptr_eq(&listed, &named(c"127.0.0.1", c"80")));
+}
+
+#[test]
+fn virtual_hosts_stand_for_their_host() {
+    let fixture = Fixture::new(2);
+    let listed = fixture.client.endpoint_of(&fixture.host(2));
+    let virtual_host = fixture.client.virtual_host(&listed, c"b").unwrap();
+    assert!(virtual_host.is_virtual());
+    let host = |name, port| fixture.client.host_of_virtual(&authority(name, port)).map(|host| host.handle());
+    assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));
+    assert_eq!((host(c"b.127.0.0.2", c"81"), host(c"b.127.0.0.1", c"80")), (None, None));
+    assert_eq!(host(c"c.127.0.0.2", c"80"), None, "nobody connects to that one");
 }

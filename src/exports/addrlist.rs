@@ -11,7 +11,9 @@ use libc::c_char;
 use super::{dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
 use crate::abi::addrlist::{AddError, AddrList};
 use crate::abi::memory::string;
-use crate::authority::Authority;
+use crate::authority::{Authority, parse_list};
+use crate::exports::journal;
+use crate::journal::log;
 use crate::resolve::LookupError;
 use crate::status::{Error, SUCCESS, code};
 
@@ -31,12 +33,14 @@ pub unsafe extern "C" fn dpl_addrlist_create(default_port: *const c_char) -> *mu
     })
 }
 
-/// Makes a list of the hosts in a string.
+/// Makes a list of the hosts in a string. One whose name has no address is in the list all the same, if
+/// another has one: it is looked up again when its turn comes.
 ///
 /// @param default_port the port of hosts that name none; NULL for "80"
-/// @param addrlist_str hosts, separated by `;`, `,` or spaces, each with a port after a colon or not; an
-///        IPv6 address that is followed by a port stands in brackets
-/// @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or has no address,
+/// @param addrlist_str hosts, separated by `;`, `,` or white space, each with a port after a colon or not; an
+///        IPv6 address that is followed by a port stands in brackets. What follows the digits of a port, or a
+///        slash, has no effect
+/// @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or none has an address,
 ///         or for a NULL string
 ///
 /// # Safety
@@ -48,14 +52,19 @@ pub unsafe extern "C" fn dpl_addrlist_create_from_str(
 ) -> *mut dpl_addrlist_t {
     const NAME: &CStr = c"dpl_addrlist_create_from_str";
     // SAFETY: the caller's promise.
-    let list = unsafe { dpl_addrlist_create(default_port) };
+    let made = unsafe { dpl_addrlist_create(default_port) };
+    let add = |list: &AddrList, authorities| {
+        list.add_profile(authorities, |unresolved| {
+            log!(&journal(None, NAME), Warning, "{}", unresolved.warning());
+        })
+    };
     // SAFETY: the caller's promise, and a list just made.
-    if !list.is_null() && unsafe { add_from_str(list, addrlist_str, NAME) } != SUCCESS {
+    if !made.is_null() && unsafe { with_hosts(made, addrlist_str, NAME, add) } != SUCCESS {
         // SAFETY: nobody else has it.
-        unsafe { dpl_addrlist_free(list) };
+        unsafe { dpl_addrlist_free(made) };
         return ptr::null_mut();
     }
-    list
+    made
 }
 
 /// Frees a list and the hosts in it.
@@ -110,8 +119,8 @@ pub unsafe extern "C" fn dpl_addrlist_unlock(addrlist: *mut dpl_addrlist_t) {
 /// @param addrlist the list
 /// @param host a name, which is looked up, or a literal address
 /// @param portstr a decimal port; NULL for the list's default
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL or what is no port; DPL_FAILURE if the name has no address;
-///         DPL_ENOMEM
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL, or for what is no host or no port; DPL_FAILURE if the name has no
+///         address; DPL_ENOMEM
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -128,10 +137,7 @@ pub unsafe extern "C" fn dpl_addrlist_add(
         let (host, port) = unsafe { (string(host), string(portstr)) };
         let port = port.unwrap_or(list.default_port());
         code(match host.ok_or(Error::Invalid).and_then(|host| Authority::new(host, port)) {
-            Ok(authority) => {
-                let name = text(host);
-                list.add(authority).map_err(|error| add_failed(&name, &error, NAME))
-            }
+            Ok(authority) => list.add(authority).map_err(|error| add_failed(&error, NAME)),
             Err(error) => {
                 refuse(None, NAME, &format!("no host and port: {}:{}", text(host), text(Some(port))));
                 Err(error)
@@ -144,7 +150,7 @@ pub unsafe extern "C" fn dpl_addrlist_add(
 ///
 /// @param addrlist the list
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for a NULL string
+/// @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -153,16 +159,22 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
     addrlist: *mut dpl_addrlist_t,
     addrlist_str: *const c_char,
 ) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_addrlist_add_from_str";
+    let add = |list: &AddrList, authorities: Vec<Authority>| {
+        authorities.into_iter().try_for_each(|authority| list.add(authority))
+    };
     // SAFETY: the caller's promises.
-    unsafe { add_from_str(addrlist, addrlist_str, c"dpl_addrlist_add_from_str") }
+    unsafe { with_hosts(addrlist, addrlist_str, NAME, add) }
 }
 
-/// Replaces the hosts of a list by those in a string. Hosts that are in both stay as they are, and become
-/// available; requests that use a host that leaves are not disturbed.
+/// Replaces the hosts of a list by those in a string. Hosts that are in both, by the same name and port, stay as
+/// they are, with their connections, and become available; requests that use a host that leaves are not
+/// disturbed.
 ///
 /// @param addrlist the list
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged
+/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_EINVAL for
+///         NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -171,16 +183,8 @@ pub unsafe extern "C" fn dpl_addrlist_set_from_str(
     addrlist: *mut dpl_addrlist_t,
     addrlist_str: *const c_char,
 ) -> dpl_status_t {
-    const NAME: &CStr = c"dpl_addrlist_set_from_str";
-    guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
-        let parsed = unsafe { parse(addrlist, addrlist_str, NAME) };
-        code(parsed.and_then(|(list, authorities)| {
-            // SAFETY: the caller's promise.
-            let name = text(unsafe { string(addrlist_str) });
-            list.set(authorities).map_err(|error| add_failed(&name, &error, NAME))
-        }))
-    })
+    // SAFETY: the caller's promises.
+    unsafe { with_hosts(addrlist, addrlist_str, c"dpl_addrlist_set_from_str", AddrList::set) }
 }
 
 /// Puts a host into the list that the caller made, at a random place. The list owns it from then on.
@@ -246,54 +250,48 @@ fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'stat
     list
 }
 
-/// A list, and the hosts in a string for it, all well-formed.
+/// Changes a list by the hosts in a string, if all of them are well-formed.
 ///
 /// # Safety
-/// `hosts` is NULL or a string.
-unsafe fn parse(
+/// `addrlist` is NULL or a list; `hosts` is NULL or a string.
+unsafe fn with_hosts(
     addrlist: *mut dpl_addrlist_t,
     hosts: *const c_char,
     function: &'static CStr,
-) -> Result<(&'static AddrList, Vec<Authority>), Error> {
-    let list = list(addrlist, function).ok_or(Error::Invalid)?;
-    // SAFETY: the caller's promise.
-    let Some(hosts) = (unsafe { string(hosts) }).and_then(|hosts| hosts.to_str().ok()) else {
-        refuse(None, function, "the hosts are NULL or not text");
-        return Err(Error::Invalid);
-    };
-    let parsed = Authority::parse_list(hosts, list.default_port()).map(|(entry, authority)| {
-        authority.inspect_err(|_| refuse(None, function, &format!("no host and port: {entry}")))
-    });
-    Ok((list, parsed.collect::<Result<_, _>>()?))
-}
-
-/// Adds the hosts in a string.
-///
-/// # Safety
-/// As for [`dpl_addrlist_add_from_str`].
-unsafe fn add_from_str(
-    addrlist: *mut dpl_addrlist_t,
-    hosts: *const c_char,
-    function: &'static CStr,
+    change: impl FnOnce(&AddrList, Vec<Authority>) -> Result<(), AddError>,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
-        let parsed = unsafe { parse(addrlist, hosts, function) };
-        code(parsed.and_then(|(list, authorities)| {
-            authorities.into_iter().try_for_each(|authority| {
-                let name = text(Some(&authority.name));
-                list.add(authority).map_err(|error| add_failed(&name, &error, function))
+        let Some(list) = list(addrlist, function) else { return Error::Invalid.status() };
+        // SAFETY: the caller's promise.
+        let Some(hosts) = (unsafe { string(hosts) }).and_then(|hosts| hosts.to_str().ok()) else {
+            refuse(None, function, "the hosts are NULL or not text");
+            return Error::Invalid.status();
+        };
+        let parsed: Result<Vec<_>, _> = parse_list(hosts, list.default_port())
+            .map(|entry| {
+                if let Some(warning) = entry.warning() {
+                    log!(&journal(None, function), Warning, "{warning}");
+                }
+                entry.authority.map_err(|fault| {
+                    refuse(None, function, &fault);
+                    Error::Invalid
+                })
             })
-        }))
+            .collect();
+        code(
+            parsed.and_then(|authorities| {
+                change(list, authorities).map_err(|error| add_failed(&error, function))
+            }),
+        )
     })
 }
 
-fn add_failed(name: &str, error: &AddError, function: &'static CStr) -> Error {
+fn add_failed(error: &AddError, function: &'static CStr) -> Error {
     match error {
-        AddError::Lookup(error) => {
-            refuse(None, function, &format!("no address for {name}: {error}"));
-            match error {
-                LookupError::Local(fault) => *fault,
+        AddError::Lookup(unresolved) => {
+            refuse(None, function, &unresolved.to_string());
+            match unresolved.error {
+                LookupError::Local(fault) => fault,
                 _ => Error::Failure,
             }
         }

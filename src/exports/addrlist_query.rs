@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use libc::{c_char, c_int, c_uint, c_ushort, hostent, size_t, time_t};
 
-use super::{c_string_from_malloc, dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse};
+use super::{c_string_from_malloc, dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
 use crate::abi::addrlist::{AddrList, LOOKUP_WAIT, node_of};
 use crate::abi::hostent::addresses;
 use crate::abi::memory::string;
@@ -19,14 +19,13 @@ use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
-use crate::resolve::Addresses;
 use crate::status::{Error, SUCCESS};
 
 /// The hosts as text.
 ///
 /// @param addrlist the list, or NULL for none
-/// @return `IP:PORT,IP:PORT` in list order, "" if there is none; to be freed with free(). NULL if memory is
-///         out
+/// @return `IP:PORT,IP:PORT` in list order, IPv6 in brackets, so that it can be read as a list again; a host
+///         without an address by its name. "" if there is none; to be freed with free(). NULL if memory is out
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -34,8 +33,7 @@ use crate::status::{Error, SUCCESS};
 pub unsafe extern "C" fn dpl_addrlist_get(addrlist: *mut dpl_addrlist_t) -> *mut c_char {
     guard(c"dpl_addrlist_get", ptr::null_mut(), || {
         let hosts = AddrList::of(addrlist).map(|list| list.hosts().all()).unwrap_or_default();
-        let first = |host: &Arc<Host>| host.addresses().known().first().map(SocketAddr::to_string);
-        let texts: Vec<_> = hosts.iter().filter_map(first).collect();
+        let texts: Vec<_> = hosts.iter().map(|host| shown(host)).collect();
         c_string_from_malloc(texts.join(","))
     })
 }
@@ -131,7 +129,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
     unsafe { nth(addrlist, fastrand::i32(0..), addrp, c"dpl_addrlist_get_rand") }
 }
 
-/// The host of this name and port, as they were written, or else at the address that the name leads to.
+/// The host of this name and port, or else at an address that the name leads to.
 ///
 /// @param addrlist the list, or NULL for none
 /// @param host a name, which may be looked up, or a literal address
@@ -154,10 +152,10 @@ pub unsafe extern "C" fn dpl_addrlist_get_byname_nolock(
     })
 }
 
-/// The host at this address and port.
+/// The host at this address and port: of several the one that has most of these addresses.
 ///
 /// @param addrlist the list, or NULL for none
-/// @param host an address, the first of which counts
+/// @param host an address, or several
 /// @param port the port, in host byte order
 /// @return the host, which the list owns; NULL if it is not in the list
 ///
@@ -170,11 +168,11 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
     port: c_ushort,
 ) -> *mut dpl_addr_t {
     guard(c"dpl_addrlist_get_byip_nolock", ptr::null_mut(), || {
+        let Some(list) = AddrList::of(addrlist) else { return ptr::null_mut() };
         // SAFETY: the caller's promise.
-        let first = unsafe { addresses(host) }.first().copied();
-        let found = AddrList::of(addrlist)
-            .zip(first)
-            .and_then(|(list, ip)| list.hosts().at_address(SocketAddr::new(ip, port)));
+        let ips = unsafe { addresses(host) };
+        let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let found = list.hosts().at_any_of(&addresses);
         found.map_or(ptr::null_mut(), |host| node_of(&host))
     })
 }
@@ -323,10 +321,14 @@ unsafe fn with_named(
 unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> Option<Arc<Host>> {
     // SAFETY: the caller's promises.
     let (host, port) = unsafe { (string(host), string(port)) };
-    let Authority { name, port, number } = Authority::new(host?, port?).ok()?;
-    list.hosts().named(&name, &port).or_else(|| {
-        let addresses = Addresses::new(&name.to_string_lossy(), number);
-        let known = addresses.current(LOOKUP_WAIT).ok()?;
-        list.hosts().at_address(*known.first()?)
-    })
+    let authority = Authority::new(host?, port?).ok()?;
+    list.hosts().named(&authority).or_else(|| list.hosts().reached_by(&authority, LOOKUP_WAIT))
+}
+
+/// `IP:PORT`, or `NAME:PORT` if it has no address yet.
+fn shown(host: &Host) -> String {
+    match host.addresses().known().first() {
+        Some(address) => address.to_string(),
+        None => format!("{}:{}", text(Some(host.name())), text(Some(host.port()))),
+    }
 }

@@ -5,7 +5,9 @@
 //! breakers call it).
 #![forbid(unsafe_code)]
 
+mod matching;
 mod record;
+mod resolved;
 
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
@@ -20,7 +22,9 @@ use crate::clock::Moment;
 use crate::fault::Fault;
 use crate::resolve::Addresses;
 
+pub use matching::at_all_of;
 pub use record::{Record, Tally};
+pub use resolved::{Resolved, Unresolved};
 
 /// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
 pub trait Mirror: Send {
@@ -34,7 +38,6 @@ pub trait Mirror: Send {
 
 /// A host as the profile names it.
 pub struct Host {
-    name: CString,
     port: CString,
     addresses: Arc<Addresses>,
     handle: usize,
@@ -43,13 +46,13 @@ pub struct Host {
 
 impl Host {
     /// A host; `handle` is what the owner of the list calls it.
-    pub fn new(name: CString, port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
-        Arc::new(Host { name, port, addresses, handle, record: Record::default() })
+    pub fn new(port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
+        Arc::new(Host { port, addresses, handle, record: Record::default() })
     }
 
-    /// The name, or the literal address without brackets.
+    /// The name, or the literal address without brackets, as the profile wrote it.
     pub fn name(&self) -> &CStr {
-        &self.name
+        self.addresses.name().written()
     }
 
     /// The port as the profile wrote it.
@@ -70,10 +73,6 @@ impl Host {
     /// What became of the attempts on it.
     pub fn record(&self) -> &Record {
         &self.record
-    }
-
-    fn is_called(&self, name: &CStr, port: &CStr) -> bool {
-        *self.port == *port && self.name.as_bytes().eq_ignore_ascii_case(name.to_bytes())
     }
 }
 
@@ -235,17 +234,6 @@ impl Hosts {
             Standing { host: Arc::clone(host), state: *state, fault: *fault }
         });
         standings.collect()
-    }
-
-    /// The host of this name and port, as the profile wrote them.
-    pub fn named(&self, name: &CStr, port: &CStr) -> Option<Arc<Host>> {
-        let entries = self.entries.lock();
-        entries.iter().find(|entry| entry.host.is_called(name, port)).map(|entry| Arc::clone(&entry.host))
-    }
-
-    /// The host whose first known address is this one.
-    pub fn at_address(&self, address: SocketAddr) -> Option<Arc<Host>> {
-        self.all().into_iter().find(|host| host.addresses().known().first() == Some(&address))
     }
 
     /// The hosts that C counts as available: all but those whose blacklisting still lasts.

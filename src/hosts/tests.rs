@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::authority::Authority;
 
 /// What C would see: seconds of blacklisting, 0 for none, -1 for good.
 #[derive(Clone, Default)]
@@ -29,8 +30,8 @@ fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
     let mut shown = Vec::new();
     for number in 1..=count {
         let name = format!("127.0.0.{number}");
-        let addresses = Arc::new(Addresses::new(&name, 80));
-        let host = Host::new(CString::new(name).unwrap(), c"80".to_owned(), addresses, number);
+        let addresses = Arc::new(Addresses::of(&name, 80));
+        let host = Host::new(c"80".to_owned(), addresses, number);
         let mirror = Shown::default();
         shown.push(mirror.clone());
         hosts.insert(number - 1, host, Box::new(mirror));
@@ -190,14 +191,17 @@ fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
 #[test]
 fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
     let hosts = Hosts::new();
-    let addresses = Arc::new(Addresses::new("127.0.0.9", 80));
-    let host = Host::new(c"Server".to_owned(), c"80".to_owned(), addresses, 7);
+    let addresses = Addresses::of("Server", 80).name().clone();
+    let addresses = Addresses::with_known(addresses, vec!["127.0.0.9:80".parse().unwrap()], 80);
+    let host = Host::new(c"80".to_owned(), Arc::new(addresses), 7);
     hosts.insert(5, Arc::clone(&host), Box::new(Shown::default()));
-    assert!(hosts.named(c"sERVER", c"80").is_some());
-    assert!(hosts.named(c"server", c"81").is_none());
-    assert!(hosts.at_address("127.0.0.9:80".parse().unwrap()).is_some());
+    let named = |name, port| hosts.named(&Authority::new(name, port).unwrap());
+    assert!(named(c"sERVER", c"80").is_some());
+    assert!(named(c"server.", c"080").is_some());
+    assert!(named(c"server", c"81").is_none());
+    assert!(hosts.at_any_of(&["127.0.0.9:80".parse().unwrap()]).is_some());
     assert!(hosts.remove(7).is_some());
     assert!(hosts.remove(7).is_none());
-    assert!(hosts.named(c"Server", c"80").is_none());
+    assert!(named(c"Server", c"80").is_none());
     assert!(!hosts.blacklist(&host, at(0), TEN, Fault::Refused), "it is not in the list any more");
 }

@@ -80,7 +80,8 @@ static void bad_values_are_told_of(void) {
     REFUSED("host=127.0.0.1:", "1: host: '127.0.0.1:' is no host with a port");
     REFUSED("host=[::1]x", "1: host: ");
     /* Longer than a label may be: no name server is asked. */
-    REFUSED("host=" LONG_NAME ".test", "1: host: cannot look up '" LONG_NAME ".test': ");
+    REFUSED("host=" LONG_NAME ".test", "1: host: no address for " LONG_NAME ".test: ");
+    REFUSED("host=::1:80", "1: host: '::1:80' is ambiguous: write [::1:80], or [::1]:80");
     REFUSED("read_timeout=soon", "1: read_timeout: 'soon' is no number");
     REFUSED("read_timeout=99999999999999999999",
             "1: read_timeout: '99999999999999999999' is out of range");

@@ -11,6 +11,7 @@
 /* Loopback only. What is set in /proc/sys/net counts there alone. */
 bool own_network(void);
 bool set_of_network(const char *path, const char *value);
+bool add_ipv6_address(const char *address); /* to the loopback interface */
 
 /* Only the names of this text are known, lines as in hosts(5). */
 bool own_names(const char *hosts);

@@ -47,12 +47,14 @@ struct dpl_addrlist {
 dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
 
 /**
- * Makes a list of the hosts in a string.
+ * Makes a list of the hosts in a string. One whose name has no address is in the list all the same, if
+ * another has one: it is looked up again when its turn comes.
  *
  * @param default_port the port of hosts that name none; NULL for "80"
- * @param addrlist_str hosts, separated by `;`, `,` or spaces, each with a port after a colon or not; an
- *        IPv6 address that is followed by a port stands in brackets
- * @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or has no address,
+ * @param addrlist_str hosts, separated by `;`, `,` or white space, each with a port after a colon or not; an
+ *        IPv6 address that is followed by a port stands in brackets. What follows the digits of a port, or a
+ *        slash, has no effect
+ * @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or none has an address,
  *         or for a NULL string
  *
  * @pre `default_port` and `addrlist_str` are NULL or strings.
@@ -94,8 +96,8 @@ void dpl_addrlist_unlock(dpl_addrlist_t *addrlist);
  * @param addrlist the list
  * @param host a name, which is looked up, or a literal address
  * @param portstr a decimal port; NULL for the list's default
- * @return DPL_SUCCESS; DPL_EINVAL for NULL or what is no port; DPL_FAILURE if the name has no address;
- *         DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL, or for what is no host or no port; DPL_FAILURE if the name has no
+ *         address; DPL_ENOMEM
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -108,19 +110,21 @@ dpl_status_t dpl_addrlist_add(dpl_addrlist_t *addrlist,
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for a NULL string
+ * @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
 dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist, const char *addrlist_str);
 
 /**
- * Replaces the hosts of a list by those in a string. Hosts that are in both stay as they are, and become
- * available; requests that use a host that leaves are not disturbed.
+ * Replaces the hosts of a list by those in a string. Hosts that are in both, by the same name and port, stay as
+ * they are, with their connections, and become available; requests that use a host that leaves are not
+ * disturbed.
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged
+ * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_EINVAL for
+ *         NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
@@ -161,8 +165,8 @@ void dpl_addrlist_clear_nolock(dpl_addrlist_t *addrlist);
  * The hosts as text.
  *
  * @param addrlist the list, or NULL for none
- * @return `IP:PORT,IP:PORT` in list order, "" if there is none; to be freed with free(). NULL if memory is
- *         out
+ * @return `IP:PORT,IP:PORT` in list order, IPv6 in brackets, so that it can be read as a list again; a host
+ *         without an address by its name. "" if there is none; to be freed with free(). NULL if memory is out
  *
  * @pre `addrlist` is NULL or a list.
  */
@@ -231,7 +235,7 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
 dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
 
 /**
- * The host of this name and port, as they were written, or else at the address that the name leads to.
+ * The host of this name and port, or else at an address that the name leads to.
  *
  * @param addrlist the list, or NULL for none
  * @param host a name, which may be looked up, or a literal address
@@ -245,10 +249,10 @@ dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
                                            const char *portstr);
 
 /**
- * The host at this address and port.
+ * The host at this address and port: of several the one that has most of these addresses.
  *
  * @param addrlist the list, or NULL for none
- * @param host an address, the first of which counts
+ * @param host an address, or several
  * @param port the port, in host byte order
  * @return the host, which the list owns; NULL if it is not in the list
  *

@@ -81,7 +81,7 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  *
  * @param ctx the context, from which limits and timeouts are read at every call
  * @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
- *        with it
+ *        with it. The host has neither a final dot nor a zone
  * @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
  * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` connections are in use;
  *         DPL_ESYS if the system is out of descriptors or ports; DPL_ENOMEM; DPL_ENAMETOOLONG if
