@@ -1,12 +1,14 @@
 //! One name that is connected to: its addresses, and the place of its idle connections.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+mod recent;
+
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::authority::Authority;
+use crate::clock::Moment;
 use crate::host_name::HostName;
 use crate::hosts::{Host, Record};
 use crate::lock::Lock;
@@ -15,7 +17,7 @@ use crate::resolve::Addresses;
 use crate::status::Error;
 use crate::stream::tls::Sessions;
 
-type ByBucket = HashMap<Box<[u8]>, Arc<Endpoint>>;
+pub use recent::{Forgotten, Recent};
 
 /// What connections are made to: a host of the list, a virtual host on it, or a host outside the list.
 pub struct Endpoint {
@@ -26,7 +28,8 @@ pub struct Endpoint {
     place: Place,
     /// TLS sessions with it.
     sessions: Sessions,
-    virtual_hosts: Lock<ByBucket>,
+    /// By bucket.
+    virtual_hosts: Lock<Recent>,
 }
 
 impl Endpoint {
@@ -56,15 +59,17 @@ impl Endpoint {
     pub fn virtual_host(
         &self,
         bucket: &[u8],
+        now: Moment,
         add_place: impl FnOnce() -> Place,
     ) -> Result<Arc<Endpoint>, Error> {
-        if let Some(known) = self.virtual_hosts.lock().get(bucket) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.virtual_hosts.lock().get(bucket, now) {
+            return Ok(known);
         }
         let addresses = Addresses::new(self.host_name().virtual_host(bucket)?, self.addresses.port());
-        let endpoint = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
-        let mut virtual_hosts = self.virtual_hosts.lock();
-        Ok(Arc::clone(virtual_hosts.entry(bucket.into()).or_insert(endpoint)))
+        let fresh = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
+        let (endpoint, forgotten) = self.virtual_hosts.lock().insert(bucket, fresh, now);
+        drop(forgotten);
+        Ok(endpoint)
     }
 
     /// The host of the list that answers for it.
@@ -149,7 +154,7 @@ impl Endpoint {
             return true;
         }
         let bucket = authority.host.bucket_under(self.host_name());
-        bucket.is_some_and(|bucket| self.virtual_hosts.lock().contains_key(bucket))
+        bucket.is_some_and(|bucket| self.virtual_hosts.lock().peek(bucket).is_some())
     }
 
     /// Whether this is a host by a name that is not its own.
@@ -159,13 +164,13 @@ impl Endpoint {
 
     /// This endpoint and its virtual hosts.
     pub fn family(self: &Arc<Self>) -> impl Iterator<Item = Arc<Endpoint>> {
-        let virtual_hosts: Vec<_> = self.virtual_hosts.lock().values().cloned().collect();
+        let virtual_hosts: Vec<_> = self.virtual_hosts.lock().all().cloned().collect();
         std::iter::once(Arc::clone(self)).chain(virtual_hosts)
     }
 
-    /// Forgets the virtual hosts that no connection leads to.
-    pub fn forget_unused_virtual_hosts(&self) {
-        // One is handed out under the lock only, and its connections hold it: unshared, nobody has it.
-        self.virtual_hosts.lock().retain(|_, endpoint| Arc::strong_count(endpoint) > 1);
+    /// Forgets the virtual hosts that were used by nobody for a time.
+    pub fn forget_unused_virtual_hosts(&self, now: Moment) {
+        let forgotten = self.virtual_hosts.lock().forget_unused(now);
+        drop(forgotten);
     }
 }

@@ -89,6 +89,11 @@ impl HostName {
         self.undotted().eq_ignore_ascii_case(other.undotted())
     }
 
+    /// The same for names that are the same, and no others.
+    pub fn key(&self) -> Vec<u8> {
+        self.undotted().to_ascii_lowercase()
+    }
+
     fn undotted(&self) -> &[u8] {
         without_final_dot(self.written.as_bytes())
     }
@@ -195,6 +200,7 @@ mod tests {
     fn names_are_the_same_in_either_case_and_with_a_final_dot() {
         let same = |one: &str, other: &str| {
             let (one, other) = (named(one).unwrap(), named(other).unwrap());
+            assert_eq!(one.is_same(&other), one.key() == other.key());
             one.is_same(&other)
         };
         assert!(same("S3.example", "s3.EXAMPLE."));

@@ -18,6 +18,9 @@
 /* How long a look-up takes. */
 static atomic_int look_up_ms;
 
+/* How many there were of names, not of addresses. */
+static atomic_int look_ups;
+
 /* The resolver sorts what it finds in a file; a name server's answers come in any order. */
 static atomic_bool backwards;
 
@@ -40,6 +43,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     int outcome;
 
     sleep_ms(look_up_ms);
+    look_ups += !(hints && hints->ai_flags & AI_NUMERICHOST);
     outcome = ((look_up *)dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
     if (outcome == 0 && backwards)
         *found = reversed(*found);
@@ -381,6 +385,57 @@ static void final_dot_is_for_the_look_up_alone(void) {
     server_stop(server);
 }
 
+/* ---- how often ------------------------------------------------------------------------- */
+
+static dpl_conn_t *open_b(dpl_ctx_t *ctx, const struct server *server) {
+    return dpl_conn_open_host(ctx, AF_UNSPEC, "b.a.test", server_port(server));
+}
+
+static dpl_conn_t *open_bucket(dpl_ctx_t *ctx, const struct server *server) {
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_conn_t *conn = NULL;
+
+    (void)server;
+    dpl_req_set_bucket(req, "b");
+    dpl_try_connect(ctx, req, &conn);
+    dpl_req_free(req);
+    return conn;
+}
+
+/* A new connection a second, and none in between. */
+static void check_looked_up_once(dpl_conn_t *(*open)(dpl_ctx_t *, const struct server *)) {
+    struct server *server;
+    dpl_ctx_t *ctx;
+    int before;
+
+    if (!own_names("127.0.0.1 a.test b.a.test\n"))
+        return;
+    server = server_named(1);
+    ctx = context_over_name("a.test", server, "");
+    before = look_ups;
+    for (int i = 0; i < 4; i++) {
+        dpl_conn_t *conn;
+
+        if (i > 0)
+            sleep_ms(1200);
+        conn = open(ctx, server);
+        REQUIRE(conn, "connection %d is made", i);
+        dpl_conn_terminate(conn);
+    }
+    /* On a machine that is slow to wake, 5 s may be over. */
+    CHECK(look_ups - before <= 2, "it is not looked up for each");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void virtual_host_is_not_forgotten_between_requests(void) {
+    check_looked_up_once(open_bucket);
+}
+
+static void opened_host_is_not_forgotten_between_requests(void) {
+    check_looked_up_once(open_b);
+}
+
 /* ---- many addresses -------------------------------------------------------------------------- */
 
 static void all_of_many_addresses_are_tried(void) {
@@ -552,6 +607,8 @@ int main(void) {
     RUN(unknown_host_does_not_keep_the_others_out);
     RUN(none_but_unknown_hosts_make_no_context);
     RUN(final_dot_is_for_the_look_up_alone);
+    RUN(virtual_host_is_not_forgotten_between_requests);
+    RUN(opened_host_is_not_forgotten_between_requests);
     RUN(all_of_many_addresses_are_tried);
     RUN(slow_address_gives_way_at_the_limit);
     RUN(refusing_ipv6_is_passed_over);

@@ -148,7 +148,7 @@ impl<'a, C: Connection> Candidates<'a, C> {
                 let listed = known.map_or_else(|| self.client.endpoint_of(trial.host()), Arc::clone);
                 let endpoint = match first.bucket {
                     None => listed,
-                    Some(bucket) => self.client.virtual_host(&listed, bucket)?,
+                    Some(bucket) => self.client.virtual_host(&listed, bucket, Moment::now())?,
                 };
                 (endpoint, known.is_some(), Origin::Chosen(trial))
             }

@@ -160,7 +160,8 @@ impl<C: Connection> Client<C> {
     ) -> Result<C, Error> {
         let routes = self.current_routes(hosts);
         let listed = routes.turn(turn, now);
-        let named = listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket).ok());
+        let named =
+            listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket, now).ok());
         let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
         match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
             Some(idle) => Ok(idle),
@@ -177,8 +178,8 @@ impl<C: Connection> Client<C> {
         Some(idle)
     }
 
-    fn virtual_host(&self, listed: &Endpoint, bucket: &CStr) -> Result<Arc<Endpoint>, Error> {
-        listed.virtual_host(bucket.to_bytes(), || self.pool.add_place())
+    fn virtual_host(&self, listed: &Endpoint, bucket: &CStr, now: Moment) -> Result<Arc<Endpoint>, Error> {
+        listed.virtual_host(bucket.to_bytes(), now, || self.pool.add_place())
     }
 
     /// A connection to one host by name, in the list or not.
@@ -190,7 +191,7 @@ impl<C: Connection> Client<C> {
     ) -> Result<C, Error> {
         let now = Moment::now();
         self.look_after(call, now);
-        let endpoint = self.endpoint_named(hosts, authority);
+        let endpoint = self.endpoint_named(hosts, authority, now);
         match self.reuse(call, &endpoint, now) {
             Some(idle) => Ok(idle),
             None => self.connect(call, Some(&endpoint), |begun| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Client, Connection, Kept};
 use crate::authority::Authority;
 use crate::clock::Moment;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Forgotten, Recent};
 use crate::hosts::{Host, Hosts, Snapshot};
 use crate::pool::Place;
 use crate::resolve::Addresses;
@@ -53,18 +53,23 @@ impl Routes {
 pub struct Endpoints {
     /// By the address of the host, which lives as long as its endpoint.
     listed: HashMap<usize, Arc<Endpoint>>,
-    /// Few: what `dpl_conn_open_host` was called for.
-    unlisted: Vec<Arc<Endpoint>>,
+    /// What `dpl_conn_open_host` was called for, by name and port.
+    unlisted: Recent,
 }
 
 impl Endpoints {
     pub fn new() -> Endpoints {
-        Endpoints { listed: HashMap::new(), unlisted: Vec::new() }
+        Endpoints { listed: HashMap::new(), unlisted: Recent::default() }
     }
 
-    /// All endpoints but their virtual hosts.
-    pub fn all(&self) -> Vec<Arc<Endpoint>> {
-        self.listed.values().chain(&self.unlisted).cloned().collect()
+    /// Those of the list.
+    fn all_listed(&self) -> Vec<Arc<Endpoint>> {
+        self.listed.values().cloned().collect()
+    }
+
+    /// Forgets those outside the list that were used by nobody for a time. Gives those of the list as well.
+    pub fn forget_unused(&mut self, now: Moment) -> (Vec<Arc<Endpoint>>, Forgotten) {
+        (self.all_listed(), self.unlisted.forget_unused(now))
     }
 
     fn listed(&mut self, host: &Arc<Host>, add_place: impl FnOnce() -> Place) -> Arc<Endpoint> {
@@ -124,23 +129,30 @@ impl<C: Connection> Client<C> {
     }
 
     /// The endpoint of this name, in the list or not.
-    pub(super) fn endpoint_named(&self, hosts: &Arc<Hosts>, authority: &Authority) -> Arc<Endpoint> {
+    pub(super) fn endpoint_named(
+        &self,
+        hosts: &Arc<Hosts>,
+        authority: &Authority,
+        now: Moment,
+    ) -> Arc<Endpoint> {
         if let Some(host) = hosts.named(authority) {
             return self.endpoint_of(&host);
         }
-        let mut endpoints = self.endpoints.lock();
-        if let Some(known) = endpoints.unlisted.iter().find(|known| known.answers_for(authority)) {
-            return Arc::clone(known);
+        let Authority { host, port, number } = authority;
+        let key = [&host.key(), number.to_be_bytes().as_slice()].concat();
+        if let Some(known) = self.endpoints.lock().unlisted.get(&key, now) {
+            return known;
         }
-        let addresses = Addresses::new(authority.host.clone(), authority.number);
-        let endpoint = Endpoint::unlisted(authority.port.clone(), addresses, self.pool.add_place());
-        endpoints.unlisted.push(Arc::clone(&endpoint));
+        let addresses = Addresses::new(host.clone(), *number);
+        let fresh = Endpoint::unlisted(port.clone(), addresses, self.pool.add_place());
+        let (endpoint, forgotten) = self.endpoints.lock().unlisted.insert(&key, fresh, now);
+        drop(forgotten);
         endpoint
     }
 
     /// The host of the list that answers for a virtual host.
     pub(super) fn host_of_virtual(&self, authority: &Authority) -> Option<Arc<Host>> {
-        let listed = self.endpoints.lock().all();
+        let listed = self.endpoints.lock().all_listed();
         listed.iter().find(|endpoint| endpoint.answers_for(authority))?.host().cloned()
     }
 }

@@ -251,10 +251,44 @@ fn authority(name: &CStr, port: &CStr) -> Authority {
     Authority::new(name, port).unwrap()
 }
 
+/// Endpoints that a call makes are forgotten, but not within seconds.
+fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>) {
+    let begin = Moment::now();
+    let after = |seconds| begin.after(Duration::from_secs(seconds));
+    let sweep = |seconds| fixture.client.look_after(&FakeCall, after(seconds));
+    let made = Arc::downgrade(&make(begin));
+    for second in 1..=10 {
+        sweep(second);
+        let Some(kept) = made.upgrade() else { panic!("forgotten after {second} s") };
+        assert!(Arc::ptr_eq(&kept, &make(after(second))));
+    }
+    let in_use = make(after(11));
+    sweep(100_000);
+    assert!(made.upgrade().is_some(), "it is in use");
+    drop(in_use);
+    sweep(200_000);
+    assert!(made.upgrade().is_none(), "nobody has used it for long");
+}
+
+#[test]
+fn virtual_hosts_outlive_idle_seconds() {
+    let fixture = Fixture::new(1);
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    is_kept_for_a_time(&fixture, |now| fixture.client.virtual_host(&listed, c"bucket", now).unwrap());
+}
+
+#[test]
+fn hosts_outside_the_list_are_forgotten_in_time() {
+    let fixture = Fixture::new(1);
+    let stranger = authority(c"h.example", c"80");
+    is_kept_for_a_time(&fixture, |now| fixture.client.endpoint_named(&fixture.hosts, &stranger, now));
+}
+
 #[test]
 fn hosts_outside_the_list_are_told_apart_by_name_and_port() {
     let fixture = Fixture::new(1);
-    let named = |name, port| fixture.client.endpoint_named(&fixture.hosts, &authority(name, port));
+    let named =
+        |name, port| fixture.client.endpoint_named(&fixture.hosts, &authority(name, port), Moment::now());
     let first = named(c"h.example", c"80");
     assert!(Arc::ptr_eq(&first, &named(c"H.Example.", c"080")));
     assert!(!Arc::ptr_eq(&first, &named(c"h.example", c"81")));
@@ -264,10 +298,23 @@ fn hosts_outside_the_list_are_told_apart_by_name_and_port() {
 }
 
 #[test]
+fn made_up_names_do_not_pile_up() {
+    let fixture = Fixture::new(1);
+    let ends: Vec<Weak<Endpoint>> = (0..5000)
+        .map(|number| {
+            let name = std::ffi::CString::new(format!("h{number}.example")).unwrap();
+            let stranger = authority(&name, c"80");
+            Arc::downgrade(&fixture.client.endpoint_named(&fixture.hosts, &stranger, Moment::now()))
+        })
+        .collect();
+    assert!(ends.iter().filter(|end| end.strong_count() > 0).count() <= 1024);
+}
+
+#[test]
 fn virtual_hosts_stand_for_their_host() {
     let fixture = Fixture::new(2);
     let listed = fixture.client.endpoint_of(&fixture.host(2));
-    let virtual_host = fixture.client.virtual_host(&listed, c"b").unwrap();
+    let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
     assert!(virtual_host.is_virtual());
     let host = |name, port| fixture.client.host_of_virtual(&authority(name, port)).map(|host| host.handle());
     assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));

@@ -98,8 +98,9 @@ impl<C: Connection> Client<C> {
             return;
         }
         self.pool.close_expired(now, call.limits().idle_time);
-        let endpoints = self.endpoints.lock().all();
-        endpoints.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts());
+        let (listed, forgotten) = self.endpoints.lock().forget_unused(now);
+        drop(forgotten);
+        listed.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts(now));
     }
 
     /// Leaves attempts to later calls.
