@@ -60,6 +60,12 @@ pub fn seconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_secs)
 }
 
+/// How long a blacklisting lasts, in seconds as C states them: nothing for -1, which is for good. With any other
+/// negative number its end lies in the past.
+pub fn expiry(seconds: i64) -> Option<Duration> {
+    (seconds != -1).then(|| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
 /// Milliseconds as C states them: nothing for a negative number.
 pub fn milliseconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_millis)

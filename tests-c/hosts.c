@@ -410,6 +410,20 @@ static void blacklisting_ends(void) {
     dpl_addrlist_free(list);
 }
 
+static void blacklisting_may_have_ended_before(void) {
+    dpl_addrlist_t *list = list_of("127.0.0.1;127.0.0.2");
+    dpl_addr_t *addr = named(list, "127.0.0.1", "80");
+
+    CHECK_STATUS(dpl_addrlist_blacklist(list, "127.0.0.1", "80", -2), DPL_SUCCESS,
+                 "until before now");
+    dpl_addrlist_lock(list);
+    dpl_addrlist_refresh_blacklist_nolock(list);
+    dpl_addrlist_unlock(list);
+    CHECK_INT(addr->blacklist_expire_timestamp, 0, "it is over");
+    CHECK_INT(available(list), 2, "both are available");
+    dpl_addrlist_free(list);
+}
+
 static void no_list_answers_as_an_empty_one(void) {
     dpl_addr_t *addr;
 
@@ -420,8 +434,7 @@ static void no_list_answers_as_an_empty_one(void) {
     CHECK_STATUS(dpl_addrlist_get_nth(NULL, 0, &addr), DPL_ENOENT, "get_nth");
     CHECK_STATUS(dpl_addrlist_get_rand(NULL, &addr), DPL_ENOENT, "get_rand");
     CHECK(dpl_addrlist_get_byname_nolock(NULL, "127.0.0.1", "80") == NULL, "get_byname");
-    CHECK_STATUS(dpl_addrlist_blacklist(NULL, "127.0.0.1", "80", 1), DPL_ENOENT, "blacklist");
-    CHECK_STATUS(dpl_addrlist_unblacklist(NULL, "127.0.0.1", "80"), DPL_ENOENT, "unblacklist");
+    CHECK(dpl_addrlist_get_byip_nolock(NULL, NULL, 80) == NULL, "get_byip");
     dpl_addrlist_lock(NULL);
     dpl_addrlist_unlock(NULL);
     dpl_addrlist_clear_nolock(NULL);
@@ -452,6 +465,7 @@ int main(void) {
     RUN(text_of_a_list_can_be_read_again);
     RUN(name_of_an_address_fits_its_buffer);
     RUN(blacklisting_ends);
+    RUN(blacklisting_may_have_ended_before);
     RUN(no_list_answers_as_an_empty_one);
     return test_end();
 }

@@ -38,8 +38,10 @@ static void check_logged(const char *function) {
     logs_collect();
 }
 
-#define CHECK_REFUSED(call, function, what) \
-    (CHECK_STATUS((call), DPL_EINVAL, "%s: %s", function, what), check_logged(function))
+#define CHECK_REFUSED_WITH(status, call, function, what) \
+    (CHECK_STATUS((call), status, "%s: %s", function, what), check_logged(function))
+#define CHECK_REFUSED(call, function, what) CHECK_REFUSED_WITH(DPL_EINVAL, call, function, what)
+#define CHECK_FAILS(call, function, what) CHECK_REFUSED_WITH(DPL_FAILURE, call, function, what)
 #define CHECK_NULL(call, function, what) \
     (CHECK((call) == NULL, "%s: %s", function, what), check_logged(function))
 
@@ -121,9 +123,19 @@ static void host_list_checks_its_arguments(void) {
     begin();
     list = ctx->addrlist;
     CHECK_REFUSED(dpl_addrlist_add(list, NULL, "80"), "dpl_addrlist_add", "no host");
-    CHECK_REFUSED(dpl_addrlist_add(NULL, "127.0.0.1", "80"), "dpl_addrlist_add", "no list");
-    CHECK_REFUSED(dpl_addrlist_add_from_str(list, NULL), "dpl_addrlist_add_from_str", "no text");
-    CHECK_REFUSED(dpl_addrlist_set_from_str(list, NULL), "dpl_addrlist_set_from_str", "no text");
+    CHECK_FAILS(dpl_addrlist_add(NULL, "127.0.0.1", "80"), "dpl_addrlist_add", "no list");
+    CHECK_FAILS(dpl_addrlist_add_from_str(NULL, "127.0.0.1"), "dpl_addrlist_add_from_str",
+                "no list");
+    CHECK_FAILS(dpl_addrlist_add_from_str(list, NULL), "dpl_addrlist_add_from_str", "no text");
+    CHECK_FAILS(dpl_addrlist_set_from_str(NULL, "127.0.0.1"), "dpl_addrlist_set_from_str",
+                "no list");
+    CHECK_FAILS(dpl_addrlist_set_from_str(list, NULL), "dpl_addrlist_set_from_str", "no text");
+    CHECK_FAILS(dpl_addrlist_blacklist(NULL, "127.0.0.1", "80", 1), "dpl_addrlist_blacklist",
+                "no list");
+    CHECK_FAILS(dpl_addrlist_unblacklist(NULL, "127.0.0.1", "80"), "dpl_addrlist_unblacklist",
+                "no list");
+    CHECK_FAILS(dpl_addrlist_refresh_blacklist_nolock(NULL),
+                "dpl_addrlist_refresh_blacklist_nolock", "no list");
     CHECK_REFUSED(dpl_addrlist_get_nth(list, 0, NULL), "dpl_addrlist_get_nth", "no result");
     CHECK_REFUSED(dpl_addrlist_get_rand(list, NULL), "dpl_addrlist_get_rand", "no result");
     CHECK_REFUSED(dpl_addrlist_blacklist(list, NULL, "80", 1), "dpl_addrlist_blacklist", "no host");

@@ -195,6 +195,20 @@ static void new_name_is_what_requests_are_told(void) {
     server_stop(server);
 }
 
+static void negative_expiry_time_is_over_at_once(void) {
+    struct server *dead = server_start((struct server_options){.refuse = true});
+    dpl_ctx_t *ctx = context_over_server(dead, "blacklist_expiretime = -5");
+
+    CHECK_STATUS(ask(ctx, 1).status, DPL_FAILURE, "a dead host is a failure");
+    server_restart(dead);
+    CHECK(answered(ctx, 2), "back, it answers at once");
+    ctx->blacklist_expiretime = -1;
+    dpl_blacklist_host(ctx, "127.0.0.1", server_port(dead));
+    CHECK_INT(blacklisted_until(ctx, dead), -1, "-1 is for good");
+    dpl_ctx_free(ctx);
+    server_stop(dead);
+}
+
 static void unknown_name_makes_no_context(void) {
     CHECK(context_over(no_such_name, "") == NULL, "a profile with an unknown host is refused");
 }
@@ -289,6 +303,7 @@ int main(void) {
     RUN(slash_behind_a_host_does_no_harm);
     RUN(same_hosts_keep_their_connections);
     RUN(new_name_is_what_requests_are_told);
+    RUN(negative_expiry_time_is_over_at_once);
     RUN(unknown_name_makes_no_context);
     RUN(host_is_opened_by_name_and_address);
     RUN(opened_host_is_pooled);

@@ -289,9 +289,10 @@ impl AddrList {
         let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
         // SAFETY: the caller's promise. How much room C made for addresses is not known.
         unsafe { self.link(node, 0, &host) };
-        if let Some(wait) = wait_until(expiry) {
-            self.hosts.blacklist(&host, Moment::now(), wait, Fault::Reported);
-        }
+        match wait_until(expiry) {
+            Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Reported),
+            None => self.hosts.unblacklist(&host),
+        };
         Ok(())
     }
 

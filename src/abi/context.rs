@@ -154,7 +154,7 @@ impl View {
             connect_timeout: clock::seconds(self.read(layout.conn_timeout))
                 .filter(|timeout| !timeout.is_zero())
                 .unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
-            blacklist: clock::seconds(self.read(layout.blacklist_expiretime)),
+            blacklist: clock::expiry(self.read(layout.blacklist_expiretime).into()),
         }
     }
 

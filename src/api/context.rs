@@ -193,7 +193,7 @@ fn settings(profile: &Profile, options: &Options) -> Settings {
     Settings {
         connections: options.connections.try_into().unwrap_or(i32::MAX),
         connect_timeout: connect_timeout.unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
-        blacklist: clock::seconds(profile.blacklist_expiretime),
+        blacklist: clock::expiry(profile.blacklist_expiretime.into()),
     }
 }
 

@@ -119,8 +119,8 @@ pub unsafe extern "C" fn dpl_addrlist_unlock(addrlist: *mut dpl_addrlist_t) {
 /// @param addrlist the list
 /// @param host a name, which is looked up, or a literal address
 /// @param portstr a decimal port; NULL for the list's default
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL, or for what is no host or no port; DPL_FAILURE if the name has no
-///         address; DPL_ENOMEM
+/// @return DPL_SUCCESS; DPL_EINVAL for a NULL host, or for what is no host or no port; DPL_FAILURE if the name
+///         has no address, or for a NULL list; DPL_ENOMEM
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn dpl_addrlist_add(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_addrlist_add";
     guard(NAME, Error::Failure.status(), || {
-        let Some(list) = list(addrlist, NAME) else { return Error::Invalid.status() };
+        let Some(list) = list(addrlist, NAME) else { return Error::Failure.status() };
         // SAFETY: the caller's promises.
         let (host, port) = unsafe { (string(host), string(portstr)) };
         let port = port.unwrap_or(list.default_port());
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn dpl_addrlist_add(
 ///
 /// @param addrlist the list
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for NULL
+/// @return as dpl_addrlist_add() for the first host that fails; DPL_FAILURE for NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
 ///
 /// @param addrlist the list
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_EINVAL for
+/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_FAILURE for
 ///         NULL
 ///
 /// # Safety
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn dpl_addrlist_clear_nolock(addrlist: *mut dpl_addrlist_t
 }
 
 /// A list that C must hand in.
-fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'static AddrList> {
+pub(super) fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'static AddrList> {
     let list = AddrList::of(addrlist);
     if list.is_none() {
         refuse(None, function, "the list is NULL, was freed before, or is none of this library");
@@ -261,11 +261,11 @@ unsafe fn with_hosts(
     change: impl FnOnce(&AddrList, Vec<Authority>) -> Result<(), AddError>,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        let Some(list) = list(addrlist, function) else { return Error::Invalid.status() };
+        let Some(list) = list(addrlist, function) else { return Error::Failure.status() };
         // SAFETY: the caller's promise.
         let Some(hosts) = (unsafe { string(hosts) }).and_then(|hosts| hosts.to_str().ok()) else {
             refuse(None, function, "the hosts are NULL or not text");
-            return Error::Invalid.status();
+            return Error::Failure.status();
         };
         let parsed: Result<Vec<_>, _> = parse_list(hosts, list.default_port())
             .map(|entry| {

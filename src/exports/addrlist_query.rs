@@ -7,16 +7,16 @@ use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use libc::{c_char, c_int, c_uint, c_ushort, hostent, size_t, time_t};
 
+use super::addrlist::list;
 use super::{c_string_from_malloc, dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
 use crate::abi::addrlist::{AddrList, LOOKUP_WAIT, node_of};
 use crate::abi::hostent::addresses;
 use crate::abi::memory::string;
 use crate::authority::Authority;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
 use crate::status::{Error, SUCCESS};
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn dpl_addrlist_count_avail_nolock(addrlist: *mut dpl_addr
 /// Lifts the blacklistings whose time is up.
 ///
 /// @param addrlist the list, or NULL for none
-/// @return DPL_SUCCESS
+/// @return DPL_SUCCESS; DPL_FAILURE for NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -86,9 +86,10 @@ pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
     addrlist: *mut dpl_addrlist_t,
 ) -> dpl_status_t {
     guard(c"dpl_addrlist_refresh_blacklist_nolock", Error::Failure.status(), || {
-        if let Some(list) = AddrList::of(addrlist) {
-            list.hosts().refresh(Moment::now());
-        }
+        let Some(list) = list(addrlist, c"dpl_addrlist_refresh_blacklist_nolock") else {
+            return Error::Failure.status();
+        };
+        list.hosts().refresh(Moment::now());
         SUCCESS
     })
 }
@@ -179,11 +180,12 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
 
 /// Blacklists a host.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @param expiretime for how long, in seconds; -1 for good
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+/// @param expiretime for how long, in seconds; -1 for good. With any other negative number it has expired
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+///         `host` or `portstr` is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -194,7 +196,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     portstr: *const c_char,
     expiretime: time_t,
 ) -> dpl_status_t {
-    let wait = u64::try_from(expiretime).ok().map(Duration::from_secs);
+    let wait = clock::expiry(expiretime);
     // SAFETY: the caller's promises.
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
@@ -206,10 +208,11 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
 
 /// Lifts a host's blacklisting.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+///         `host` or `portstr` is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -304,11 +307,11 @@ unsafe fn with_named(
     change: impl FnOnce(&Hosts, &Arc<Host>) -> bool,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
+        let Some(list) = list(addrlist, function) else { return Error::Failure.status() };
         if host.is_null() || port.is_null() {
             refuse(None, function, "the host or its port is NULL");
             return Error::Invalid.status();
         }
-        let Some(list) = AddrList::of(addrlist) else { return Error::NotFound.status() };
         // SAFETY: the caller's promises.
         let found = unsafe { by_name(list, host, port) };
         let changed = found.is_some_and(|host| change(list.hosts(), &host));

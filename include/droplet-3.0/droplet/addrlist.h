@@ -96,8 +96,8 @@ void dpl_addrlist_unlock(dpl_addrlist_t *addrlist);
  * @param addrlist the list
  * @param host a name, which is looked up, or a literal address
  * @param portstr a decimal port; NULL for the list's default
- * @return DPL_SUCCESS; DPL_EINVAL for NULL, or for what is no host or no port; DPL_FAILURE if the name has no
- *         address; DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_EINVAL for a NULL host, or for what is no host or no port; DPL_FAILURE if the name
+ *         has no address, or for a NULL list; DPL_ENOMEM
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -110,7 +110,7 @@ dpl_status_t dpl_addrlist_add(dpl_addrlist_t *addrlist,
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; DPL_EINVAL for NULL
+ * @return as dpl_addrlist_add() for the first host that fails; DPL_FAILURE for NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
@@ -123,7 +123,7 @@ dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist, const char *add
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_EINVAL for
+ * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_FAILURE for
  *         NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -203,7 +203,7 @@ unsigned int dpl_addrlist_count_avail_nolock(dpl_addrlist_t *addrlist);
  * Lifts the blacklistings whose time is up.
  *
  * @param addrlist the list, or NULL for none
- * @return DPL_SUCCESS
+ * @return DPL_SUCCESS; DPL_FAILURE for NULL
  *
  * @pre `addrlist` is NULL or a list.
  */
@@ -265,11 +265,12 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
 /**
  * Blacklists a host.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @param expiretime for how long, in seconds; -1 for good
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+ * @param expiretime for how long, in seconds; -1 for good. With any other negative number it has expired
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -281,10 +282,11 @@ dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
 /**
  * Lifts a host's blacklisting.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_EINVAL if `host` or `portstr` is NULL
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
