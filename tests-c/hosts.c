@@ -421,6 +421,13 @@ static void blacklisting_may_have_ended_before(void) {
     dpl_addrlist_unlock(list);
     CHECK_INT(addr->blacklist_expire_timestamp, 0, "it is over");
     CHECK_INT(available(list), 2, "both are available");
+    dpl_addrlist_lock(list);
+    dpl_addrlist_remove_nolock(list, addr);
+    addr->blacklist_expire_timestamp = -2;
+    dpl_addrlist_add_nolock(list, addr);
+    dpl_addrlist_unlock(list);
+    CHECK_INT(available(list), 2, "so they are if C adds one that was out until before now");
+    CHECK_INT(addr->blacklist_expire_timestamp, 0, "which is shown");
     dpl_addrlist_free(list);
 }
 
