@@ -2,10 +2,11 @@
 
 use std::str;
 
+use super::fields::{self, Fields};
 use super::reply::Malformed;
 
-/// Fields that are parsed at first; more are tried if there are more.
-const USUAL_FIELDS: usize = 64;
+/// How much of a status line is shown that is none.
+const SHOWN: usize = 40;
 
 /// The status line and the fields of a reply.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct Head {
     /// The status, three digits.
     pub status: u16,
     /// Names and values.
-    pub fields: Vec<(String, Vec<u8>)>,
+    pub fields: Fields,
     is_http_1_0: bool,
 }
 
@@ -31,29 +32,17 @@ pub enum Framing {
 impl Head {
     /// Parses all lines up to the empty one.
     pub fn parse(text: &[u8]) -> Result<Head, Malformed> {
-        let mut room = USUAL_FIELDS;
-        loop {
-            let mut fields = vec![httparse::EMPTY_HEADER; room];
-            let mut response = httparse::Response::new(&mut fields);
-            let parsed = httparse::ParserConfig::default()
-                .allow_spaces_after_header_name_in_responses(true)
-                .allow_obsolete_multiline_headers_in_responses(true)
-                .parse_response(&mut response, text);
-            match parsed {
-                Ok(httparse::Status::Complete(_)) => return Head::from_parsed(&response),
-                Ok(httparse::Status::Partial) => return Err(Malformed::Head("it is incomplete".to_owned())),
-                // There are no more fields than bytes.
-                Err(httparse::Error::TooManyHeaders) if room < text.len() => room *= 4,
-                Err(error) => return Err(Malformed::Head(error.to_string())),
-            }
-        }
-    }
-
-    fn from_parsed(response: &httparse::Response<'_, '_>) -> Result<Head, Malformed> {
-        let status = response.code.filter(|code| *code >= 100);
-        let status = status.ok_or_else(|| Malformed::Head("it has no status".to_owned()))?;
-        let fields = response.headers.iter().map(|field| (field.name.to_owned(), unfolded(field.value)));
-        Ok(Head { status, fields: fields.collect(), is_http_1_0: response.version == Some(0) })
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let mut lines =
+            text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let status_line = lines.next().unwrap_or_default();
+        let Some((status, is_http_1_0)) = status(status_line) else {
+            let shown = String::from_utf8_lossy(&status_line[..status_line.len().min(SHOWN)]);
+            return Err(Malformed::Head(format!("it begins with {shown:?}")));
+        };
+        // The last one is the empty one.
+        let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+        Ok(Head { status, fields: fields::parse(&lines)?, is_http_1_0 })
     }
 
     /// The members of all fields of a name, which are lists separated by commas.
@@ -107,7 +96,18 @@ impl Head {
     }
 }
 
-/// A value in one line: a fold means a space (RFC 9112, section 5.2).
-fn unfolded(value: &[u8]) -> Vec<u8> {
-    value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect()
+/// The status of a status line, and whether it is of HTTP/1.0. The reason is not looked at, and may be missing
+/// (RFC 9112, section 4).
+fn status(line: &[u8]) -> Option<(u16, bool)> {
+    let (version, rest) = line.strip_prefix(b"HTTP/1.")?.split_first_chunk()?;
+    let is_http_1_0 = match version {
+        b"0 " => true,
+        b"1 " => false,
+        _ => return None,
+    };
+    let (digits, reason) = rest.split_first_chunk::<3>()?;
+    let is_status = matches!(digits, [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'])
+        && matches!(reason.first(), None | Some(b' '));
+    let status = str::from_utf8(digits).ok().filter(|_| is_status)?.parse().ok()?;
+    Some((status, is_http_1_0))
 }

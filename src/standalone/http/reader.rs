@@ -1,5 +1,6 @@
 //! Reads one reply: bytes from a source, what they mean to a receiver.
 
+use super::fields;
 use super::reply::{Event, Expected, Malformed, Parser};
 
 /// Where bytes come from.
@@ -73,7 +74,9 @@ pub fn read<S: Source, R: Receiver>(
             Event::Head(head) => {
                 reply = Reply { status: head.status, is_last: head.is_last() };
                 for (name, value) in &head.fields {
-                    if !is_framing(name, expected.body) {
+                    // Without a body its length is news to the receiver.
+                    let is_news = !expected.body && name.eq_ignore_ascii_case("content-length");
+                    if is_news || !fields::is_framing(name) {
                         receiver.field(name, value).map_err(Failure::Receiver)?;
                     }
                 }
@@ -82,10 +85,4 @@ pub fn read<S: Source, R: Receiver>(
         source.consume(used);
     }
     Ok(reply)
-}
-
-/// Fields that this reader has dealt with. Without a body the length is news to the receiver.
-fn is_framing(name: &str, with_body: bool) -> bool {
-    name.eq_ignore_ascii_case("transfer-encoding")
-        || (with_body && name.eq_ignore_ascii_case("content-length"))
 }

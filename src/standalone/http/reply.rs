@@ -1,16 +1,16 @@
 //! A reply as it comes in: bytes in pieces of any size become a head and data.
 
-use std::fmt;
+use std::{fmt, str};
 
 use super::head::{Framing, Head};
-use super::lines::{Limits, Lines};
+use super::lines::{Limits, Lines, after_blanks};
 
 /// Why bytes are no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// A line of the head has more bytes than this.
     LineTooLong(usize),
-    /// The head has more bytes than this.
+    /// The head, with what comes before it, has more bytes than this.
     HeadTooLong(usize),
     /// The status line or a field cannot be read.
     Head(String),
@@ -28,7 +28,9 @@ impl fmt::Display for Malformed {
             Malformed::LineTooLong(limit) => {
                 write!(f, "a line of its head is longer than {limit} bytes (header_size)")
             }
-            Malformed::HeadTooLong(limit) => write!(f, "its head is longer than {limit} bytes"),
+            Malformed::HeadTooLong(limit) => {
+                write!(f, "its head, with all that comes before it, is longer than {limit} bytes")
+            }
             Malformed::Head(reason) => write!(f, "its head cannot be read: {reason}"),
             Malformed::ContentLength => f.write_str("its Content-Length is no number, or several"),
             Malformed::Chunk => f.write_str("a chunk has no length, or another one"),
@@ -161,7 +163,7 @@ impl Parser {
 
     /// All lines of the head are there.
     fn end_head(&mut self) -> Result<Event, Malformed> {
-        let State::Head(lines) = &self.state else { return Ok(Event::Part) };
+        let State::Head(lines) = &mut self.state else { return Ok(Event::Part) };
         let head = Head::parse(lines.text())?;
         // 101 is the last reply in HTTP; other provisional ones announce it (RFC 9110, section 15.2).
         let is_provisional = match head.status {
@@ -170,7 +172,7 @@ impl Parser {
             status => status < 200,
         };
         if is_provisional {
-            self.state = State::Head(Lines::default());
+            lines.start_again();
             return Ok(Event::Part);
         }
         let framing = head.framing()?;
@@ -195,13 +197,12 @@ fn take(left: &mut u64, input: &[u8]) -> usize {
     used
 }
 
+/// The number at the beginning of a line, however many zeros it begins with. An extension may follow
+/// (RFC 9112, section 7.1).
 fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
-    // Without a digit httparse would take it for the last chunk.
-    if !line.first().is_some_and(u8::is_ascii_hexdigit) {
-        return Err(Malformed::Chunk);
-    }
-    match httparse::parse_chunk_size(line) {
-        Ok(httparse::Status::Complete((_, size))) => Ok(size),
-        _ => Err(Malformed::Chunk),
-    }
+    let line = line.strip_suffix(b"\r\n").ok_or(Malformed::Chunk)?;
+    let (digits, rest) = line.split_at(line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
+    let is_sound = matches!(after_blanks(rest).first(), None | Some(b';')) && !rest.contains(&b'\r');
+    let size = str::from_utf8(digits).ok().filter(|_| is_sound);
+    size.and_then(|size| u64::from_str_radix(size, 16).ok()).ok_or(Malformed::Chunk)
 }

@@ -1,0 +1,267 @@
+//! Replies as servers send them, and what they mean.
+
+mod model;
+mod random;
+
+use super::Limits;
+use super::reader::{Failure, Receiver, Reply, Source, read};
+use super::reply::{Expected, Malformed};
+
+const LIMITS: Limits = Limits { line: 1 << 16, head: 1 << 20 };
+const ANY: Expected = Expected { body: true, continuation: false, limits: LIMITS };
+
+/// Gives a text in pieces, then its end.
+struct Pieces<'a> {
+    text: &'a mut [u8],
+    used: usize,
+    filled: usize,
+    sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(text: &'a mut [u8], sizes: Vec<usize>) -> Pieces<'a> {
+        Pieces { text, used: 0, filled: 0, sizes: sizes.into_iter().cycle() }
+    }
+}
+
+impl Source for Pieces<'_> {
+    type Error = ();
+
+    fn buffered(&mut self) -> &mut [u8] {
+        &mut self.text[self.used..self.filled]
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.used += count;
+        assert!(self.used <= self.filled);
+    }
+
+    fn fill(&mut self) -> Result<bool, ()> {
+        assert_eq!(self.used, self.filled, "asks for more although there is some");
+        self.filled = self.text.len().min(self.filled + self.sizes.next().unwrap_or(1));
+        Ok(self.used < self.filled)
+    }
+}
+
+type Fields = Vec<(String, Vec<u8>)>;
+
+#[derive(Debug, Default, PartialEq)]
+struct Gathered {
+    fields: Fields,
+    body: Vec<u8>,
+}
+
+impl Receiver for Gathered {
+    type Error = ();
+
+    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), ()> {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
+        assert!(!bytes.is_empty());
+        self.body.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A reply, and how many bytes it had.
+type Outcome = Result<(Reply, Gathered, usize), Failure<(), ()>>;
+
+fn read_in_pieces(text: &[u8], sizes: Vec<usize>, expected: Expected) -> Outcome {
+    let mut text = text.to_vec();
+    let mut source = Pieces::new(&mut text, sizes);
+    let mut gathered = Gathered::default();
+    let reply = read(&mut source, &mut gathered, expected)?;
+    Ok((reply, gathered, source.used))
+}
+
+fn read_whole(text: &str) -> Outcome {
+    read_in_pieces(text.as_bytes(), vec![1 << 20], ANY)
+}
+
+fn body_of(text: &str) -> (u16, String) {
+    let (reply, gathered, _) = read_whole(text).unwrap();
+    (reply.status, String::from_utf8(gathered.body).unwrap())
+}
+
+fn fault_of(text: &str) -> Malformed {
+    match read_whole(text) {
+        Err(Failure::Malformed(fault)) => fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn bodies_end_where_their_heads_say() {
+    assert_eq!(body_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloMORE"), (200, "hello".into()));
+    assert_eq!(body_of("HTTP/1.1 200 OK\r\n\r\nall of it"), (200, "all of it".into()));
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\n";
+    assert_eq!(body_of(chunked), (200, "hello!".into()));
+    let (_, _, used) = read_whole(&format!("{chunked}HTTP/1.1 404")).unwrap();
+    assert_eq!(used, chunked.len(), "the empty line after the last chunk belongs to the reply");
+}
+
+#[test]
+fn replies_that_announce_another_are_skipped() {
+    let last = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
+    let text = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: 1\r\n\r\n{last}");
+    assert_eq!(body_of(&text), (404, "no".into()));
+    let expected = Expected { continuation: true, ..ANY };
+    let (reply, _, used) = read_in_pieces(text.as_bytes(), vec![3], expected).unwrap();
+    assert_eq!((reply.status, used), (100, 25), "it was asked for");
+}
+
+#[test]
+fn no_body_is_read_where_there_is_none() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    let (reply, gathered, _) =
+        read_in_pieces(head.as_bytes(), vec![9], Expected { body: false, ..ANY }).unwrap();
+    assert_eq!((reply.status, gathered.body.len()), (200, 0));
+    assert_eq!(gathered.fields, [("Content-Length".to_owned(), b"5".to_vec())], "news after a HEAD");
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(body_of(&text), (status, String::new()));
+    }
+}
+
+#[test]
+fn the_end_of_a_connection_is_foretold() {
+    let is_last = |head: &str| read_whole(&format!("{head}Content-Length: 0\r\n\r\n")).unwrap().0.is_last;
+    assert!(!is_last("HTTP/1.1 200 OK\r\n"));
+    assert!(is_last("HTTP/1.1 200 OK\r\nConnection: foo, Close\r\n"));
+    assert!(is_last("HTTP/1.0 200 OK\r\n"));
+    assert!(!is_last("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"));
+    assert!(read_whole("HTTP/1.1 200 OK\r\n\r\nall").unwrap().0.is_last);
+}
+
+#[test]
+fn what_is_no_reply_is_named() {
+    use Malformed::*;
+    assert_eq!(fault_of(""), Ended);
+    assert_eq!(fault_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"), Ended);
+    assert_eq!(fault_of("HTTP/1.1 100 Continue\r\n\r\n"), Ended);
+    for length in ["-5", "5x", "+5", "", "99999999999999999999", "5, 6"] {
+        let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
+        assert_eq!(fault_of(&text), ContentLength, "{length}");
+    }
+    for chunks in
+        ["zz\r\nhello\r\n", "\r\n", "-1\r\n", "5\r\nhelloX0\r\n", "fffffffffffffffff\r\n", "5\nhello"]
+    {
+        let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        assert_eq!(fault_of(&text), Chunk, "{chunks:?}");
+    }
+    for head in ["HTTP/2 200 OK\r\n", "HTTP/1.1 20 OK\r\n", "HTTP/1.1 099 X\r\n", "hello\r\n"] {
+        assert!(matches!(fault_of(&format!("{head}\r\n")), Head(_)), "{head:?}");
+    }
+}
+
+/// Each was seen from some server, and stopped the whole reply.
+#[test]
+fn lines_that_are_no_fields_are_passed_over() {
+    for line in [
+        "X Foo: 1",
+        "x-amz-meta-a/b: 1",
+        "x-amz-meta-(a): 1",
+        "x-amz-meta-\u{e9}: 1",
+        "<!DOCTYPE html>",
+        "PHP Warning:  fopen(): no such file",
+        ": empty",
+        "no colon",
+        "X: a\u{1}b",
+        "X: a\u{7f}b",
+        "X: a\rb",
+        "X: a\r",
+        "X: a\u{c}",
+        "X: a\0b",
+        "X\u{1}: a",
+        "X: a\r\n b\u{1}\r\n c",
+        "X Foo: a\r\n b",
+        "\r",
+    ] {
+        for (before, after) in [("A: 1\r\n", "B: 2\r\n"), ("", "B: 2\r\n"), ("A: 1\r\n", "")] {
+            let length = "Content-Length: 5\r\n";
+            let text = format!("HTTP/1.1 200 OK\r\n{before}{line}\r\n{after}{length}\r\nhello");
+            let (reply, gathered, _) = read_whole(&text).unwrap();
+            assert_eq!((reply.status, &*gathered.body), (200, &b"hello"[..]), "{text:?}");
+            let mut names = gathered.fields.iter().map(|(name, _)| format!("{name}: "));
+            let expected = [before, after].map(|it| it.get(..3).unwrap_or_default());
+            assert_eq!(
+                names.next().unwrap_or_default() + &names.next().unwrap_or_default(),
+                expected.concat()
+            );
+        }
+    }
+    let text = "HTTP/1.1 200 \u{1}\r\n first: 1\r\n second: 1\r\nA: 1\r\n\t2\r\n\r\n";
+    assert_eq!(read_whole(text).unwrap().1.fields, [("A".to_owned(), b"1 2".to_vec())]);
+}
+
+#[test]
+fn the_end_of_a_body_is_never_passed_over() {
+    for line in [
+        "Content-Length: 5\u{1}",
+        "content-length 5",
+        "Content-Length/: 5",
+        "\u{1}Transfer-Encoding: chunked",
+        "\"Content-Length\": 5",
+        "Transfer-Encoding: chunked\u{7f}",
+        "Transfer-Encoding:\r\n\tchunked\0",
+        "X\u{1}: a\r\n Content-Length: 5",
+        "X: a\r\n Content-Length: 5\r\n \u{1}",
+    ] {
+        let text = format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\nhello");
+        assert!(matches!(fault_of(&text), Malformed::Head(_)), "{line:?}");
+    }
+    assert!(matches!(fault_of("HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\nhello"), Malformed::Head(_)));
+}
+
+#[test]
+fn chunk_sizes_may_begin_with_zeros() {
+    let zeros = "0".repeat(20);
+    let text =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}5\r\nhello\r\n{zeros}\r\n\r\n");
+    assert_eq!(body_of(&text), (200, "hello".into()));
+}
+
+/// Replies of 1xx and empty lines count towards the limit of the head that they come before.
+#[test]
+fn a_reply_begins_after_all() {
+    for before in
+        ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", "\r\n", "\n"]
+    {
+        let head = "HTTP/1.1 204 No Content\r\n\r\n";
+        let most = (400 - head.len()) / before.len();
+        let limits = Limits { line: 100, head: 400 };
+        let read = |count: usize| {
+            let text = before.repeat(count) + head;
+            let outcome = read_in_pieces(text.as_bytes(), vec![7], Expected { limits, ..ANY });
+            outcome.map(|(reply, ..)| reply.status)
+        };
+        assert_eq!(read(most), Ok(204), "{before:?}");
+        assert_eq!(read(most + 1), Err(Failure::Malformed(Malformed::HeadTooLong(400))), "{before:?}");
+        assert_eq!(read(9999), Err(Failure::Malformed(Malformed::HeadTooLong(400))), "{before:?}");
+    }
+}
+
+#[test]
+fn heads_have_limits() {
+    let limits = Limits { line: 100, head: 400 };
+    let read = |field: String, end: &str| {
+        let text = format!("HTTP/1.1 204 No Content\r\n{field}{end}");
+        read_in_pieces(text.as_bytes(), vec![7], Expected { limits, ..ANY }).map(|(reply, ..)| reply.status)
+    };
+    let line = |length: usize| format!("X: {}\r\n", "a".repeat(length - 5));
+    assert_eq!(read(line(100), "\r\n"), Ok(204));
+    assert_eq!(read(line(101), "\r\n"), Err(Failure::Malformed(Malformed::LineTooLong(100))));
+    assert_eq!(read("a".repeat(5000), ""), Err(Failure::Malformed(Malformed::LineTooLong(100))));
+    assert_eq!(read(line(90).repeat(4), "\r\n"), Ok(204));
+    assert_eq!(read(line(90).repeat(5), "\r\n"), Err(Failure::Malformed(Malformed::HeadTooLong(400))));
+}
+
+#[test]
+fn any_number_of_fields_is_read() {
+    let text = format!("HTTP/1.1 204 No Content\r\n{}\r\n", "X: 1\r\n".repeat(1000));
+    assert_eq!(read_whole(&text).unwrap().1.fields.len(), 1000);
+}

@@ -1,0 +1,172 @@
+//! The same as the reader by other means: the whole text is there, so that nothing needs to be remembered, and
+//! the fields are httparse's.
+
+use super::*;
+
+/// Where the first line begins that is not empty.
+fn start_of_head(text: &[u8]) -> usize {
+    let mut start = 0;
+    while let Some(end) = [&b"\r\n"[..], b"\n"].iter().find(|end| text[start..].starts_with(end)) {
+        start += end.len();
+    }
+    start
+}
+
+/// Where the empty line ends that follows some other.
+fn end_of_head(text: &[u8]) -> Option<usize> {
+    let start = start_of_head(text);
+    (start..text.len()).find_map(|at| {
+        [&b"\n\r\n"[..], b"\n\n"].iter().find(|end| text[at..].starts_with(end)).map(|end| at + end.len())
+    })
+}
+
+/// Status, version and fields, by httparse, which is told to pass over what is no field. What it takes for
+/// the end of the whole, a bare carriage return and a NUL, is made another control character.
+fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
+    let (status_line, rest) = text.split_at(text.iter().position(|it| *it == b'\n')? + 1);
+    let (begin, reason) = status_line.split_at_checked("HTTP/1.1 200".len())?;
+    if !reason.starts_with(b" ") && reason != b"\r\n" && reason != b"\n" {
+        return None;
+    }
+    let end = |at: usize| rest.get(at + 1) == Some(&b'\n');
+    let mut text = [begin, b"\r\n"].concat();
+    text.extend(rest.iter().enumerate().map(|(at, byte)| match byte {
+        0 => 1,
+        b'\r' if !end(at) => 1,
+        byte => *byte,
+    }));
+    let mut fields = vec![httparse::EMPTY_HEADER; text.len()];
+    let mut response = httparse::Response::new(&mut fields);
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(true);
+    config.allow_obsolete_multiline_headers_in_responses(true);
+    config.ignore_invalid_headers_in_responses(true);
+    config.parse_response(&mut response, &text).ok().filter(httparse::Status::is_complete)?;
+    let plain = |value: &[u8]| {
+        let lines: Vec<_> = value.split(|it| *it == b'\n').map(<[u8]>::trim_ascii).collect();
+        lines.join(&b' ')
+    };
+    // From a name's first byte to its value's last.
+    let place = |it: &[u8]| it.as_ptr() as usize - text.as_ptr() as usize;
+    let kept = response.headers.iter().map(|field| {
+        let start = place(field.name.as_bytes());
+        start..(place(field.value) + field.value.len()).max(start + 1)
+    });
+    if loses_framing(&text, &kept.collect::<Vec<_>>()) {
+        return None;
+    }
+    let fields = response.headers.iter().map(|field| (field.name.to_owned(), plain(field.value)));
+    Some((response.code?, response.version?, fields.collect()))
+}
+
+/// Whether there is a line outside of these places that begins with the name of a framing field.
+fn loses_framing(text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
+    let mut start = 0;
+    text.split_inclusive(|it| *it == b'\n').any(|line| {
+        let (begin, end) = (start, start + line.len());
+        start = end;
+        let is_kept = kept.iter().any(|field| field.start < end && begin < field.end);
+        let is_sign = |it: char| !it.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(it);
+        let text = String::from_utf8_lossy(line).to_ascii_lowercase();
+        let word = text.split(is_sign).find(|it| !it.is_empty());
+        !is_kept && matches!(word, Some("content-length" | "transfer-encoding"))
+    })
+}
+
+/// All members of a list, in small letters.
+fn members(fields: &Fields, name: &str) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for (_, value) in fields.iter().filter(|(it, _)| it.to_ascii_lowercase() == name) {
+        all.extend(value.split(|it| *it == b',').map(|it| it.trim_ascii().to_ascii_lowercase()));
+    }
+    all
+}
+
+fn length(fields: &Fields) -> Option<Option<u64>> {
+    let all = members(fields, "content-length");
+    let Some(first) = all.first() else { return Some(None) };
+    let is_sound = first.iter().all(u8::is_ascii_digit)
+        && all.iter().all(|other| {
+            let number = |it: &Vec<u8>| String::from_utf8(it.clone()).ok()?.parse::<u64>().ok();
+            other.iter().all(u8::is_ascii_digit) && number(other).is_some() && number(other) == number(first)
+        });
+    is_sound.then(|| String::from_utf8_lossy(first).parse().ok())
+}
+
+/// The data of all chunks, and how many bytes they had with their lengths and trailer.
+fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line_end = at + text[at..].iter().position(|it| *it == b'\n')? + 1;
+        let line = &text[at..line_end];
+        let digits = line.iter().take_while(|it| it.is_ascii_hexdigit()).count();
+        let zeros = line[..digits].iter().take_while(|it| **it == b'0').count();
+        let after = line[digits..].iter().find(|it| !matches!(it, b' ' | b'\t'))?;
+        let carriage_return = line.iter().position(|it| *it == b'\r')?;
+        if digits == 0
+            || digits - zeros > 16
+            || !matches!(after, b';' | b'\r')
+            || carriage_return + 2 != line.len()
+        {
+            return None;
+        }
+        let size = line[zeros..digits]
+            .iter()
+            .try_fold(0_u64, |sum, digit| Some(sum << 4 | u64::from(char::from(*digit).to_digit(16)?)))?;
+        at = line_end;
+        if size == 0 {
+            break;
+        }
+        let end = usize::try_from(size).ok()?.checked_add(at)?;
+        body.extend_from_slice(text.get(at..end)?);
+        at = end.checked_add(2)?;
+        text.get(end..at).filter(|it| *it == b"\r\n")?;
+    }
+    loop {
+        let line_end = at + text[at..].iter().position(|it| *it == b'\n')? + 1;
+        let is_empty = matches!(&text[at..line_end], b"\n" | b"\r\n");
+        at = line_end;
+        if is_empty {
+            return Some((body, at));
+        }
+    }
+}
+
+pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)> {
+    let end = end_of_head(text)?;
+    let (status, version, mut fields) =
+        head(&text[start_of_head(text)..end]).filter(|(status, ..)| *status >= 100)?;
+    if (status < 200 && status != 101) && !(status == 100 && expected.continuation) {
+        let (reply, gathered, used) = read(&text[end..], expected)?;
+        return Some((reply, gathered, used + end));
+    }
+    let rest = &text[end..];
+    let length = length(&fields)?;
+    let codings = members(&fields, "transfer-encoding");
+    let coding = codings.iter().rfind(|it| !it.is_empty() && *it != b"identity");
+    let has_none = !expected.body || status < 200 || status == 204 || status == 304;
+    let (body, used, until_close) = match (has_none, coding, length) {
+        (true, ..) => (Vec::new(), 0, false),
+        (_, Some(coding), _) if coding == b"chunked" => {
+            let (body, used) = chunks(rest)?;
+            (body, used, false)
+        }
+        (_, None, Some(length)) => {
+            let body = rest.get(..usize::try_from(length).ok()?)?.to_vec();
+            (body, length as usize, false)
+        }
+        _ => (rest.to_vec(), rest.len(), true),
+    };
+    let options = members(&fields, "connection");
+    let says = |option: &[u8]| options.iter().any(|it| it == option);
+    let is_doubtful = coding.is_some() && length.is_some();
+    let is_last = until_close
+        || is_doubtful
+        || status == 101
+        || says(b"close")
+        || (version == 0 && !says(b"keep-alive"));
+    let framing =
+        if expected.body { &["transfer-encoding", "content-length"][..] } else { &["transfer-encoding"] };
+    fields.retain(|(name, _)| !framing.contains(&&*name.to_ascii_lowercase()));
+    Some((Reply { status, is_last }, Gathered { fields, body }, end + used))
+}
