@@ -340,25 +340,16 @@ pub fn thread_id() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// The home directory of the user that the process runs as (getpwuid_r(3)), whatever `HOME` says.
+/// The home directory of the user, by getpwuid(3): programs put a function of their own in its place, as the
+/// original's tests do. Its answer lies in memory of libc's, which the next call may overwrite; it is copied at
+/// once.
 #[cfg(feature = "standalone")]
 pub fn home_directory() -> Option<CString> {
-    let mut buffer = vec![0 as libc::c_char; 1024];
-    let mut entry = MaybeUninit::<libc::passwd>::uninit();
-    let mut found = ptr::null_mut();
-    loop {
-        // SAFETY: the entry, the buffer of the stated size and the result are writable.
-        let error = unsafe {
-            let user = libc::getuid();
-            libc::getpwuid_r(user, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
-        };
-        if error != libc::ERANGE || buffer.len() > 1 << 20 {
-            break;
-        }
-        buffer.resize(2 * buffer.len(), 0);
+    // SAFETY: NULL, or an entry that is valid until the next call.
+    unsafe {
+        let entry = libc::getpwuid(libc::getuid()).as_ref()?;
+        (!entry.pw_dir.is_null()).then(|| CStr::from_ptr(entry.pw_dir).to_owned())
     }
-    // SAFETY: NULL, or the entry that was filled in, whose strings lie in the buffer.
-    unsafe { found.as_ref().map(|entry| CStr::from_ptr(entry.pw_dir).to_owned()) }
 }
 
 /// Converts a wait from now into a deadline. `None` is no deadline, as is a wait beyond the end of the clock.

@@ -1,7 +1,8 @@
 //! The text of a profile, taken apart: `variable = value`, ended by a newline or `;`.
 //!
 //! `#` begins a comment, up to the end of the line. Blanks outside double quotes vanish. A backslash takes
-//! the next byte as it is, in quotes and outside; `\n`, `\r` and `\t` are the bytes of these names.
+//! the next byte as it is, in quotes and outside; `\n`, `\r` and `\t` are the bytes of these names. A carriage
+//! return at the end of a line vanishes, outside quotes.
 #![forbid(unsafe_code)]
 
 use std::str;
@@ -84,6 +85,7 @@ impl Reader<'_> {
                 }
                 _ if is_quoted(self) => Symbol::Text(byte),
                 b' ' | b'\t' => continue,
+                b'\r' if matches!(self.rest, [] | [b'\n', ..]) => continue,
                 b'#' => {
                     let end = self.rest.iter().position(|byte| *byte == b'\n');
                     self.rest = &self.rest[end.unwrap_or(self.rest.len())..];

@@ -184,7 +184,7 @@ impl Profile {
     /// What the profile says as a whole.
     fn check(&mut self) -> Result<(), Fault> {
         if self.hosts.is_none() && self.backend.needs_host {
-            return Err(self.fault_on(None, "no host is set"));
+            return Err(self.fault_on(self.lines.get("host").copied(), "no host is set"));
         }
         let is_set = |variable: &Option<CString>| variable.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&self.pricing) || is_set(&self.pricing_dir) {

@@ -27,7 +27,7 @@ fn ends() -> impl Strategy<Value = &'static str> {
 fn write(to: &mut Vec<u8>, text: &[Written], blank: &str) {
     for (byte, way) in text {
         to.extend_from_slice(blank.as_bytes());
-        let is_special = b" \t\n;#=\"\\".contains(byte);
+        let is_special = b" \t\r\n;#=\"\\".contains(byte);
         match (*byte, *way) {
             (b'\n', 1) => to.extend_from_slice(b"\\n"),
             (b'\r', 1) => to.extend_from_slice(b"\\r"),

@@ -50,6 +50,43 @@ fn comments_blanks_quotes_and_escapes() {
 }
 
 #[test]
+fn carriage_returns_at_line_ends_do_no_harm() {
+    let two = [pair("a", "1"), pair("b", "2")].concat();
+    assert_eq!(pairs("a=1\r\n# x\r\n\r\nb=2\r\n"), two);
+    assert_eq!(pairs("a = \"1\"\t\r\nb=2\r"), two);
+    assert_eq!(pairs("a=1\r2"), pair("a", "1\r2"));
+    assert_eq!(pairs("a=\"1\r\n\""), pair("a", "1\r\n"));
+    assert_eq!(read("use_https = true\r\nread_timeout = 7\r\n").read_timeout, 7);
+}
+
+/// As strtol(3) and atoi(3) read them.
+#[test]
+fn numbers_are_those_of_c() {
+    for (text, number) in [
+        ("16", 16),
+        ("+16", 16),
+        ("0x10", 16),
+        ("+0x10", 16),
+        ("-0x10", -16),
+        ("0X1f", 31),
+        ("010", 8),
+        ("+010", 8),
+        ("-010", -8),
+        ("\" 12\"", 12),
+        ("\"\\t+0x10\"", 16),
+    ] {
+        let profile = read(&format!("read_timeout = {text}"));
+        assert_eq!(profile.read_timeout, number, "{text}");
+        assert!(profile.warnings.is_empty(), "{text}");
+    }
+    assert_eq!(read("read_timeout = +0x").read_timeout, 0);
+    assert_eq!(read("blacklist_expiretime = \" +010\"").blacklist_expiretime, 10);
+    for text in ["+-5", "+", "- 5x", "x"] {
+        assert!(fault(format!("read_timeout = \"{text}\"")).ends_with("is no number"), "{text}");
+    }
+}
+
+#[test]
 fn lines_are_those_on_which_statements_begin() {
     let lines = |text: &str| -> Vec<u32> {
         statements(text.as_bytes()).map(|it| it.expect("well-formed").line).collect()
@@ -144,7 +181,7 @@ fn bad_values_are_refused_by_name_and_line() {
     assert_eq!(fault("a = 1"), "test.profile:1: no such variable: 'a'");
     assert_eq!(fault("# \n  a\\nb = 1"), "test.profile:2: no such variable: 'a\\nb'");
     assert_eq!(fault("\nuse_https = yes"), "test.profile:2: use_https: 'yes' is neither true nor false");
-    assert_eq!(fault("keep_alive = \r"), "test.profile:1: keep_alive: '\\r' is neither true nor false");
+    assert_eq!(fault("keep_alive = \rx"), "test.profile:1: keep_alive: '\\rx' is neither true nor false");
     assert_eq!(fault("host=a\nhost=b"), "test.profile:2: host: set a second time");
     assert_eq!(fault(b"host=\xff"), "test.profile:1: host: '\\xff' is no text");
     assert_eq!(fault("read_timeout ="), "test.profile:1: read_timeout: '' is no number");
@@ -187,6 +224,10 @@ fn bad_values_are_refused_by_name_and_line() {
     );
     assert_eq!(fault("use_https=true"), "test.profile: no host is set");
     assert_eq!(profile().read(b"backend=posix"), Ok(()));
+    for nothing in ["", "\"\"", "\" , ;\""] {
+        assert_eq!(fault(format!("\nhost = {nothing}\n")), "test.profile:2: no host is set");
+    }
+    assert_eq!(profile().read(b"host =\nbackend=posix"), Ok(()));
 }
 
 #[test]

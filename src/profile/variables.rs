@@ -96,7 +96,7 @@ struct Setting<'a> {
     warning: Option<String>,
 }
 
-impl Setting<'_> {
+impl<'a> Setting<'a> {
     fn warn(&mut self, text: &str) {
         self.warning = Some(text.to_owned());
     }
@@ -124,29 +124,35 @@ impl Setting<'_> {
         CString::new(path.into_os_string().into_vec()).map_err(|_| "a NUL byte".to_owned())
     }
 
-    /// A number, in C's notation: 0x for hexadecimal, 0 for octal.
+    /// A number as strtol(3) reads it with base 0: 0x for hexadecimal, 0 for octal, after the sign.
     fn number<T: TryFrom<i64>>(&mut self) -> Result<T, String> {
-        let unsigned = self.value.strip_prefix(b"-").unwrap_or(self.value);
-        self.number_to_base(match unsigned {
-            [b'0', b'x' | b'X', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..] => 16,
-            [b'0', ..] => 8,
-            _ => 10,
-        })
+        let (is_negative, unsigned) = self.sign();
+        match unsigned {
+            [b'0', b'x' | b'X', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => {
+                self.digits(is_negative, rest, 16)
+            }
+            [b'0', ..] => self.digits(is_negative, unsigned, 8),
+            _ => self.digits(is_negative, unsigned, 10),
+        }
     }
 
     /// A decimal number, whatever it begins with.
     fn decimal(&mut self) -> Result<c_int, String> {
-        self.number_to_base(10)
+        let (is_negative, unsigned) = self.sign();
+        self.digits(is_negative, unsigned, 10)
     }
 
-    /// What follows the digits has no effect, here as in C, but is told of.
-    fn number_to_base<T: TryFrom<i64>>(&mut self, base: u32) -> Result<T, String> {
-        let (is_negative, digits) = match self.value {
+    /// Whether the value begins with a minus sign, and what follows the sign. C passes over blanks before it.
+    fn sign(&self) -> (bool, &'a [u8]) {
+        match self.value.trim_ascii_start() {
             [b'-', rest @ ..] => (true, rest),
             [b'+', rest @ ..] => (false, rest),
             all => (false, all),
-        };
-        let digits = if base == 16 { &digits[2..] } else { digits };
+        }
+    }
+
+    /// What follows the digits has no effect, here as in C, but is told of.
+    fn digits<T: TryFrom<i64>>(&mut self, is_negative: bool, digits: &[u8], base: u32) -> Result<T, String> {
         let end = digits.iter().position(|byte| !char::from(*byte).is_digit(base)).unwrap_or(digits.len());
         let (digits, rest) = digits.split_at(end);
         if digits.is_empty() {
@@ -170,6 +176,9 @@ impl Setting<'_> {
             return Err("set a second time".to_owned());
         }
         let text = std::str::from_utf8(self.value).map_err(|_| format!("{} is no text", self.shown()))?;
+        if text.chars().all(|it| matches!(it, ';' | ',' | ' ')) {
+            return Ok(());
+        }
         let default_port = if self.profile.use_https { c"443" } else { c"80" };
         self.profile.hosts = Some(HostList { default_port, text: text.to_owned() });
         Ok(())

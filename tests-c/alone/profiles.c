@@ -1,6 +1,7 @@
 /* Profiles as people write them: each fault is told of with its file, its line, and what is wrong.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,6 +50,8 @@ static void malformed_lines_are_told_of(void) {
     REFUSED("\xff\xfe = \xff", "1: no such variable: '\\xff\\xfe'");
     REFUSED("", " no host is set");
     REFUSED("#", " no host is set");
+    REFUSED("\nhost =\n", "2: no host is set");
+    REFUSED("host = \", ;\"", "1: no host is set");
 }
 
 static void strings_have_a_limit(void) {
@@ -146,6 +149,55 @@ static void odd_values_are_taken_and_told_of(void) {
     dpl_ctx_free(ctx);
 }
 
+/* As editors on other systems write them. */
+static void lines_may_end_with_carriage_returns(void) {
+    static const char text[] = "# comment\r\n\r\nuse_https = false\r\nhost = 127.0.0.1:81\r\n"
+                               "read_timeout = +0x10\r\naccess_key = \"a\"\r\nsecret_key = b\r";
+
+    write_profile("crlf", text, sizeof text - 1);
+    logs_collect();
+    dpl_ctx_t *ctx = dpl_ctx_new(scratch_dir(), "crlf");
+    REQUIRE(ctx, "a context is made");
+    CHECK_INT(ctx->read_timeout, 16, "a number");
+    CHECK_STR(ctx->access_key, "a", "a string in quotes");
+    CHECK_STR(ctx->secret_key, "b", "the last line");
+    CHECK_INT(logs_count(), 0, "nothing is odd");
+    dpl_ctx_free(ctx);
+}
+
+static char *home;
+
+/* In the place of libc's. */
+struct passwd *getpwuid(uid_t uid) {
+    static struct passwd entry;
+
+    entry.pw_uid = uid;
+    entry.pw_dir = home;
+    return home ? &entry : NULL;
+}
+
+static void home_is_that_of_getpwuid(void) {
+    static const char text[] = "host=127.0.0.1\naccess_key=home\n";
+    char path[512];
+
+    unsetenv("DPLDIR");
+    unsetenv("DPLPROFILE");
+    snprintf(path, sizeof path, "%s/.droplet", scratch_dir());
+    REQUIRE(mkdir(path, 0700) == 0, "a folder is made");
+    write_profile(".droplet/default", text, sizeof text - 1);
+    home = strdup(scratch_dir());
+    dpl_ctx_t *ctx = dpl_ctx_new(NULL, NULL);
+    REQUIRE(ctx, "a context is made");
+    CHECK_STR(ctx->access_key, "home", "from the profile below the home directory");
+    CHECK_STR(ctx->droplet_dir, path, "whose folder it names");
+    dpl_ctx_free(ctx);
+    free(home);
+    home = NULL;
+    logs_collect();
+    CHECK(!dpl_ctx_new(NULL, NULL), "without a home there is no context");
+    CHECK_INT(logs_with("no home directory: set DPLDIR"), 1, "told of");
+}
+
 static void environment_names_the_profile(void) {
     static const char text[] = "host=127.0.0.1\naccess_key=environment\n";
 
@@ -177,6 +229,8 @@ int main(void) {
     RUN(bad_tls_is_told_of);
     RUN(folders_and_missing_files_are_told_of);
     RUN(odd_values_are_taken_and_told_of);
+    RUN(lines_may_end_with_carriage_returns);
+    RUN(home_is_that_of_getpwuid);
     RUN(environment_names_the_profile);
     return test_end();
 }
