@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use libc::c_char;
+use libc::{c_char, c_void};
 
 use super::http::request::Encoding;
 use crate::abi::context::ContextHead;
@@ -30,12 +30,19 @@ impl Fields {
         unsafe { AtomicI32::from_ptr(self.0.byte_add(offset).cast()) }.load(Ordering::Relaxed)
     }
 
+    fn pointer<T>(&self, offset: usize) -> *mut T {
+        // SAFETY: an aligned pointer lies there for as long as the context lives.
+        unsafe { AtomicPtr::from_ptr(self.0.byte_add(offset).cast()) }.load(Ordering::Relaxed)
+    }
+
     fn text(&self, offset: usize) -> Option<&CStr> {
-        // SAFETY: an aligned pointer to a string, or NULL, lies there for as long as the context lives.
-        unsafe {
-            let field = AtomicPtr::<c_char>::from_ptr(self.0.byte_add(offset).cast());
-            string(field.load(Ordering::Relaxed))
-        }
+        // SAFETY: the pointers that are asked for are NULL or lead to strings, which live as long as the context.
+        unsafe { string(self.pointer::<c_char>(offset)) }
+    }
+
+    /// The program's function for traces, or NULL.
+    pub fn trace_func(&self) -> *mut c_void {
+        self.pointer(offset_of!(Context30, trace_func))
     }
 
     /// Where all resources lie.

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{c_char, c_int, c_uint, c_void, iovec, size_t};
 
-use crate::abi::layout::Context30;
+use super::dump::Dump;
+use super::fields::Fields;
 use crate::abi::memory::string;
 use crate::exports::{dpl_ctx_t, dpl_status_t, guard_aside};
 use crate::status::{Error, SUCCESS};
@@ -187,13 +188,8 @@ unsafe extern "C" fn trace_text(
 ) {
     guard_aside(c"dpl_trace", (), || {
         let thread = sys::thread_id();
-        // SAFETY: the caller's promise; contexts have the layout of 3.0, and the program may set this field
-        // at any time.
-        let function = unsafe {
-            ctx.cast::<Context30>().as_ref().map_or(ptr::null_mut(), |context| {
-                AtomicPtr::from_ptr((&raw const context.trace_func).cast_mut()).load(Ordering::Relaxed)
-            })
-        };
+        // SAFETY: the caller's promise.
+        let function = unsafe { Fields::of(ctx) }.map_or(ptr::null_mut(), |fields| fields.trace_func());
         // SAFETY: NULL, or a function of this type that the program stored there.
         if let Some(function) = unsafe { mem::transmute::<*mut c_void, Option<TraceFunction>>(function) } {
             // SAFETY: the caller's promise.
@@ -279,7 +275,7 @@ pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: si
     guard_aside(c"dpl_iov_dump", (), || {
         let mut text = Vec::new();
         let mut left = n_bytes;
-        let mut previous = None;
+        let mut dump = Dump::new(binary != 0);
         // SAFETY: the caller's promise.
         for (number, piece) in unsafe { pieces(iov, n_iov) }.iter().enumerate() {
             if left == 0 {
@@ -296,51 +292,8 @@ pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: si
             if binary != 0 {
                 let _ = writeln!(text, "{number}: len={}", piece.iov_len);
             }
-            dump(&mut text, bytes, &mut previous, binary != 0);
+            dump.piece(&mut text, bytes);
         }
         sys::print_error(&text);
     })
-}
-
-/// How many bytes stand in a line of a dump. A row that is the same as the one before is left out.
-const ROW: usize = 16;
-
-fn dump<'a>(to: &mut Vec<u8>, bytes: &'a [u8], previous: &mut Option<&'a [u8]>, binary: bool) {
-    let mut repeated = false;
-    for (number, row) in bytes.chunks(ROW).enumerate() {
-        if row.len() == ROW && *previous == Some(row) {
-            if !repeated {
-                to.extend_from_slice(if binary { b"*\n" } else { b"..." });
-            }
-            repeated = true;
-            continue;
-        }
-        repeated = false;
-        *previous = Some(row);
-        if binary {
-            dump_row(to, number * ROW, row);
-        } else {
-            to.extend_from_slice(row);
-        }
-    }
-    if !binary && bytes.len() > 1 && bytes.last() != Some(&b'\n') {
-        to.push(b'\n');
-    }
-}
-
-/// `OFFSET  VALUES  CHARACTERS`
-fn dump_row(to: &mut Vec<u8>, offset: usize, row: &[u8]) {
-    let _ = write!(to, "{offset:08}  ");
-    for at in 0..ROW {
-        let _ = match row.get(at) {
-            Some(byte) => write!(to, "{byte:02x}"),
-            None => write!(to, "  "),
-        };
-        if at % 2 == 1 {
-            to.push(b' ');
-        }
-    }
-    to.extend_from_slice(b"  ");
-    to.extend(row.iter().map(|byte| if matches!(byte, b' '..=b'~') { *byte } else { b'.' }));
-    to.push(b'\n');
 }

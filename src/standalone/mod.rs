@@ -8,6 +8,7 @@
 
 pub mod context;
 pub mod dict;
+mod dump;
 mod fields;
 pub mod http;
 mod httpreply;

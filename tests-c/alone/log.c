@@ -1,5 +1,6 @@
 /* The log and its traces: what they look like, who gets them, and dumps of what is sent. */
 #include <openssl/err.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,6 +136,42 @@ static void without_a_function_traces_go_to_stderr(void) {
     CHECK(strcmp(capture_end(), expected) == 0, "with thread and level, also without a context");
 }
 
+/* ---- a context that the program writes while others trace -------------------------------- */
+
+static int other_calls;
+
+static void take_trace_too(pid_t tid, dpl_trace_t level, const char *file, const char *func,
+                           int lineno, char *buf) {
+    (void)tid, (void)level, (void)file, (void)func, (void)lineno, (void)buf;
+    other_calls++;
+}
+
+static volatile int is_over;
+
+static void *set_function(void *ctx) {
+    dpl_ctx_t *mine = ctx;
+
+    while (!is_over) {
+        __atomic_store_n(&mine->trace_func, take_trace_too, __ATOMIC_RELAXED);
+        __atomic_store_n(&mine->trace_func, take_trace, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void function_may_be_set_while_it_traces(void) {
+    dpl_ctx_t ctx = {.trace_func = take_trace};
+    pthread_t setter;
+    int i;
+
+    REQUIRE(pthread_create(&setter, NULL, set_function, &ctx) == 0, "a thread sets it");
+    for (i = 0; i < 20000 || (other_calls == 0 && i < 100000000); i++)
+        dpl_trace(&ctx, DPL_TRACE_IO, "a.c", "f", 7, "%d", 8);
+    is_over = 1;
+    pthread_join(setter, NULL);
+    CHECK_INT(last.calls + other_calls, i, "each trace goes to one of the two functions");
+    CHECK(last.calls > 0 && other_calls > 0, "and each of them is met");
+}
+
 static void errors_of_openssl_are_logged(void) {
     dpl_set_log_func(take_line);
     dpl_ssl_perror(NULL, "a.c", "f", 7, "nothing");
@@ -163,6 +200,7 @@ static void dumps_are_as_of_old(void) {
     const char *const request[] = {"GET / HTTP/1.1\r\nHost: x\r\n", "\r\n"};
     const char *const zeros[] = {"00000000000000000000000000000000"
                                  "000000000000000000000000000000000000001"};
+    const char *const rows[] = {"00000000000000001", "0000000000000000", "0000000000000000"};
     struct iovec iov[2] = {{(void *)(uintptr_t) "ab", 2}, {NULL, 3}};
 
     CHECK_STR(dump(request, 2, 1000, 0), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "text");
@@ -180,6 +218,16 @@ static void dumps_are_as_of_old(void) {
               "*\n"
               "00000064  3030 3030 3030 31                         0000001\n",
               "what repeats is left out");
+    CHECK_STR(dump(rows, 3, 1000, 1),
+              "0: len=17\n"
+              "00000000  3030 3030 3030 3030 3030 3030 3030 3030   0000000000000000\n"
+              "00000016  31                                        1\n"
+              "1: len=16\n"
+              "*\n"
+              "2: len=16\n",
+              "also what repeats an earlier piece");
+    CHECK_STR(dump(rows + 1, 2, 1000, 0), "0000000000000000\n0000000000000000\n",
+              "but not the end of one");
     CHECK_INT((long)dpl_iov_size(iov, 2), 5, "the size of a vector");
     CHECK_INT((long)dpl_iov_size(NULL, 2), 0, "and of none");
     capture_begin();
@@ -196,6 +244,7 @@ int main(void) {
     RUN(without_a_function_lines_go_to_stderr);
     RUN(traces_go_to_the_contexts_function);
     RUN(without_a_function_traces_go_to_stderr);
+    RUN(function_may_be_set_while_it_traces);
     RUN(errors_of_openssl_are_logged);
     RUN(dumps_are_as_of_old);
     return test_end();
