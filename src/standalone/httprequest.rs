@@ -162,7 +162,8 @@ pub unsafe extern "C" fn dpl_add_basic_authorization_to_headers(
 /// @param ctx the context, whose `url_encoding` and `encode_slashes` say how the resource is written
 /// @param req the request, of which the method, the resource and the subresource count
 /// @param headers the fields, in the order of dpl_dict_iterate(); NULL for none
-/// @param query_params the parameters of the query, which are written as they are; NULL for none
+/// @param query_params the parameters of the query, which are written as they are; NULL for none. An empty
+///        dictionary is an empty query, `?`
 /// @param buf receives the text, without a NUL at its end
 /// @param len the size of `buf` in bytes
 /// @param lenp receives the length of the text; may be NULL. Unchanged on error
@@ -226,8 +227,14 @@ fn head(
     let (resource, subresource) = unsafe { (string(req.resource), string(req.subresource)) };
     let path = resource.map(|resource| request::path(resource.to_bytes(), fields.encoding()));
     let subresource = subresource.map(CStr::to_bytes);
-    let mut head = Head::new(method, path, subresource, strings(query)?.into_iter())?;
-    strings(headers)?.into_iter().try_for_each(|(name, value)| head.field(name, value))?;
+    let query = query.map(strings).transpose()?;
+    let mut head = Head::new(method, path, subresource, query)?;
+    headers
+        .map(strings)
+        .transpose()?
+        .unwrap_or_default()
+        .into_iter()
+        .try_for_each(|(name, value)| head.field(name, value))?;
     Ok(head)
 }
 
@@ -235,9 +242,8 @@ fn head(
 type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// The entries of a dictionary, all of which must be strings.
-fn strings(dict: Option<&Dict>) -> Result<Vec<Entry<'_>>, Error> {
-    let entries = dict.into_iter().flat_map(Dict::entries);
-    entries
+fn strings(dict: &Dict) -> Result<Vec<Entry<'_>>, Error> {
+    dict.entries()
         .map(|(key, value)| Ok((key.to_bytes(), value.as_string().ok_or(Error::Invalid)?.text().to_bytes())))
         .collect()
 }

@@ -89,6 +89,22 @@ static void heads_have_fields_and_queries(void) {
     dpl_ctx_free(ctx);
 }
 
+/* As the original writes it. */
+static void an_empty_query_is_one(void) {
+    dpl_ctx_t *ctx = context("");
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_dict_t *query = dpl_dict_new(13);
+
+    dpl_req_set_resource(req, "x");
+    CHECK_STR(head_of(req, NULL, NULL), "GET /x HTTP/1.1\r\n", "no query");
+    CHECK_STR(head_of(req, NULL, query), "GET /x? HTTP/1.1\r\n", "a query without parameters");
+    dpl_req_set_subresource(req, "acl");
+    CHECK_STR(head_of(req, NULL, query), "GET /x?acl HTTP/1.1\r\n", "and a subresource");
+    dpl_dict_free(query);
+    dpl_req_free(req);
+    dpl_ctx_free(ctx);
+}
+
 static void fields_are_made_of_what_is_asked(void) {
     dpl_ctx_t *ctx = context("");
     dpl_req_t *req = dpl_req_new(ctx);
@@ -216,6 +232,7 @@ int main(void) {
     test_begin("requests");
     RUN(resources_lie_below_the_base_path);
     RUN(heads_have_fields_and_queries);
+    RUN(an_empty_query_is_one);
     RUN(fields_are_made_of_what_is_asked);
     RUN(nothing_smuggles_in_a_field);
     RUN(program_reads_what_it_set);
