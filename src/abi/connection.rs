@@ -47,6 +47,9 @@ pub struct Body {
     /// Whether the request that was written last waits for a `100 Continue`.
     #[cfg(feature = "standalone")]
     awaits_continue: bool,
+    /// Whether a reply was read to its end, and no request was written since.
+    #[cfg(feature = "standalone")]
+    reply_is_over: bool,
     /// What to count it as when it is closed.
     closing: Closing,
     /// The process it was opened in.
@@ -246,6 +249,10 @@ impl client::Connection for Connection {
         head.status = SUCCESS;
         // SAFETY: the buffer has at least one byte.
         unsafe { *head.read_buf = UNTOUCHED };
+        #[cfg(feature = "standalone")]
+        {
+            self.0.reply_is_over = false;
+        }
     }
 
     #[inline]

@@ -346,6 +346,8 @@ pub(super) fn write(
         return Err(Error::Failure);
     }
     #[cfg(feature = "standalone")]
+    connection.drop_surplus_on_the_wire();
+    #[cfg(feature = "standalone")]
     connection.set_awaits_continue(pieces.first().is_some_and(|head| request::awaits_continue(head)));
     connection.stream().write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);

@@ -3,9 +3,9 @@
 //! A reply is read to its end: by its length, in chunks, or until the peer closes the connection. Replies
 //! that announce another (1xx) are passed over, except for the `100 Continue` that a request has asked for.
 //! Each read waits for at most the context's `read_timeout`. A line of the head may have `header_size` bytes,
-//! the head 16 times as many.
+//! the head 16 times as many, with the replies of 1xx and the empty lines before it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::ptr;
 use std::time::Duration;
 
@@ -16,9 +16,8 @@ use super::fields::Fields;
 use super::http::Limits;
 use super::http::reader::{self, Failure, Receiver, Reply, Source};
 use super::http::reply::Expected;
-use super::owned::Owned;
+use super::reply_memory::{Memory, Results, c_string};
 use crate::abi::connection::{Connection, peer_name};
-use crate::abi::layout::containers::{Dict, Sbuf, Value};
 use crate::exports::conn::{blame, in_use};
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, journal, refuse};
 use crate::journal::log;
@@ -32,9 +31,6 @@ pub type dpl_header_func_t =
 /// `dpl_buffer_func_t`: bytes of the body, and how many; anything but DPL_SUCCESS ends the reading.
 pub type dpl_buffer_func_t = Option<unsafe extern "C" fn(*mut c_void, *mut c_char, c_uint) -> dpl_status_t>;
 
-/// The buckets of a dictionary of fields, which C can see.
-const FIELD_BUCKETS: usize = 13;
-
 /// `header_size` where a context states none.
 const USUAL_HEADER_SIZE: usize = 8192;
 
@@ -44,9 +40,11 @@ const LONG_LINES: usize = 16;
 /// The read timeout of a connection whose context was freed.
 const USUAL_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads a reply, and hands it on as it comes in.
+/// Reads a reply, and hands it on as it comes in. A line of its head that is no field is passed over. Bytes that
+/// come after it, before the next request, are dropped, and close the connection when it is given back.
 ///
-/// @param conn the connection. If this fails it is closed when it is given back
+/// @param conn the connection. If this fails nothing more is written on it, and it is closed when it is given
+///        back
 /// @param expect_data 0 for the reply to a HEAD, which has no body whatever its head says
 /// @param http_statusp receives the status; may be NULL. Unchanged on error
 /// @param header_func is called for each field, but for `Transfer-Encoding`, and for `Content-Length` unless
@@ -237,17 +235,27 @@ fn read<R: Receiver>(
     let limits = Limits { line, head: line.saturating_mul(LONG_LINES) };
     let expected = Expected { body: with_body, continuation: connection.awaits_continue(), limits };
     connection.begin_exchange();
+    connection.drop_surplus();
     let outcome = reader::read(&mut Incoming { connection: &mut *connection, timeout }, receiver, expected);
     let fault = match &outcome {
-        Ok(Reply { is_last: true, .. }) => return outcome,
-        Ok(_) => {
-            connection.end_exchange();
+        // The reply to the request is still to come, and may be in the buffer.
+        Ok(Reply { status: 100, .. }) => return outcome,
+        // Other words than HTTP's follow, and may be in the buffer.
+        Ok(Reply { status: 101, .. }) => return outcome,
+        Ok(Reply { is_last, .. }) => {
+            // After bytes that nobody asked for, nobody else gets the connection.
+            if !is_last && connection.buffered().is_empty() {
+                connection.end_exchange();
+            }
+            connection.set_reply_is_over();
             return outcome;
         }
         Err(Failure::Malformed(fault)) => fault.to_string(),
         Err(Failure::Source(error)) => error.to_string(),
         Err(Failure::Receiver(_)) => "what came was not taken".to_owned(),
     };
+    // The rest of it would answer the next request.
+    connection.mark_broken();
     log!(&journal(context, function), Error, "reply from {}: {fault}", peer_name(connection));
     outcome
 }
@@ -256,15 +264,6 @@ fn read<R: Receiver>(
 fn fields(connection: &Connection) -> Option<Fields> {
     // SAFETY: the context is there.
     connection.context().and_then(|_| unsafe { Fields::of(connection.head().ctx.cast()) })
-}
-
-/// Where a caller wants the results.
-struct Results {
-    is_provided: bool,
-    data_bufp: *mut *mut c_char,
-    data_lenp: *mut c_uint,
-    headersp: *mut *mut dpl_dict_t,
-    connection_closep: *mut c_int,
 }
 
 /// Reads a reply for [`dpl_read_http_reply_ext`].
@@ -306,98 +305,6 @@ unsafe fn read_into_memory(
     })
 }
 
-/// Where the body goes.
-enum Data {
-    Nowhere,
-    Own(Owned<Sbuf>),
-    /// The caller's: its address, its size, and how much of it is used.
-    Provided(*mut u8, usize, usize),
-}
-
-/// A reply in memory.
-struct Memory {
-    data: Data,
-    fields: Owned<Dict>,
-}
-
-impl Memory {
-    /// # Safety
-    /// As for [`dpl_read_http_reply_ext`].
-    unsafe fn for_results(results: &Results) -> Result<Memory, Error> {
-        // SAFETY: the caller's promise.
-        let (data_buf, data_len) = unsafe { (results.data_bufp.as_ref(), results.data_lenp.as_ref()) };
-        let data = match (results.is_provided, data_buf, data_len) {
-            (true, Some(buffer), Some(length)) if !buffer.is_null() => {
-                Data::Provided(buffer.cast(), *length as usize, 0)
-            }
-            (true, ..) => return Err(Error::Invalid),
-            (false, Some(_), _) => Data::Own(Sbuf::new(0)?),
-            (false, None, _) => Data::Nowhere,
-        };
-        Ok(Memory { data, fields: Dict::new(FIELD_BUCKETS)? })
-    }
-
-    /// # Safety
-    /// As for [`dpl_read_http_reply_ext`].
-    unsafe fn hand_over(self, results: &Results, is_whole: bool, is_last: bool) {
-        // SAFETY: the caller's promise.
-        let (data_buf, data_len, headers, close) = unsafe {
-            (
-                results.data_bufp.as_mut(),
-                results.data_lenp.as_mut(),
-                results.headersp.as_mut(),
-                results.connection_closep.as_mut(),
-            )
-        };
-        let length = match self.data {
-            Data::Nowhere => 0,
-            Data::Provided(_, _, used) => used,
-            Data::Own(mut data) => {
-                let length = data.bytes().len();
-                if let Some(data_buf) = data_buf {
-                    *data_buf = if length > 0 { data.take_buffer() } else { ptr::null_mut() };
-                }
-                length
-            }
-        };
-        if let Some(data_len) = data_len {
-            *data_len = length as c_uint;
-        }
-        if let Some(headers) = headers {
-            let is_empty = self.fields.vars().next().is_none();
-            *headers = if is_empty && !is_whole { ptr::null_mut() } else { self.fields.into_raw() };
-        }
-        if let Some(close) = close {
-            *close = c_int::from(is_last);
-        }
-    }
-}
-
-impl Receiver for Memory {
-    type Error = Error;
-
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let name = c_string(name.to_ascii_lowercase().as_bytes())?;
-        self.fields.set(&name, Value::string(value)?)
-    }
-
-    fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        match &mut self.data {
-            Data::Nowhere => Ok(()),
-            // C counts it in an unsigned int.
-            Data::Own(data) if data.bytes().len() + bytes.len() > c_uint::MAX as usize => Err(Error::Limit),
-            Data::Own(data) => data.append(bytes),
-            Data::Provided(buffer, size, used) => {
-                let count = bytes.len().min(*size - *used);
-                // SAFETY: the caller has promised that there is so much room.
-                unsafe { buffer.add(*used).copy_from(bytes.as_ptr(), count) };
-                *used += count;
-                Ok(())
-            }
-        }
-    }
-}
-
 /// The caller's functions.
 struct Functions {
     header_func: dpl_header_func_t,
@@ -424,9 +331,4 @@ impl Receiver for Functions {
 
 fn accepted(status: dpl_status_t) -> Result<(), Error> {
     if status == SUCCESS { Ok(()) } else { Err(Error::Failure) }
-}
-
-/// A name or value of a field, none of which has a NUL in it.
-fn c_string(text: &[u8]) -> Result<CString, Error> {
-    CString::new(text).map_err(|_| Error::Failure)
 }

@@ -15,6 +15,7 @@ mod httpreply;
 mod httprequest;
 pub mod log;
 pub mod owned;
+mod reply_memory;
 mod req;
 mod sbuf;
 mod value;

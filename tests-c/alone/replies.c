@@ -1,159 +1,5 @@
-/* Replies of every kind, over http, https and files: what they mean, and what becomes of the
- * connection. */
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "support/certificate.h"
-#include "support/check.h"
-#include "support/client.h"
-#include "support/clock.h"
-#include "support/context.h"
-#include "support/logs.h"
-#include "support/peer.h"
-#include "support/scratch.h"
-
-#define OK "HTTP/1.1 200 OK\r\n"
-#define HELLO OK "Content-Length: 5\r\n\r\nhello"
-
-/* ---- both ends of a connection, in the hands of the test -------------------------------- */
-
-struct ends {
-    dpl_ctx_t *ctx;
-    dpl_conn_t *conn;
-    struct peer *peer; /* with TLS */
-    SSL *tls;
-    int n_accepted;
-    int listener; /* without */
-    int fd;
-};
-
-static int listen_anywhere(char *name, size_t size) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    REQUIRE(bind(fd, (struct sockaddr *)&address, len) == 0 && listen(fd, 9) == 0 &&
-                getsockname(fd, (struct sockaddr *)&address, &len) == 0,
-            "a port is listened to");
-    snprintf(name, size, "127.0.0.1:%d", ntohs(address.sin_port));
-    return fd;
-}
-
-/* `more`: lines for the profile. */
-static struct ends begin(bool tls, const char *more) {
-    struct ends ends = {.listener = -1, .fd = -1};
-    char name[80], profile[500];
-
-    if (tls) {
-        ends.peer = peer_start(server_tls_new(NULL));
-        snprintf(name, sizeof name, "%s", peer_name(ends.peer));
-    } else {
-        ends.listener = listen_anywhere(name, sizeof name);
-    }
-    snprintf(profile, sizeof profile, "%shost = %s\n%s\n", tls ? "use_https = true\n" : "", name,
-             more);
-    if (tls)
-        snprintf(strchr(profile, '\0'), 200, "ssl_ca_list = %s\n", authority_file());
-    ends.ctx = context_from_text(profile);
-    REQUIRE(ends.ctx, "a context is made");
-    return ends;
-}
-
-/* Is a new connection there? Then it is the one that is spoken on. */
-static bool accepted(struct ends *ends) {
-    struct pollfd waiting = {.fd = ends->listener, .events = POLLIN};
-
-    if (ends->peer) {
-        if (peer_accepted(ends->peer) == ends->n_accepted)
-            return false;
-        ends->tls = peer_tls(ends->peer, ends->n_accepted++);
-        return true;
-    }
-    if (poll(&waiting, 1, 0) != 1)
-        return false;
-    if (ends->fd >= 0)
-        close(ends->fd);
-    ends->fd = accept(ends->listener, NULL, NULL);
-    ends->n_accepted++;
-    return true;
-}
-
-/* Checks out a connection and sends a request on it. Is it a new one? */
-static bool request(struct ends *ends) {
-    char text[100];
-    bool is_new;
-
-    ends->conn = checkout(ends->ctx);
-    REQUIRE(ends->conn, "a connection is made");
-    REQUIRE(write_string(ends->conn, "GET / HTTP/1.1\r\n\r\n", 5) == DPL_SUCCESS,
-            "a request is sent");
-    is_new = accepted(ends);
-    REQUIRE((ends->peer ? SSL_read(ends->tls, text, sizeof text)
-                        : read(ends->fd, text, sizeof text)) == 18,
-            "it is read");
-    return is_new;
-}
-
-static void say_bytes(struct ends *ends, const char *bytes, size_t len) {
-    REQUIRE((ends->peer ? SSL_write(ends->tls, bytes, (int)len)
-                        : (int)send(ends->fd, bytes, len, MSG_NOSIGNAL)) == (int)len,
-            "a reply is sent");
-}
-
-static void say(struct ends *ends, const char *text) {
-    say_bytes(ends, text, strlen(text));
-}
-
-/* `politely`: with TLS's close_notify. */
-static void hang_up(struct ends *ends, bool politely) {
-    if (ends->peer && politely)
-        SSL_shutdown(ends->tls);
-    if (ends->peer)
-        peer_close(ends->peer, ends->n_accepted - 1);
-    else
-        shutdown(ends->fd, SHUT_RDWR);
-}
-
-static void end(struct ends *ends) {
-    dpl_ctx_free(ends->ctx);
-    if (ends->peer) {
-        peer_stop(ends->peer);
-        return;
-    }
-    close(ends->listener);
-    if (ends->fd >= 0)
-        close(ends->fd);
-}
-
-/* ---- replies ---------------------------------------------------------------------------- */
-
-struct reply {
-    dpl_status_t status;
-    char *data;
-    unsigned int len;
-    dpl_dict_t *headers;
-    int closes;
-};
-
-static struct reply receive(struct ends *ends, int expect_data) {
-    struct reply reply = {.closes = -1};
-
-    reply.status = dpl_read_http_reply(ends->conn, expect_data, &reply.data, &reply.len,
-                                       &reply.headers, &reply.closes);
-    return reply;
-}
-
-static void forget(struct reply *reply) {
-    free(reply->data);
-    if (reply->headers)
-        dpl_dict_free(reply->headers);
-}
+/* Replies of every kind, over http, https and files: what they mean. */
+#include "alone/ends.h"
 
 /* A reply on a connection of its own. */
 static void check_reply(bool tls, const char *text, bool hangs_up, dpl_status_t status,
@@ -195,6 +41,10 @@ static void check_replies(bool tls) {
                 "where", false, "not found");
     check_reply(tls, "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", false,
                 DPL_EREDIRECT, "", false, "elsewhere");
+    check_reply(tls,
+                OK "Transfer-Encoding: chunked\r\n\r\n000000000000000000005\r\nhello\r\n"
+                   "000000000000000000000\r\n\r\n",
+                false, DPL_SUCCESS, "hello", false, "chunk sizes of 21 digits");
     check_reply(tls, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" HELLO, false, DPL_SUCCESS,
                 "hello", false, "a hint before it");
 }
@@ -229,7 +79,9 @@ static void check_broken(bool tls, const char *text, bool politely, const char *
 
 static void broken_replies_are_told_of(void) {
     check_broken(false, "SSH-2.0-OpenSSH_9.2\r\n\r\n", true, "head cannot be read");
-    check_broken(false, "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", true, "head cannot be read");
+    check_broken(false, OK "Content-Length: 5\x01\r\n\r\nhello", true, "head cannot be read");
+    check_broken(false, OK "Transfer-Encoding/: chunked\r\n\r\n0\r\n\r\n", true,
+                 "head cannot be read");
     check_broken(false, OK "Content-Length: -5\r\n\r\nhello", true, "Content-Length");
     check_broken(false, OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", true,
                  "Content-Length");
@@ -240,23 +92,10 @@ static void broken_replies_are_told_of(void) {
     check_broken(false, "HTTP/1.1 200", true, "closed the connection");
     check_broken(true, OK "Content-Length: 9\r\n\r\nhello", true, "closed the connection");
     check_broken(true, OK "\r\nhello", false, "reply from");
-}
-
-static void long_heads_are_refused(void) {
-    struct ends ends = begin(false, "header_size = 1000");
-    struct reply reply;
-    char text[3000] = OK "X: ";
-
-    memset(strchr(text, '\0'), 'x', 1500);
-    strcat(text, "\r\n\r\n");
-    request(&ends);
-    say(&ends, text);
-    logs_collect();
-    reply = receive(&ends, 0);
-    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
-    CHECK_INT(logs_with("header_size"), 1, "the log names the variable");
-    dpl_conn_terminate(ends.conn);
-    end(&ends);
+    check_broken(true, OK "Content-Length: 9\r\n\r\nhello", false, "reply from");
+    check_broken(true, OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", false, "reply from");
+    check_broken(true, OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", true,
+                 "closed the connection");
 }
 
 static void check_silence(bool tls) {
@@ -281,112 +120,6 @@ static void check_silence(bool tls) {
 static void silence_ends_in_time(void) {
     check_silence(false);
     check_silence(true);
-}
-
-/* Nothing came on a connection that was idle: its peer had closed it. */
-static void check_stale(bool tls) {
-    struct ends ends = begin(tls, "");
-    struct reply reply;
-
-    request(&ends);
-    say(&ends, HELLO);
-    reply = receive(&ends, 1);
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    CHECK(!request(&ends), "the connection is used again");
-    hang_up(&ends, true);
-    reply = receive(&ends, 1);
-    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
-    CHECK_INT(hosts_available(ends.ctx), 1, "the host is not to blame");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    CHECK_INT(ends.ctx->n_conn_fds, 0, "the connection is closed");
-    CHECK(request(&ends), "there is another");
-    dpl_conn_terminate(ends.conn);
-    end(&ends);
-}
-
-static void stale_connections_are_nobodys_fault(void) {
-    check_stale(false);
-    check_stale(true);
-}
-
-static void faults_of_this_side_blame_nobody(void) {
-    struct ends ends = begin(false, "");
-    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    struct reply reply;
-
-    request(&ends);
-    dup2(other, ends.conn->fd); /* No socket. */
-    reply = receive(&ends, 1);
-    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
-    CHECK_INT(hosts_available(ends.ctx), 1, "the host is not to blame");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    CHECK_INT(ends.ctx->n_conn_fds, 0, "the connection is closed");
-    close(other);
-    end(&ends);
-}
-
-static void errors_of_the_server_blacklist_it(void) {
-    struct ends ends = begin(false, "");
-    struct reply reply;
-
-    request(&ends);
-    say(&ends, "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nlater");
-    reply = receive(&ends, 1);
-    CHECK_STATUS(reply.status, DPL_FAILURE, "the status");
-    CHECK_STR(reply.data, "later", "what it says");
-    CHECK_INT(hosts_available(ends.ctx), 0, "the host is blacklisted");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    end(&ends);
-}
-
-static void what_is_left_unread_is_not_mistaken(void) {
-    struct ends ends = begin(false, "");
-    struct reply reply;
-
-    request(&ends);
-    say(&ends, HELLO);
-    reply = receive(&ends, 0);
-    CHECK_STATUS(reply.status, DPL_SUCCESS, "a head is read");
-    CHECK_STR(dpl_dict_get_value(reply.headers, "content-length"), "5", "with its length");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    CHECK(request(&ends), "a body that was not read closes the connection");
-    say(&ends, HELLO "HTTP/1.1 404");
-    reply = receive(&ends, 1);
-    CHECK_STR(reply.data, "hello", "a reply is read");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    CHECK(request(&ends), "so do bytes that nobody asked for");
-    dpl_conn_terminate(ends.conn);
-    end(&ends);
-}
-
-static void continuation_is_told_only_to_who_waits(void) {
-    struct ends ends = begin(false, "");
-    struct reply reply;
-
-    ends.conn = checkout(ends.ctx);
-    accepted(&ends);
-    write_string(ends.conn, "PUT / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
-                 5);
-    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n");
-    reply = receive(&ends, 1);
-    CHECK_STATUS(reply.status, DPL_SUCCESS, "it may go on");
-    CHECK(!reply.data, "there is no data yet");
-    CHECK_INT(reply.closes, 0, "nor the end");
-    forget(&reply);
-    write_string(ends.conn, "data", 5);
-    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n");
-    say(&ends, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-    reply = receive(&ends, 1);
-    CHECK_STATUS(reply.status, DPL_ENOENT, "the reply");
-    forget(&reply);
-    dpl_conn_release(ends.conn);
-    end(&ends);
 }
 
 /* ---- ways of reading -------------------------------------------------------------------- */
@@ -534,13 +267,7 @@ int main(void) {
     RUN(replies_end_where_they_say);
     RUN(replies_end_where_they_say_over_tls);
     RUN(broken_replies_are_told_of);
-    RUN(long_heads_are_refused);
     RUN(silence_ends_in_time);
-    RUN(stale_connections_are_nobodys_fault);
-    RUN(faults_of_this_side_blame_nobody);
-    RUN(errors_of_the_server_blacklist_it);
-    RUN(what_is_left_unread_is_not_mistaken);
-    RUN(continuation_is_told_only_to_who_waits);
     RUN(functions_get_what_comes);
     RUN(data_go_into_the_callers_buffer);
     RUN(replies_are_read_from_files);

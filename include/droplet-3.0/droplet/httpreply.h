@@ -42,9 +42,11 @@ typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, cons
 typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 
 /**
- * Reads a reply, and hands it on as it comes in.
+ * Reads a reply, and hands it on as it comes in. A line of its head that is no field is passed over. Bytes that
+ * come after it, before the next request, are dropped, and close the connection when it is given back.
  *
- * @param conn the connection. If this fails it is closed when it is given back
+ * @param conn the connection. If this fails nothing more is written on it, and it is closed when it is given
+ *        back
  * @param expect_data 0 for the reply to a HEAD, which has no body whatever its head says
  * @param http_statusp receives the status; may be NULL. Unchanged on error
  * @param header_func is called for each field, but for `Transfer-Encoding`, and for `Content-Length` unless

@@ -92,7 +92,8 @@ dpl_status_t dpl_add_basic_authorization_to_headers(const dpl_req_t *req,
  * @param ctx the context, whose `url_encoding` and `encode_slashes` say how the resource is written
  * @param req the request, of which the method, the resource and the subresource count
  * @param headers the fields, in the order of dpl_dict_iterate(); NULL for none
- * @param query_params the parameters of the query, which are written as they are; NULL for none
+ * @param query_params the parameters of the query, which are written as they are; NULL for none. An empty
+ *        dictionary is an empty query, `?`
  * @param buf receives the text, without a NUL at its end
  * @param len the size of `buf` in bytes
  * @param lenp receives the length of the text; may be NULL. Unchanged on error

@@ -63,6 +63,44 @@ impl Connection {
         Ok(count > 0)
     }
 
+    /// A reply was read to its end, and no request was written since.
+    #[cfg(feature = "standalone")]
+    pub fn set_reply_is_over(&mut self) {
+        self.0.reply_is_over = true;
+    }
+
+    /// Before another reply is read: what was read behind the last one is no part of it, and is dropped. From a
+    /// file, which nobody asks, replies are read in a row. False if there is nothing to drop.
+    #[cfg(feature = "standalone")]
+    pub fn drop_surplus(&mut self) -> bool {
+        let may_have_some = std::mem::take(&mut self.0.reply_is_over) && self.0.stream.socket().is_some();
+        if may_have_some {
+            let count = self.buffered().len();
+            self.consume(count);
+        }
+        may_have_some
+    }
+
+    /// Before a request is written: what came since the last reply is no reply to it, and is dropped, from the
+    /// wire as well. A connection that was just checked out has been looked at.
+    #[cfg(feature = "standalone")]
+    pub fn drop_surplus_on_the_wire(&mut self) {
+        /// Reads of a whole buffer. Who sends more than that is not to be stopped by reading.
+        const MOST_READS: usize = 16;
+        if !self.drop_surplus() {
+            return;
+        }
+        let mut reads = 0;
+        while reads < MOST_READS && !self.0.stream.is_good() {
+            if !matches!(self.fill(Some(Duration::ZERO)), Ok(true)) {
+                break;
+            }
+            let count = self.buffered().len();
+            self.consume(count);
+            reads += 1;
+        }
+    }
+
     /// Whether the request that is being written waits for a `100 Continue` before it goes on.
     #[cfg(feature = "standalone")]
     pub fn set_awaits_continue(&mut self, awaits_continue: bool) {

@@ -130,6 +130,8 @@ impl Reserved {
             in_exchange: false,
             #[cfg(feature = "standalone")]
             awaits_continue: false,
+            #[cfg(feature = "standalone")]
+            reply_is_over: false,
             closing: Closing::default(),
             forks: fork::generation(),
             _memory: memory,

@@ -1,0 +1,150 @@
+/* Heads of replies: what is in them besides fields, and how long they may be. */
+#include <pthread.h>
+
+#include "alone/ends.h"
+
+/* What real servers send in a head, besides fields. */
+static void odd_lines_are_passed_over(void) {
+    static const char *const lines[] = {"X Foo: 1",
+                                        "x-amz-meta-a/b: 1",
+                                        "x-amz-meta-(a): 1",
+                                        "x-amz-meta-\xe9: 1",
+                                        "<!DOCTYPE html>",
+                                        "PHP Warning:  fopen(): no such file",
+                                        ": empty",
+                                        "no colon",
+                                        "X: a\x01",
+                                        "X: a\x7f",
+                                        "X: a\rb",
+                                        " X: 1"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct ends ends = begin(false, "");
+        struct reply reply;
+
+        request(&ends);
+        say(&ends, OK);
+        say(&ends, lines[i]);
+        say(&ends, "\r\nETag: 1\r\nContent-Length: 5\r\n\r\nhello");
+        reply = receive(&ends, 1);
+        CHECK_STATUS(reply.status, DPL_SUCCESS, "line %zu: a reply", i);
+        CHECK_STR(reply.data ? reply.data : "", "hello", "line %zu: its data", i);
+        CHECK(reply.headers && dpl_dict_count(reply.headers) == 1 &&
+                  dpl_dict_get_value(reply.headers, "etag"),
+              "line %zu: its fields", i);
+        CHECK_INT(hosts_available(ends.ctx), 1, "line %zu: nobody is blacklisted", i);
+        forget(&reply);
+        dpl_conn_release(ends.conn);
+        CHECK(!request(&ends), "line %zu: the connection is used again", i);
+        dpl_conn_terminate(ends.conn);
+        end(&ends);
+    }
+}
+
+struct repetition {
+    int fd;
+    const char *text;
+};
+
+/* Sends the same again and again, for as long as the connection lasts. */
+static void *repeat(void *what) {
+    struct repetition *repetition = what;
+
+    while (send(repetition->fd, repetition->text, strlen(repetition->text), MSG_NOSIGNAL) > 0)
+        ;
+    return NULL;
+}
+
+static void what_precedes_a_reply_has_an_end(void) {
+    static const char *const texts[] = {"HTTP/1.1 100 Continue\r\n\r\n",
+                                        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", "\r\n",
+                                        "\n"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct ends ends = begin(false, "");
+        struct reply reply;
+        struct repetition repetition;
+        pthread_t sender;
+
+        request(&ends);
+        repetition = (struct repetition){ends.fd, texts[i]};
+        REQUIRE(pthread_create(&sender, NULL, repeat, &repetition) == 0, "a thread sends");
+        logs_collect();
+        reply = receive(&ends, 1);
+        CHECK_STATUS(reply.status, DPL_FAILURE, "text %zu: no reply", i);
+        CHECK_INT(logs_with("all that comes before it, is longer than"), 1,
+                  "text %zu: the log says why", i);
+        forget(&reply);
+        dpl_conn_release(ends.conn);
+        hang_up(&ends, false);
+        pthread_join(sender, NULL);
+        end(&ends);
+    }
+}
+
+static void *say_all(void *what) {
+    struct repetition *all = what;
+    size_t at = 0, len = strlen(all->text);
+    ssize_t sent;
+
+    while (at < len && (sent = send(all->fd, all->text + at, len - at, MSG_NOSIGNAL)) > 0)
+        at += (size_t)sent;
+    return NULL;
+}
+
+/* A hundred times as many names took ten thousand times as long. */
+static void fields_may_be_many(void) {
+    enum { MANY = 150000 };
+    struct ends ends = begin(false, "header_size = 200000");
+    char *head = malloc(MANY * 20), *at = head;
+    struct reply reply;
+    pthread_t sender;
+    double start;
+
+    REQUIRE(head, "there is memory");
+    at += sprintf(at, OK "Content-Length: 0\r\n");
+    for (int i = 0; i < MANY; i++)
+        at += sprintf(at, "x%x: %d\r\n", i, i);
+    sprintf(at, "\r\n");
+    request(&ends);
+    start = seconds_now();
+    REQUIRE(pthread_create(&sender, NULL, say_all, &(struct repetition){ends.fd, head}) == 0,
+            "a thread sends");
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a reply");
+    REQUIRE(reply.headers, "with fields");
+    CHECK_INT(dpl_dict_count(reply.headers), MANY, "all of them");
+    CHECK_STR(dpl_dict_get_value(reply.headers, "x186a0"), "100000", "with their values");
+    CHECK(seconds_now() - start < patience(5), "in time");
+    forget(&reply);
+    pthread_join(sender, NULL);
+    dpl_conn_release(ends.conn);
+    free(head);
+    end(&ends);
+}
+
+static void long_heads_are_refused(void) {
+    struct ends ends = begin(false, "header_size = 1000");
+    struct reply reply;
+    char text[3000] = OK "X: ";
+
+    memset(strchr(text, '\0'), 'x', 1500);
+    strcat(text, "\r\n\r\n");
+    request(&ends);
+    say(&ends, text);
+    logs_collect();
+    reply = receive(&ends, 0);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    CHECK_INT(logs_with("header_size"), 1, "the log names the variable");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+}
+
+int main(void) {
+    test_begin("heads");
+    RUN(odd_lines_are_passed_over);
+    RUN(what_precedes_a_reply_has_an_end);
+    RUN(fields_may_be_many);
+    RUN(long_heads_are_refused);
+    return test_end();
+}
