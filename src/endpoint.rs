@@ -27,7 +27,7 @@ pub struct Endpoint {
     addresses: Arc<Addresses>,
     place: Place,
     /// TLS sessions with it.
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     /// By bucket.
     virtual_hosts: Lock<Recent>,
 }
@@ -50,7 +50,7 @@ impl Endpoint {
             host,
             addresses,
             place,
-            sessions: Sessions::default(),
+            sessions: Arc::default(),
             virtual_hosts: Lock::default(),
         })
     }
@@ -141,7 +141,7 @@ impl Endpoint {
     }
 
     /// TLS sessions that a new connection to it can resume.
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 

@@ -106,6 +106,11 @@ pub fn is_silent(socket: &impl AsRawFd) -> bool {
     seen == -1 && unsafe { *libc::__errno_location() } == libc::EAGAIN
 }
 
+/// Whether the next thing on a connected socket is the end of the stream.
+pub fn has_ended(socket: &impl AsRawFd) -> bool {
+    receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT) == 0
+}
+
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
     check_count(receive_with(socket, buffer, libc::MSG_DONTWAIT))

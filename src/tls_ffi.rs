@@ -1,19 +1,26 @@
 //! What OpenSSL has and the openssl crate does not offer, each wrapped once.
 
-use std::ffi::{CStr, c_char, c_int, c_ulong, c_void};
+mod channel;
+mod errors;
+mod verification;
+
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
-use openssl::error::ErrorStack;
 use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
 use crate::fork::TlsStep;
+
+pub use channel::{Channel, Method, Stop, Transport};
+pub use errors::with_own_errors;
+pub use verification::{
+    Identities, Verification, add_host, add_host_flags, offer_post_handshake_authentication,
+};
 
 unsafe extern "C" {
     fn SSL_has_pending(ssl: *const c_void) -> c_int;
     fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
-    fn ERR_peek_error() -> c_ulong;
-    fn SSL_get_rbio(ssl: *const c_void) -> *mut c_void;
     fn SSL_get_version(ssl: *const c_void) -> *const c_char;
     fn SSL_get_current_cipher(ssl: *const c_void) -> *const c_void;
     fn SSL_CIPHER_get_name(cipher: *const c_void) -> *const c_char;
@@ -38,17 +45,10 @@ pub fn is_resumable(session: &SslSessionRef) -> bool {
 
 /// Asks for a session to be resumed (SSL_set_session(3)). False if it cannot be, which does no harm.
 ///
-/// Sessions must come from the same context: they are kept by endpoint, and an endpoint has one.
+/// The session must come from a connection of the same context: [`crate::stream::tls::Sessions`] sees to that.
 pub fn resume(ssl: &mut SslRef, session: &SslSessionRef) -> bool {
     // SAFETY: the session came from a connection of the same context.
     unsafe { ssl.set_session(session) }.is_ok()
-}
-
-/// The pointers that C gets: the SSL and its BIO.
-pub fn raw(ssl: &SslRef) -> (*mut c_void, *mut c_void) {
-    let ssl = ssl.as_ptr().cast::<c_void>();
-    // SAFETY: a live SSL; the call only reads it.
-    (ssl, unsafe { SSL_get_rbio(ssl) })
 }
 
 /// The names of the protocol (SSL_get_version(3)) and the cipher (SSL_CIPHER_get_name(3)) in use.
@@ -91,29 +91,6 @@ pub unsafe fn take_back_context(context: *mut c_void) -> Option<SslContext> {
 /// What C calls the method that speaks whatever version of TLS both sides know.
 pub fn any_method() -> *mut c_void {
     SslMethod::tls().as_ptr().cast_mut().cast()
-}
-
-/// Runs a TLS operation with an empty error queue, as SSL_get_error(3) requires, and leaves the thread's
-/// queue as it was found: the program's own errors, and none of ours.
-pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
-    struct Restore(Option<ErrorStack>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            drop(take_errors());
-            if let Some(errors) = &self.0 {
-                errors.put();
-            }
-        }
-    }
-    let _restore = Restore(take_errors());
-    operation()
-}
-
-/// The calling thread's errors, if there are any: to look costs less than to take.
-pub fn take_errors() -> Option<ErrorStack> {
-    // SAFETY: it takes no argument and changes nothing.
-    let is_any = unsafe { ERR_peek_error() } != 0;
-    is_any.then(ErrorStack::get)
 }
 
 /// Runs an operation that takes locks of OpenSSL's, such as a step of a handshake, and does not wait.

@@ -344,6 +344,39 @@ static void full_queue_stays_full(void) {
     server_stop(server);
 }
 
+/* Marks of the program's: one on its first error, two on its second. */
+static void check_leaves_marks(const char *what, void (*act)(void *), void *arg) {
+    bool good;
+
+    raise_own(1);
+    ERR_set_mark();
+    ERR_raise(ERR_LIB_USER, 2);
+    ERR_set_mark();
+    ERR_set_mark();
+    ERR_raise(ERR_LIB_USER, 3);
+    act(arg);
+    good = ERR_GET_REASON(ERR_peek_last_error()) == 3 && ERR_pop_to_mark() && ERR_pop_to_mark() &&
+           ERR_GET_REASON(ERR_peek_last_error()) == 2 && ERR_pop_to_mark() &&
+           ERR_GET_REASON(ERR_peek_last_error()) == own[0].reason;
+    CHECK(good, "%s: the program's marks stay", what);
+    CHECK(are_own(1) && !ERR_peek_error(), "%s: and what lies below them", what);
+}
+
+static void marks_stay(void) {
+    struct server *server = server_answering(1);
+    struct peer *hanging = peer_start_at("127.0.0.1", NULL, hang_up);
+    dpl_ctx_t *ctx = context_over_server(server, "");
+    dpl_ctx_t *vain = context_over(peer_name(hanging), "");
+
+    check_leaves_marks("a request", serve, ctx);
+    check_leaves_marks("another", use_new_connection, ctx);
+    check_leaves_marks("a failed handshake", fail_to_connect, vain);
+    dpl_ctx_free(vain);
+    dpl_ctx_free(ctx);
+    peer_stop(hanging);
+    server_stop(server);
+}
+
 /* ---- reads of the program's own --------------------------------------------------------- */
 
 /* SSL_read() is the program's call, and its errors are meant for the program. */
@@ -381,6 +414,7 @@ int main(void) {
     RUN(idle_connections_leave_the_queue);
     RUN(end_of_a_context_leaves_the_queue);
     RUN(full_queue_stays_full);
+    RUN(marks_stay);
     RUN(errors_of_a_read_are_the_programs);
     return test_end();
 }

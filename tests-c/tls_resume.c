@@ -287,6 +287,81 @@ static void contexts_do_not_share_sessions(void) {
     end(pair);
 }
 
+/* ---- connections that are not used again ------------------------------------------------ */
+
+/* As Droplet's REST code does after `Connection: close`. */
+static void check_terminated(int version) {
+    struct pair pair = pair_in(version);
+    int resumed = 0;
+
+    for (int i = 0; i < 6; i++) {
+        dpl_conn_t *conn = checkout(pair.ctx);
+
+        REQUIRE(conn && converse_with(conn, newest(pair.peer)), "a request is answered");
+        resumed += SSL_session_reused(newest(pair.peer));
+        dpl_conn_terminate(conn);
+    }
+    CHECK_INT(resumed, 5, "of 6 connections that were terminated, 5 resumed a session");
+    end(pair);
+}
+
+static void terminated_connections_leave_their_session(void) {
+    check_terminated(TLS1_2_VERSION);
+    check_terminated(TLS1_3_VERSION);
+}
+
+/* The server's new ticket was not read yet: the old one must not come back. */
+static void offered_ticket_is_not_kept(void) {
+    static void (*const finish[])(dpl_conn_t *) = {dpl_conn_release, dpl_conn_terminate};
+
+    for (size_t i = 0; i < sizeof finish / sizeof *finish; i++) {
+        SSL_CTX *tls = server_tls_in(TLS1_3_VERSION, NULL);
+        struct pair pair;
+        dpl_conn_t *conn;
+
+        SSL_CTX_set_num_tickets(tls, 1);
+        pair = pair_under("localhost", tls);
+        REQUIRE(resumed_of(pair, 1) == 0, "a ticket is kept");
+        conn = checkout(pair.ctx);
+        REQUIRE(conn && newest(pair.peer), "and offered");
+        finish[i](conn);
+        conn = checkout(pair.ctx);
+        REQUIRE(conn && newest(pair.peer), "another connection is made");
+        dpl_conn_terminate(conn);
+        CHECK_INT(offers() - (int)i, 1, "without the same ticket");
+        end(pair);
+    }
+}
+
+static void failed_connection_leaves_none(void) {
+    struct pair pair = pair_in(TLS1_3_VERSION);
+    dpl_conn_t *conn = checkout(pair.ctx);
+    char byte;
+
+    REQUIRE(conn && converse_with(conn, newest(pair.peer)), "a request is answered");
+    peer_reset(pair.peer, 0);
+    CHECK(SSL_read(conn->ssl, &byte, 1) <= 0, "then the connection fails");
+    dpl_conn_terminate(conn);
+    CHECK_INT(resumed_of(pair, 1), 0, "the next has a session of its own");
+    CHECK_INT(offers(), 0, "and was offered none");
+    end(pair);
+}
+
+/* The only ticket there is: it is taken when it is offered, and not before. */
+static void ticket_is_kept_while_there_is_no_connection(void) {
+    SSL_CTX *tls = server_tls_in(TLS1_3_VERSION, NULL);
+    struct pair pair;
+
+    SSL_CTX_set_num_tickets(tls, 1);
+    pair = pair_under("localhost", tls);
+    CHECK_INT(resumed_of(pair, 1), 0, "the first handshake is a full one");
+    pair.ctx->n_conn_max = 0;
+    CHECK(checkout(pair.ctx) == NULL, "then no connection may be made");
+    pair.ctx->n_conn_max = 900;
+    CHECK_INT(resumed_of(pair, 1), 1, "the next one resumes");
+    end(pair);
+}
+
 /* ---- servers that forget ---------------------------------------------------------------- */
 
 static void check_forgotten(int version) {
@@ -550,6 +625,10 @@ int main(void) {
     RUN(names_do_not_share_sessions_in_1_3);
     RUN(hosts_do_not_share_sessions);
     RUN(contexts_do_not_share_sessions);
+    RUN(terminated_connections_leave_their_session);
+    RUN(offered_ticket_is_not_kept);
+    RUN(failed_connection_leaves_none);
+    RUN(ticket_is_kept_while_there_is_no_connection);
     RUN(forgotten_session_is_no_error_in_1_2);
     RUN(forgotten_session_is_no_error_in_1_3);
     RUN(change_of_version_is_no_error);

@@ -214,6 +214,52 @@ static void wildcard_is_no_address(void) {
     check_mismatch("127.0.0.1", "DNS:*.0.0.1", "IP address mismatch", "*.0.0.1");
 }
 
+static void common_name_is_logged(void) {
+    check_mismatch("host.test", "", "hostname mismatch", "it is for loopback server");
+}
+
+/* The dot belongs to the look-up (RFC 6066, section 3). */
+static void final_dot_is_not_part_of_the_name(void) {
+    check_accepted("host.test.", "DNS:host.test");
+}
+
+/* Buckets have such names, though no host may. */
+static void underscore_is_part_of_a_label(void) {
+    check_accepted("my_bucket.host.test", "DNS:*.host.test");
+    check_accepted("my_bucket.host.test", "DNS:other.test,DNS:*.HOST.test");
+    check_accepted("_.host.test", "DNS:*.host.test");
+    check_accepted("my_bucket.host.test", "DNS:my_bucket.host.test");
+    check_mismatch("a.my_bucket.host.test", "DNS:*.host.test", "hostname mismatch", "*.host.test");
+    check_mismatch("my_a.b.host.test", "DNS:*.host.test", "hostname mismatch", "*.host.test");
+    check_mismatch("my_bucket.host.test", "DNS:my*.host.test", "hostname mismatch", "my*.host");
+    check_mismatch("my_bucket.host.test", "DNS:*.test", "hostname mismatch", "*.test");
+    check_mismatch("my_bucket.host.test", "DNS:my-bucket.host.test", "hostname mismatch", "my-b");
+    check_mismatch("my_bucket.host.test", "DNS:*.other.test", "hostname mismatch", "*.other.test");
+}
+
+/* ---- failures that are not the certificate's --------------------------------------------- */
+
+static int accept_all(int good, X509_STORE_CTX *store) {
+    (void)good;
+    (void)store;
+    return 1;
+}
+
+/* The program overrules the verdict, whose code stays, and then the server refuses. */
+static void failure_after_a_verdict_is_not_the_certificates(void) {
+    SSL_CTX *tls = server_tls_flawed(NULL, UNTRUSTED);
+    struct host host;
+
+    require_client_certificate(tls);
+    SSL_CTX_set_max_proto_version(tls, TLS1_2_VERSION);
+    host = host_under("localhost", tls, "");
+    SSL_CTX_set_verify(host.ctx->ssl_ctx, SSL_VERIFY_PEER, accept_all);
+    CHECK(checkout(host.ctx) == NULL, "there is no connection");
+    CHECK_INT(logs_with("certificate refused"), 0, "the certificate was not refused");
+    CHECK_INT(logs_with("TLS handshake: "), 1, "the log names the alert");
+    forget(host);
+}
+
 /* ---- virtual hosting -------------------------------------------------------------------- */
 
 static void bucket_is_part_of_the_name(void) {
@@ -411,6 +457,10 @@ int main(int argc, char **argv) {
     RUN(wildcard_stands_for_one_label);
     RUN(wildcard_stands_for_a_whole_label);
     RUN(wildcard_is_no_address);
+    RUN(common_name_is_logged);
+    RUN(final_dot_is_not_part_of_the_name);
+    RUN(underscore_is_part_of_a_label);
+    RUN(failure_after_a_verdict_is_not_the_certificates);
     RUN(bucket_is_part_of_the_name);
     RUN(certificate_of_the_host_is_not_the_buckets);
     RUN(connection_of_one_bucket_does_not_serve_another);

@@ -22,6 +22,7 @@ use crate::fork;
 use crate::lanes::LaneNumber;
 use crate::pool::{Place, Poolable};
 use crate::status::{Error, SUCCESS};
+use crate::stream::tls::TlsStream;
 use crate::stream::{File, Socket, Stream};
 use crate::sys;
 use crate::tally::Closing;
@@ -120,14 +121,11 @@ impl Connection {
     /// Leaves a new TLS session to the connections to come, unless there is something unread under TLS.
     #[inline]
     fn keep_session(&mut self) -> bool {
-        let Body { stream, endpoint, .. } = &mut *self.0;
-        let Some(tls) = stream.tls() else { return true };
+        let Some(tls) = self.0.stream.tls() else { return true };
         if tls.has_unread() {
             return false;
         }
-        if let (Some(session), Some(endpoint)) = (tls.new_session(), endpoint) {
-            endpoint.sessions().put(session);
-        }
+        tls.keep_session();
         true
     }
 
@@ -192,15 +190,31 @@ impl Connection {
         self.0.is_broken = true;
     }
 
-    /// Whether it was used before, and not a byte came back since: then its peer had closed it while it
-    /// was idle, which is no fault of the peer. A peer that keeps silent is another matter.
-    pub fn went_stale(&self) -> bool {
+    /// What speaks for the host of a connection that failed before a byte came back on it: of one that was used
+    /// before, that its peer had closed it while it was idle. A peer that keeps silent is another matter.
+    pub fn excuse(&mut self) -> Option<&'static str> {
+        if self.failed_on_session() {
+            return Some("a connection that resumed a TLS session failed");
+        }
+        let is_stale = self.0.head.n_hits > 0 && self.is_unanswered();
+        is_stale.then_some("a reused connection went stale")
+    }
+
+    /// Whether it is new and resumed a TLS session: then that may be why it failed, and none is offered to the
+    /// next one.
+    pub fn failed_on_session(&mut self) -> bool {
+        let is_new = self.0.head.n_hits == 0 && self.is_unanswered();
+        is_new && self.0.stream.tls().is_some_and(TlsStream::failed_unanswered)
+    }
+
+    /// Whether not a byte came back since it was handed out, and not because the peer keeps silent.
+    fn is_unanswered(&self) -> bool {
         let head = &self.0.head;
         // SAFETY: the buffer has at least one byte, which was set when the connection was handed out.
         let is_untouched = unsafe { *head.read_buf } == UNTOUCHED;
         let is_silent = head.status == Error::TimedOut.status()
             || matches!(&self.0.stream, Stream::Tls(stream) if stream.timed_out());
-        head.n_hits > 0 && is_untouched && !is_silent
+        is_untouched && !is_silent
     }
 }
 

@@ -10,8 +10,10 @@ use std::time::Duration;
 use super::context::Inner;
 use super::link::Link;
 use crate::client::Connection as _;
+use crate::fault::Fault;
 use crate::pool::Poolable;
 use crate::stream::TransferError;
+use crate::stream::tls::TlsStream;
 use crate::{sys, tls_ffi};
 
 /// A connection that its owner has to itself. Dropped, it goes back to its context, for others to use.
@@ -145,8 +147,12 @@ impl Connection {
         }
         let Err(error) = link.stream.write_all(pieces, timeout) else { return Ok(()) };
         link.is_broken = true;
+        let is_write = error.fault_of_host(link.reuses()) == Some(Fault::Write);
+        let is_excused = is_write && link.stream.tls().is_some_and(TlsStream::failed_unanswered);
         let link = self.link();
-        self.context.blame(link.leads_to(), &error, link.reuses());
+        if !is_excused {
+            self.context.blame(link.leads_to(), &error, link.reuses());
+        }
         Err(self.error("write to", error))
     }
 

@@ -60,12 +60,12 @@ impl Link {
         if self.is_broken || self.forks != fork::generation() {
             return Err(Closing::Failed);
         }
-        let mut tls = self.stream.tls();
+        let tls = self.stream.tls();
         if self.in_exchange || self.has_ended || tls.as_ref().is_some_and(|tls| tls.has_unread()) {
             return Err(Closing::Incomplete);
         }
-        if let Some(session) = tls.as_mut().and_then(|tls| tls.new_session()) {
-            self.endpoint.sessions().put(session);
+        if let Some(tls) = tls {
+            tls.keep_session();
         }
         Ok(())
     }

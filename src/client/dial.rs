@@ -18,7 +18,7 @@ use crate::reserve;
 use crate::resolve::LookupError;
 use crate::status::Error;
 use crate::stream::Stream;
-use crate::stream::tls::TlsPlan;
+use crate::stream::tls::{PeerName, TlsPlan};
 
 /// Who runs in a race: a candidate, and what its connection takes.
 pub struct Runner<C: Connection> {
@@ -174,8 +174,9 @@ impl<C: Connection> Client<C> {
             limit: settings.connections,
             tls: security.map(|security| TlsPlan {
                 security,
-                name: endpoint.peer_name(),
-                session: endpoint.sessions().take(),
+                peer: PeerName::new(&endpoint.peer_name()),
+                sessions: Arc::clone(endpoint.sessions()),
+                without_session: None,
             }),
         };
         let begun = match begun {
@@ -252,6 +253,9 @@ impl<C: Connection> Client<C> {
         let Runner { mut candidate, reserved } = runner;
         if let Some(tls) = stream.tls() {
             candidate.endpoint.record(|record| record.handshake(tls.was_resumed()));
+            if let Some(notice) = candidate.endpoint.sessions().take_notice() {
+                log!(call, Warning, "{} {notice}", candidate.endpoint.name().to_string_lossy());
+            }
         }
         candidate.succeeded();
         self.tally.created();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cause, Failure, HEAD_START};
 use crate::permits::{Permit, Permits};
-use crate::stream::tls::{Handshake, Refusal, Step, TlsPlan};
+use crate::stream::tls::{Failed, Handshake, Step, TlsPlan};
 use crate::stream::{Socket, Stream};
 use crate::sys::PollFd;
 
@@ -135,7 +135,7 @@ impl Attempt {
     /// In the end there is an open stream, its socket a blocking one, or no address has led to one.
     pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, Failure>> {
         let (connects, handshakes) = ready.split_at(self.connecting.len().min(ready.len()));
-        let secured = self.advance_handshakes(handshakes);
+        let secured = self.advance_handshakes(handshakes, now);
         if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
             return Some(Ok(stream));
         }
@@ -162,7 +162,7 @@ impl Attempt {
     }
 
     /// The first stream that is secure by now; handshakes that failed are dropped.
-    fn advance_handshakes(&mut self, ready: &[PollFd]) -> Option<Stream> {
+    fn advance_handshakes(&mut self, ready: &[PollFd], now: Instant) -> Option<Stream> {
         let mut place = 0;
         for fd in ready {
             if !fd.is_ready() {
@@ -175,7 +175,7 @@ impl Attempt {
                     self.handshakes.insert(place, *handshake);
                     place += 1;
                 }
-                Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
+                Step::Failed(failed) => self.handshake_failed(failed, now),
             }
         }
         None
@@ -208,16 +208,29 @@ impl Attempt {
     /// The socket as a stream, unless a handshake has to come first. That has a head start of its own before
     /// the next address.
     fn secure(&mut self, socket: Socket, now: Instant) -> Option<Stream> {
-        let Some(tls) = &mut self.plan.tls else { return Some(Stream::Plain(socket)) };
-        // Only one connection resumes the session.
-        let plan = TlsPlan { session: tls.session.take(), ..tls.clone() };
+        let Some(tls) = &self.plan.tls else { return Some(Stream::Plain(socket)) };
         self.next_at = now + HEAD_START;
-        match Handshake::begin(plan, socket) {
+        match Handshake::begin(tls.clone(), socket) {
             Step::Done(stream) => return Some(Stream::Tls(stream)),
             Step::Pending(handshake) => self.handshakes.push(*handshake),
-            Step::Failed(peer, refusal) => self.failed(peer, Cause::Tls(refusal)),
+            Step::Failed(failed) => self.handshake_failed(failed, now),
         }
         None
+    }
+
+    /// A handshake failed. If the session that it offered may be the cause, nobody is to blame yet: the same
+    /// address is tried once more, without one.
+    fn handshake_failed(&mut self, failed: Failed, now: Instant) {
+        let Failed { peer, refusal, once_more } = failed;
+        let (Some(permit), Some(tls)) = (once_more, &mut self.plan.tls) else {
+            return self.failed(peer, Cause::Tls(refusal));
+        };
+        tls.without_session = Some(refusal.reason);
+        self.next_at = now + HEAD_START;
+        match Socket::connect(peer, permit) {
+            Ok(socket) => self.connecting.push(socket),
+            Err(error) => self.failed(peer, Cause::Io(error)),
+        }
     }
 
     fn try_next_address(&mut self, now: Instant) {
@@ -268,7 +281,8 @@ impl Attempt {
             self.failed(socket.peer(), Cause::TimedOut);
         }
         for handshake in std::mem::take(&mut self.handshakes) {
-            self.failed(handshake.peer(), Cause::Tls(Refusal::timed_out()));
+            let (peer, refusal) = handshake.time_out();
+            self.failed(peer, Cause::Tls(refusal));
         }
     }
 

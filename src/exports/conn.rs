@@ -20,7 +20,6 @@ use crate::abi::request::Request;
 use crate::authority::Authority;
 use crate::client::Connection as _;
 use crate::clock;
-#[cfg(feature = "standalone")]
 use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
@@ -289,10 +288,10 @@ pub unsafe extern "C" fn dpl_blacklist_host(
         let call = ContextCall::new(context, NAME);
         if let Some(mut connection) = Connection::owner_of_host_name(host) {
             connection.mark_broken();
-            let stale = connection.went_stale();
+            let excuse = connection.excuse();
             connection.lend();
-            if stale {
-                trace!(&call, "a reused connection went stale: its host is not to blame");
+            if let Some(excuse) = excuse {
+                trace!(&call, "{excuse}: the host is not to blame");
                 return;
             }
         }
@@ -361,8 +360,12 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let context = connection.context();
     let peer = connection::peer_name(connection);
     log!(&journal(context, function), Error, "write to {peer}: {error}");
+    let mut fault = error.fault_of_host(connection.reuses());
+    if fault == Some(Fault::Write) && connection.failed_on_session() {
+        fault = None;
+    }
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    if let Some(fault) = error.fault_of_host(connection.reuses()) {
+    if let Some(fault) = fault {
         ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);
     }
 }
@@ -371,10 +374,11 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
 #[cfg(feature = "standalone")]
 pub fn blame(connection: &mut Connection, function: &'static CStr) {
     connection.mark_broken();
+    let excuse = connection.excuse();
     let (Some(context), Some(endpoint)) = (connection.context(), connection.endpoint()) else { return };
     let call = ContextCall::new(context, function);
-    if connection.went_stale() {
-        trace!(&call, "a reused connection went stale: its host is not to blame");
+    if let Some(excuse) = excuse {
+        trace!(&call, "{excuse}: the host is not to blame");
     } else {
         call.blacklist_endpoint(endpoint, Fault::Reported);
     }

@@ -15,7 +15,7 @@ pub struct Socket {
     inner: socket2::Socket,
     peer: SocketAddr,
     /// Given back after the socket is closed: fields are dropped in this order.
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Socket {
@@ -28,7 +28,7 @@ impl Socket {
             Err(error) if is_under_way(&error) => {}
             Err(error) => return Err(error),
         }
-        Ok(Socket { inner, peer, _permit: permit })
+        Ok(Socket { inner, peer, permit })
     }
 
     /// Whether the connect has ended: asked again, connect(2) tells without waiting.
@@ -53,6 +53,13 @@ impl Socket {
     /// Makes the socket a blocking one, as C expects it.
     pub fn make_blocking(&self) -> io::Result<()> {
         sys::make_blocking(&self.inner)
+    }
+
+    /// Closes the socket and leaves its permit to another one.
+    pub fn into_permit(self) -> Permit {
+        let Socket { inner, permit, .. } = self;
+        drop(inner);
+        permit
     }
 
     /// Who is at the other end.

@@ -144,7 +144,8 @@ SSL_CTX *server_tls_flawed(const char *names, enum flaw flaw) {
 
     make_authorities();
     apply(certificate, flaw);
-    add_extension(certificate, NID_subject_alt_name, names ? names : LOOPBACK_NAMES);
+    if (!names || *names)
+        add_extension(certificate, NID_subject_alt_name, names ? names : LOOPBACK_NAMES);
     sign(certificate, flaw == UNTRUSTED ? &stranger : &authority);
     if (SSL_CTX_use_certificate(tls, certificate) != 1 || SSL_CTX_use_PrivateKey(tls, key) != 1)
         give_up();

@@ -11,7 +11,8 @@ bool tls_wanted(void);
 /* The authority's certificate, for a profile's ssl_ca_list. */
 const char *authority_file(void);
 
-/* For a server whose certificate bears these names (as in subjectAltName; NULL: loopback's). */
+/* For a server whose certificate bears these names (as in subjectAltName; NULL: loopback's; "":
+ * none but its common name, "loopback server"). */
 SSL_CTX *server_tls_new(const char *names);
 
 /* What a verifier may hold against a certificate. */

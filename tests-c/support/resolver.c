@@ -18,7 +18,9 @@ void resolve_test_names(void) {
 static bool is_test_name(const char *name) {
     size_t len = name ? strlen(name) : 0;
 
-    return len > 5 && strcmp(name + len - 5, ".test") == 0;
+    if (len > 0 && name[len - 1] == '.')
+        len--;
+    return len > 5 && strncmp(name + len - 5, ".test", 5) == 0;
 }
 
 /* Stands before libc's, for the program and all of its libraries. */

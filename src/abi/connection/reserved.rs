@@ -21,7 +21,6 @@ use crate::status::{Error, SUCCESS};
 use crate::stream::{File, Socket, Stream};
 use crate::sys;
 use crate::tally::Closing;
-use crate::tls_ffi;
 
 const TYPE_HTTP: c_int = 0;
 const TYPE_FILE: c_int = 1;
@@ -68,7 +67,7 @@ impl Reserved {
     /// The connection over an open stream.
     pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
         let peer = stream.socket().map(Socket::peer);
-        let tls = stream.tls().map(|tls| tls_ffi::raw(tls.ssl()));
+        let tls = stream.tls().map(|tls| tls.raw());
         // SAFETY: both lie within the block.
         let (host, port) = unsafe {
             let memory = self.memory.as_ptr();

@@ -5,23 +5,32 @@
 #![forbid(unsafe_code)]
 
 mod handshake;
+mod peer;
+mod refusal;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod transport;
 
+use std::ffi::c_void;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
-use openssl::ssl::{self, ErrorCode, SslContext, SslRef, SslSession, SslStream};
+use openssl::ssl::{SslContext, SslRef, SslSession, SslSessionRef, SslVersion};
 
-pub use handshake::{Handshake, Refusal, Step, TlsPlan};
+pub use handshake::{Failed, Handshake, Step, TlsPlan};
+pub use peer::PeerName;
+pub use refusal::Refusal;
+use sessions::Basis;
 pub use sessions::Sessions;
 use transport::{Patience, Transport};
 
 use super::{Socket, TransferError, wait_readable, wait_writable};
 use crate::sys;
-use crate::tls_ffi::{self, with_its_locks, with_own_errors};
+use crate::tls_ffi::{self, Channel, Stop, with_its_locks, with_own_errors};
 
 /// The most plaintext of one record (RFC 8446, section 5.1).
 const RECORD: usize = 16 * 1024;
@@ -37,26 +46,51 @@ pub struct Security {
 
 /// An open TLS connection. Between our own calls C may read from it.
 pub struct TlsStream {
-    inner: SslStream<Transport>,
+    channel: Channel<Transport>,
     read_timeout: Option<Duration>,
-    /// Whether its session went to those that may be resumed.
-    is_session_kept: bool,
+    sessions: Arc<Sessions>,
+    /// What has to be known to keep its session; `None` once that is kept.
+    keeping: Option<Keeping>,
+    /// Whether one of our reads has had data.
+    is_answered: bool,
+    /// Whether it failed, perhaps because of the session that it resumed.
+    has_blamed_session: bool,
     /// Whether the peer is told of the end.
     says_goodbye: bool,
 }
 
+/// What a new session was made under, and the one that it follows.
+struct Keeping {
+    basis: Basis,
+    offered: Option<SslSession>,
+}
+
 impl TlsStream {
-    fn new(inner: SslStream<Transport>, read_timeout: Option<Duration>) -> TlsStream {
-        let mut stream = TlsStream { inner, read_timeout, is_session_kept: false, says_goodbye: true };
-        stream.inner.get_mut().patience = Patience::UpTo(read_timeout);
+    fn new(
+        channel: Channel<Transport>,
+        read_timeout: Option<Duration>,
+        sessions: Arc<Sessions>,
+        keeping: Keeping,
+    ) -> TlsStream {
+        let mut stream = TlsStream {
+            channel,
+            read_timeout,
+            sessions,
+            keeping: Some(keeping),
+            is_answered: false,
+            has_blamed_session: false,
+            says_goodbye: true,
+        };
+        stream.set_read_timeout(read_timeout);
         stream
     }
 
-    /// Runs one of our own operations, which never waits inside OpenSSL.
-    fn without_waiting<R>(&mut self, operation: impl FnOnce(&mut SslStream<Transport>) -> R) -> R {
-        self.inner.get_mut().patience = Patience::None;
-        let outcome = with_own_errors(|| operation(&mut self.inner));
-        self.inner.get_mut().patience = Patience::UpTo(self.read_timeout);
+    /// Runs one of our own operations, whose reads and writes wait so long inside OpenSSL.
+    #[inline]
+    fn run<R>(&mut self, patience: Patience, operation: impl FnOnce(&mut Channel<Transport>) -> R) -> R {
+        self.channel.transport_mut().patience = patience;
+        let outcome = with_own_errors(|| operation(&mut self.channel));
+        self.channel.transport_mut().patience = Patience::UpTo(self.read_timeout);
         outcome
     }
 
@@ -64,18 +98,25 @@ impl TlsStream {
     #[inline]
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
-        self.inner.get_mut().patience = Patience::UpTo(timeout);
+        self.channel.transport_mut().patience = Patience::UpTo(timeout);
     }
 
-    /// Whether C's last read ended because it waited long enough.
+    /// Whether the last read, C's or ours, ended because it waited long enough.
     pub fn timed_out(&self) -> bool {
-        self.inner.get_ref().timed_out
+        self.channel.transport().timed_out
+    }
+
+    /// Whether bytes were read from the socket, by C or by us, since the last [`TlsStream::write_all`]; before the
+    /// first, since the handshake. They need not be data of the application: a session ticket counts too.
+    #[allow(dead_code, reason = "for those who have to know whether a reply has begun")]
+    pub fn has_read_since_write(&self) -> bool {
+        self.channel.transport().has_read
     }
 
     /// The socket below.
     #[inline]
     pub fn socket(&self) -> &Socket {
-        &self.inner.get_ref().socket
+        &self.channel.transport().socket
     }
 
     /// Whether the handshake resumed a session.
@@ -85,7 +126,12 @@ impl TlsStream {
 
     /// The SSL.
     pub fn ssl(&self) -> &SslRef {
-        self.inner.ssl()
+        &self.channel
+    }
+
+    /// The pointers that C gets: the SSL and its BIO.
+    pub fn raw(&self) -> (*mut c_void, *mut c_void) {
+        self.channel.raw()
     }
 
     /// Whether it can be used again. What the peer sends unasked is taken in if it belongs to TLS itself
@@ -97,9 +143,13 @@ impl TlsStream {
 
     #[cold]
     fn absorbs_what_came(&mut self) -> bool {
-        let outcome = self.without_waiting(|stream| with_its_locks(|| stream.ssl_peek(&mut [0])));
+        // OpenSSL gives up the session of a connection that it sees end like that.
+        if sys::has_ended(self.socket()) {
+            return false;
+        }
+        let outcome = self.run(Patience::None, |channel| with_its_locks(|| channel.peek()));
         // The rest of half a record may be anything.
-        outcome.is_err_and(|error| error.code() == ErrorCode::WANT_READ) && !self.has_unread()
+        matches!(outcome, Err(Stop::WantsRead)) && !self.has_unread()
     }
 
     /// Whether data of the peer is left that nobody has read.
@@ -110,23 +160,29 @@ impl TlsStream {
 
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
-        self.without_waiting(|stream| {
+        let outcome = self.run(Patience::None, |channel| {
             let mut deadline = None;
             loop {
-                let error = match stream.ssl_read(buffer) {
+                let stop = match with_its_locks(|| channel.read(buffer)) {
                     Ok(count) => return Ok(count),
-                    Err(error) => error,
+                    Err(stop) => stop,
                 };
                 let mut deadline = || *deadline.get_or_insert_with(|| sys::deadline(timeout));
-                match error.code() {
-                    ErrorCode::ZERO_RETURN => return Ok(0),
-                    ErrorCode::WANT_READ => wait_readable(&stream.get_ref().socket, deadline())?,
-                    ErrorCode::WANT_WRITE => wait_writable(&stream.get_ref().socket, deadline())?,
-                    ErrorCode::SYSCALL if error.io_error().is_none() => return Err(cut_off()),
-                    _ => return Err(TransferError::Io(into_io(error))),
+                match stop {
+                    Stop::Closed => return Ok(0),
+                    Stop::WantsRead => wait_readable(channel.transport(), deadline())?,
+                    Stop::WantsWrite => wait_writable(channel.transport(), deadline())?,
+                    other => return Err(failure(other)),
                 }
             }
-        })
+        });
+        self.channel.transport_mut().timed_out = matches!(outcome, Err(TransferError::TimedOut));
+        match outcome {
+            Ok(1..) => self.is_answered = true,
+            Err(TransferError::Io(_)) => drop(self.failed_unanswered()),
+            _ => {}
+        }
+        outcome
     }
 
     /// Writes all pieces: small ones share a record, large ones go out from where they lie.
@@ -135,45 +191,44 @@ impl TlsStream {
         pieces: &[IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        // After an end that was told of, perhaps by C, OpenSSL refuses by itself, and the transport never knows.
-        let is_open = self.ssl().is_init_finished() && self.inner.get_shutdown().is_empty();
-        if is_open {
-            self.write_waiting(pieces, timeout)
-        } else {
-            with_own_errors(|| self.write_waiting(pieces, timeout))
-        }
+        self.channel.transport_mut().has_read = false;
+        self.run(Patience::UpTo(timeout), |channel| match pieces {
+            [only] => write(channel, only),
+            _ => write_gathered(channel, pieces),
+        })
     }
 
-    /// Writes with a transport that waits. It fails only for good then, and only a failure needs OpenSSL's queue
-    /// of errors to itself: to look at that before and after each write would be a twentieth of a short one.
-    fn write_waiting(
-        &mut self,
-        pieces: &[IoSlice<'_>],
-        timeout: Option<Duration>,
-    ) -> Result<(), TransferError> {
-        let transport = self.inner.get_mut();
-        transport.patience = Patience::UpTo(timeout);
-        transport.puts_errors_aside = true;
-        let outcome = match pieces {
-            [only] => write(&mut self.inner, only),
-            _ => write_gathered(&mut self.inner, pieces),
-        };
-        let transport = self.inner.get_mut();
-        transport.patience = Patience::UpTo(self.read_timeout);
-        transport.puts_errors_aside = false;
-        transport.put_errors_back();
-        outcome
-    }
-
-    /// Its session, once, as soon as it can be resumed.
+    /// Leaves its session to the connections to come, once, as soon as it can be resumed.
     #[inline]
-    pub fn new_session(&mut self) -> Option<SslSession> {
-        if self.is_session_kept {
-            return None;
+    pub fn keep_session(&mut self) {
+        if self.keeping.is_some() {
+            self.keep_session_once();
         }
-        let session = self.ssl().session().filter(|session| tls_ffi::is_resumable(session))?.to_owned();
-        self.is_session_kept = true;
-        Some(session)
+    }
+
+    fn keep_session_once(&mut self) {
+        let is_new = |session: &&SslSessionRef| {
+            let offered = self.keeping.as_ref().and_then(|keeping| keeping.offered.as_deref());
+            // The ticket that was offered serves no other connection (RFC 8446, appendix C.4).
+            session.protocol_version() != SslVersion::TLS1_3
+                || offered.is_none_or(|offered| !ptr::eq(offered, *session))
+        };
+        let session = self.channel.session().filter(|session| tls_ffi::is_resumable(session)).filter(is_new);
+        let Some(session) = session.map(ToOwned::to_owned) else { return };
+        if let Some(keeping) = self.keeping.take() {
+            self.sessions.put(session, keeping.basis);
+        }
+    }
+
+    /// It failed, before anything came back on it that the caller knows of. Whether that may be because it had
+    /// resumed a session, so that nobody is to blame: a server of TLS 1.3 can refuse one after the handshake.
+    pub fn failed_unanswered(&mut self) -> bool {
+        let is_suspicious = self.was_resumed() && !self.is_answered && !self.timed_out();
+        if is_suspicious && !self.has_blamed_session {
+            self.has_blamed_session = true;
+            self.sessions.refused("the connection failed before its first reply");
+        }
+        is_suspicious
     }
 
     /// Ends without a word to the peer: the connection failed, or is another process's.
@@ -184,13 +239,16 @@ impl TlsStream {
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
-        if self.says_goodbye {
-            // A session stays resumable only if close_notify was sent (SSL_shutdown(3)); the peer's is not
-            // waited for.
-            self.without_waiting(|stream| {
-                let _ = with_its_locks(|| stream.shutdown());
-            });
+        if !self.says_goodbye {
+            return;
         }
+        let transport = self.channel.transport();
+        if !transport.has_failed && !transport.timed_out {
+            self.keep_session();
+        }
+        // A session stays resumable only if close_notify was sent (SSL_shutdown(3)); the peer's is not waited
+        // for.
+        self.run(Patience::None, |channel| with_its_locks(|| channel.send_close_notify()));
     }
 }
 
@@ -201,53 +259,60 @@ impl AsRawFd for TlsStream {
 }
 
 /// Writes all pieces, as many small ones to a record as it takes.
-// Not inlined: a write that needs no such record would still touch the stack it lies on.
+///
+/// The record is collected in the heap: the program's threads may have small stacks. Without memory for it,
+/// each piece has records of its own.
 #[inline(never)]
-fn write_gathered(stream: &mut SslStream<Transport>, pieces: &[IoSlice<'_>]) -> Result<(), TransferError> {
-    let mut record = ArrayVec::<u8, RECORD>::new();
+fn write_gathered(channel: &mut Channel<Transport>, pieces: &[IoSlice<'_>]) -> Result<(), TransferError> {
+    let length = pieces.iter().fold(0_usize, |length, piece| length.saturating_add(piece.len()));
+    let mut record = Vec::new();
+    if record.try_reserve_exact(length.min(RECORD)).is_err() {
+        return pieces.iter().try_for_each(|piece| write(channel, piece));
+    }
     for piece in pieces {
         let mut left: &[u8] = piece;
         if record.is_empty() {
             let (whole, rest) = left.split_at(left.len() - left.len() % RECORD);
-            write(stream, whole)?;
+            write(channel, whole)?;
             left = rest;
         }
         while !left.is_empty() {
-            let (some, rest) = left.split_at(left.len().min(record.remaining_capacity()));
-            // It has the room.
-            let _ = record.try_extend_from_slice(some);
+            let (some, rest) = left.split_at(left.len().min(RECORD - record.len()));
+            record.extend_from_slice(some);
             left = rest;
-            if record.is_full() {
-                write(stream, &record)?;
+            if record.len() == RECORD {
+                write(channel, &record)?;
                 record.clear();
             }
         }
     }
-    write(stream, &record)
+    write(channel, &record)
 }
 
 /// Writes a block.
-fn write(stream: &mut SslStream<Transport>, mut left: &[u8]) -> Result<(), TransferError> {
+#[inline]
+fn write(channel: &mut Channel<Transport>, mut left: &[u8]) -> Result<(), TransferError> {
     while !left.is_empty() {
-        let count = stream.ssl_write(left).map_err(|error| match error.code() {
-            ErrorCode::WANT_WRITE | ErrorCode::WANT_READ => TransferError::TimedOut,
-            _ => TransferError::Io(into_io(error)),
-        })?;
+        let count = channel.write(left).map_err(failure)?;
         left = &left[count..];
     }
     Ok(())
 }
 
-/// The end of TCP without that of TLS: anybody on the way may have cut the stream (RFC 8446, section 6.1).
-fn cut_off() -> TransferError {
-    let text = "the peer closed the connection without a close_notify";
-    TransferError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, text))
-}
-
-fn into_io(error: ssl::Error) -> io::Error {
-    let reason = error.ssl_error().and_then(|errors| errors.errors().first()?.reason());
-    match reason {
-        Some(reason) => io::Error::other(reason),
-        None => error.into_io_error().unwrap_or_else(|_| io::ErrorKind::ConnectionAborted.into()),
-    }
+/// A stop as callers are told of it; one that wants to wait has waited long enough.
+fn failure(stop: Stop) -> TransferError {
+    let error = match stop {
+        Stop::WantsRead | Stop::WantsWrite => return TransferError::TimedOut,
+        Stop::Io(error) => error,
+        Stop::Closed => io::ErrorKind::ConnectionAborted.into(),
+        Stop::CutOff => {
+            let text = "the peer closed the connection without a close_notify";
+            io::Error::new(io::ErrorKind::UnexpectedEof, text)
+        }
+        Stop::Tls(errors) => match errors.errors().first().and_then(|error| error.reason()) {
+            Some(reason) => io::Error::other(reason),
+            None => io::ErrorKind::ConnectionAborted.into(),
+        },
+    };
+    TransferError::Io(error)
 }

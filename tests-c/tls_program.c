@@ -1,0 +1,285 @@
+/* What a program does with the SSL_CTX of its context, and with the SSL and BIO of a connection, all of
+ * which are its to use. */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/certificate.h"
+#include "support/check.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+#include "support/logs.h"
+#include "support/peer.h"
+#include "support/resolver.h"
+
+static const char off[] = "DPLX_TLS_VERIFY_HOST=off";
+
+struct host {
+    struct peer *peer;
+    dpl_ctx_t *ctx;
+};
+
+static struct host host_under(const char *name, SSL_CTX *tls, const char *more) {
+    struct host host = {.peer = peer_start(tls)};
+    char hosts[256];
+
+    resolve_test_names();
+    snprintf(hosts, sizeof hosts, "%s:%s", name, peer_port(host.peer));
+    host.ctx = context_over(hosts, more);
+    REQUIRE(host.ctx, "a context over %s is made", name);
+    host.ctx->n_conn_max_hits = 0; /* each request on a new connection */
+    logs_collect();
+    return host;
+}
+
+static void forget(struct host host) {
+    dpl_ctx_free(host.ctx);
+    peer_stop(host.peer);
+}
+
+static SSL *newest(struct host host) {
+    return peer_tls(host.peer, peer_accepted(host.peer) - 1);
+}
+
+static bool serves(struct host host) {
+    dpl_conn_t *conn = checkout(host.ctx);
+    bool good = conn && converse_with(conn, newest(host));
+
+    if (conn)
+        dpl_conn_release(conn);
+    return good;
+}
+
+static X509_VERIFY_PARAM *rules_of(struct host host) {
+    return SSL_CTX_get0_param(host.ctx->ssl_ctx);
+}
+
+/* ---- rules of the program's own --------------------------------------------------------- */
+
+static void pinned_name_stands(void) {
+    struct host host = host_under("host.test", server_tls_new("DNS:host.test"), "");
+
+    X509_VERIFY_PARAM_set1_host(rules_of(host), "pinned.test", 0);
+    CHECK(!serves(host), "a certificate for host.test is refused");
+    CHECK_INT(logs_with("wants pinned.test, it is for host.test"), 1, "the log says why");
+    CHECK_INT(logs_with(off), 0, "and not that the library's check is to blame");
+    forget(host);
+    host = host_under("host.test", server_tls_new("DNS:pinned.test"), "");
+    X509_VERIFY_PARAM_set1_host(rules_of(host), "pinned.test", 0);
+    CHECK(serves(host), "one for the pinned name is accepted");
+    CHECK_INT(logs_count(), 0, "nothing is logged");
+    forget(host);
+}
+
+static void pinned_address_stands(void) {
+    struct host host = host_under("host.test", server_tls_new("DNS:host.test"), "");
+
+    X509_VERIFY_PARAM_set1_ip_asc(rules_of(host), "10.0.0.1");
+    CHECK(!serves(host), "a certificate without the pinned address is refused");
+    CHECK_INT(logs_with("wants 10.0.0.1, it is for host.test"), 1, "the log says why");
+    forget(host);
+    host = host_under("host.test", server_tls_new("IP:10.0.0.1"), "");
+    X509_VERIFY_PARAM_set1_ip_asc(rules_of(host), "10.0.0.1");
+    CHECK(serves(host), "one with it is accepted");
+    forget(host);
+}
+
+static void host_flags_are_added_to(void) {
+    struct host host = host_under("a.host.test", server_tls_new("DNS:*.host.test"), "");
+
+    X509_VERIFY_PARAM_set_hostflags(rules_of(host), X509_CHECK_FLAG_NO_WILDCARDS);
+    CHECK(!serves(host), "where the program wants no wildcards, there are none");
+    forget(host);
+    host = host_under("ab.host.test", server_tls_new("DNS:a*.host.test"), "");
+    X509_VERIFY_PARAM_set_hostflags(rules_of(host), X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS);
+    CHECK(!serves(host), "and never are there partial ones");
+    CHECK_INT(X509_VERIFY_PARAM_get_hostflags(rules_of(host)),
+              X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS, "the program's flags stay as they were");
+    forget(host);
+}
+
+/* ---- whom a session was made with ------------------------------------------------------- */
+
+static void check_other_context_is_asked(int version) {
+    SSL_CTX *tls = server_tls_new(NULL);
+    struct host host;
+    SSL_CTX *own;
+    SSL_CTX *strict = SSL_CTX_new(TLS_client_method());
+
+    SSL_CTX_set_max_proto_version(tls, version);
+    host = host_under("localhost", tls, "");
+    own = host.ctx->ssl_ctx;
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(serves(host), "a request is answered");
+        REQUIRE(SSL_session_reused(newest(host)) == i, "in a session: %s", i ? "resumed" : "new");
+    }
+    SSL_CTX_set_verify(strict, SSL_VERIFY_PEER, NULL);
+    host.ctx->ssl_ctx = strict;
+    CHECK(!serves(host), "a context that trusts nobody has no connection");
+    CHECK_INT(logs_with("certificate refused: unable to get local issuer"), 1, "the log says why");
+    host.ctx->ssl_ctx = own;
+    SSL_CTX_free(strict);
+    forget(host);
+}
+
+static void session_of_another_context_is_not_resumed(void) {
+    check_other_context_is_asked(TLS1_2_VERSION);
+    check_other_context_is_asked(TLS1_3_VERSION);
+}
+
+static void check_verification_is_asked(int version) {
+    SSL_CTX *tls = server_tls_flawed(NULL, UNTRUSTED);
+    struct host host;
+
+    SSL_CTX_set_max_proto_version(tls, version);
+    host = host_under("localhost", tls, "cert_verif = false");
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(serves(host), "without verification a request is answered");
+        REQUIRE(SSL_session_reused(newest(host)) == i, "in a session: %s", i ? "resumed" : "new");
+    }
+    SSL_CTX_set_verify(host.ctx->ssl_ctx, SSL_VERIFY_PEER, NULL);
+    CHECK(!serves(host), "once it is switched on there is no connection");
+    CHECK_INT(logs_with("certificate refused: unable to get local issuer"), 1, "the log says why");
+    forget(host);
+}
+
+static void session_without_verification_is_not_resumed_with_it(void) {
+    check_verification_is_asked(TLS1_2_VERSION);
+    check_verification_is_asked(TLS1_3_VERSION);
+}
+
+static void session_under_another_pin_is_not_resumed(void) {
+    struct host host = host_under("host.test", server_tls_new("DNS:host.test"), "");
+
+    REQUIRE(serves(host), "a request is answered");
+    X509_VERIFY_PARAM_set1_host(rules_of(host), "pinned.test", 0);
+    CHECK(!serves(host), "once another name is pinned there is no connection");
+    forget(host);
+}
+
+/* ---- the SSL and the BIO ---------------------------------------------------------------- */
+
+static void ssl_and_bio_lead_to_the_socket(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    dpl_conn_t *conn = checkout(host.ctx);
+    int fd = -1;
+    struct pollfd readable = {.events = POLLIN};
+
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    CHECK(SSL_get_fd(conn->ssl) == conn->fd, "SSL_get_fd() gives the descriptor");
+    CHECK(SSL_get_rfd(conn->ssl) == conn->fd, "SSL_get_rfd() too");
+    CHECK(SSL_get_wfd(conn->ssl) == conn->fd, "and SSL_get_wfd()");
+    CHECK(SSL_get_rbio(conn->ssl) == conn->bio && SSL_get_wbio(conn->ssl) == conn->bio,
+          "the BIO is the SSL's");
+    CHECK(BIO_get_fd(conn->bio, &fd) == conn->fd && fd == conn->fd, "BIO_get_fd() gives it twice");
+    CHECK(BIO_find_type(conn->bio, BIO_TYPE_DESCRIPTOR) == conn->bio, "it is one over a descriptor");
+    CHECK(!BIO_eof(conn->bio), "which has not ended");
+    readable.fd = SSL_get_fd(conn->ssl);
+    SSL_write(newest(host), "unasked", 7);
+    CHECK(poll(&readable, 1, (int)patience(10) * 1000) == 1, "and can be waited for");
+    dpl_conn_terminate(conn);
+    forget(host);
+}
+
+/* A program may hold them longer than the connection. */
+static void ssl_outlives_its_connection(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    dpl_conn_t *conn = checkout(host.ctx);
+    int before;
+    BIO *bio;
+    SSL *ssl;
+    char byte;
+
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    before = open_descriptors();
+    ssl = conn->ssl;
+    bio = conn->bio;
+    SSL_up_ref(ssl);
+    BIO_up_ref(bio);
+    dpl_conn_terminate(conn);
+    CHECK_INT(before - open_descriptors(), 1, "the socket is closed with the connection");
+    CHECK_INT(host.ctx->n_conn_fds, 0, "and counted no more");
+    CHECK_INT(SSL_get_fd(ssl), -1, "the SSL leads nowhere");
+    CHECK(SSL_read(ssl, &byte, 1) <= 0 && SSL_write(ssl, "x", 1) <= 0, "nothing can be done on it");
+    ERR_clear_error();
+    SSL_free(ssl);
+    CHECK_INT((int)BIO_get_fd(bio, NULL), -1, "nor on the BIO");
+    BIO_free(bio);
+    forget(host);
+}
+
+/* The end of the stream is told of as by a socket's BIO. */
+static void end_of_a_stream_is_what_it_is_to_a_socket(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    dpl_conn_t *conn = checkout(host.ctx);
+    char byte;
+    int n;
+
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    peer_close(host.peer, 0);
+    ERR_clear_error();
+    n = SSL_read(conn->ssl, &byte, 1);
+    CHECK_INT(SSL_get_error(conn->ssl, n), SSL_ERROR_SSL, "an end without close_notify is an error");
+    CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_UNEXPECTED_EOF_WHILE_READING, "by its name");
+    CHECK(BIO_eof(conn->bio), "and the BIO has ended");
+    ERR_clear_error();
+    dpl_conn_terminate(conn);
+    SSL_CTX_set_options(host.ctx->ssl_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    conn = checkout(host.ctx);
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    peer_close(host.peer, 1);
+    n = SSL_read(conn->ssl, &byte, 1);
+    CHECK_INT(SSL_get_error(conn->ssl, n), SSL_ERROR_ZERO_RETURN,
+              "it is a good one where the program says so");
+    dpl_conn_terminate(conn);
+    forget(host);
+}
+
+/* ---- a certificate that is asked for later ----------------------------------------------- */
+
+static void certificate_is_shown_after_the_handshake(void) {
+    const char *file = client_identity_file();
+    SSL_CTX *tls = server_tls_new(NULL);
+    struct host host;
+    dpl_conn_t *conn;
+    char more[512];
+    X509 *seen;
+    SSL *peer;
+
+    require_client_certificate(tls);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_NONE, NULL);
+    snprintf(more, sizeof more, "ssl_cert_file = \"%s\"\nssl_key_file = \"%s\"", file, file);
+    host = host_under("localhost", tls, more);
+    conn = checkout(host.ctx);
+    peer = newest(host);
+    REQUIRE(conn && peer && converse_with(conn, peer), "a request is answered");
+    SSL_set_verify(peer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    CHECK(SSL_verify_client_post_handshake(peer) == 1 && SSL_do_handshake(peer) == 1,
+          "the server may ask for a certificate");
+    CHECK(peer_to_client(peer, conn, "who are you?") && client_to_peer(conn, peer, "as you see"),
+          "the conversation goes on");
+    seen = SSL_get1_peer_certificate(peer);
+    CHECK(seen != NULL, "and the server has seen it");
+    X509_free(seen);
+    dpl_conn_release(conn);
+    forget(host);
+}
+
+int main(void) {
+    setenv("DROPLET_TEST_TLS", "1", 1);
+    test_begin("tls_program");
+    RUN(pinned_name_stands);
+    RUN(pinned_address_stands);
+    RUN(host_flags_are_added_to);
+    RUN(session_of_another_context_is_not_resumed);
+    RUN(session_without_verification_is_not_resumed_with_it);
+    RUN(session_under_another_pin_is_not_resumed);
+    RUN(ssl_and_bio_lead_to_the_socket);
+    RUN(ssl_outlives_its_connection);
+    RUN(end_of_a_stream_is_what_it_is_to_a_socket);
+    RUN(certificate_is_shown_after_the_handshake);
+    return test_end();
+}
