@@ -2,6 +2,7 @@
 
 mod channel;
 mod errors;
+mod library;
 mod verification;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -13,6 +14,7 @@ use crate::fork::TlsStep;
 
 pub use channel::{Channel, Method, Stop, Transport};
 pub use errors::with_own_errors;
+pub use library::{Foreign, foreign};
 pub use verification::{
     Identities, Verification, add_host, add_host_flags, offer_post_handshake_authentication,
 };

@@ -3,6 +3,7 @@
 //! Programs write single fields while other threads are in our code, so no reference to a context is ever
 //! made: each field is read and written as a relaxed atomic, by its address.
 
+use std::fmt;
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::journal::log;
 use crate::pool;
 use crate::status::Error;
 use crate::stream::tls::Security;
-use crate::tls_ffi::share_context;
+use crate::tls_ffi::{self, share_context};
 
 /// A `dpl_ctx_t`, of which only [`Context`] knows the inside.
 #[repr(C)]
@@ -175,6 +176,13 @@ impl View {
         Ok(Some(Security { context, read_timeout: self.read_timeout() }))
     }
 
+    /// Another OpenSSL than ours, if its `SSL_CTX` is of that.
+    fn foreign_openssl(&self) -> Option<tls_ffi::Foreign> {
+        let context = self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed);
+        // SAFETY: the field is NULL or holds the context's own SSL_CTX.
+        unsafe { tls_ffi::foreign(context) }
+    }
+
     /// How long C's reads may wait; `None` is for ever.
     #[inline]
     pub fn read_timeout(&self) -> Option<Duration> {
@@ -239,16 +247,51 @@ impl ContextId {
     }
 }
 
+/// Why a context gets no pool.
+pub enum NoPool {
+    /// Its layout is not known, or it has one already.
+    Layout,
+    /// Its TLS is another library's.
+    OpenSsl(tls_ffi::Foreign),
+    /// There is no memory for it.
+    OutOfMemory,
+}
+
+impl NoPool {
+    /// The status for C.
+    pub fn error(&self) -> Error {
+        match self {
+            NoPool::Layout | NoPool::OpenSsl(_) => Error::Failure,
+            NoPool::OutOfMemory => Error::OutOfMemory,
+        }
+    }
+}
+
+impl fmt::Display for NoPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoPool::Layout => f.write_str(
+                "this dpl_ctx_t is laid out neither as in Droplet 3.0 nor as in Bareos, \
+                 or has its pool already: no pool was made",
+            ),
+            NoPool::OpenSsl(foreign) => write!(f, "{foreign}: no pool was made"),
+            NoPool::OutOfMemory => f.write_str("out of memory"),
+        }
+    }
+}
+
 impl Context {
-    /// Makes the pool of a new context. Without one, `Error::Invalid` tells of a layout that is not known
-    /// or a pool that was made before.
+    /// Makes the pool of a new context.
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
-    pub unsafe fn make(context: *mut ContextHead) -> Result<(), Error> {
+    pub unsafe fn make(context: *mut ContextHead) -> Result<(), NoPool> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         let views = LAYOUTS.iter().map(|layout| View { context, layout });
-        let view = views.into_iter().find(View::is_new).ok_or(Error::Invalid)?;
+        let view = views.into_iter().find(View::is_new).ok_or(NoPool::Layout)?;
+        if let Some(foreign) = view.foreign_openssl() {
+            return Err(NoPool::OpenSsl(foreign));
+        }
         fork::watch(forget_parent);
         // A backend is a constant of Droplet's, whatever object that lies in.
         look_into_object_of(view.pointer(view.layout.backend).load(Ordering::Relaxed));
@@ -257,8 +300,8 @@ impl Context {
         });
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(gauge);
-        let made =
-            CONTEXTS.insert(Context { view, client, number, is_quiet: AtomicBool::new(false) })?.lend();
+        let context = Context { view, client, number, is_quiet: AtomicBool::new(false) };
+        let made = CONTEXTS.insert(context).map_err(|_| NoPool::OutOfMemory)?.lend();
         view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
         Ok(())
     }

@@ -38,7 +38,8 @@ pub static dpl_default_conn_ctx: AtomicPtr<dpl_ctx_t> = AtomicPtr::new(ptr::null
 ///
 /// @param ctx a new context, in the layout of Droplet 3.0 or of Bareos, whose connection limits still have
 ///        their default values (which no profile changes)
-/// @return DPL_SUCCESS; DPL_FAILURE if the layout is not known; DPL_EINVAL for NULL; DPL_ENOMEM
+/// @return DPL_SUCCESS; DPL_FAILURE if the layout is not known, or the SSL_CTX was made by another OpenSSL than
+///         the one that this library is linked with; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`.
@@ -52,14 +53,9 @@ pub unsafe extern "C" fn dpl_conn_pool_init(ctx: *mut dpl_ctx_t) -> dpl_status_t
         }
         // SAFETY: not NULL, and the caller's promise.
         let made = unsafe { Context::make(ctx) };
-        code(made.map_err(|error| match error {
-            Error::Invalid => {
-                let fault = "this dpl_ctx_t is laid out neither as in Droplet 3.0 nor as in Bareos, \
-                             or has its pool already: no pool was made";
-                refuse(None, NAME, fault);
-                Error::Failure
-            }
-            other => other,
+        code(made.map_err(|reason| {
+            refuse(None, NAME, &reason.to_string());
+            reason.error()
         }))
     })
 }

@@ -53,7 +53,8 @@ extern dpl_ctx_t *dpl_default_conn_ctx;
  *
  * @param ctx a new context, in the layout of Droplet 3.0 or of Bareos, whose connection limits still have
  *        their default values (which no profile changes)
- * @return DPL_SUCCESS; DPL_FAILURE if the layout is not known; DPL_EINVAL for NULL; DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_FAILURE if the layout is not known, or the SSL_CTX was made by another OpenSSL than
+ *         the one that this library is linked with; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
  */
