@@ -27,7 +27,7 @@ pub enum Closing {
     UsedUp,
     /// It made room for one to another host.
     Evicted,
-    /// Its host or address left the list, or its context was freed.
+    /// Its host or address left the list, or its context was freed or has other TLS settings.
     Left,
 }
 

@@ -151,6 +151,28 @@ static void session_without_verification_is_not_resumed_with_it(void) {
     check_verification_is_asked(TLS1_3_VERSION);
 }
 
+/* Nor does a connection that was left idle. */
+static void idle_connection_serves_what_it_was_made_for(void) {
+    struct host host = host_under("localhost", server_tls_flawed(NULL, UNTRUSTED), "cert_verif = false");
+    SSL_CTX *strict = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *own = host.ctx->ssl_ctx;
+
+    host.ctx->n_conn_max_hits = 50;
+    REQUIRE(serves(host), "without verification a request is answered");
+    CHECK_INT(host.ctx->n_conn_fds, 1, "its connection is idle");
+    SSL_CTX_set_verify(own, SSL_VERIFY_PEER, NULL);
+    CHECK(checkout(host.ctx) == NULL, "with verification there is no connection");
+    SSL_CTX_set_verify(own, SSL_VERIFY_NONE, NULL);
+    dpl_addrlist_unblacklist(host.ctx->addrlist, "localhost", peer_port(host.peer));
+    REQUIRE(serves(host), "without it there is one again");
+    SSL_CTX_set_verify(strict, SSL_VERIFY_PEER, NULL);
+    host.ctx->ssl_ctx = strict;
+    CHECK(checkout(host.ctx) == NULL, "with another context there is none");
+    host.ctx->ssl_ctx = own;
+    SSL_CTX_free(strict);
+    forget(host);
+}
+
 static void session_under_another_pin_is_not_resumed(void) {
     struct host host = host_under("host.test", server_tls_new("DNS:host.test"), "");
 
@@ -276,6 +298,7 @@ int main(void) {
     RUN(host_flags_are_added_to);
     RUN(session_of_another_context_is_not_resumed);
     RUN(session_without_verification_is_not_resumed_with_it);
+    RUN(idle_connection_serves_what_it_was_made_for);
     RUN(session_under_another_pin_is_not_resumed);
     RUN(ssl_and_bio_lead_to_the_socket);
     RUN(ssl_outlives_its_connection);

@@ -14,10 +14,11 @@ use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
 use crate::journal::{Journal, Level, Place, log};
-use crate::pool::Limits;
+use crate::pool::{Limits, Poolable as _};
 use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::Security;
+use crate::tally::Closing;
 
 /// A function of C's that was called on a context.
 pub struct ContextCall {
@@ -41,8 +42,8 @@ impl ContextCall {
             return Err(Error::Failure);
         };
         let bucket = request.virtual_bucket();
-        let mut connection = self.context.client().checkout(self, hosts, view.calls(), bucket)?;
-        self.set_read_timeout(&mut connection);
+        let connection =
+            self.until_wanted(|| self.context.client().checkout(self, hosts, view.calls(), bucket))?;
         if let Some(endpoint) = connection.endpoint() {
             request.set_host(endpoint.name_for_peer(), endpoint.port())?;
         }
@@ -51,9 +52,7 @@ impl ContextCall {
 
     /// A connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
-        let mut connection = self.context.client().checkout_from(self, &self.hosts(), authority)?;
-        self.set_read_timeout(&mut connection);
-        Ok(connection)
+        self.until_wanted(|| self.context.client().checkout_from(self, &self.hosts(), authority))
     }
 
     /// Blacklists the host that a name stands for.
@@ -81,12 +80,28 @@ impl ContextCall {
         client::blacklist(self, &self.hosts(), host, fault);
     }
 
-    /// Programs change the timeout at any time: it counts from the next checkout on.
+    /// Checks out until there is a connection that the context still wants as it was made: an idle one was made
+    /// under what the program had set then.
     #[inline]
-    fn set_read_timeout(&self, connection: &mut Connection) {
-        if let Some(tls) = connection.stream().tls() {
-            tls.set_read_timeout(self.context.view().read_timeout());
+    fn until_wanted(&self, checkout: impl Fn() -> Result<Connection, Error>) -> Result<Connection, Error> {
+        loop {
+            let mut connection = checkout()?;
+            if self.is_wanted(&mut connection) {
+                return Ok(connection);
+            }
+            connection.close(Closing::Left);
         }
+    }
+
+    /// Whether the program still wants TLS as it was when the connection was made. It may have put another
+    /// `SSL_CTX` into its context, or switched verification on. The read timeout, which it changes at any time,
+    /// counts from now on.
+    #[inline]
+    fn is_wanted(&self, connection: &mut Connection) -> bool {
+        let Some(tls) = connection.stream().tls() else { return true };
+        let view = self.context.view();
+        tls.set_read_timeout(view.read_timeout());
+        tls.was_made_under(view.ssl_context())
     }
 
     fn hosts(&self) -> Arc<Hosts> {

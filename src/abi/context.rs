@@ -176,11 +176,16 @@ impl View {
         Ok(Some(Security { context, read_timeout: self.read_timeout() }))
     }
 
+    /// The `SSL_CTX` as it is now; NULL if there is none.
+    #[inline]
+    pub fn ssl_context(&self) -> *const c_void {
+        self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed)
+    }
+
     /// Another OpenSSL than ours, if its `SSL_CTX` is of that.
     fn foreign_openssl(&self) -> Option<tls_ffi::Foreign> {
-        let context = self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed);
         // SAFETY: the field is NULL or holds the context's own SSL_CTX.
-        unsafe { tls_ffi::foreign(context) }
+        unsafe { tls_ffi::foreign(self.ssl_context()) }
     }
 
     /// How long C's reads may wait; `None` is for ever.

@@ -19,7 +19,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openssl::ssl::{SslContext, SslRef, SslSession, SslSessionRef, SslVersion};
+use foreign_types_shared::ForeignTypeRef;
+use openssl::ssl::{SslContext, SslRef, SslSession, SslSessionRef, SslVerifyMode, SslVersion};
 
 pub use handshake::{Failed, Handshake, Step, TlsPlan};
 pub use peer::PeerName;
@@ -51,6 +52,8 @@ pub struct TlsStream {
     sessions: Arc<Sessions>,
     /// What has to be known to keep its session; `None` once that is kept.
     keeping: Option<Keeping>,
+    /// The address of its `SSL_CTX`, which it holds, and how that verified then.
+    made_under: (usize, SslVerifyMode),
     /// Whether one of our reads has had data.
     is_answered: bool,
     /// Whether it failed, perhaps because of the session that it resumed.
@@ -72,8 +75,11 @@ impl TlsStream {
         sessions: Arc<Sessions>,
         keeping: Keeping,
     ) -> TlsStream {
+        let context = channel.ssl_context();
+        let made_under = (context.as_ptr().addr(), context.verify_mode());
         let mut stream = TlsStream {
             channel,
+            made_under,
             read_timeout,
             sessions,
             keeping: Some(keeping),
@@ -132,6 +138,13 @@ impl TlsStream {
     /// The pointers that C gets: the SSL and its BIO.
     pub fn raw(&self) -> (*mut c_void, *mut c_void) {
         self.channel.raw()
+    }
+
+    /// Whether this `SSL_CTX` is the one that it was made under, which verifies as it did then.
+    #[inline]
+    pub fn was_made_under(&self, context: *const c_void) -> bool {
+        let (own, mode) = self.made_under;
+        own == context.addr() && self.ssl().ssl_context().verify_mode() == mode
     }
 
     /// Whether it can be used again. What the peer sends unasked is taken in if it belongs to TLS itself
