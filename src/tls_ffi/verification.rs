@@ -1,6 +1,8 @@
 //! Whom the other side of a connection has to be: what the program demands by its `SSL_CTX`, and what we add.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_ulong, c_void};
+#[cfg(openssl3)]
+use std::ffi::CStr;
+use std::ffi::{CString, c_char, c_int, c_uint, c_ulong, c_void};
 
 use foreign_types_shared::ForeignTypeRef;
 use openssl::error::ErrorStack;
