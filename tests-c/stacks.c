@@ -1,5 +1,5 @@
-/* Threads with small stacks, as programs with many of them have: what a request takes on a connection
- * that was open before fits. */
+/* Threads with small stacks, as programs with many of them have: what a request takes on a
+ * connection that was open before fits. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>

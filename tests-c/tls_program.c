@@ -1,5 +1,5 @@
-/* What a program does with the SSL_CTX of its context, and with the SSL and BIO of a connection, all of
- * which are its to use. */
+/* What a program does with the SSL_CTX of its context, and with the SSL and BIO of a connection,
+ * all of which are its to use. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -153,7 +153,8 @@ static void session_without_verification_is_not_resumed_with_it(void) {
 
 /* Nor does a connection that was left idle. */
 static void idle_connection_serves_what_it_was_made_for(void) {
-    struct host host = host_under("localhost", server_tls_flawed(NULL, UNTRUSTED), "cert_verif = false");
+    SSL_CTX *tls = server_tls_flawed(NULL, UNTRUSTED);
+    struct host host = host_under("localhost", tls, "cert_verif = false");
     SSL_CTX *strict = SSL_CTX_new(TLS_client_method());
     SSL_CTX *own = host.ctx->ssl_ctx;
 
@@ -197,7 +198,8 @@ static void ssl_and_bio_lead_to_the_socket(void) {
     CHECK(SSL_get_rbio(conn->ssl) == conn->bio && SSL_get_wbio(conn->ssl) == conn->bio,
           "the BIO is the SSL's");
     CHECK(BIO_get_fd(conn->bio, &fd) == conn->fd && fd == conn->fd, "BIO_get_fd() gives it twice");
-    CHECK(BIO_find_type(conn->bio, BIO_TYPE_DESCRIPTOR) == conn->bio, "it is one over a descriptor");
+    CHECK(BIO_find_type(conn->bio, BIO_TYPE_DESCRIPTOR) == conn->bio,
+          "it is one over a descriptor");
     CHECK(!BIO_eof(conn->bio), "which has not ended");
     readable.fd = SSL_get_fd(conn->ssl);
     SSL_write(newest(host), "unasked", 7);
@@ -244,7 +246,8 @@ static void end_of_a_stream_is_what_it_is_to_a_socket(void) {
     peer_close(host.peer, 0);
     ERR_clear_error();
     n = SSL_read(conn->ssl, &byte, 1);
-    CHECK_INT(SSL_get_error(conn->ssl, n), SSL_ERROR_SSL, "an end without close_notify is an error");
+    CHECK_INT(SSL_get_error(conn->ssl, n), SSL_ERROR_SSL,
+              "an end without close_notify is an error");
     CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_UNEXPECTED_EOF_WHILE_READING, "by its name");
     CHECK(BIO_eof(conn->bio), "and the BIO has ended");
     ERR_clear_error();

@@ -1,5 +1,4 @@
 /* Whom a context that verifies certificates connects to, and what it says of the others. */
-#include <openssl/err.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,29 +236,6 @@ static void underscore_is_part_of_a_label(void) {
     check_mismatch("my_bucket.host.test", "DNS:*.other.test", "hostname mismatch", "*.other.test");
 }
 
-/* ---- failures that are not the certificate's --------------------------------------------- */
-
-static int accept_all(int good, X509_STORE_CTX *store) {
-    (void)good;
-    (void)store;
-    return 1;
-}
-
-/* The program overrules the verdict, whose code stays, and then the server refuses. */
-static void failure_after_a_verdict_is_not_the_certificates(void) {
-    SSL_CTX *tls = server_tls_flawed(NULL, UNTRUSTED);
-    struct host host;
-
-    require_client_certificate(tls);
-    SSL_CTX_set_max_proto_version(tls, TLS1_2_VERSION);
-    host = host_under("localhost", tls, "");
-    SSL_CTX_set_verify(host.ctx->ssl_ctx, SSL_VERIFY_PEER, accept_all);
-    CHECK(checkout(host.ctx) == NULL, "there is no connection");
-    CHECK_INT(logs_with("certificate refused"), 0, "the certificate was not refused");
-    CHECK_INT(logs_with("TLS handshake: "), 1, "the log names the alert");
-    forget(host);
-}
-
 /* ---- virtual hosting -------------------------------------------------------------------- */
 
 static void bucket_is_part_of_the_name(void) {
@@ -364,78 +340,6 @@ static void environment_switches_the_name_check_off(void) {
           "on: the right name is");
 }
 
-/* ---- certificates of clients ------------------------------------------------------------ */
-
-static SSL_CTX *demanding_server(int version) {
-    SSL_CTX *tls = server_tls_new(NULL);
-
-    require_client_certificate(tls);
-    SSL_CTX_set_min_proto_version(tls, version);
-    SSL_CTX_set_max_proto_version(tls, version);
-    return tls;
-}
-
-static void check_client_certificate(int version) {
-    char more[512];
-    const char *file = client_identity_file();
-    struct host host;
-    dpl_conn_t *conn;
-    SSL *peer;
-    X509 *seen;
-    char name[64] = "";
-
-    snprintf(more, sizeof more, "ssl_cert_file = \"%s\"\nssl_key_file = \"%s\"", file, file);
-    host = host_under("localhost", demanding_server(version), more);
-    conn = checkout(host.ctx);
-    peer = peer_tls(host.peer, 0);
-    REQUIRE(conn && peer, "a connection is made");
-    CHECK(converse_with(conn, peer), "a request is answered");
-    seen = SSL_get1_peer_certificate(peer);
-    if (seen)
-        X509_NAME_get_text_by_NID(X509_get_subject_name(seen), NID_commonName, name, sizeof name);
-    CHECK_STR(name, "loopback client", "the server has seen the client's certificate");
-    X509_free(seen);
-    dpl_conn_release(conn);
-    forget(host);
-}
-
-static void clients_certificate_is_shown(void) {
-    check_client_certificate(TLS1_2_VERSION);
-    check_client_certificate(TLS1_3_VERSION);
-}
-
-static void missing_certificate_fails_the_handshake(void) {
-    struct host host = host_under("localhost", demanding_server(TLS1_2_VERSION), "");
-    char line[256];
-
-    CHECK(checkout(host.ctx) == NULL, "TLS 1.2: there is no connection");
-    snprintf(line, sizeof line, "%s: TLS handshake: sslv3 alert handshake failure",
-             peer_name(host.peer));
-    CHECK(logs_with(line) == 1, "the log says why");
-    CHECK_INT(hosts_available(host.ctx), 0, "the host is out");
-    forget(host);
-}
-
-/* In TLS 1.3 the server's refusal comes after the handshake, as the answer to the first request. */
-static void missing_certificate_fails_the_first_read(void) {
-    struct host host = host_under("localhost", demanding_server(TLS1_3_VERSION), "");
-    dpl_conn_t *conn = checkout(host.ctx);
-    char byte;
-
-    REQUIRE(conn, "TLS 1.3: the handshake succeeds on this side");
-    CHECK(peer_tls(host.peer, 0) == NULL, "and fails on the other");
-    ERR_clear_error();
-    CHECK(SSL_read(conn->ssl, &byte, 1) <= 0, "a read fails");
-    CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
-              "because a certificate is required");
-    dpl_conn_release(conn);
-    conn = checkout(host.ctx);
-    CHECK(!conn || conn->n_hits == 0, "the connection is not reused");
-    if (conn)
-        dpl_conn_terminate(conn);
-    forget(host);
-}
-
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], connect_once) == 0)
         return run_connect_once(argv[2], argv[3]);
@@ -460,14 +364,10 @@ int main(int argc, char **argv) {
     RUN(common_name_is_logged);
     RUN(final_dot_is_not_part_of_the_name);
     RUN(underscore_is_part_of_a_label);
-    RUN(failure_after_a_verdict_is_not_the_certificates);
     RUN(bucket_is_part_of_the_name);
     RUN(certificate_of_the_host_is_not_the_buckets);
     RUN(connection_of_one_bucket_does_not_serve_another);
     RUN(opened_host_is_verified);
     RUN(environment_switches_the_name_check_off);
-    RUN(clients_certificate_is_shown);
-    RUN(missing_certificate_fails_the_handshake);
-    RUN(missing_certificate_fails_the_first_read);
     return test_end();
 }

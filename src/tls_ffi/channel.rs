@@ -24,7 +24,7 @@ unsafe extern "C" {
     fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
 }
 
-/// What carries the bytes of a [`Channel`].
+/// A carrier of the bytes of a [`Channel`].
 pub trait Transport: AsRawFd {
     /// The place of the type's BIO method.
     fn method() -> &'static Method;
@@ -40,7 +40,7 @@ pub trait Transport: AsRawFd {
 pub struct Method(OnceLock<usize>);
 
 impl Method {
-    /// None is made yet.
+    /// An empty place.
     pub const fn new() -> Method {
         Method(OnceLock::new())
     }
@@ -64,21 +64,21 @@ impl Method {
     }
 }
 
-/// What a BIO leads to.
+/// The data of a BIO.
 struct Held<T> {
     transport: T,
-    /// Why the last read or write failed.
+    /// The error of the last read or write, if that failed.
     error: Option<io::Error>,
     /// Whether the last read met the end of the stream.
     has_ended: bool,
 }
 
-/// Why an operation did not come to its end.
+/// The reason why an operation did not come to its end.
 #[derive(Debug)]
 pub enum Stop {
-    /// It goes on once there is something to read.
+    /// There is nothing to read yet.
     WantsRead,
-    /// It goes on once there is room to write.
+    /// There is no room to write yet.
     WantsWrite,
     /// The peer has sent its close_notify.
     Closed,
@@ -123,7 +123,7 @@ impl<T: Transport> Channel<T> {
         Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, held })
     }
 
-    /// What carries its bytes.
+    /// The carrier of its bytes.
     #[inline]
     pub fn transport(&self) -> &T {
         // SAFETY: it lives as long as the channel, and is changed through `&mut self` and the BIO only: no
@@ -257,7 +257,7 @@ impl<T: Transport> DerefMut for Channel<T> {
     }
 }
 
-/// What a BIO of ours leads to; `None` once its channel is gone.
+/// The data of a BIO of ours; `None` once its channel is gone.
 ///
 /// # Safety
 /// `bio` has the method of `T`, and no other reference to what it leads to is in use.

@@ -58,7 +58,7 @@ mod aside {
 
     use openssl_sys::CRYPTO_free;
 
-    /// How many errors a queue holds, and one place that stays free (`ERR_NUM_ERRORS`).
+    /// The places of a queue, of which one stays free (`ERR_NUM_ERRORS`).
     const ERRORS: usize = 16;
 
     /// `ERR_TXT_MALLOCED`: the text is the queue's own.

@@ -1,4 +1,4 @@
-//! Whom the other side of a connection has to be: what the program demands by its `SSL_CTX`, and what we add.
+//! Verify parameters: what the program demands of a certificate by its `SSL_CTX`, and what we add.
 
 #[cfg(openssl3)]
 use std::ffi::CStr;
@@ -30,7 +30,7 @@ unsafe extern "C" {
     fn SSL_set_post_handshake_auth(ssl: *mut ffi::SSL, is_offered: c_int);
 }
 
-/// What a certificate has to be made out to.
+/// The names and addresses that a certificate has to be made out to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Identities {
     /// Names, of which one suffices.
@@ -88,7 +88,8 @@ impl std::fmt::Display for Identities {
     }
 }
 
-/// How a context verifies: two that compare equal accept the same certificates, as far as can be told.
+/// The way a context verifies certificates. Contexts for which it is equal accept the same ones, as far as OpenSSL
+/// tells.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verification {
     mode: c_int,

@@ -17,16 +17,16 @@ use crate::stream::Socket;
 use crate::sys::PollFd;
 use crate::tls_ffi::{self, Channel, Stop, with_its_locks, with_own_errors};
 
-/// What one handshake is to do.
+/// The plan of a handshake.
 #[derive(Clone)]
 pub struct TlsPlan {
     /// The context's part.
     pub security: Security,
-    /// Whom it is to reach.
+    /// The name that the peer has to have.
     pub peer: PeerName,
     /// Where a session to resume is taken from, and a new one goes.
     pub sessions: Arc<Sessions>,
-    /// Why no session is offered, if one made the handshake before fail.
+    /// The reason to offer no session: one that was offered made the handshake before fail.
     pub without_session: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub struct Handshake {
     wants_write: bool,
 }
 
-/// How far a handshake is.
+/// The state of a handshake.
 pub enum Step {
     /// It goes on when the descriptor of [`Handshake::watch`] is ready.
     Pending(Box<Handshake>),
@@ -54,7 +54,7 @@ pub enum Step {
 pub struct Failed {
     /// Who was at the other end.
     pub peer: SocketAddr,
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
     /// For another one without a session, if the session that was offered may be the cause.
     pub once_more: Option<Permit>,
@@ -133,7 +133,7 @@ impl Handshake {
         (self.peer(), Refusal::timed_out())
     }
 
-    /// What it waits for.
+    /// The descriptor and the event that it waits for.
     pub fn watch(&self) -> PollFd {
         let socket = &self.channel.transport().socket;
         if self.wants_write { PollFd::writable(socket) } else { PollFd::readable(socket) }

@@ -50,7 +50,7 @@ pub struct TlsStream {
     channel: Channel<Transport>,
     read_timeout: Option<Duration>,
     sessions: Arc<Sessions>,
-    /// What has to be known to keep its session; `None` once that is kept.
+    /// Facts about its session, for those who resume it; `None` once the session is kept.
     keeping: Option<Keeping>,
     /// The address of its `SSL_CTX`, which it holds, and how that verified then.
     made_under: (usize, SslVerifyMode),
@@ -62,7 +62,7 @@ pub struct TlsStream {
     says_goodbye: bool,
 }
 
-/// What a new session was made under, and the one that it follows.
+/// The basis of a new session, and the session that was offered for it.
 struct Keeping {
     basis: Basis,
     offered: Option<SslSession>,
@@ -233,8 +233,8 @@ impl TlsStream {
         }
     }
 
-    /// It failed, before anything came back on it that the caller knows of. Whether that may be because it had
-    /// resumed a session, so that nobody is to blame: a server of TLS 1.3 can refuse one after the handshake.
+    /// Notes that it failed before a reply. The answer is whether the session that it resumed may be the reason, so
+    /// that nobody is to blame: a server of TLS 1.3 can refuse one after the handshake.
     pub fn failed_unanswered(&mut self) -> bool {
         let is_suspicious = self.was_resumed() && !self.is_answered && !self.timed_out();
         if is_suspicious && !self.has_blamed_session {

@@ -1,4 +1,4 @@
-//! Whom a connection wants to talk to.
+//! The name that the peer of a connection has to have.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,7 +12,7 @@ use openssl::x509::verify::X509CheckFlags;
 
 use crate::tls_ffi::{self, Identities};
 
-/// What a connection was asked for.
+/// A name to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerName {
     /// A name, without the dot that may end it.
@@ -22,7 +22,7 @@ pub enum PeerName {
 }
 
 impl PeerName {
-    /// What this text names. The final dot belongs to the look-up only (RFC 6066, section 3).
+    /// The name or address in a text. A final dot belongs to the look-up only (RFC 6066, section 3).
     pub fn new(text: &str) -> PeerName {
         match text.parse::<IpAddr>() {
             // An IPv4 address, however it is written.

@@ -1,4 +1,4 @@
-//! Why a handshake failed.
+//! The reasons why handshakes fail.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::status::Error;
 use crate::sys;
 use crate::tls_ffi::{Identities, Stop};
 
-/// Why a handshake failed.
+/// The reason why a handshake failed.
 #[derive(Debug)]
 pub struct Refusal {
     /// The kind of fault.
@@ -34,12 +34,12 @@ impl Refusal {
         (self.fault == Fault::Local).then_some(Error::System)
     }
 
-    /// It could not even begin.
+    /// The handshake could not begin.
     pub fn of_setup(errors: &ErrorStack) -> Refusal {
         Refusal { fault: Fault::Local, ..Refusal::of_openssl(errors) }
     }
 
-    /// Why a handshake with this peer stopped.
+    /// The reason why a handshake with this peer stopped.
     pub fn of(stop: &Stop, ssl: &SslRef, peer: &PeerName) -> Refusal {
         match stop {
             Stop::Io(error) => Refusal {

@@ -16,11 +16,12 @@ use crate::tls_ffi::{self, Verification, with_its_locks};
 /// Sessions kept for one name: as many new connections at once can resume.
 const SESSIONS: usize = 16;
 
-/// How long a server that failed twice because a session was offered is offered none; two failures that lie
-/// further apart are not taken for the same trouble.
+/// The time for which a server is offered no session after two failures that a session caused. Failures further
+/// apart than that are not counted together.
 pub const PAUSE: Duration = Duration::from_secs(600);
 
-/// Under what a session was made, and alone serves: no certificate is looked at when it is resumed.
+/// The context and the verification that a session was made under. It serves under no other: no certificate is
+/// verified when it is resumed.
 pub struct Basis {
     /// Held, so that its address stays its own.
     context: SslContext,
@@ -28,7 +29,7 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// What a connection made now by this context is made under.
+    /// The basis of a connection that this context makes now.
     pub fn of(context: &SslContext) -> Basis {
         Basis { context: context.clone(), verification: Verification::of(context) }
     }
@@ -51,9 +52,9 @@ struct State {
     kept: Kept,
     /// When an offered session last made a server fail.
     refused_at: Option<Moment>,
-    /// None is offered before.
+    /// The end of the time in which none is offered.
     paused_until: Moment,
-    /// What the log has yet to say.
+    /// A message that is not logged yet.
     notice: Option<String>,
 }
 
@@ -139,7 +140,7 @@ impl Sessions {
         }
     }
 
-    /// What the log has to say of them, once.
+    /// Takes the message for the log, if there is one.
     pub fn take_notice(&self) -> Option<String> {
         self.state.lock().notice.take()
     }
