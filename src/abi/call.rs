@@ -101,7 +101,8 @@ impl ContextCall {
         let Some(tls) = connection.stream().tls() else { return true };
         let view = self.context.view();
         tls.set_read_timeout(view.read_timeout());
-        tls.was_made_under(view.ssl_context())
+        // A new one was made a moment ago.
+        tls.was_made_under(view.ssl_context()) || connection.reuses() == 0
     }
 
     fn hosts(&self) -> Arc<Hosts> {

@@ -6,7 +6,7 @@ use std::ffi::{CString, c_char, c_int, c_uint, c_ulong, c_void};
 
 use foreign_types_shared::ForeignTypeRef;
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslContextRef, SslRef};
+use openssl::ssl::{SslContextRef, SslRef, SslVerifyMode};
 use openssl::x509::verify::X509CheckFlags;
 use openssl_sys as ffi;
 
@@ -120,6 +120,11 @@ impl Verification {
                 identities: Identities::of(parameters),
             }
         }
+    }
+
+    /// Whether and how certificates are verified.
+    pub fn mode(&self) -> SslVerifyMode {
+        SslVerifyMode::from_bits_retain(self.mode)
     }
 }
 

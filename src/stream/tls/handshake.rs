@@ -76,10 +76,10 @@ impl Handshake {
 
     /// One that knows whom it wants to talk to.
     fn prepare(plan: TlsPlan, socket: Socket) -> Result<Handshake, ErrorStack> {
+        let basis = Basis::of(&plan.security.context);
         let mut ssl = Ssl::new(&plan.security.context)?;
         peer::expect(&mut ssl, &plan.peer)?;
         tls_ffi::offer_post_handshake_authentication(&mut ssl);
-        let basis = Basis::of(&plan.security.context);
         let session = if plan.without_session.is_none() { plan.sessions.take(&basis) } else { None };
         // Refused, there is a full handshake.
         let offered = session.filter(|session| tls_ffi::resume(&mut ssl, session));

@@ -75,8 +75,7 @@ impl TlsStream {
         sessions: Arc<Sessions>,
         keeping: Keeping,
     ) -> TlsStream {
-        let context = channel.ssl_context();
-        let made_under = (context.as_ptr().addr(), context.verify_mode());
+        let made_under = (channel.ssl_context().as_ptr().addr(), keeping.basis.verify_mode());
         let mut stream = TlsStream {
             channel,
             made_under,

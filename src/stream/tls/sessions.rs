@@ -6,7 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use foreign_types_shared::ForeignType;
-use openssl::ssl::{SslContext, SslSession, SslVersion};
+use openssl::ssl::{SslContext, SslSession, SslVerifyMode, SslVersion};
 
 use crate::clock::Moment;
 use crate::fork;
@@ -32,6 +32,11 @@ impl Basis {
     /// The basis of a connection that this context makes now.
     pub fn of(context: &SslContext) -> Basis {
         Basis { context: context.clone(), verification: Verification::of(context) }
+    }
+
+    /// Whether and how certificates were verified.
+    pub fn verify_mode(&self) -> SslVerifyMode {
+        self.verification.mode()
     }
 }
 
@@ -153,7 +158,7 @@ fn discard<T>(unwanted: T) {
 
 #[cfg(test)]
 mod tests {
-    use openssl::ssl::{SslContextBuilder, SslMethod, SslVerifyMode};
+    use openssl::ssl::{SslContextBuilder, SslMethod};
 
     use super::*;
 
