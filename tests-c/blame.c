@@ -85,8 +85,8 @@ static dpl_status_t no_tls_at_all(void) {
     char text[512];
 
     server = server_start((struct server_options){.tls = TLS_NEVER, .behaviour = HANG_UP});
-    snprintf(text, sizeof text, "use_https = true\nconnection_timeout = 1\nhost = \"%s\"\n",
-             server_name(server));
+    snprintf(text, sizeof text, "use_https = true\nconnection_timeout = %d\nhost = \"%s\"\n",
+             (int)patience(1), server_name(server));
     ctx = context_from_text(text);
     return try_connect();
 }

@@ -10,6 +10,14 @@
 
 static dpl_ctx_t *ctx;
 
+/* Long enough for a handshake, also on a slow machine. */
+static dpl_ctx_t *context_for(struct server *server) {
+    char more[80];
+
+    snprintf(more, sizeof more, "connection_timeout = %d\nblacklist_expiretime = 0", (int)patience(1));
+    return context_over_server(server, more);
+}
+
 static void *ask_until_cancelled(void *unused) {
     for (;;) {
         answered(ctx, 1);
@@ -53,7 +61,7 @@ static bool cancelled_in(void *(*work)(void *)) {
 static void cancelled_while_connecting(void) {
     struct server *server = server_answering(1);
 
-    ctx = context_over_server(server, "connection_timeout = 1\nblacklist_expiretime = 0");
+    ctx = context_for(server);
     server_go_deaf(server);
     CHECK(cancelled_in(ask_until_cancelled), "a thread is cancelled while it connects");
     server_restart(server);
@@ -65,7 +73,7 @@ static void cancelled_while_connecting(void) {
 static void cancelled_while_writing(void) {
     struct server *server = server_start((struct server_options){.behaviour = SILENT});
 
-    ctx = context_over_server(server, "connection_timeout = 1\nblacklist_expiretime = 0");
+    ctx = context_for(server);
     CHECK(cancelled_in(write_until_cancelled), "a thread is cancelled while it writes");
     CHECK_INT(ctx->n_conn_fds, 0, "and its connection is closed");
     dpl_ctx_free(ctx);

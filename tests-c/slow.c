@@ -85,12 +85,14 @@ static void *connect_in_vain(void *ctx) {
 
 static void release_waits_for_no_connect(void) {
     struct server *servers[] = {deaf_server(), server_answering(1)};
+    char more[80];
     dpl_ctx_t *ctx;
     dpl_conn_t *conn;
     pthread_t connecting;
     double begin;
 
-    ctx = context_over_servers(servers, 2, "connection_timeout = 2");
+    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(2));
+    ctx = context_over_servers(servers, 2, more);
     conn = checkout(ctx); /* the deaf host loses the race */
     REQUIRE(conn, "the live host is connected to");
     dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(servers[1]), 100);
@@ -98,7 +100,7 @@ static void release_waits_for_no_connect(void) {
     sleep_ms(300);
     begin = seconds_now();
     dpl_conn_release(conn);
-    CHECK(seconds_now() - begin < 0.5, "a release returns while another thread connects");
+    CHECK(seconds_now() - begin < patience(0.5), "a release returns while another thread connects");
     pthread_join(connecting, NULL);
     dpl_ctx_free(ctx);
     server_stop(servers[0]);

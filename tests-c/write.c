@@ -141,11 +141,11 @@ static void check_large_to_slow_reader(int timeout, bool storm) {
 }
 
 static void large_block_reaches_a_slow_reader(void) {
-    check_large_to_slow_reader(10, false);
+    check_large_to_slow_reader((int)patience(10), false);
 }
 
 static void signals_do_not_disturb_a_write(void) {
-    check_large_to_slow_reader(10, true);
+    check_large_to_slow_reader((int)patience(10), true);
 }
 
 static void no_timeout_is_none(void) {
