@@ -82,6 +82,10 @@ static void hits_are_counted_and_limited(void) {
     ctx->n_conn_max_hits = 0;
     CHECK(answered(ctx, 8) && answered(ctx, 9), "requests are answered without reuse");
     CHECK(EVENTUALLY(server_accepted(server) == 4), "a limit of 0 reuses nothing");
+    ctx->n_conn_max_hits = -1;
+    for (int i = 0; i < 8; i++)
+        CHECK(answered(ctx, i), "a request is answered");
+    CHECK_INT(server_accepted(server), 4, "-1 is no limit");
     dpl_ctx_free(ctx);
     server_stop(server);
 }

@@ -135,6 +135,29 @@ static void signals_do_not_prolong_a_connect(void) {
     server_stop(deaf);
 }
 
+static void *connect_at_last(void *ctx) {
+    return checkout(ctx);
+}
+
+/* The profile's default would have ended it after 5 s. */
+static void connect_without_a_limit_takes_as_long_as_it_takes(void) {
+    struct server *deaf = deaf_server();
+    dpl_ctx_t *ctx = context_over_server(deaf, "connection_timeout = -1");
+    pthread_t connecting;
+    void *conn = NULL;
+
+    pthread_create(&connecting, NULL, connect_at_last, ctx);
+    sleep_ms(5500);
+    CHECK_INT(blacklisted_until(ctx, deaf), 0, "after 5.5 s the host is not given up");
+    server_restart(deaf);
+    pthread_join(connecting, &conn);
+    REQUIRE(conn, "when it answers there is a connection");
+    CHECK(answered_on(conn, 1), "which serves");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(deaf);
+}
+
 int main(void) {
     test_begin("slow");
     RUN(deaf_host_delays_nobody);
@@ -142,5 +165,6 @@ int main(void) {
     RUN(release_waits_for_no_connect);
     RUN(connect_is_bounded);
     RUN(signals_do_not_prolong_a_connect);
+    RUN(connect_without_a_limit_takes_as_long_as_it_takes);
     return test_end();
 }

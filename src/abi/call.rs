@@ -100,7 +100,7 @@ impl ContextCall {
     fn is_wanted(&self, connection: &mut Connection) -> bool {
         let Some(tls) = connection.stream().tls() else { return true };
         let view = self.context.view();
-        tls.set_read_timeout(view.read_timeout());
+        tls.set_read_timeout(view.tls_read_timeout());
         // A new one was made a moment ago.
         tls.was_made_under(view.ssl_context()) || connection.reuses() == 0
     }

@@ -142,7 +142,8 @@ impl View {
     pub fn limits(&self) -> pool::Limits {
         pool::Limits {
             idle_time: clock::seconds(self.read(self.layout.conn_idle_time)).unwrap_or_default(),
-            reuses: u32::try_from(self.read(self.layout.n_conn_max_hits)).unwrap_or(0),
+            // Compared without its sign, as in the original: -1 is no limit.
+            reuses: self.read(self.layout.n_conn_max_hits) as u32,
         }
     }
 
@@ -152,9 +153,7 @@ impl View {
         let layout = self.layout;
         Settings {
             connections: self.read(layout.n_conn_max),
-            connect_timeout: clock::seconds(self.read(layout.conn_timeout))
-                .filter(|timeout| !timeout.is_zero())
-                .unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
+            connect_timeout: Settings::connect_timeout(self.read(layout.conn_timeout)),
             blacklist: clock::expiry(self.read(layout.blacklist_expiretime).into()),
         }
     }
@@ -173,7 +172,14 @@ impl View {
         let context = self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed);
         // SAFETY: the field is NULL or holds the context's own SSL_CTX.
         let context = unsafe { share_context(context) }.ok_or(Error::Invalid)?;
-        Ok(Some(Security { context, read_timeout: self.read_timeout() }))
+        Ok(Some(Security { context, read_timeout: self.tls_read_timeout() }))
+    }
+
+    /// How long C's reads by OpenSSL may wait; `None` is for ever. So is 0: the original has no limit there, and
+    /// programs that say 0 work with it.
+    #[inline]
+    pub fn tls_read_timeout(&self) -> Option<Duration> {
+        self.read_timeout().filter(|timeout| !timeout.is_zero())
     }
 
     /// The `SSL_CTX` as it is now; NULL if there is none.

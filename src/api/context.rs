@@ -138,7 +138,8 @@ impl Context {
             calls: AtomicU32::new(0),
             settings: settings(&parsed, &options),
             limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
-            read_timeout: clock::seconds(parsed.read_timeout),
+            // Over TLS 0 is no limit, as in the original.
+            read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
             write_timeout: clock::seconds(parsed.write_timeout),
             tls,
             listener: options.listener,
@@ -189,10 +190,9 @@ impl Context {
 }
 
 fn settings(profile: &Profile, options: &Options) -> Settings {
-    let connect_timeout = clock::seconds(profile.conn_timeout).filter(|timeout| !timeout.is_zero());
     Settings {
         connections: options.connections.try_into().unwrap_or(i32::MAX),
-        connect_timeout: connect_timeout.unwrap_or(Settings::DEFAULT_CONNECT_TIMEOUT),
+        connect_timeout: Settings::connect_timeout(profile.conn_timeout),
         blacklist: clock::expiry(profile.blacklist_expiretime.into()),
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::lock::Lock;
 
 use crate::authority::Authority;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -69,6 +69,18 @@ pub struct Settings {
 impl Settings {
     /// The longest connect, if the context states none.
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// As long as it takes, in a form that can be added to the time: a century.
+    const NO_CONNECT_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+    /// The longest connect, from its seconds as C states them: no limit for a negative number.
+    pub fn connect_timeout(seconds: i32) -> Duration {
+        match clock::seconds(seconds) {
+            None => Settings::NO_CONNECT_TIMEOUT,
+            Some(Duration::ZERO) => Settings::DEFAULT_CONNECT_TIMEOUT,
+            Some(timeout) => timeout,
+        }
+    }
 }
 
 /// One call from outside.

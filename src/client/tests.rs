@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use super::*;
 use crate::hosts::Mirror;
@@ -320,4 +321,13 @@ fn virtual_hosts_stand_for_their_host() {
     assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));
     assert_eq!((host(c"b.127.0.0.2", c"81"), host(c"b.127.0.0.1", c"80")), (None, None));
     assert_eq!(host(c"c.127.0.0.2", c"80"), None, "nobody connects to that one");
+}
+
+#[test]
+fn a_connect_timeout_below_zero_is_none() {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    assert!(Settings::connect_timeout(-1) > 10 * year);
+    assert!(Instant::now().checked_add(Settings::connect_timeout(i32::MIN)).is_some());
+    assert_eq!(Settings::connect_timeout(7), Duration::from_secs(7));
+    assert_eq!(Settings::connect_timeout(0), Duration::from_secs(5));
 }

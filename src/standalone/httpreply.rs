@@ -230,7 +230,11 @@ fn read<R: Receiver>(
     function: &'static CStr,
 ) -> Result<Reply, Failure<TransferError, R::Error>> {
     let context = connection.context();
-    let timeout = context.map_or(Some(USUAL_READ_TIMEOUT), |context| context.view().read_timeout());
+    let is_secured = connection.stream().tls().is_some();
+    let timeout = context.map_or(Some(USUAL_READ_TIMEOUT), |context| match is_secured {
+        true => context.view().tls_read_timeout(),
+        false => context.view().read_timeout(),
+    });
     let line = fields(connection).map_or(USUAL_HEADER_SIZE, |fields| fields.header_size(USUAL_HEADER_SIZE));
     let limits = Limits { line, head: line.saturating_mul(LONG_LINES) };
     let expected = Expected { body: with_body, continuation: connection.awaits_continue(), limits };
