@@ -30,7 +30,16 @@ impl ContextCall {
     /// The call of `function`.
     #[inline]
     pub fn new(context: &'static Context, function: &'static CStr) -> ContextCall {
-        ContextCall { context, journal: CallJournal { context: Some(context), function } }
+        let journal = CallJournal { context: Some(context), function, is_in_passing: false };
+        ContextCall { context, journal }
+    }
+
+    /// The call of a function that cannot fail. What it comes across, such as an attempt that nobody waits for
+    /// and that has failed, is logged, but is no reason for a failure of the calling thread's.
+    #[inline]
+    pub fn that_cannot_fail(context: &'static Context, function: &'static CStr) -> ContextCall {
+        let journal = CallJournal { context: Some(context), function, is_in_passing: true };
+        ContextCall { context, journal }
     }
 
     /// A connection for a request, which is told where it leads.

@@ -343,7 +343,8 @@ impl Context {
         let Some(found) = (unsafe { Context::of(context) }) else { return };
         let in_use = found.client.statistics().in_use;
         if in_use > 0 {
-            let journal = CallJournal { context: Some(found), function: c"dpl_conn_pool_destroy" };
+            let function = c"dpl_conn_pool_destroy";
+            let journal = CallJournal { context: Some(found), function, is_in_passing: true };
             log!(&journal, Warning, "connections of this context are still in use: {in_use}");
         }
         let Some(held) = CONTEXTS.recall(found) else { return };

@@ -114,6 +114,8 @@ pub struct CallJournal {
     pub context: Option<&'static Context>,
     /// The function that was called.
     pub function: &'static CStr,
+    /// Whether what it logs is no failure of its own: it only came across it.
+    pub is_in_passing: bool,
 }
 
 impl CallJournal {
@@ -154,7 +156,7 @@ impl Journal for CallJournal {
     fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
         sys::without_cancellation(|| self.deliver(level, place, &message.to_string()));
         // Afterwards, since the program's function may call us in turn.
-        if level == Level::Error {
+        if level == Level::Error && !self.is_in_passing {
             last_error::note(message);
         }
     }

@@ -202,7 +202,7 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
         let Some(mut connection) = recall(conn, NAME) else { return };
         let Some(context) = connection.context() else { return after_its_context(NAME) };
         match connection.end_use() {
-            Ok(()) => context.client().release(&ContextCall::new(context, NAME), connection),
+            Ok(()) => context.client().release(&ContextCall::that_cannot_fail(context, NAME), connection),
             Err(why) => connection.close(why),
         }
     })

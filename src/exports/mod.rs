@@ -71,7 +71,7 @@ fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T
 
 /// The journal of a call.
 pub fn journal(context: Option<&'static Context>, function: &'static CStr) -> CallJournal {
-    CallJournal { context, function }
+    CallJournal { context, function, is_in_passing: false }
 }
 
 /// Tells of an argument that no call can work with.
