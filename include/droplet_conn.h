@@ -224,6 +224,13 @@ typedef enum {
 typedef void (*dplx_log_t)(void *user, dpl_ctx_t *ctx, int level, const char *message);
 
 /**
+ * What ends the program's part of a dplx_log_t().
+ *
+ * @param user what dplx_set_log_owned() was given
+ */
+typedef void (*dplx_release_t)(void *user);
+
+/**
  * What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
  */
 typedef struct {
@@ -812,14 +819,32 @@ const char *dplx_last_error(void);
  * if there is no Droplet.
  *
  * @param callback the function, which any thread may call and which calls of other threads that have begun
- *        before may still call after it was replaced. It must return: no longjmp() and no exception. NULL
- *        for none
+ *        before may still call after it was replaced: dplx_set_log_owned() says when that is over. It must
+ *        return: no longjmp() and no exception. NULL for none
  * @param user its first argument
  *
  * @pre `callback` is NULL or may be called with `user` from now on.
  */
 void dplx_set_log(dplx_log_t callback,
                   void *user);
+
+/**
+ * As dplx_set_log(), and says when `user` may be freed: once another call of either function has replaced the
+ * callback, and the last thread that was in it has come back. Nobody waits for that: `release` is called by
+ * the thread that replaces the callback or by the last one that leaves it. So it is called once, after
+ * the callback's last call, also if the callback itself sets another; not when the program ends. In a forked
+ * child it is not called if another thread was in the callback at the time of the fork.
+ *
+ * @param callback as in dplx_set_log(); with NULL `release` is called at once
+ * @param user its first argument
+ * @param release called with `user`; NULL for nothing
+ *
+ * @pre `callback` is NULL or may be called with `user` until `release` is called; that is NULL or may be called
+ * with `user` by any thread.
+ */
+void dplx_set_log_owned(dplx_log_t callback,
+                        void *user,
+                        dplx_release_t release);
 
 /**
  * Reads what there is, plain or TLS, at least one byte. Bytes that Droplet's reply reader has left over

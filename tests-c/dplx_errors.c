@@ -1,5 +1,6 @@
 /* dplx_last_error() and dplx_set_log(): what went wrong, in words. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +157,32 @@ static void every_failure_has_a_text(void) {
     server_stop(server);
 }
 
+/* What a release comes across is no failure of its own: an attempt that nobody waited for. */
+static void release_that_succeeds_leaves_the_text_alone(void) {
+    struct server *servers[2] = {server_answering(1), server_answering(2)};
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conns[2];
+    char more[80];
+
+    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(1));
+    ctx = context_over_servers(servers, 2, more);
+    server_go_deaf(servers[0]);
+    for (int i = 0; i < 2; i++)
+        REQUIRE((conns[i] = checkout(ctx)) != NULL, "the host that is well serves");
+    for (int i = 0; i < 2; i++)
+        CHECK(answered_on(conns[i], i), "a request is answered");
+    sleep_ms((int)(1000 * patience(1)) + 500);
+    logs_collect();
+    REQUIRE(dplx_conn_fd(NULL) == -1, "a call fails");
+    for (int i = 0; i < 2; i++)
+        dpl_conn_release(conns[i]);
+    CHECK(logs_with("timed out") > 0, "the attempt at the other host is found to have failed");
+    CHECK_STR(dplx_last_error(), "the connection is NULL", "the text is that of the call");
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
 /* ---- threads ------------------------------------------------------------------------------- */
 
 static void *fail_elsewhere(void *server) {
@@ -237,6 +264,88 @@ static void messages_go_where_they_are_wanted(void) {
     server_stop(server);
 }
 
+/* ---- what belongs to the callback --------------------------------------------------------- */
+
+struct owned {
+    atomic_int calls, releases;
+    atomic_bool may_go_on;
+    bool waits;
+    struct owned *next; /* set by the callback */
+};
+
+static void release(void *user) {
+    struct owned *owned = user;
+
+    owned->releases++;
+}
+
+static void hear_slowly(void *user, dpl_ctx_t *ctx, int level, const char *message) {
+    struct owned *owned = user;
+
+    (void)ctx;
+    (void)level;
+    (void)message;
+    owned->calls++;
+    if (owned->next)
+        dplx_set_log_owned(hear_slowly, owned->next, release);
+    while (owned->waits && !owned->may_go_on)
+        sleep_ms(1);
+    owned->calls += owned->releases * 1000; /* nothing is to be used after it was released */
+}
+
+static void *fail_once(void *unused) {
+    dplx_conn_fd(NULL);
+    return unused;
+}
+
+static void callback_is_released_when_it_was_replaced(void) {
+    struct owned first = {0}, second = {0}, none = {0};
+
+    dplx_set_log_owned(hear_slowly, &first, release);
+    fail_once(NULL);
+    CHECK(first.calls == 1 && first.releases == 0, "a callback is called");
+    dplx_set_log_owned(hear_slowly, &second, release);
+    CHECK_INT(first.releases, 1, "replaced, it is released at once");
+    fail_once(NULL);
+    CHECK(first.calls == 1 && second.calls == 1, "the second is called");
+    dplx_set_log(NULL, NULL);
+    CHECK_INT(second.releases, 1, "and released when there is none any more");
+    dplx_set_log_owned(NULL, &none, release);
+    CHECK_INT(none.releases, 1, "without a callback there is nothing to wait for");
+    dplx_set_log_owned(hear_slowly, &none, NULL);
+    dplx_set_log(NULL, NULL);
+    CHECK(first.releases == 1 && second.releases == 1 && none.releases == 1, "each once");
+}
+
+/* Whoever replaces it does not wait; the thread that leaves it last releases it. */
+static void callback_is_released_when_the_last_thread_leaves_it(void) {
+    struct owned slow = {.waits = true};
+    pthread_t threads[3];
+
+    dplx_set_log_owned(hear_slowly, &slow, release);
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, fail_once, NULL);
+    REQUIRE(EVENTUALLY(slow.calls == 3), "three threads are in it");
+    dplx_set_log(NULL, NULL);
+    CHECK_INT(slow.releases, 0, "replaced meanwhile, it is still in use");
+    slow.may_go_on = true;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_INT(slow.releases, 1, "they leave it, it is released");
+    CHECK_INT(slow.calls, 3, "and was not used after that");
+}
+
+static void callback_may_replace_itself(void) {
+    struct owned last = {0}, first = {.next = &last};
+
+    dplx_set_log_owned(hear_slowly, &first, release);
+    fail_once(NULL);
+    CHECK(first.releases == 1 && first.calls == 1, "it is released after it has come back");
+    fail_once(NULL);
+    CHECK(last.calls == 1 && last.releases == 0, "the next is called");
+    dplx_set_log(NULL, NULL);
+}
+
 int main(void) {
     test_begin("dplx_errors");
     RUN(text_names_each_host_and_cause);
@@ -244,7 +353,11 @@ int main(void) {
     RUN(cleaning_up_keeps_the_text);
     RUN(misuse_is_told_as_well);
     RUN(every_failure_has_a_text);
+    RUN(release_that_succeeds_leaves_the_text_alone);
     RUN(each_thread_has_its_own);
     RUN(messages_go_where_they_are_wanted);
+    RUN(callback_is_released_when_it_was_replaced);
+    RUN(callback_is_released_when_the_last_thread_leaves_it);
+    RUN(callback_may_replace_itself);
     return test_end();
 }

@@ -23,5 +23,6 @@
 #pragma weak dplx_req_free
 #pragma weak dplx_req_new
 #pragma weak dplx_set_log
+#pragma weak dplx_set_log_owned
 
 #endif

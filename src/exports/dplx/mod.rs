@@ -9,7 +9,8 @@ mod statistics;
 use libc::{c_char, c_int, c_void};
 
 use super::{dpl_ctx_t, guard};
-use crate::abi::{last_error, listener};
+use crate::abi::last_error;
+use crate::abi::listener::{self, User};
 
 /// A program's function for messages.
 ///
@@ -46,8 +47,8 @@ pub extern "C" fn dplx_last_error() -> *const c_char {
 /// if there is no Droplet.
 ///
 /// @param callback the function, which any thread may call and which calls of other threads that have begun
-///        before may still call after it was replaced. It must return: no longjmp() and no exception. NULL
-///        for none
+///        before may still call after it was replaced: dplx_set_log_owned() says when that is over. It must
+///        return: no longjmp() and no exception. NULL for none
 /// @param user its first argument
 ///
 /// # Safety
@@ -55,5 +56,33 @@ pub extern "C" fn dplx_last_error() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dplx_set_log(callback: dplx_log_t, user: *mut c_void) {
     // SAFETY: the caller's promise.
-    guard(c"dplx_set_log", (), || unsafe { listener::set(callback, user) });
+    guard(c"dplx_set_log", (), || unsafe { listener::set(callback, User { pointer: user, release: None }) });
+}
+
+/// What ends the program's part of a [`dplx_log_t`].
+///
+/// @param user what dplx_set_log_owned() was given
+pub type dplx_release_t = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// As dplx_set_log(), and says when `user` may be freed: once another call of either function has replaced the
+/// callback, and the last thread that was in it has come back. Nobody waits for that: `release` is called by
+/// the thread that replaces the callback or by the last one that leaves it. So it is called once, after
+/// the callback's last call, also if the callback itself sets another; not when the program ends. In a forked
+/// child it is not called if another thread was in the callback at the time of the fork.
+///
+/// @param callback as in dplx_set_log(); with NULL `release` is called at once
+/// @param user its first argument
+/// @param release called with `user`; NULL for nothing
+///
+/// # Safety
+/// `callback` is NULL or may be called with `user` until `release` is called; that is NULL or may be called
+/// with `user` by any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_set_log_owned(
+    callback: dplx_log_t,
+    user: *mut c_void,
+    release: dplx_release_t,
+) {
+    // SAFETY: the caller's promise.
+    guard(c"dplx_set_log_owned", (), || unsafe { listener::set(callback, User { pointer: user, release }) });
 }
