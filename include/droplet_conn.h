@@ -741,7 +741,13 @@ dpl_conn_t *dpl_conn_open_file(dpl_ctx_t *ctx,
 
 /**
  * Gives a connection back. It stays open for later requests, unless it failed, bytes on it were left
- * unread, or its context was freed; then, and if it leads to a file, it is closed.
+ * unread, nothing has come back since something was written, or its context was freed; then, and if it leads
+ * to a file, it is closed.
+ *
+ * What is closed is the descriptor in `conn->fd`. A program that takes the descriptor for itself sets the field
+ * to -1, one that puts another in its place hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
+ * blocks of malloc(), which the program may free and replace, the names by NULL too; what is there in the end
+ * is freed.
  *
  * @param conn the connection, which must not be used any more; NULL has no effect. One that was given
  *        back before is left alone, with a line in the log

@@ -2,18 +2,21 @@
 //!
 //! With `abi` and `exports` this is the only place with `unsafe` code.
 
+mod descriptor;
 pub mod resolver;
 
 #[cfg(feature = "standalone")]
 use std::ffi::{CStr, CString};
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_long, c_short, c_void};
+
+pub use descriptor::{Descriptor, FileKind, OpenFile};
 
 /// Turns the C convention, -1 and `errno`, into a result.
 fn check(value: c_int) -> io::Result<c_int> {
@@ -144,6 +147,25 @@ pub fn send(socket: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> 
     check_count(unsafe { libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const header, FLAGS) })
 }
 
+/// read(2), of any open file.
+pub fn read(file: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    check_count(unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } as c_long)
+}
+
+/// write(2), to any open file.
+pub fn write(file: &impl AsRawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the bytes are readable for their length.
+    check_count(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) } as c_long)
+}
+
+/// writev(2), to any open file.
+pub fn write_vectored(file: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = c_int::try_from(pieces.len()).unwrap_or(c_int::MAX);
+    // SAFETY: IoSlice has the layout of an iovec, as its documentation guarantees; the pieces are readable.
+    check_count(unsafe { libc::writev(file.as_raw_fd(), pieces.as_ptr().cast(), count) } as c_long)
+}
+
 /// Bytes that have crossed a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -214,40 +236,6 @@ pub fn make_blocking(fd: &impl AsRawFd) -> io::Result<()> {
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &off) }).map(drop)
 }
 
-/// What a descriptor leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file: a write neither blocks nor raises SIGPIPE.
-    Regular,
-    /// A socket.
-    Socket,
-    /// A pipe, terminal or device.
-    Other,
-}
-
-/// The kind of file behind a descriptor, if it is open (fstat(2)).
-pub fn file_kind(fd: RawFd) -> io::Result<FileKind> {
-    let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: `status` is writable memory of the right size.
-    check(unsafe { libc::fstat(fd, status.as_mut_ptr()) })?;
-    // SAFETY: fstat(2) succeeded and has filled it in.
-    let mode = unsafe { status.assume_init() }.st_mode;
-    Ok(match mode & libc::S_IFMT {
-        libc::S_IFREG => FileKind::Regular,
-        libc::S_IFSOCK => FileKind::Socket,
-        _ => FileKind::Other,
-    })
-}
-
-/// Takes over a descriptor that C hands us.
-///
-/// # Safety
-/// `fd` is open, and nobody else closes it from now on.
-pub unsafe fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: the caller's promise.
-    unsafe { OwnedFd::from_raw_fd(fd) }
-}
-
 /// Runs `write` such that a SIGPIPE it raises is swallowed, whatever the program does with that signal.
 ///
 /// A SIGPIPE by write(2) goes to the thread that writes (pipe(7), signal(7)): it is blocked for this
@@ -281,10 +269,7 @@ pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T
 /// Writes a text on stderr: in one piece, so that nobody else's comes between, and without a SIGPIPE. That
 /// nobody reads it is no error.
 pub fn print_error(text: &[u8]) {
-    let _ = without_sigpipe(|| {
-        // SAFETY: the text is readable for its length.
-        check_count(unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) as c_long })
-    });
+    let _ = without_sigpipe(|| write(&libc::STDERR_FILENO, text));
 }
 
 const CANCEL_DISABLE: c_int = 1;

@@ -350,11 +350,62 @@ static void unread_reply_disqualifies(void) {
         struct line line = connect_in(versions[i], 2);
 
         REQUIRE(client_to_peer(line.conn, line.server, "a request"), "a request is made");
-        give(&line);
         REQUIRE(SSL_write(line.server, "its reply", 9) == 9, "and answered too late");
+        give(&line);
+        CHECK_INT(line.ctx->n_conn_fds, 0, "released, the connection is closed");
         check_replaced(&line);
         end(line);
     }
+}
+
+/* Bytes came, but tickets are no reply. */
+static void reply_is_not_taken_for_come_when_tickets_came(void) {
+    struct line line = connect_in(TLS1_3_VERSION, 2);
+    char byte;
+
+    dpl_conn_terminate(line.conn);
+    line.ctx->read_timeout = 1;
+    line.conn = checkout(line.ctx);
+    line.server = peer_tls(line.peer, 1);
+    REQUIRE(line.conn && line.server, "a connection is made");
+    REQUIRE(client_to_peer(line.conn, line.server, "a request"), "a request is made");
+    CHECK(SSL_read(line.conn->ssl, &byte, 1) < 0, "its reply does not come in time, tickets do");
+    give(&line);
+    CHECK_INT(line.ctx->n_conn_fds, 0, "released, the connection is closed");
+    end(line);
+}
+
+/* A request that C writes by itself is one too, and the answer to a key update is none. */
+static void what_openssl_writes_by_itself_asks_for_nothing(void) {
+    struct line line = connect_in(TLS1_3_VERSION, 2);
+
+    REQUIRE(SSL_write(line.conn->ssl, "a request", 9) == 9, "the program writes a request itself");
+    give(&line);
+    CHECK_INT(line.ctx->n_conn_fds, 0, "released without its reply, the connection is closed");
+    take(&line);
+    line.server = peer_tls(line.peer, 1);
+    REQUIRE(converse_with(line.conn, line.server), "another serves a request");
+    give(&line);
+    update_both_keys(line.server);
+    let_it_arrive();
+    take(&line);
+    CHECK_INT(line.conn->n_hits, 1, "it is reused after a key update");
+    give(&line);
+    CHECK_INT(line.ctx->n_conn_fds, 1, "and kept, though that was answered");
+    end(line);
+}
+
+/* In the original nothing bounds a read of OpenSSL's, so 0 works there. */
+static void read_timeout_of_0_waits(void) {
+    struct server *server =
+        server_start((struct server_options){.id = 1, .think_ms = 200, .tls = TLS_ALWAYS});
+    dpl_ctx_t *ctx = context_over_server(server, "read_timeout = 0");
+
+    CHECK(answered(ctx, 1), "with read_timeout = 0 a request is answered, although not at once");
+    CHECK(answered(ctx, 2), "so is another on the same connection");
+    CHECK_INT(server_accepted(server), 1, "there was one");
+    dpl_ctx_free(ctx);
+    server_stop(server);
 }
 
 /* A server that restarts has closed all of them. */
@@ -404,6 +455,9 @@ int main(void) {
     RUN(request_for_a_handshake_is_not_waited_for);
     RUN(unread_bytes_are_not_pooled);
     RUN(unread_reply_disqualifies);
+    RUN(reply_is_not_taken_for_come_when_tickets_came);
+    RUN(what_openssl_writes_by_itself_asks_for_nothing);
+    RUN(read_timeout_of_0_waits);
     RUN(older_ones_are_closed_with_a_stale_one);
     return test_end();
 }

@@ -77,11 +77,15 @@ fn what_was_not_read_to_its_end_is_closed() {
         ask(asked_again).expect("answered");
         asked_again.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
     });
+    dropped(|hasty| {
+        hasty.write_all(b"GET / HTTP/1.1\r\n").expect("written");
+        hasty.reply_complete();
+    });
     let mut whole = context.connect().expect("connected");
     ask(&mut whole).expect("answered");
     drop(whole);
     drop(context.connect().expect("connected"));
-    assert_eq!((server.accepted(), server.open()), (4, 1));
+    assert_eq!((server.accepted(), server.open()), (5, 1));
 }
 
 #[test]

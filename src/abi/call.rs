@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
 use crate::authority::Authority;
-use crate::client::{self, Call, Connection as _, Settings};
+use crate::client::{self, Call, Settings};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -51,17 +51,18 @@ impl ContextCall {
             return Err(Error::Failure);
         };
         let bucket = request.virtual_bucket();
-        let connection =
+        let mut connection =
             self.until_wanted(|| self.context.client().checkout(self, hosts, view.calls(), bucket))?;
-        if let Some(endpoint) = connection.endpoint() {
-            request.set_host(endpoint.name_for_peer(), endpoint.port())?;
-        }
+        connection.introduce_to(request)?;
         Ok(connection)
     }
 
     /// A connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
-        self.until_wanted(|| self.context.client().checkout_from(self, &self.hosts(), authority))
+        let mut connection =
+            self.until_wanted(|| self.context.client().checkout_from(self, &self.hosts(), authority))?;
+        connection.set_names()?;
+        Ok(connection)
     }
 
     /// Blacklists the host that a name stands for.

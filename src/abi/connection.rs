@@ -1,21 +1,21 @@
 //! `dpl_conn`: what C sees of a connection, and what stands behind it.
 
 mod buffer;
+mod fields;
 mod reserved;
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use libc::c_char;
+use libc::{c_char, c_int};
 
 pub use reserved::Reserved;
 
 use super::arena::{Arena, Held, InArena};
 use super::context::{Context, ContextId};
 use super::layout::ConnectionHead;
-use super::memory::Block;
 use crate::client::{self, Connection as _};
 use crate::endpoint::Endpoint;
 use crate::fork;
@@ -40,7 +40,13 @@ pub struct Body {
     /// Where it is connected to; nothing for a file.
     endpoint: Option<Arc<Endpoint>>,
     context: ContextId,
+    /// What `fd` of the head was when it was last looked at.
+    fd: c_int,
     lane: LaneNumber,
+    /// It leads to what C put in its place. To others it is of no use: it stays in an exchange.
+    is_replaced: bool,
+    /// Whether something was read on it since it was checked out, by this library.
+    was_read: bool,
     /// It failed, and must not be used again.
     is_broken: bool,
     /// Whether a request or reply is under way that was not said to be complete.
@@ -55,11 +61,9 @@ pub struct Body {
     closing: Closing,
     /// The process it was opened in.
     forks: u32,
-    /// What the head points to: freed after the stream is closed, since fields are dropped in this order.
-    _memory: Block<c_char>,
 }
 
-// SAFETY: the pointers in the head lead to memory that the connection owns, and one thread has it at a time.
+// SAFETY: the pointers lead to memory that the connection owns, and one thread has it at a time.
 unsafe impl Send for Body {}
 
 static CONNECTIONS: Arena<Body> = Arena::new();
@@ -90,18 +94,28 @@ impl Connection {
     /// given back before, or is in the middle of a call of another thread.
     #[inline]
     pub fn recall(pointer: *mut ConnectionHead) -> Option<Connection> {
-        CONNECTIONS.recall(pointer.cast()).map(Connection)
+        let mut connection = CONNECTIONS.recall(pointer.cast()).map(Connection)?;
+        connection.follow_descriptor();
+        Some(connection)
     }
 
-    /// The connection in use whose `host` field is this very pointer.
-    pub fn owner_of_host_name(host: *const c_char) -> Option<Connection> {
+    /// The network connection of this context in use whose `host` field is this very pointer.
+    pub fn owner_of_host_name(context: &Context, host: *const c_char) -> Option<Connection> {
+        // Where C has freed the name, and in a connection to a file, the field is NULL: that names nobody.
+        let host = NonNull::new(host.cast_mut())?;
         let owner = CONNECTIONS.lent().find(|body| {
-            // SAFETY: arena memory stays readable; the field does not change while the connection is lent.
+            // SAFETY: arena memory stays readable; the field is C's to change while the connection is lent.
             // Of one that another thread gives back at this moment the pointer is compared, not followed.
             let name = unsafe { ptr::read_volatile(&raw const (**body).head.host) };
-            name.cast_const() == host
+            name == host.as_ptr()
         })?;
-        CONNECTIONS.recall(owner).map(Connection)
+        let owner = CONNECTIONS.recall(owner).map(Connection)?;
+        let is_of_context = owner.context().is_some_and(|its| ptr::eq(its, context));
+        if !is_of_context || owner.0.endpoint.is_none() {
+            owner.lend();
+            return None;
+        }
+        Some(owner)
     }
 
     /// Ends its use. Nothing speaks against another if nothing failed, the reply was read to its end, and
@@ -112,10 +126,50 @@ impl Connection {
         if self.0.is_broken || self.0.forks != fork::generation() {
             return Err(Closing::Failed);
         }
-        if self.0.in_exchange || !self.reply_is_complete() || !self.keep_session() {
+        if self.0.in_exchange || !self.is_between_replies() {
             return Err(Closing::Incomplete);
         }
+        if self.0.head.read_buf.is_null() {
+            return Err(Closing::Terminated);
+        }
         Ok(())
+    }
+
+    /// Whether all that came was read, and nothing may still come. Droplet's reader leaves its traces in the
+    /// head, which [`Connection::begin_write`] has wiped out; a program that reads by itself leaves none.
+    #[inline]
+    fn is_between_replies(&mut self) -> bool {
+        if self.0.head.status != SUCCESS {
+            return false;
+        }
+        if self.was_reader_here() {
+            self.0.stream.was_read_elsewhere();
+            if !self.is_used_up() {
+                return false;
+            }
+        } else if self.0.head.eof != 0 {
+            return false;
+        }
+        !self.0.stream.awaits_reply() && self.keep_session()
+    }
+
+    /// Whether Droplet's reader has read since the connection was checked out or written to.
+    #[inline]
+    fn was_reader_here(&self) -> bool {
+        self.0.head.cc != 0 || self.0.head.read_buf_pos != 0
+    }
+
+    /// More is about to be written: what was read so far is no reply to it.
+    #[inline]
+    pub fn begin_write(&mut self) {
+        if self.was_reader_here() {
+            self.0.stream.was_read_elsewhere();
+            if self.is_used_up() {
+                (self.0.head.read_buf_pos, self.0.head.cc) = (0, 0);
+            }
+        } else if !self.is_untouched() {
+            self.0.stream.count_what_came();
+        }
     }
 
     /// Leaves a new TLS session to the connections to come, unless there is something unread under TLS.
@@ -129,17 +183,12 @@ impl Connection {
         true
     }
 
-    /// Whether the reader left off between two replies. `cc` is what its last read gave and `read_buf_pos`
-    /// how much of that it has used; a read that gave nothing met the end of the stream.
+    /// Whether the reader has used all that it has read: `cc` is what its last read gave and `read_buf_pos`
+    /// how much of that it has used. A read that gave nothing met the end of the stream.
     #[inline]
-    fn reply_is_complete(&self) -> bool {
-        let ConnectionHead { cc, read_buf_pos, eof, status, .. } = self.0.head;
-        let is_used_up = if cc > 0 {
-            cc <= read_buf_pos as isize || self.is_crlf_left()
-        } else {
-            cc == 0 && read_buf_pos == 0 && eof == 0
-        };
-        is_used_up && status == SUCCESS
+    fn is_used_up(&self) -> bool {
+        let ConnectionHead { cc, read_buf_pos, .. } = self.0.head;
+        cc > 0 && (cc <= read_buf_pos as isize || self.is_crlf_left())
     }
 
     /// Droplet's reader leaves the empty line unread that ends a chunked reply (RFC 9112, section 7.1).
@@ -147,7 +196,7 @@ impl Connection {
     fn is_crlf_left(&self) -> bool {
         let ConnectionHead { cc, read_buf_pos, read_buf, read_buf_size, .. } = self.0.head;
         let (Ok(start), Ok(end)) = (usize::try_from(read_buf_pos), usize::try_from(cc)) else { return false };
-        if end > read_buf_size || end.checked_sub(start) != Some(2) {
+        if read_buf.is_null() || end > read_buf_size || end.checked_sub(start) != Some(2) {
             return false;
         }
         // SAFETY: the reader has filled the buffer up to `cc`.
@@ -172,7 +221,7 @@ impl Connection {
 
     /// The reply was read to its end.
     pub fn end_exchange(&mut self) {
-        self.0.in_exchange = false;
+        self.0.in_exchange = self.0.is_replaced;
     }
 
     /// The part that C knows.
@@ -183,6 +232,11 @@ impl Connection {
     /// Whether it failed.
     pub fn is_broken(&self) -> bool {
         self.0.is_broken
+    }
+
+    /// Whether C took its descriptor, or has put another file in its place.
+    pub fn is_replaced(&self) -> bool {
+        self.0.is_replaced
     }
 
     /// It failed: given back, it will be closed.
@@ -210,11 +264,19 @@ impl Connection {
     /// Whether not a byte came back since it was handed out, and not because the peer keeps silent.
     fn is_unanswered(&self) -> bool {
         let head = &self.0.head;
-        // SAFETY: the buffer has at least one byte, which was set when the connection was handed out.
-        let is_untouched = unsafe { *head.read_buf } == UNTOUCHED;
+        let is_untouched = self.is_untouched() && !self.0.was_read;
         let is_silent = head.status == Error::TimedOut.status()
             || matches!(&self.0.stream, Stream::Tls(stream) if stream.timed_out());
         is_untouched && !is_silent
+    }
+
+    /// Whether nothing was read into the buffer since the connection was checked out.
+    #[inline]
+    fn is_untouched(&self) -> bool {
+        let buffer = self.0.head.read_buf;
+        // SAFETY: what C puts in the place of the buffer has at least one byte, as the buffer has, which was set
+        // when the connection was handed out.
+        !buffer.is_null() && unsafe { *buffer } == UNTOUCHED
     }
 }
 
@@ -261,12 +323,13 @@ impl client::Connection for Connection {
         head.cc = 0;
         head.eof = 0;
         head.status = SUCCESS;
-        // SAFETY: the buffer has at least one byte.
+        // SAFETY: the buffer is there, or the connection would not have been pooled, and has at least one byte.
         unsafe { *head.read_buf = UNTOUCHED };
         #[cfg(feature = "standalone")]
         {
             self.0.reply_is_over = false;
         }
+        self.0.was_read = false;
     }
 
     #[inline]
@@ -291,6 +354,7 @@ impl Drop for Body {
         {
             tls.abandon();
         }
+        self.free_fields();
     }
 }
 
@@ -303,3 +367,6 @@ pub fn peer_name(connection: &Connection) -> String {
         (None, None) => format!("file descriptor {}", connection.0.head.fd),
     }
 }
+
+// With a byte for its state it takes five cache lines in the arena, no more.
+const _: () = assert!(size_of::<Body>() < 320);

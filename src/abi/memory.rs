@@ -32,7 +32,6 @@ impl<T> Block<T> {
     ///
     /// # Safety
     /// `memory` is NULL, or a block from malloc that nobody else frees.
-    #[cfg(feature = "standalone")]
     pub unsafe fn from_raw(memory: *mut T) -> Option<Block<T>> {
         NonNull::new(memory).map(Block)
     }

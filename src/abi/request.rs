@@ -78,6 +78,19 @@ impl<'a> Request<'a> {
         unsafe { string(self.0.bucket) }.filter(|bucket| !bucket.is_empty())
     }
 
+    /// Whether it says that it is connected to this host and port.
+    ///
+    /// # Safety
+    /// Each is NULL or a string.
+    #[inline]
+    pub unsafe fn is_to(&self, host: *const c_char, port: *const c_char) -> bool {
+        let is = |field: *const c_char, text: *const c_char| {
+            // SAFETY: a request's strings end with a NUL and belong to it; the caller's is one.
+            !field.is_null() && !text.is_null() && unsafe { libc::strcmp(field, text) } == 0
+        };
+        is(self.0.host, host) && is(self.0.port, port)
+    }
+
     /// Notes the host and port that it is connected to.
     #[inline]
     pub fn set_host(&mut self, host: &CStr, port: &CStr) -> Result<(), Error> {

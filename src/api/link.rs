@@ -60,6 +60,9 @@ impl Link {
         if self.is_broken || self.forks != fork::generation() {
             return Err(Closing::Failed);
         }
+        if self.stream.awaits_reply() {
+            return Err(Closing::Incomplete);
+        }
         let tls = self.stream.tls();
         if self.in_exchange || self.has_ended || tls.as_ref().is_some_and(|tls| tls.has_unread()) {
             return Err(Closing::Incomplete);

@@ -4,30 +4,26 @@ use std::ffi::CStr;
 use std::io::IoSlice;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
-use std::time::Duration;
 
 use libc::{c_char, c_int, iovec};
 
+use super::transfer::write;
 use super::{
     context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, journal, refuse, text,
 };
 use crate::abi::call::ContextCall;
-use crate::abi::connection::{self, Connection};
+use crate::abi::connection::Connection;
 use crate::abi::context::Context;
 use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::abi::request::Request;
 use crate::authority::Authority;
-use crate::client::Connection as _;
 use crate::clock;
-use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
-#[cfg(feature = "standalone")]
-use crate::standalone::http::request;
 use crate::status::{Error, code};
-use crate::stream::{File, TransferError};
-use crate::sys;
+use crate::stream::File;
+use crate::sys::{self, Descriptor, OpenFile};
 
 /// Never read, here as in the original, which exports it.
 #[unsafe(no_mangle)]
@@ -175,9 +171,9 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
     guard(NAME, ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return ptr::null_mut() };
-        let opened = match sys::file_kind(fd) {
+        let opened = match OpenFile::behind(fd) {
             // SAFETY: it is open, and its owner gives it up.
-            Ok(kind) => Connection::over_file(context, || File::new(kind, unsafe { sys::adopt(fd) })),
+            Ok(file) => Connection::over_file(context, || File::new(unsafe { Descriptor::adopt(fd, file) })),
             Err(error) => {
                 refuse(Some(context), NAME, &format!("descriptor {fd}: {}", sys::error_text(&error)));
                 return ptr::null_mut();
@@ -188,7 +184,13 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
 }
 
 /// Gives a connection back. It stays open for later requests, unless it failed, bytes on it were left
-/// unread, or its context was freed; then, and if it leads to a file, it is closed.
+/// unread, nothing has come back since something was written, or its context was freed; then, and if it leads
+/// to a file, it is closed.
+///
+/// What is closed is the descriptor in `conn->fd`. A program that takes the descriptor for itself sets the field
+/// to -1, one that puts another in its place hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
+/// blocks of malloc(), which the program may free and replace, the names by NULL too; what is there in the end
+/// is freed.
 ///
 /// @param conn the connection, which must not be used any more; NULL has no effect. One that was given
 ///        back before is left alone, with a line in the log
@@ -282,7 +284,7 @@ pub unsafe extern "C" fn dpl_blacklist_host(
         // SAFETY: the caller's promise.
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return };
         let call = ContextCall::new(context, NAME);
-        if let Some(mut connection) = Connection::owner_of_host_name(host) {
+        if let Some(mut connection) = Connection::owner_of_host_name(context, host) {
             connection.mark_broken();
             let excuse = connection.excuse();
             connection.lend();
@@ -324,60 +326,6 @@ fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> 
 #[cold]
 fn after_its_context(function: &'static CStr) {
     log!(&journal(None, function), Warning, "the context of this connection was freed before it");
-}
-
-/// Writes all pieces.
-#[inline(always)]
-pub(super) fn write(
-    connection: &mut Connection,
-    pieces: &mut [IoSlice<'_>],
-    timeout: Option<Duration>,
-    function: &'static CStr,
-) -> Result<(), Error> {
-    if connection.is_broken() {
-        // OpenSSL forbids a second try, and part of the first may have gone out.
-        let peer = connection::peer_name(connection);
-        refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
-        return Err(Error::Failure);
-    }
-    #[cfg(feature = "standalone")]
-    connection.drop_surplus_on_the_wire();
-    #[cfg(feature = "standalone")]
-    connection.set_awaits_continue(pieces.first().is_some_and(|head| request::awaits_continue(head)));
-    connection.stream().write_all(pieces, timeout).map_err(|error| {
-        write_failed(connection, &error, function);
-        error.error()
-    })
-}
-
-/// Notes a failed write, and blames the host if it is the host's.
-fn write_failed(connection: &mut Connection, error: &TransferError, function: &'static CStr) {
-    connection.mark_broken();
-    let context = connection.context();
-    let peer = connection::peer_name(connection);
-    log!(&journal(context, function), Error, "write to {peer}: {error}");
-    let mut fault = error.fault_of_host(connection.reuses());
-    if fault == Some(Fault::Write) && connection.failed_on_session() {
-        fault = None;
-    }
-    let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    if let Some(fault) = fault {
-        ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);
-    }
-}
-
-/// The host of a connection has given no reply, or one that says that it is at fault.
-#[cfg(feature = "standalone")]
-pub fn blame(connection: &mut Connection, function: &'static CStr) {
-    connection.mark_broken();
-    let excuse = connection.excuse();
-    let (Some(context), Some(endpoint)) = (connection.context(), connection.endpoint()) else { return };
-    let call = ContextCall::new(context, function);
-    if let Some(excuse) = excuse {
-        trace!(&call, "{excuse}: the host is not to blame");
-    } else {
-        call.blacklist_endpoint(endpoint, Fault::Reported);
-    }
 }
 
 /// An IO vector as slices. A piece of no length may have any address, as in writev(2).

@@ -12,6 +12,7 @@ mod addrlist_query;
 pub mod conn;
 mod dplx;
 mod outcome;
+pub mod transfer;
 
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};

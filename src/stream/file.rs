@@ -1,35 +1,32 @@
 //! A file, pipe or socket that C opened and handed over.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use super::{TransferError, patiently, wait_readable, wait_writable, write_all};
-use crate::sys::{self, FileKind, PollFd};
+use crate::sys::{self, Descriptor, FileKind, PollFd};
 
 /// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
 const PIPE_BUFFER: usize = libc::PIPE_BUF;
 
 /// An open descriptor of any kind.
-pub enum File {
-    /// Writes neither block for long nor raise SIGPIPE.
-    Regular(fs::File),
-    /// A socket.
-    Socket(socket2::Socket),
-    /// A pipe, terminal or device.
-    Other(fs::File),
-}
+pub struct File(Descriptor);
 
 impl File {
-    /// Takes the descriptor over, which leads to a file of this kind.
-    pub fn new(kind: FileKind, fd: OwnedFd) -> File {
-        match kind {
-            FileKind::Regular => File::Regular(fd.into()),
-            FileKind::Socket => File::Socket(fd.into()),
-            FileKind::Other => File::Other(fd.into()),
-        }
+    /// The file behind a descriptor.
+    pub fn new(descriptor: Descriptor) -> File {
+        File(descriptor)
+    }
+
+    /// Its descriptor.
+    pub fn descriptor(&mut self) -> &mut Descriptor {
+        &mut self.0
+    }
+
+    fn kind(&self) -> FileKind {
+        self.0.file().kind()
     }
 
     /// As [`super::Stream::write_all`].
@@ -38,24 +35,25 @@ impl File {
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        sys::without_cancellation(|| match self {
-            File::Regular(file) => write_all(pieces, timeout, file, |some| (&*file).write_vectored(some)),
-            File::Socket(socket) => write_all(pieces, timeout, socket, |some| sys::send(socket, some)),
-            File::Other(file) => write_in_turns(file, pieces, timeout),
+        let file = &self.0;
+        sys::without_cancellation(|| match self.kind() {
+            FileKind::Regular => write_all(pieces, timeout, file, |some| sys::write_vectored(file, some)),
+            FileKind::Socket => write_all(pieces, timeout, file, |some| sys::send(file, some)),
+            FileKind::Other => write_in_turns(file, pieces, timeout),
         })
     }
 
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
-        match self {
-            File::Regular(file) => patiently(PollFd::readable(file), timeout, || (&*file).read(buffer)),
-            File::Socket(socket) => {
-                patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))
-            }
-            File::Other(file) => {
+        let file = &self.0;
+        let readable = PollFd::readable(file);
+        match self.kind() {
+            FileKind::Regular => patiently(readable, timeout, || sys::read(file, buffer)),
+            FileKind::Socket => patiently(readable, timeout, || sys::receive(file, buffer)),
+            FileKind::Other => {
                 // As for writing: it is not ours to make non-blocking.
                 wait_readable(file, sys::deadline(timeout))?;
-                patiently(PollFd::readable(file), timeout, || (&*file).read(buffer))
+                patiently(readable, timeout, || sys::read(file, buffer))
             }
         }
     }
@@ -64,7 +62,7 @@ impl File {
 /// Waits before every write, which is then short enough not to block: the descriptor may be shared with
 /// others, so it is not ours to make non-blocking.
 fn write_in_turns(
-    file: &fs::File,
+    file: &Descriptor,
     pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,
 ) -> Result<(), TransferError> {
@@ -74,7 +72,7 @@ fn write_in_turns(
         while !left.is_empty() {
             wait_writable(file, deadline)?;
             let some = &left[..left.len().min(PIPE_BUFFER)];
-            match sys::without_sigpipe(|| (&*file).write(some)) {
+            match sys::without_sigpipe(|| sys::write(file, some)) {
                 Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
                 Ok(written) => {
                     left = &left[written..];
@@ -94,9 +92,6 @@ fn is_transient(error: &io::Error) -> bool {
 
 impl AsRawFd for File {
     fn as_raw_fd(&self) -> RawFd {
-        match self {
-            File::Regular(file) | File::Other(file) => file.as_raw_fd(),
-            File::Socket(socket) => socket.as_raw_fd(),
-        }
+        self.0.as_raw_fd()
     }
 }

@@ -1,6 +1,7 @@
 //! What a connection reads from and writes to.
 #![forbid(unsafe_code)]
 
+mod exchange;
 mod file;
 mod socket;
 pub mod tls;
@@ -15,7 +16,7 @@ use tls::TlsStream;
 
 use crate::fault::Fault;
 use crate::status::{Error, local_fault};
-use crate::sys::{self, PollFd};
+use crate::sys::{self, Descriptor, PollFd};
 
 /// The most pieces one system call takes (`IOV_MAX`, writev(2)).
 const MOST_PIECES: usize = 1024;
@@ -84,7 +85,12 @@ impl Stream {
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
         match self {
-            Stream::Plain(socket) => write_all(pieces, timeout, socket, |some| socket.send(some)),
+            Stream::Plain(socket) => {
+                if pieces.iter().any(|piece| !piece.is_empty()) {
+                    socket.exchange.write();
+                }
+                write_all(pieces, timeout, socket, |some| socket.send(some))
+            }
             Stream::Tls(stream) => stream.write_all(pieces, timeout),
             Stream::File(file) => file.write_all(pieces, timeout),
         }
@@ -95,7 +101,11 @@ impl Stream {
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         match self {
             Stream::Plain(socket) => {
-                patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))
+                let count = patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))?;
+                if count > 0 {
+                    socket.exchange.read(count);
+                }
+                Ok(count)
             }
             Stream::Tls(stream) => stream.read(buffer, timeout),
             Stream::File(file) => file.read(buffer, timeout),
@@ -109,6 +119,43 @@ impl Stream {
             return sys::is_silent(socket);
         }
         self.tls().is_some_and(TlsStream::is_good)
+    }
+
+    /// Whether the reply to what was written may still come: not a byte of it has. Nobody else may get it.
+    #[inline]
+    pub fn awaits_reply(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => socket.awaits_reply(),
+            Stream::Tls(stream) => stream.awaits_reply(),
+            Stream::File(_) => false,
+        }
+    }
+
+    /// Somebody else has read a reply, past this. Under TLS that cannot happen.
+    #[inline]
+    pub fn was_read_elsewhere(&mut self) {
+        if let Stream::Plain(socket) = self {
+            socket.exchange.read_elsewhere();
+        }
+    }
+
+    /// Something may have been read past this, and more is about to be written: the reply to that is told
+    /// from what came before by counting.
+    pub fn count_what_came(&mut self) {
+        if let Stream::Plain(socket) = self
+            && socket.exchange.can_count()
+        {
+            socket.count_what_came();
+        }
+    }
+
+    /// The descriptor below.
+    pub fn descriptor(&mut self) -> &mut Descriptor {
+        match self {
+            Stream::Plain(socket) => socket.descriptor(),
+            Stream::Tls(stream) => stream.descriptor(),
+            Stream::File(file) => file.descriptor(),
+        }
     }
 
     /// The TLS layer, if there is one.

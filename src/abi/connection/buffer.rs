@@ -1,5 +1,7 @@
 //! Reading, through the buffer that C sees.
 
+#[cfg(feature = "standalone")]
+use std::io;
 use std::slice;
 use std::time::Duration;
 
@@ -23,10 +25,7 @@ impl Connection {
         }
         let outcome = self.0.stream.read(into, timeout);
         self.0.note_read(&outcome);
-        if matches!(outcome, Ok(1..)) {
-            // SAFETY: the buffer has at least one byte.
-            unsafe { *self.0.head.read_buf = 0 };
-        }
+        self.0.was_read |= matches!(outcome, Ok(1..));
         outcome
     }
 
@@ -37,7 +36,7 @@ impl Connection {
             return &mut [];
         };
         let count = end.min(head.read_buf_size).saturating_sub(start);
-        if count == 0 {
+        if count == 0 || head.read_buf.is_null() {
             return &mut [];
         }
         // SAFETY: this lies within the buffer, and its reader has filled it up to `cc`.
@@ -53,6 +52,9 @@ impl Connection {
     #[cfg(feature = "standalone")]
     pub fn fill(&mut self, timeout: Option<Duration>) -> Result<bool, TransferError> {
         let body = &mut *self.0;
+        if body.head.read_buf.is_null() {
+            return Err(TransferError::Io(io::ErrorKind::OutOfMemory.into()));
+        }
         let size = body.head.read_buf_size.max(1);
         // SAFETY: the buffer has that many bytes, at least one; nobody looks at what they hold before.
         let buffer = unsafe { slice::from_raw_parts_mut(body.head.read_buf.cast::<u8>(), size) };
@@ -60,6 +62,7 @@ impl Connection {
         body.note_read(&outcome);
         let count = outcome?;
         body.head.cc = count as isize;
+        body.was_read |= count > 0;
         Ok(count > 0)
     }
 

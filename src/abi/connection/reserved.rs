@@ -1,6 +1,5 @@
 //! The making of a connection: first its memory, then, of an open stream, itself.
 
-use std::ffi::CStr;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -13,7 +12,7 @@ use super::{Body, CONNECTIONS, Connection, UNTOUCHED};
 use crate::abi::arena::Vacant;
 use crate::abi::context::{Context, ContextId};
 use crate::abi::layout::{ConnectionHead, HashInfo};
-use crate::abi::memory::Block;
+use crate::abi::memory::{Block, duplicate};
 use crate::endpoint::Endpoint;
 use crate::fork;
 use crate::lanes::LaneNumber;
@@ -29,53 +28,40 @@ const TYPE_FILE: c_int = 1;
 /// of memory.
 pub struct Reserved {
     body: Vacant<Body>,
-    /// The read buffer; behind it host and port, of a network connection.
-    memory: Block<c_char>,
+    read_buf: Block<c_char>,
     read_buf_size: usize,
-    host_at: usize,
-    port_at: usize,
+    /// Host and port, of a network connection. C may free and replace each.
+    names: Option<[Block<c_char>; 2]>,
     context: ContextId,
 }
 
 impl Reserved {
-    fn new(context: &Context, names: [&[u8]; 2]) -> Result<Reserved, Error> {
+    fn new(context: &Context, names: Option<[Block<c_char>; 2]>) -> Result<Reserved, Error> {
         let read_buf_size = context.view().read_buffer_size();
-        let [host_at, port_at] = [read_buf_size.max(1), read_buf_size.max(1).saturating_add(names[0].len())];
-        let size = port_at.checked_add(names[1].len());
-        let memory = Block::<c_char>::of_size(size.ok_or(Error::OutOfMemory)?)?;
-        // SAFETY: the block has room for a byte, and for the names behind the buffer; nobody else has it.
-        unsafe {
-            *memory.as_ptr() = UNTOUCHED;
-            for (name, place) in names.into_iter().zip([host_at, port_at]) {
-                memory.as_ptr().add(place).copy_from_nonoverlapping(name.as_ptr().cast(), name.len());
-            }
-        }
+        let read_buf = Block::<c_char>::of_size(read_buf_size)?;
+        // SAFETY: the block has room for a byte, and nobody else has it.
+        unsafe { *read_buf.as_ptr() = UNTOUCHED };
         let context = context.id().ok_or(Error::Invalid)?;
-        Ok(Reserved { body: CONNECTIONS.reserve()?, memory, read_buf_size, host_at, port_at, context })
+        Ok(Reserved { body: CONNECTIONS.reserve()?, read_buf, read_buf_size, names, context })
     }
 
     /// For a connection to a file.
     pub fn over_file(context: &Context) -> Result<Reserved, Error> {
-        Reserved::new(context, [&[], &[]])
+        Reserved::new(context, None)
     }
 
     /// For a connection by way of this endpoint.
     pub fn over_network(context: &Context, endpoint: &Endpoint) -> Result<Reserved, Error> {
-        Reserved::new(context, [endpoint.name(), endpoint.port()].map(CStr::to_bytes_with_nul))
+        let names = [duplicate(endpoint.name())?, duplicate(endpoint.port())?];
+        Reserved::new(context, Some(names))
     }
 
     /// The connection over an open stream.
     pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
         let peer = stream.socket().map(Socket::peer);
         let tls = stream.tls().map(|tls| tls.raw());
-        // SAFETY: both lie within the block.
-        let (host, port) = unsafe {
-            let memory = self.memory.as_ptr();
-            (memory.add(self.host_at), memory.add(self.port_at))
-        };
         let mut connection = self.fill(context, TYPE_HTTP, stream, Some(Arc::clone(endpoint)));
         let head = &mut connection.0.head;
-        (head.host, head.port) = (host, port);
         head.hash_info = peer.map_or(NO_PEER, hash_info);
         if let Some((ssl, bio)) = tls {
             (head.ssl, head.bio) = (ssl, bio);
@@ -95,21 +81,23 @@ impl Reserved {
         stream: Stream,
         endpoint: Option<Arc<Endpoint>>,
     ) -> Connection {
-        let Reserved { body, memory, read_buf_size, context: context_id, .. } = self;
+        let Reserved { body, read_buf, read_buf_size, names, context: context_id } = self;
+        let names = names.map_or([ptr::null_mut(); 2], |names| names.map(Block::into_raw));
+        let fd = stream.as_raw_fd();
         let head = ConnectionHead {
             r#type,
             ctx: context.view().pointer_to_context().cast(),
             next: ptr::null_mut(),
             prev: ptr::null_mut(),
             hash_info: NO_PEER,
-            host: ptr::null_mut(),
-            port: ptr::null_mut(),
-            fd: stream.as_raw_fd(),
+            host: names[0],
+            port: names[1],
+            fd,
             start_time: sys::wall_clock_seconds(),
             close_time: 0,
             n_hits: 0,
             read_buf_size,
-            read_buf: memory.as_ptr(),
+            read_buf: read_buf.into_raw(),
             read_buf_pos: 0,
             block_size: 0,
             max_blocks: 0,
@@ -124,7 +112,10 @@ impl Reserved {
             stream,
             endpoint,
             context: context_id,
+            fd,
             lane: LaneNumber::own(),
+            is_replaced: false,
+            was_read: false,
             is_broken: false,
             in_exchange: false,
             #[cfg(feature = "standalone")]
@@ -133,7 +124,6 @@ impl Reserved {
             reply_is_over: false,
             closing: Closing::default(),
             forks: fork::generation(),
-            _memory: memory,
         }))
     }
 }

@@ -30,7 +30,7 @@ pub use sessions::Sessions;
 use transport::{Patience, Transport};
 
 use super::{Socket, TransferError, wait_readable, wait_writable};
-use crate::sys;
+use crate::sys::{self, Descriptor};
 use crate::tls_ffi::{self, Channel, Stop, with_its_locks, with_own_errors};
 
 /// The most plaintext of one record (RFC 8446, section 5.1).
@@ -87,6 +87,8 @@ impl TlsStream {
             says_goodbye: true,
         };
         stream.set_read_timeout(read_timeout);
+        // What ended the handshake asks for no reply.
+        stream.channel.transport_mut().socket.exchange.settle();
         stream
     }
 
@@ -106,16 +108,22 @@ impl TlsStream {
         self.channel.transport_mut().patience = Patience::UpTo(timeout);
     }
 
+    /// Whether the reply to what was written may still come. Bytes that came are not enough, they may be
+    /// tickets: the read that took them must not have waited in vain for more.
+    #[inline]
+    pub fn awaits_reply(&self) -> bool {
+        let transport = self.channel.transport();
+        transport.socket.exchange.awaits_reply() || transport.timed_out
+    }
+
+    /// The descriptor below.
+    pub fn descriptor(&mut self) -> &mut Descriptor {
+        self.channel.transport_mut().socket.descriptor()
+    }
+
     /// Whether the last read, C's or ours, ended because it waited long enough.
     pub fn timed_out(&self) -> bool {
         self.channel.transport().timed_out
-    }
-
-    /// Whether bytes were read from the socket, by C or by us, since the last [`TlsStream::write_all`]; before the
-    /// first, since the handshake. They need not be data of the application: a session ticket counts too.
-    #[allow(dead_code, reason = "for those who have to know whether a reply has begun")]
-    pub fn has_read_since_write(&self) -> bool {
-        self.channel.transport().has_read
     }
 
     /// The socket below.
@@ -155,11 +163,14 @@ impl TlsStream {
 
     #[cold]
     fn absorbs_what_came(&mut self) -> bool {
-        // OpenSSL gives up the session of a connection that it sees end like that.
-        if sys::has_ended(self.socket()) {
+        // OpenSSL gives up the session of a connection that it sees end like that. And should the program have closed
+        // the socket and opened something else there, that is not ours to read from.
+        if !self.socket().is_own() || sys::has_ended(self.socket()) {
             return false;
         }
         let outcome = self.run(Patience::None, |channel| with_its_locks(|| channel.peek()));
+        // A key update is answered; that asks for no reply.
+        self.channel.transport_mut().socket.exchange.settle();
         // The rest of half a record may be anything.
         matches!(outcome, Err(Stop::WantsRead)) && !self.has_unread()
     }
@@ -203,7 +214,6 @@ impl TlsStream {
         pieces: &[IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        self.channel.transport_mut().has_read = false;
         self.run(Patience::UpTo(timeout), |channel| match pieces {
             [only] => write(channel, only),
             _ => write_gathered(channel, pieces),
@@ -251,7 +261,8 @@ impl TlsStream {
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
-        if !self.says_goodbye {
+        // Whatever else has the descriptor's number by now must not get a close_notify.
+        if !self.says_goodbye || !self.socket().is_own() {
             return;
         }
         let transport = self.channel.transport();

@@ -65,7 +65,7 @@ fn write(stream: &mut TlsStream, pieces: &[&[u8]]) {
 }
 
 #[test]
-fn what_came_since_the_last_write_is_known() {
+fn a_reply_is_awaited_from_a_write_to_a_read() {
     let (address, thread) = server(|mut stream| {
         let mut bytes = [0; 64];
         for _ in 0..2 {
@@ -78,9 +78,9 @@ fn what_came_since_the_last_write_is_known() {
     let mut bytes = [0; 64];
     for _ in 0..2 {
         write(&mut stream, &[b"ping"]);
-        assert!(!stream.has_read_since_write());
+        assert!(stream.awaits_reply());
         assert_eq!(stream.read(&mut bytes, Some(Duration::from_secs(10))).unwrap(), 4);
-        assert!(stream.has_read_since_write());
+        assert!(!stream.awaits_reply());
     }
     drop(stream);
     assert_eq!(thread.join().unwrap(), 0, "a close_notify ended it");

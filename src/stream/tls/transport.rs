@@ -19,8 +19,6 @@ pub struct Transport {
     pub timed_out: bool,
     /// Whether the socket failed.
     pub has_failed: bool,
-    /// Whether bytes were read since this was last cleared.
-    pub has_read: bool,
 }
 
 /// How long to wait for a socket.
@@ -35,7 +33,7 @@ pub enum Patience {
 impl Transport {
     /// A transport that does not wait.
     pub fn new(socket: Socket) -> Transport {
-        Transport { socket, patience: Patience::None, timed_out: false, has_failed: false, has_read: false }
+        Transport { socket, patience: Patience::None, timed_out: false, has_failed: false }
     }
 
     /// Calls `operation` until it moves bytes, and waits for the socket as long as there is patience.
@@ -82,11 +80,14 @@ impl tls_ffi::Transport for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let outcome = self.patiently(PollFd::readable(&self.socket), || sys::receive(&self.socket, buffer));
         self.timed_out = matches!(outcome, Err(TransferError::TimedOut));
-        self.has_read |= matches!(outcome, Ok(1..));
+        if let Ok(count @ 1..) = outcome {
+            self.socket.exchange.read(count);
+        }
         outcome.map_err(|error| self.failure(error))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.exchange.write();
         let piece = [IoSlice::new(bytes)];
         let outcome = self.patiently(PollFd::writable(&self.socket), || self.socket.send(&piece));
         outcome.map_err(|error| self.failure(error))
