@@ -114,6 +114,11 @@ pub fn has_ended(socket: &impl AsRawFd) -> bool {
     receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT) == 0
 }
 
+/// Whether there is something to read, which stays there.
+pub fn has_data(socket: &impl AsRawFd) -> bool {
+    receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT) > 0
+}
+
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
     check_count(receive_with(socket, buffer, libc::MSG_DONTWAIT))

@@ -278,6 +278,11 @@ impl Connection {
         // when the connection was handed out.
         !buffer.is_null() && unsafe { *buffer } == UNTOUCHED
     }
+
+    /// Whether a reply was read by way of it, by its user or one before.
+    pub fn has_served(&self) -> bool {
+        self.0.head.n_hits > 0 || self.0.was_read || !self.is_untouched()
+    }
 }
 
 impl Poolable for Connection {

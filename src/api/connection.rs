@@ -147,11 +147,12 @@ impl Connection {
         }
         let Err(error) = link.stream.write_all(pieces, timeout) else { return Ok(()) };
         link.is_broken = true;
-        let is_write = error.fault_of_host(link.reuses()) == Some(Fault::Write);
-        let is_excused = is_write && link.stream.tls().is_some_and(TlsStream::failed_unanswered);
-        let link = self.link();
-        if !is_excused {
-            self.context.blame(link.leads_to(), &error, link.reuses());
+        let has_served = link.reuses() > 0 || link.was_read;
+        let fault = link.stream.fault_of_write(&error, has_served);
+        let is_of_session =
+            fault == Some(Fault::Write) && link.stream.tls().is_some_and(TlsStream::failed_unanswered);
+        if let Some(fault) = fault.filter(|_| !is_of_session) {
+            self.context.blame(self.link().leads_to(), fault);
         }
         Err(self.error("write to", error))
     }
@@ -188,7 +189,10 @@ impl Read for Connection {
                 link.has_ended = true;
                 Ok(0)
             }
-            Ok(count) => Ok(count),
+            Ok(count) => {
+                link.was_read = true;
+                Ok(count)
+            }
             Err(error) => {
                 link.is_broken |= !matches!(error, TransferError::TimedOut);
                 Err(self.error("read from", error))

@@ -16,6 +16,7 @@ use crate::authority::parse_list;
 use crate::client::{self, Call, Client, Settings, Table};
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::fault::Fault;
 use crate::fork;
 use crate::hosts::{self, Host, Hosts, Mirror, Resolved};
 use crate::journal::{Journal, Level, Place};
@@ -23,8 +24,8 @@ use crate::lock::Lock;
 use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
 use crate::status;
+use crate::stream::Stream;
 use crate::stream::tls::Security;
-use crate::stream::{Stream, TransferError};
 
 /// How serious a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,9 +238,9 @@ impl Inner {
         Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
     }
 
-    /// A write failed: the host is out, if it is the host's fault.
-    pub fn blame(&self, endpoint: &Endpoint, error: &TransferError, reuses: u32) {
-        if let (Some(host), Some(fault)) = (endpoint.host(), error.fault_of_host(reuses)) {
+    /// A write failed by this fault of the host's, which is out now.
+    pub fn blame(&self, endpoint: &Endpoint, fault: Fault) {
+        if let Some(host) = endpoint.host() {
             host.record().failure(fault);
             client::blacklist(&self.call(), &self.hosts, host, fault);
         }

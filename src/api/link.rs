@@ -20,6 +20,8 @@ pub struct Link {
     reuses: u32,
     /// It failed, and must not be used again.
     pub is_broken: bool,
+    /// Something was read from it.
+    pub was_read: bool,
     /// The peer sends no more.
     pub has_ended: bool,
     /// Whether a request or reply is under way that was not said to be complete.
@@ -41,6 +43,7 @@ impl Link {
             lane: LaneNumber::own(),
             reuses: 0,
             is_broken: false,
+            was_read: false,
             has_ended: false,
             in_exchange: false,
             closing: Closing::default(),

@@ -12,7 +12,6 @@ use crate::fault::Fault;
 use crate::journal::log;
 #[cfg(feature = "standalone")]
 use crate::journal::trace;
-use crate::pool::Poolable;
 #[cfg(feature = "standalone")]
 use crate::standalone::http::request;
 use crate::status::Error;
@@ -49,7 +48,8 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let context = connection.context();
     let peer = connection::peer_name(connection);
     log!(&journal(context, function), Error, "write to {peer}: {error}");
-    let mut fault = error.fault_of_host(connection.reuses());
+    let has_served = connection.has_served();
+    let mut fault = connection.stream().fault_of_write(error, has_served);
     // The host had no part in it if C has replaced the descriptor, or perhaps if a session was resumed.
     if connection.is_replaced() || (fault == Some(Fault::Write) && connection.failed_on_session()) {
         fault = None;

@@ -49,20 +49,11 @@ impl TransferError {
         }
     }
 
-    /// What the host is to blame for if a write failed so on a connection that was reused so often: nothing
-    /// if the peer had closed it while it was idle, or if this side is at fault.
-    pub fn fault_of_host(&self, reuses: u32) -> Option<Fault> {
-        match self {
-            TransferError::TimedOut => Some(Fault::WriteTimedOut),
-            TransferError::Io(_) => (reuses == 0 && !self.is_of_this_side()).then_some(Fault::Write),
-        }
-    }
-
     /// Whether the peer had no part in it: the caller handed us memory or a descriptor that cannot be used
-    /// (write(2)), or the system had no room.
+    /// (write(2)), a filter of this machine forbids it, or the system had no room.
     pub fn is_of_this_side(&self) -> bool {
         let TransferError::Io(error) = self else { return false };
-        matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK))
+        matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK | libc::EPERM))
             || local_fault(error).is_some()
     }
 }
@@ -93,6 +84,27 @@ impl Stream {
             }
             Stream::Tls(stream) => stream.write_all(pieces, timeout),
             Stream::File(file) => file.write_all(pieces, timeout),
+        }
+    }
+
+    /// What the host is to blame for if a write failed so. Nothing, if this side is at fault; if the peer has
+    /// answered before the request was complete, as servers do that refuse it and hang up; or if the connection
+    /// had served before, since the peer may have closed it in between.
+    pub fn fault_of_write(&mut self, error: &TransferError, has_served: bool) -> Option<Fault> {
+        let fault = match error {
+            TransferError::TimedOut => Fault::WriteTimedOut,
+            TransferError::Io(_) if has_served || error.is_of_this_side() => return None,
+            TransferError::Io(_) => Fault::Write,
+        };
+        (!self.has_reply()).then_some(fault)
+    }
+
+    /// Whether the peer has sent something that nobody has read yet. What came before a reset can still be read.
+    fn has_reply(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => sys::has_data(socket),
+            Stream::Tls(stream) => stream.has_data(),
+            Stream::File(_) => false,
         }
     }
 

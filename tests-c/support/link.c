@@ -206,6 +206,15 @@ static bool reply_half(struct link *link) {
     return false;
 }
 
+static bool refuse_body(struct link *link) {
+    struct request request;
+
+    if (read_head(link, &request))
+        reply(link, "413 Content Too Large", request.number);
+    reset_at_close(link->fd);
+    return false;
+}
+
 /* What a server that lies does with a request: the same in every run. */
 static enum behaviour lie_about(enum behaviour behaviour, long number) {
     static const enum behaviour grave[] = {ANSWER_500, ANSWER_HALF, HANG_UP, LIE};
@@ -289,6 +298,8 @@ static bool take_turn(struct link *link) {
         return wait_a_tick(link);
     case DISCARD:
         return discard(link, LINK_BUFFER, 0);
+    case REFUSE_BODY:
+        return refuse_body(link);
     case DRAIN:
         return discard(link, (size_t)options->drain_bytes, options->drain_pause_ms);
     default:

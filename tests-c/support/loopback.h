@@ -17,6 +17,7 @@ enum behaviour {
     ANSWER_TOO_LONG, /* each reply has more body than it says */
     ANSWER_500,      /* each request, with an error of the server's */
     ANSWER_HALF,     /* the beginning of a reply, then a reset */
+    REFUSE_BODY,     /* the head of a request with a 413, then a reset, its body unread */
     HANG_UP,         /* reads the request and closes instead of answering */
     RESET_ON_ACCEPT,
     SILENT,  /* neither reads nor writes, nor shakes hands over TLS */

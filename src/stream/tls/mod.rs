@@ -175,6 +175,11 @@ impl TlsStream {
         matches!(outcome, Err(Stop::WantsRead)) && !self.has_unread()
     }
 
+    /// Whether data can be read, beyond what belongs to TLS itself.
+    pub fn has_data(&mut self) -> bool {
+        self.run(Patience::None, |channel| with_its_locks(|| channel.peek())).is_ok()
+    }
+
     /// Whether data of the peer is left that nobody has read.
     #[inline]
     pub fn has_unread(&self) -> bool {
