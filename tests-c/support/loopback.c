@@ -226,6 +226,11 @@ void server_restart(struct server *server) {
     server->accepting = true;
 }
 
+void server_hang(struct server *server) {
+    server_behave(server, SILENT);
+    stop_accepting(server);
+}
+
 /* A queue of one, which one caller fills; the kernel drops what further callers send. */
 void server_go_deaf(struct server *server) {
     union address address;

@@ -67,6 +67,10 @@ void server_restart(struct server *server);
 /* As a host behind a dead link: connects to its port get no answer. Back with restart. */
 void server_go_deaf(struct server *server);
 
+/* As a process that hangs and whose listener is gone: connections stay open and silent, new ones are refused.
+ * Back with restart, and another behaviour. */
+void server_hang(struct server *server);
+
 /* To all its connections; these return when it is done. */
 void server_close_connections(struct server *server);
 void server_reset_connections(struct server *server);

@@ -1,15 +1,20 @@
 #include "support/namespace.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,6 +82,54 @@ bool add_ipv6_address(const char *address) {
 
     close(fd);
     return good;
+}
+
+bool route_in_network(const char *address, unsigned char type) {
+    struct {
+        struct nlmsghdr header;
+        struct rtmsg route;
+        struct rtattr to;
+        struct in_addr address;
+    } message = {
+        .header = {.nlmsg_len = sizeof message,
+                   .nlmsg_type = RTM_NEWROUTE,
+                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_ACK},
+        .route = {.rtm_family = AF_INET,
+                  .rtm_dst_len = 32,
+                  .rtm_table = RT_TABLE_MAIN,
+                  .rtm_protocol = RTPROT_STATIC,
+                  .rtm_scope = RT_SCOPE_UNIVERSE,
+                  .rtm_type = type},
+        .to = {.rta_len = RTA_LENGTH(sizeof(struct in_addr)), .rta_type = RTA_DST},
+    };
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+    } answer = {.error = {.error = -1}};
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    bool good;
+
+    inet_pton(AF_INET, address, &message.address);
+    good = send(fd, &message, sizeof message, 0) == sizeof message &&
+           recv(fd, &answer, sizeof answer, 0) > 0 && answer.error.error == 0;
+    close(fd);
+    return good;
+}
+
+bool forbid_call(long number, int error) {
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {.len = sizeof steps / sizeof *steps, .filter = steps};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0)
+        return true;
+    check_skip("no filter of system calls is permitted here");
+    return false;
 }
 
 static const char *path_of(const char *name) {
