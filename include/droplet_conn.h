@@ -131,6 +131,10 @@ typedef enum {
    * Its host left the list, or its address the host.
    */
   DPLX_CLOSED_LEFT = 7,
+  /**
+   * Its host was blacklisted because something failed.
+   */
+  DPLX_CLOSED_HOST_OUT = 8,
 } dplx_closing_t;
 
 /**
@@ -174,17 +178,25 @@ typedef enum {
    */
   DPLX_FAULT_WRITE_TIMED_OUT = 8,
   /**
-   * The caller blacklisted the host, as Droplet does after a broken reply or one with a status of 5xx.
+   * dpl_blacklist_host() was called, as Droplet does when a reply did not come or was broken.
    */
   DPLX_FAULT_REPORTED = 9,
   /**
-   * This side is at fault: descriptors, memory, ports, or `n_conn_max`.
+   * This side is at fault: descriptors, memory, ports, its policy, or `n_conn_max`.
    */
   DPLX_FAULT_LOCAL = 10,
   /**
    * Anything else.
    */
   DPLX_FAULT_OTHER = 11,
+  /**
+   * dpl_blacklist_host() was called after a complete reply, as Droplet does for a status of 5xx.
+   */
+  DPLX_FAULT_REPLIED = 12,
+  /**
+   * Nothing: dpl_addrlist_blacklist() was called.
+   */
+  DPLX_FAULT_ORDERED = 13,
 } dplx_fault_t;
 
 /**
@@ -695,8 +707,9 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
  *        with it. The host has neither a final dot nor a zone
  * @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` connections are in use;
- *         DPL_ESYS if the system is out of descriptors or ports; DPL_ENOMEM; DPL_ENAMETOOLONG if
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` leaves no connection to try
+ *         one with; DPL_ESYS if the system is out of descriptors or ports, or forbids every connect (routes,
+ *         filters); DPL_ENOMEM; DPL_ENAMETOOLONG if
  *         `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL for a NULL context or
  *         request
  *
@@ -709,7 +722,7 @@ dpl_status_t dpl_try_connect(dpl_ctx_t *ctx,
 
 /**
  * Gets a connection to one host by name, idle or new. The host need not be in the profile; if it is, its
- * idle connections are used, and its turn is not counted.
+ * idle connections are used, its turn is not counted, and a failure does not blacklist it.
  *
  * @param ctx the context
  * @param af not used: every address of the host is tried, of either family
@@ -768,7 +781,8 @@ void dpl_conn_terminate(dpl_conn_t *conn);
 
 /**
  * Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
- * back; its host is blacklisted if the connection was a new one, or took no byte for too long.
+ * back; its host is blacklisted if the connection was a new one, or took no byte for too long, unless a reply
+ * is there already.
  *
  * @param conn the connection
  * @param iov the pieces, which may be modified; NULL if there are none. A piece of no length may have no
@@ -787,7 +801,8 @@ dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
 
 /**
  * Blacklists a host for the context's `blacklist_expiretime`. Droplet calls it when a reply is broken or
- * has a status of 5xx. If nothing came back on a connection that was used before, the peer had merely
+ * has a status of 5xx. Its idle connections are closed, unless it is for a connection whose reply was complete.
+ * If nothing came back on a connection that was used before, the peer had merely
  * closed it while it was idle: then only that connection is not used again.
  *
  * @param ctx the context

@@ -84,11 +84,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether this is the host of the list that answers for it.
-    pub fn is_of(&self, host: &Arc<Host>) -> bool {
-        self.host.as_ref().is_some_and(|own| Arc::ptr_eq(own, host))
-    }
-
     /// What is connected to: `BUCKET.NAME` for a virtual host.
     pub fn host_name(&self) -> &HostName {
         self.addresses.name()
@@ -132,6 +127,12 @@ impl Endpoint {
     #[cold]
     fn leads_to(&self, peer: SocketAddr) -> bool {
         self.addresses.known().contains(&peer)
+    }
+
+    /// Whether the host that answers for it is out because something failed.
+    #[inline]
+    pub fn has_failed(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| host.has_failed())
     }
 
     /// The place of its idle connections, those of its virtual hosts not among them.

@@ -28,16 +28,20 @@ pub enum Fault {
     Write,
     /// A write took too long.
     WriteTimedOut,
-    /// The caller blacklisted the host, for example after a broken reply.
+    /// The caller says so: a reply did not come, or was broken.
     Reported,
-    /// This side: descriptors, memory, ports or the limit of connections.
+    /// This side: descriptors, memory, ports, its policy, or the limit of connections.
     Local,
     /// Anything else.
     Other,
+    /// A complete reply said that the server is at fault (5xx).
+    Replied,
+    /// Nothing: the program took the host out.
+    Ordered,
 }
 
 /// How many kinds there are.
-pub const FAULTS: usize = Fault::Other as usize + 1;
+pub const FAULTS: usize = Fault::Ordered as usize + 1;
 
 /// What the kinds are called, by `Fault as usize`.
 pub const NAMES: [&CStr; FAULTS] = [
@@ -53,24 +57,48 @@ pub const NAMES: [&CStr; FAULTS] = [
     c"reported",
     c"local",
     c"other",
+    c"replied",
+    c"ordered",
 ];
 
 impl Fault {
-    /// The kind of an error of the system.
+    /// The kind of an error of the system, which may have come over the network.
     pub fn of(error: &io::Error) -> Fault {
         if local_fault(error).is_some() {
             return Fault::Local;
         }
         match error.raw_os_error() {
-            Some(libc::EADDRNOTAVAIL) => Fault::Local,
+            // No ICMP message leads to these.
+            Some(libc::EADDRNOTAVAIL | libc::EPERM | libc::ENETDOWN) => Fault::Local,
             Some(libc::ECONNREFUSED) => Fault::Refused,
-            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN) => {
+            // EACCES is what becomes of "administratively prohibited" in ICMPv6 (icmpv6_err_convert() of the
+            // kernel).
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::EACCES) => {
                 Fault::Unreachable
             }
             Some(libc::ETIMEDOUT) => Fault::TimedOut,
             Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Fault::Reset,
             _ => Fault::Other,
         }
+    }
+
+    /// The kind of what socket(2) or connect(2) itself returned, before anything was heard from the network.
+    /// Unless it says that the way or the peer is missing, this side would not have the connect: by its routes,
+    /// its filters, or what its kernel knows.
+    pub fn of_call(error: &io::Error) -> Fault {
+        match error.raw_os_error() {
+            Some(libc::EACCES) => Fault::Local,
+            _ => match Fault::of(error) {
+                Fault::Other => Fault::Local,
+                fault => fault,
+            },
+        }
+    }
+
+    /// Whether something failed, so that other connections of the host may be dead as well. A host that replies
+    /// is there, and one that the program took out may be well.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Fault::Replied | Fault::Ordered)
     }
 }
 
@@ -102,7 +130,28 @@ mod tests {
         assert_eq!(kind(libc::ETIMEDOUT), Fault::TimedOut);
         assert_eq!(kind(libc::ECONNRESET), Fault::Reset);
         assert_eq!(kind(libc::EMFILE), Fault::Local);
-        assert_eq!(kind(libc::EACCES), Fault::Other);
+        assert_eq!(kind(libc::EACCES), Fault::Unreachable);
+        assert_eq!(kind(libc::EPROTO), Fault::Other);
         assert_eq!(Fault::of(&io::ErrorKind::UnexpectedEof.into()), Fault::Other);
+    }
+
+    #[test]
+    fn what_the_call_itself_says_is_of_this_side_unless_the_way_is_missing() {
+        let kind = |number| Fault::of_call(&io::Error::from_raw_os_error(number));
+        let policy = [
+            libc::EPERM,
+            libc::EACCES,
+            libc::EAFNOSUPPORT,
+            libc::EINVAL,
+            libc::ENETDOWN,
+            libc::EPROTONOSUPPORT,
+            libc::EADDRNOTAVAIL,
+            libc::ENOSYS,
+            libc::EMFILE,
+        ];
+        policy.into_iter().for_each(|number| assert_eq!(kind(number), Fault::Local, "{number}"));
+        assert_eq!(kind(libc::ECONNREFUSED), Fault::Refused);
+        assert_eq!(kind(libc::ENETUNREACH), Fault::Unreachable);
+        assert_eq!(kind(libc::EHOSTUNREACH), Fault::Unreachable);
     }
 }

@@ -148,11 +148,6 @@ impl Addresses {
         self.port
     }
 
-    /// The only address, if the name is a literal one.
-    pub fn literal(&self) -> Option<SocketAddr> {
-        self.literal
-    }
-
     /// The addresses known so far, without a look-up; none before the first.
     pub fn known(&self) -> Arc<[SocketAddr]> {
         Arc::clone(&self.state.lock().known)

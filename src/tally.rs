@@ -29,14 +29,25 @@ pub enum Closing {
     Evicted,
     /// Its host or address left the list, or its context was freed or has other TLS settings.
     Left,
+    /// Its host is out because something failed.
+    HostOut,
 }
 
 /// How many reasons there are.
-pub const CLOSINGS: usize = Closing::Left as usize + 1;
+pub const CLOSINGS: usize = Closing::HostOut as usize + 1;
 
 /// What the reasons are called, by `Closing as usize`.
-pub const NAMES: [&CStr; CLOSINGS] =
-    [c"terminated", c"failed", c"incomplete", c"stale", c"expired", c"used up", c"evicted", c"left"];
+pub const NAMES: [&CStr; CLOSINGS] = [
+    c"terminated",
+    c"failed",
+    c"incomplete",
+    c"stale",
+    c"expired",
+    c"used up",
+    c"evicted",
+    c"left",
+    c"host out",
+];
 
 /// The counts of one context.
 #[derive(Default)]

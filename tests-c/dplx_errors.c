@@ -93,7 +93,8 @@ static void cleaning_up_keeps_the_text(void) {
     dpl_conn_release(NULL);
     dpl_addrlist_free(NULL);
     dpl_ctx_free(ctx);
-    CHECK_STR(dplx_last_error(), "all 2 connections are in use (n_conn_max)", "the text is there");
+    CHECK_STR(dplx_last_error(), 
+              "n_conn_max (2) reached: 2 connections are in use, 0 are being opened", "the text is there");
     server_stop(server);
 }
 

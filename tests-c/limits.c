@@ -11,6 +11,8 @@
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/logs.h"
+#include "support/namespace.h"
 
 static dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp) {
     dpl_req_t *req = request_new(ctx);
@@ -114,6 +116,140 @@ static void room_is_made_for_another_host(void) {
     dpl_conn_terminate(conns[1]);
     dpl_conn_terminate(other);
     pair_stop(pair);
+}
+
+/* ---- hosts that do not answer -----------------------------------------------------------------
+ */
+
+enum { THREADS = 8, BLACK_HOLES = 4 };
+
+static struct server *black_hole(void) {
+    struct server *server = server_start((struct server_options){.refuse = true});
+
+    server_go_deaf(server);
+    return server;
+}
+
+/* As context_over_servers(), with so many seconds for a connect. */
+static dpl_ctx_t *context_with_timeout(struct server *const servers[], int n, int seconds) {
+    char more[64];
+
+    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(seconds));
+    return context_over_servers(servers, n, more);
+}
+
+static void *check_out(void *ctx) {
+    return checkout(ctx);
+}
+
+/* Whoever has one connection for all attempts turns from host to host, and has to come back to the one whose
+ * queue was full at first. */
+static void live_host_is_come_back_to(void) {
+    struct server *servers[BLACK_HOLES + 1];
+    pthread_t threads[THREADS];
+    dpl_conn_t *conns[THREADS];
+    dpl_ctx_t *ctx;
+    int good = 0;
+
+    for (int i = 0; i <= BLACK_HOLES; i++)
+        servers[i] = black_hole();
+    ctx = context_with_timeout(servers, BLACK_HOLES + 1, 2);
+    ctx->n_conn_max = THREADS;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, check_out, ctx);
+    sleep_ms(400);
+    server_restart(servers[BLACK_HOLES]);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], (void **)&conns[i]);
+        good += conns[i] != NULL;
+    }
+    CHECK_INT(good, THREADS, "each thread gets a connection to the only host that lives");
+    CHECK_INT(hosts_available(ctx), BLACK_HOLES + 1, "nobody is out for want of connections");
+    for (int i = 0; i < THREADS; i++)
+        if (conns[i])
+            dpl_conn_release(conns[i]);
+    dpl_ctx_free(ctx);
+    for (int i = 0; i <= BLACK_HOLES; i++)
+        server_stop(servers[i]);
+}
+
+/* The same among the addresses of one host. */
+static void live_address_is_come_back_to(void) {
+    struct server *servers[2] = {NULL};
+    char host[64];
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    pthread_t thread;
+
+    if (!own_names("127.0.0.2 a.test\n127.0.0.3 a.test\n"))
+        return;
+    servers[0] = server_start((struct server_options){.address = "127.0.0.2", .refuse = true, .tls = TLS_NEVER});
+    servers[1] = server_start((struct server_options){.address = "127.0.0.3",
+                                                      .port = atoi(server_port(servers[0])),
+                                                      .refuse = true,
+                                                      .tls = TLS_NEVER});
+    snprintf(host, sizeof host, "host = \"a.test:%s\"\nconnection_timeout = %d\n", server_port(servers[0]),
+             (int)patience(3));
+    ctx = context_from_text(host);
+    for (int order = 0; order < 2; order++) {
+        for (int i = 0; i < 2; i++)
+            server_go_deaf(servers[i]);
+        ctx->n_conn_max = 1;
+        pthread_create(&thread, NULL, check_out, ctx);
+        sleep_ms(400);
+        server_restart(servers[order]);
+        pthread_join(thread, (void **)&conn);
+        CHECK(conn != NULL, "the address that lives is connected to");
+        if (conn)
+            dpl_conn_terminate(conn);
+    }
+    dpl_ctx_free(ctx);
+    for (int i = 0; i < 2; i++)
+        server_stop(servers[i]);
+}
+
+static void limit_is_named_if_it_is_in_the_way(void) {
+    struct server *servers[] = {black_hole(), black_hole()};
+    dpl_ctx_t *ctx = context_with_timeout(servers, 2, 1);
+
+    ctx->n_conn_max = 1;
+    logs_collect();
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_ELIMIT, "two hosts share the time of one connection");
+    CHECK_INT(logs_with("n_conn_max (1) is too low to wait for all hosts at once"), 1,
+              "which the log says");
+    CHECK_INT(hosts_available(ctx), 2, "nobody is out");
+    ctx->n_conn_max = 2;
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_FAILURE, "with one for each, neither answers");
+    CHECK_INT(hosts_available(ctx), 0, "for which both are out");
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
+static void connections_being_opened_are_told_apart(void) {
+    struct server *servers[] = {black_hole(), server_answering(1)};
+    dpl_ctx_t *ctx = context_with_timeout(servers, 1, 2);
+    dpl_conn_t *conns[3];
+    pthread_t thread;
+    void *none;
+
+    for (int i = 0; i < 3; i++) {
+        conns[i] = dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", server_port(servers[1]));
+        REQUIRE(conns[i], "connection %d is made", i);
+    }
+    ctx->n_conn_max = 4;
+    pthread_create(&thread, NULL, check_out, ctx);
+    CHECK(EVENTUALLY(ctx->n_conn_fds == 4), "another is on its way");
+    logs_collect();
+    CHECK(!dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", server_port(servers[1])), "a fifth is one too many");
+    CHECK_INT(logs_with("n_conn_max (4) reached: 3 connections are in use, 1 are being opened"), 1,
+              "and the log says who has the others");
+    pthread_join(thread, &none);
+    for (int i = 0; i < 3; i++)
+        dpl_conn_terminate(conns[i]);
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
 }
 
 static void files_are_no_connections(void) {
@@ -232,6 +368,10 @@ int main(void) {
     test_begin("limits");
     RUN(connections_are_limited);
     RUN(room_is_made_for_another_host);
+    RUN(live_host_is_come_back_to);
+    RUN(live_address_is_come_back_to);
+    RUN(limit_is_named_if_it_is_in_the_way);
+    RUN(connections_being_opened_are_told_apart);
     RUN(files_are_no_connections);
     RUN(limit_holds_among_threads);
     RUN(descriptors_run_out);

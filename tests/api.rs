@@ -132,7 +132,8 @@ fn options_bound_connections_and_their_use() {
     let only = context.connect().expect("connected");
     let error = context.connect().expect_err("one is all there may be");
     assert_eq!(error.kind(), ErrorKind::Limit);
-    assert_eq!(error.to_string(), "all 1 connections are in use (n_conn_max)");
+    let text = "n_conn_max (1) reached: 1 connections are in use, 0 are being opened";
+    assert_eq!(error.to_string(), text);
     drop(only);
     assert_eq!(context.connect().expect("connected").reused(), 1);
     assert_eq!(context.connect().expect("connected").reused(), 0, "it has served often enough");

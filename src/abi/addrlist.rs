@@ -290,7 +290,7 @@ impl AddrList {
         // SAFETY: the caller's promise. How much room C made for addresses is not known.
         unsafe { self.link(node, 0, &host) };
         match wait_until(expiry) {
-            Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Reported),
+            Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
             None => self.hosts.unblacklist(&host),
         };
         Ok(())

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
 use crate::authority::Authority;
-use crate::client::{self, Call, Settings};
+use crate::client::{Call, Settings};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -66,10 +66,10 @@ impl ContextCall {
     }
 
     /// Blacklists the host that a name stands for.
-    pub fn blacklist(&self, authority: &Authority) {
+    pub fn blacklist(&self, authority: &Authority, fault: Fault) {
         let timeout = self.settings().connect_timeout;
         match self.context.client().host_named(&self.hosts(), authority, timeout) {
-            Some(host) => self.blame(&host, Fault::Reported),
+            Some(host) => self.blame(&host, fault),
             None => {
                 let name = authority.host.written().to_string_lossy();
                 let port = authority.port.to_string_lossy();
@@ -87,7 +87,7 @@ impl ContextCall {
 
     fn blame(&self, host: &Arc<Host>, fault: Fault) {
         host.record().failure(fault);
-        client::blacklist(self, &self.hosts(), host, fault);
+        self.context.client().blacklist(self, &self.hosts(), host, fault);
     }
 
     /// Checks out until there is a connection that the context still wants as it was made: an idle one was made
@@ -146,11 +146,8 @@ impl Call<Connection> for ContextCall {
         self.context.view().security()
     }
 
-    fn reserve(&self, endpoint: &Endpoint) -> Result<Reserved, Error> {
-        Reserved::over_network(self.context, endpoint)
-    }
-
-    fn wrap(&self, reserved: Reserved, stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
-        reserved.connection(self.context, stream, endpoint)
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Connection, Error> {
+        let reserved = Reserved::over_network(self.context, endpoint)?;
+        Ok(reserved.connection(self.context, stream, endpoint))
     }
 }

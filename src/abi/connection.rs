@@ -279,6 +279,11 @@ impl Connection {
         !buffer.is_null() && unsafe { *buffer } == UNTOUCHED
     }
 
+    /// Whether a complete reply was read.
+    pub fn has_reply(&self) -> bool {
+        !self.is_untouched() && self.0.head.status == SUCCESS && self.is_used_up()
+    }
+
     /// Whether a reply was read by way of it, by its user or one before.
     pub fn has_served(&self) -> bool {
         self.0.head.n_hits > 0 || self.0.was_read || !self.is_untouched()
@@ -307,6 +312,11 @@ impl Poolable for Connection {
     }
 
     #[inline]
+    fn may_be_kept(&self) -> bool {
+        self.0.endpoint.as_deref().is_some_and(|endpoint| !endpoint.has_failed())
+    }
+
+    #[inline]
     fn reuses(&self) -> u32 {
         self.0.head.n_hits
     }
@@ -317,8 +327,6 @@ impl Poolable for Connection {
 }
 
 impl client::Connection for Connection {
-    type Reserved = Reserved;
-
     #[inline]
     fn begin_reuse(&mut self) {
         let head = &mut self.0.head;

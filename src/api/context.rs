@@ -13,7 +13,7 @@ use super::error::{Error, ErrorKind, Reasons};
 use super::link::Link;
 use super::statistics::Statistics;
 use crate::authority::parse_list;
-use crate::client::{self, Call, Client, Settings, Table};
+use crate::client::{Call, Client, Settings, Table};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
@@ -242,7 +242,7 @@ impl Inner {
     pub fn blame(&self, endpoint: &Endpoint, fault: Fault) {
         if let Some(host) = endpoint.host() {
             host.record().failure(fault);
-            client::blacklist(&self.call(), &self.hosts, host, fault);
+            self.client.blacklist(&self.call(), &self.hosts, host, fault);
         }
     }
 }
@@ -278,12 +278,8 @@ impl Call<Link> for ContextCall<'_> {
         Ok(context.map(|context| Security { context, read_timeout: self.context.read_timeout }))
     }
 
-    fn reserve(&self, _: &Endpoint) -> Result<(), status::Error> {
-        Ok(())
-    }
-
-    fn wrap(&self, (): (), stream: Stream, endpoint: &Arc<Endpoint>) -> Link {
-        Link::new(stream, endpoint, &self.context.own)
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Link, status::Error> {
+        Ok(Link::new(stream, endpoint, &self.context.own))
     }
 }
 

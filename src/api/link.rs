@@ -94,6 +94,10 @@ impl Poolable for Link {
         self.forks == fork::generation() && self.stream.is_good()
     }
 
+    fn may_be_kept(&self) -> bool {
+        !self.endpoint.has_failed()
+    }
+
     fn reuses(&self) -> u32 {
         self.reuses
     }
@@ -104,8 +108,6 @@ impl Poolable for Link {
 }
 
 impl client::Connection for Link {
-    type Reserved = ();
-
     fn begin_reuse(&mut self) {
         self.reuses += 1;
     }

@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Call, Candidate, Candidates, Client, Connection, Settings, blacklist};
+use super::{Call, Candidate, Candidates, Client, Connection, PoolStatistics, Settings};
 use crate::clock::Moment;
-use crate::connect::{Attempt, Begun, Failure, HEAD_START, Plan, Race};
-use crate::endpoint::Endpoint;
+use crate::connect::{Attempt, Failure, HEAD_START, Plan, Race};
 use crate::fault::Fault;
-use crate::hosts::Record;
+use crate::hosts::{Record, Trial};
 use crate::journal::log;
 use crate::permits::Permit;
 use crate::reserve;
@@ -20,68 +19,16 @@ use crate::status::Error;
 use crate::stream::Stream;
 use crate::stream::tls::{PeerName, TlsPlan};
 
-/// Who runs in a race: a candidate, and what its connection takes.
-pub struct Runner<C: Connection> {
-    /// What is connected to.
-    pub candidate: Candidate,
-    reserved: C::Reserved,
-}
-
-/// What became of a candidate at once.
-#[expect(clippy::large_enum_variant, reason = "it is moved once, into the race")]
-enum Start<C: Connection> {
-    /// There is a connection.
-    Done(C),
-    /// An attempt is under way.
-    Running(Runner<C>, Attempt),
-    /// It is of no use to this call.
-    Skip,
-}
-
 impl<C: Connection> Client<C> {
-    /// A new connection: of this endpoint if that takes no waiting, else of whichever of the candidates, of
-    /// which the endpoint is the first as a rule.
-    pub(super) fn connect<'a>(
-        &'a self,
-        call: &impl Call<C>,
-        endpoint: Option<&Arc<Endpoint>>,
-        candidates: impl FnOnce(Option<Begun>) -> Candidates<'a, C>,
-    ) -> Result<C, Error> {
-        let begin = Moment::precise();
-        let outcome = match endpoint.map_or(Err(None), |endpoint| self.connect_at_once(call, endpoint)) {
-            Ok(connection) => Ok(connection),
-            Err(begun) => self.dial(call, candidates(begun)),
-        };
-        self.tally.waited(begin, outcome.is_err());
-        outcome
-    }
-
-    /// A new connection within this machine, without TLS: as a rule that is over before anybody would have to
-    /// know of it. An error may be a connect that was begun.
-    fn connect_at_once(&self, call: &impl Call<C>, endpoint: &Arc<Endpoint>) -> Result<C, Option<Begun>> {
-        let address =
-            endpoint.addresses().literal().filter(|address| address.ip().is_loopback()).ok_or(None)?;
-        // Whatever fails here, fails again on the way on, which knows what to do about it.
-        let Ok(None) = call.security() else { return Err(None) };
-        let permit = self.permits.acquire(call.settings().connections).ok_or(None)?;
-        let reserved = call.reserve(endpoint).map_err(|_| None)?;
-        endpoint.record(Record::attempt);
-        let socket = Begun::new(address, permit).connected_locally()?;
-        self.tally.created();
-        Ok(call.wrap(reserved, Stream::Plain(socket), endpoint))
-    }
-
     /// Tries the candidates one after the other, each with a head start before the next joins it. What is
     /// still under way in the end is left to later calls.
     #[cold]
-    fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
-        if reserve::is_low() {
-            log!(call, Error, "out of memory: no connection is opened");
-            return Err(Error::OutOfMemory);
-        }
+    pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
+        let begin = Moment::precise();
         let mut race = Race::new();
         let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);
+        self.tally.waited(begin, outcome.is_err());
         outcome
     }
 
@@ -89,81 +36,71 @@ impl<C: Connection> Client<C> {
         &self,
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
-        race: &mut Race<Runner<C>>,
+        race: &mut Race<Candidate>,
     ) -> Result<C, Error> {
-        let mut now = Instant::now();
-        let mut more = true;
-        // The head start of the one that was added last.
+        if reserve::is_low() {
+            log!(call, Error, "out of memory: no connection is opened");
+            return Err(Error::OutOfMemory);
+        }
+        let mut verdict = None;
+        // The end of the head start that the newest attempt has.
         let mut until = None;
-        let mut nothing_left = Error::Failure;
         loop {
-            if more {
-                match candidates.next() {
-                    Ok(Some(candidate)) => match self.start(call, candidate, race) {
-                        Ok(Start::Done(connection)) => return Ok(connection),
-                        Ok(Start::Running(runner, attempt)) => {
-                            now = Instant::now();
-                            until = Some(now + HEAD_START);
-                            race.add(runner, attempt);
-                        }
-                        Ok(Start::Skip) => continue,
-                        // Those already under way may still come through.
-                        Err(error) if race.is_empty() => return Err(error),
-                        Err(_) => (more, until) = (false, None),
-                    },
-                    Ok(None) => (more, until) = (false, None),
-                    Err(error) => {
-                        log!(call, Error, "virtual host name: {error}");
-                        return Err(error);
-                    }
-                }
-            }
-            match race.next(until, now) {
-                Ok(Some((runner, Ok(stream)))) => {
-                    runner.candidate.came_through(&stream);
-                    return Ok(self.won(call, runner, stream));
-                }
-                Ok(Some((runner, Err(failure)))) => {
-                    if let Err(error) = self.lost(call, &runner.candidate, &failure)
-                        && race.is_empty()
+            let next =
+                candidates.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
+            until = match next {
+                Some(candidate) => {
+                    if candidate.may_be_reused()
+                        && let Some(idle) = self.reuse(call, &candidate.endpoint, Moment::now())
                     {
-                        return Err(error);
+                        return Ok(idle);
                     }
-                    if failure.is_no_way_out() {
-                        nothing_left = Error::System;
+                    match self.start(call, candidate, race) {
+                        Ok(true) => Some(Instant::now() + HEAD_START),
+                        Ok(false) => {
+                            verdict = Some(sum(verdict, Error::Failure));
+                            continue;
+                        }
+                        Err(error) if race.is_empty() => return Err(error),
+                        // Those already under way may still come through.
+                        Err(_) => {
+                            candidates.end();
+                            None
+                        }
                     }
                 }
-                Ok(None) if race.is_empty() && !more => return Err(nothing_left),
-                Ok(None) => race.runners().for_each(|runner| runner.candidate.suspect()),
+                None => self.resume(race, call.settings().connections, until),
+            };
+            match race.next(until) {
+                Ok(Some((candidate, Ok(stream)))) => return self.won(call, candidate, stream),
+                Ok(Some((candidate, Err(failure)))) => {
+                    let outcome = self.lost(call, &candidate, &failure);
+                    if race.is_empty() {
+                        outcome?;
+                    }
+                    verdict = Some(sum(verdict, failure.error()));
+                }
+                Ok(None) if race.is_empty() => return Err(Self::none_left(call, verdict)),
+                Ok(None) => race.running().for_each(Candidate::takes_long),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
                     return Err(Error::System);
                 }
             }
-            now = Instant::now();
         }
     }
 
-    /// An idle connection of the candidate, or an attempt to make a new one.
+    /// Has an attempt on the candidate join the race. False if its name has no address.
     fn start(
         &self,
         call: &impl Call<C>,
-        mut candidate: Candidate,
-        race: &mut Race<Runner<C>>,
-    ) -> Result<Start<C>, Error> {
-        if !candidate.has_none_idle
-            && let Some(idle) = self.reuse(call, &candidate.endpoint, Moment::now())
-        {
-            candidate.succeeded();
-            return Ok(Start::Done(idle));
-        }
-        let begun = candidate.begun.take();
-        if begun.is_none() {
-            candidate.endpoint.record(Record::attempt);
-        }
-        let settings = call.settings();
-        let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(Start::Skip) };
+        candidate: Candidate,
+        race: &mut Race<Candidate>,
+    ) -> Result<bool, Error> {
         let endpoint = &candidate.endpoint;
+        endpoint.record(Record::attempt);
+        let settings = call.settings();
+        let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(false) };
         let security = call.security().inspect_err(|_| {
             log!(call, Error, "the context has use_https and no SSL_CTX");
         })?;
@@ -179,23 +116,39 @@ impl<C: Connection> Client<C> {
                 without_session: None,
             }),
         };
-        let begun = match begun {
-            Some(begun) => Ok(begun),
-            None => Err(self.permit_of(call, &candidate, race, &settings)?),
-        };
-        let reserved = call.reserve(endpoint).inspect_err(|error| {
-            candidate.endpoint.record(|record| record.failure(Fault::Local));
-            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
-        })?;
-        let now = Instant::now();
-        let attempt = match begun {
-            Ok(begun) => Attempt::resume(plan, begun, now),
-            Err(permit) => Attempt::new(plan, permit, now),
-        };
-        Ok(Start::Running(Runner { candidate, reserved }, attempt))
+        let permit = self.permit_of(race, settings.connections);
+        if permit.is_none() && race.is_empty() {
+            endpoint.record(|record| record.failure(Fault::Local));
+            return Err(self.limit_reached(call));
+        }
+        race.add(candidate, Attempt::new(plan, permit, Instant::now()));
+        Ok(true)
     }
 
-    /// The addresses to connect to; nothing if the name has none, which is the host's fault.
+    /// Comes back to the attempt that has waited for a permit for longest: if one is to be had, or when the head
+    /// start of another is over. Returns when to go on; `None` if no attempt waits.
+    fn resume(&self, race: &mut Race<Candidate>, limit: i32, until: Option<Instant>) -> Option<Instant> {
+        if !race.has_suspended() {
+            return None;
+        }
+        let now = Instant::now();
+        let until = until.filter(|until| *until > now);
+        let permit = if until.is_some() { self.permit(limit) } else { self.permit_of(race, limit) };
+        let head_start = permit.and_then(|permit| race.resume(permit, now));
+        head_start.map(|head_start| now + head_start).or(until).or(Some(now + HEAD_START))
+    }
+
+    /// A permit for one more connection, to which one that had its head start may have to give way.
+    fn permit_of(&self, race: &mut Race<Candidate>, limit: i32) -> Option<Permit> {
+        loop {
+            if let Some(permit) = self.permit(limit) {
+                return Some(permit);
+            }
+            drop(race.give_way()?);
+        }
+    }
+
+    /// The addresses to connect to; `None` if the name has none, which is the host's fault.
     fn addresses(
         &self,
         call: &impl Call<C>,
@@ -215,55 +168,47 @@ impl<C: Connection> Client<C> {
         let name = endpoint.name().to_string_lossy();
         log!(call, Error, "no address for {name}: {error}");
         let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
-        candidate.endpoint.record(|record| record.failure(fault));
+        endpoint.record(|record| record.failure(fault));
         if let LookupError::Local(error) = error {
             return Err(error);
         }
         // An unknown bucket says nothing about the host.
         if !endpoint.is_virtual() {
-            self.blame(call, candidate, fault);
+            self.blame(call, candidate.trial.as_ref(), fault);
         }
         Ok(None)
     }
 
-    /// A permit for one more connection, to which one that had its head start may have to give way.
-    fn permit_of(
+    /// A connect came through: its connection, in use.
+    pub(super) fn won(
         &self,
         call: &impl Call<C>,
-        candidate: &Candidate,
-        race: &mut Race<Runner<C>>,
-        settings: &Settings,
-    ) -> Result<Permit, Error> {
-        loop {
-            if let Some(permit) = self.permit(settings.connections) {
-                return Ok(permit);
-            }
-            let Some((slow, freed)) = race.give_way() else {
-                candidate.endpoint.record(|record| record.failure(Fault::Local));
-                log!(call, Error, "all {} connections are in use (n_conn_max)", settings.connections);
-                return Err(Error::Limit);
-            };
-            drop(freed);
-            self.park(slow);
+        candidate: Candidate,
+        mut stream: Stream,
+    ) -> Result<C, Error> {
+        let Candidate { endpoint, trial } = candidate;
+        if let Some(socket) = stream.socket() {
+            endpoint.addresses().came_through(socket.peer());
         }
-    }
-
-    /// An attempt succeeded: its connection, in use.
-    pub(super) fn won(&self, call: &impl Call<C>, runner: Runner<C>, mut stream: Stream) -> C {
-        let Runner { mut candidate, reserved } = runner;
         if let Some(tls) = stream.tls() {
-            candidate.endpoint.record(|record| record.handshake(tls.was_resumed()));
-            if let Some(notice) = candidate.endpoint.sessions().take_notice() {
-                log!(call, Warning, "{} {notice}", candidate.endpoint.name().to_string_lossy());
+            endpoint.record(|record| record.handshake(tls.was_resumed()));
+            if let Some(notice) = endpoint.sessions().take_notice() {
+                log!(call, Warning, "{} {notice}", endpoint.name().to_string_lossy());
             }
         }
-        candidate.succeeded();
+        if let Some(trial) = trial {
+            trial.succeeded();
+        }
+        let connection = call.wrap(stream, &endpoint).inspect_err(|error| {
+            endpoint.record(|record| record.failure(Fault::Local));
+            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
+        })?;
         self.tally.created();
-        call.wrap(reserved, stream, &candidate.endpoint)
+        Ok(connection)
     }
 
     /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
-    /// one of this side, which no other host will mend.
+    /// a lack of this side's, which no other host will mend.
     pub(super) fn lost(
         &self,
         call: &impl Call<C>,
@@ -278,15 +223,45 @@ impl<C: Connection> Client<C> {
         if let Some(error) = failure.local_fault() {
             return Err(error);
         }
-        if candidate.is_to_blame(failure) {
-            self.blame(call, candidate, fault);
-        }
+        self.blame(call, candidate.culprit(failure), fault);
         Ok(())
     }
 
-    fn blame(&self, call: &impl Call<C>, candidate: &Candidate, fault: Fault) {
-        if let Some(host) = candidate.endpoint.host() {
-            blacklist(call, candidate.hosts(), host, fault);
+    fn blame(&self, call: &impl Call<C>, trial: Option<&Trial>, fault: Fault) {
+        if let Some(trial) = trial {
+            self.blacklist(call, trial.hosts(), trial.host(), fault);
         }
+    }
+
+    /// Every candidate has failed; `verdict` is what they have in common.
+    fn none_left(call: &impl Call<C>, verdict: Option<Error>) -> Error {
+        if verdict == Some(Error::Limit) {
+            let limit = call.settings().connections;
+            log!(call, Error, "n_conn_max ({limit}) is too low to wait for all hosts at once");
+        }
+        verdict.unwrap_or(Error::Failure)
+    }
+
+    fn limit_reached(&self, call: &impl Call<C>) -> Error {
+        let limit = call.settings().connections;
+        let PoolStatistics { in_use, connecting, .. } = self.statistics();
+        log!(
+            call,
+            Error,
+            "n_conn_max ({limit}) reached: {in_use} connections are in use, {connecting} are being opened"
+        );
+        Error::Limit
+    }
+}
+
+/// What to tell the caller of a host that failed so after others: that the limit was in the way, or that this
+/// side was each time, or else that the hosts failed.
+fn sum(others: Option<Error>, error: Error) -> Error {
+    match others {
+        None => error,
+        Some(others) if others == error => error,
+        Some(Error::Limit) => Error::Limit,
+        Some(_) if error == Error::Limit => Error::Limit,
+        Some(_) => Error::Failure,
     }
 }

@@ -36,15 +36,12 @@ use crate::tally::{Closing, Tally};
 pub use statistics::{HostStatistics, PoolStatistics};
 pub use table::Table;
 
-use candidates::{Candidate, Candidates, First};
+use candidates::{Candidate, Candidates};
 use routes::{Endpoints, Routes};
 use upkeep::Upkeep;
 
 /// A connection as the boundary hands it out.
 pub trait Connection: Poolable + Send + Sized + 'static {
-    /// What has to be had before one is opened.
-    type Reserved: Send;
-
     /// It is used again.
     fn begin_reuse(&mut self);
 
@@ -94,11 +91,8 @@ pub trait Call<C: Connection>: Journal {
     /// How its context secures connections, if it does.
     fn security(&self) -> Result<Option<Security>, Error>;
 
-    /// What a connection by way of this endpoint takes.
-    fn reserve(&self, endpoint: &Endpoint) -> Result<C::Reserved, Error>;
-
     /// Makes a connection of an open stream, in use by way of this endpoint.
-    fn wrap(&self, reserved: C::Reserved, stream: Stream, endpoint: &Arc<Endpoint>) -> C;
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
 /// What each lane of the pool keeps, so that a thread finds it under the lock that it takes anyway.
@@ -112,7 +106,7 @@ pub struct Client<C: Connection> {
     permits: Arc<Permits>,
     endpoints: Lock<Endpoints>,
     pool: Pool<C, Kept>,
-    upkeep: Upkeep<C>,
+    upkeep: Upkeep,
     tally: Tally,
 }
 
@@ -177,9 +171,7 @@ impl<C: Connection> Client<C> {
         let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
         match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
             Some(idle) => Ok(idle),
-            None => self.connect(call, endpoint, |begun| {
-                Candidates::of_list(self, hosts, First { turn, bucket, listed }, begun)
-            }),
+            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
         }
     }
 
@@ -194,7 +186,7 @@ impl<C: Connection> Client<C> {
         listed.virtual_host(bucket.to_bytes(), now, || self.pool.add_place())
     }
 
-    /// A connection to one host by name, in the list or not.
+    /// A connection to one host by name, in the list or not. The list is told of a success only.
     pub fn checkout_from(
         &self,
         call: &impl Call<C>,
@@ -204,12 +196,14 @@ impl<C: Connection> Client<C> {
         let now = Moment::now();
         self.look_after(call, now);
         let endpoint = self.endpoint_named(hosts, authority, now);
-        match self.reuse(call, &endpoint, now) {
-            Some(idle) => Ok(idle),
-            None => self.connect(call, Some(&endpoint), |begun| {
-                Candidates::only(self, Arc::clone(&endpoint), hosts, begun)
-            }),
+        if let Some(idle) = self.reuse(call, &endpoint, now) {
+            return Ok(idle);
         }
+        let connection = self.dial(call, Candidates::only(self, Arc::clone(&endpoint)))?;
+        if let Some(host) = endpoint.host() {
+            hosts.came_through(host);
+        }
+        Ok(connection)
     }
 
     /// Takes a connection back, to be reused.
@@ -225,7 +219,8 @@ impl<C: Connection> Client<C> {
     fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
             if let Err(refused) = self.pool.release(connection, now) {
-                refused.close(Closing::Left);
+                let has_failed = refused.endpoint().is_some_and(|endpoint| endpoint.has_failed());
+                refused.close(if has_failed { Closing::HostOut } else { Closing::Left });
             }
         } else {
             connection.close(Closing::Left);
@@ -262,18 +257,23 @@ impl<C: Connection> Client<C> {
     pub fn detach(&self) {
         self.permits.detach();
     }
-}
 
-/// Keeps everybody away from a host, for this fault of its, for as long as the context says.
-pub fn blacklist<C: Connection>(call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
-    let wait = call.settings().blacklist;
-    if !hosts.blacklist(host, Moment::now(), wait, fault) {
-        return;
-    }
-    let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
-    match wait {
-        Some(wait) => trace!(call, "{name}:{port} is out for {} s", wait.as_secs()),
-        None => trace!(call, "{name}:{port} is out for good"),
+    /// Keeps everybody away from a host, for this fault, for as long as the context says. If something failed, its
+    /// idle connections may be dead without a sign: they are closed.
+    pub fn blacklist(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
+        let wait = call.settings().blacklist;
+        if !hosts.blacklist(host, Moment::now(), wait, fault) {
+            return;
+        }
+        let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
+        match wait {
+            Some(wait) => trace!(call, "{name}:{port} is out for {} s", wait.as_secs()),
+            None => trace!(call, "{name}:{port} is out for good"),
+        }
+        if fault.is_failure() {
+            let endpoint = self.endpoint_of(host);
+            endpoint.family().for_each(|member| self.pool.close_idle(member.place(), Closing::HostOut));
+        }
     }
 }
 

@@ -39,6 +39,9 @@ impl Poolable for Fake {
     fn is_good(&mut self) -> bool {
         true
     }
+    fn may_be_kept(&self) -> bool {
+        !self.endpoint.has_failed()
+    }
     fn reuses(&self) -> u32 {
         0
     }
@@ -46,7 +49,6 @@ impl Poolable for Fake {
 }
 
 impl Connection for Fake {
-    type Reserved = ();
     fn begin_reuse(&mut self) {}
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         Some(&self.endpoint)
@@ -78,10 +80,7 @@ impl Call<Fake> for FakeCall {
     fn security(&self) -> Result<Option<Security>, Error> {
         Err(Error::Invalid)
     }
-    fn reserve(&self, _: &Endpoint) -> Result<(), Error> {
-        Err(Error::Invalid)
-    }
-    fn wrap(&self, (): (), _: Stream, _: &Arc<Endpoint>) -> Fake {
+    fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
         unreachable!("nothing is ever connected")
     }
 }
@@ -330,4 +329,59 @@ fn a_connect_timeout_below_zero_is_none() {
     assert!(Instant::now().checked_add(Settings::connect_timeout(i32::MIN)).is_some());
     assert_eq!(Settings::connect_timeout(7), Duration::from_secs(7));
     assert_eq!(Settings::connect_timeout(0), Duration::from_secs(5));
+}
+
+#[test]
+fn an_old_attempt_on_an_expired_host_slows_nobody_down() {
+    let fixture = Fixture::new(2);
+    let old = fixture.hosts.begin_attempt(0, |host| host.handle() == 1).expect("an attempt");
+    fixture.hosts.blacklist(&fixture.host(1), Moment::now(), Some(Duration::ZERO), Fault::TimedOut);
+    fixture.release_new(2);
+    for turn in 0..100 {
+        assert_eq!(fixture.use_once(turn), Some(2));
+    }
+    assert_eq!(fixture.client.tally().counts().waits, 0, "checkouts looked for something better");
+    drop(old);
+    assert!(fixture.hosts.begin_probe(Moment::now(), |_| true).is_some());
+}
+
+#[test]
+fn a_host_that_failed_keeps_no_idle_connections() {
+    let fixture = Fixture::new(2);
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    let in_use = fixture.checkout(0).unwrap();
+    fixture.release_new(1);
+    let blacklist = |fault| fixture.client.blacklist(&FakeCall, &fixture.hosts, &fixture.host(1), fault);
+    blacklist(Fault::Ordered);
+    blacklist(Fault::Replied);
+    assert_eq!(fixture.closed(), 0, "it was closed for what is no failure");
+    blacklist(Fault::Refused);
+    assert_eq!(fixture.closed(), 1, "its idle connection was kept");
+    fixture.client.release(&FakeCall, in_use);
+    assert_eq!(fixture.closed(), 2, "one that was in use meanwhile was pooled");
+    assert_eq!(fixture.use_once(0), Some(2));
+}
+
+#[test]
+fn no_idle_connection_serves_as_a_probe() {
+    let fixture = Fixture::new(2);
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    let host = fixture.host(1);
+    fixture.client.blacklist(&FakeCall, &fixture.hosts, &host, Fault::Replied);
+    fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Replied);
+    // A new connection is wanted, of which the context has none.
+    assert_eq!(fixture.use_once(0), None);
+    assert_eq!(fixture.closed(), 0);
+}
+
+#[test]
+fn the_use_of_an_idle_connection_does_not_clear_a_suspicion() {
+    let fixture = Fixture::new(1);
+    fixture.release_new(1);
+    let mut slow = fixture.hosts.begin_attempt(0, |_| true).expect("an attempt");
+    slow.takes_long();
+    assert_eq!(fixture.use_once(0), Some(1), "with no other host left it serves");
+    assert!(fixture.hosts.snapshot().available.is_empty(), "but is as suspect as before");
+    drop(slow);
+    assert_eq!(fixture.hosts.snapshot().available.len(), 1);
 }

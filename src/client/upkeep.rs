@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use crate::lock::Lock;
 
-use super::dial::Runner;
-use super::{Call, Client, Connection};
+use super::{Call, Candidate, Client, Connection};
 use crate::clock::Moment;
 use crate::connect::Race;
 use crate::journal::log;
@@ -21,19 +20,19 @@ use crate::sys;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Work that waits for the next call.
-pub struct Upkeep<C: Connection> {
+pub struct Upkeep {
     next_sweep: AtomicU64,
     /// Attempts that a checkout no longer waited for.
-    parked: Lock<Race<Runner<C>>>,
+    parked: Lock<Race<Candidate>>,
     /// Those of a parent process.
-    inherited: Lock<Race<Runner<C>>>,
+    inherited: Lock<Race<Candidate>>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
 }
 
-impl<C: Connection> Upkeep<C> {
-    pub fn new() -> Upkeep<C> {
+impl Upkeep {
+    pub fn new() -> Upkeep {
         Upkeep {
             next_sweep: AtomicU64::new(0),
             parked: Lock::default(),
@@ -44,24 +43,18 @@ impl<C: Connection> Upkeep<C> {
     }
 
     /// The parked attempts, which from now on are the caller's.
-    fn take_parked(&self) -> Race<Runner<C>> {
+    fn take_parked(&self) -> Race<Candidate> {
         mem::take(&mut *self.parked.lock())
     }
 
-    fn park(&self, race: Race<Runner<C>>) {
+    fn park(&self, race: Race<Candidate>) {
         self.parked.lock().join(race);
         self.any_parked.store(true, Ordering::Relaxed);
     }
 
     /// Has a parked attempt make room for another connection; false if none has any room to make.
     fn give_way(&self) -> bool {
-        let freed = {
-            let mut parked = self.parked.lock();
-            parked.give_way().map(|(slow, freed)| {
-                parked.join(slow);
-                freed
-            })
-        };
+        let freed = self.parked.lock().give_way();
         freed.is_some()
     }
 
@@ -104,7 +97,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// Leaves attempts to later calls.
-    pub(super) fn park(&self, race: Race<Runner<C>>) {
+    pub(super) fn park(&self, race: Race<Candidate>) {
         if !race.is_empty() {
             self.upkeep.park(race);
         }
@@ -122,13 +115,14 @@ impl<C: Connection> Client<C> {
         let mut race = self.upkeep.take_parked();
         loop {
             match race.poll() {
-                Ok(Some((runner, Ok(stream)))) => {
-                    runner.candidate.came_through(&stream);
-                    self.keep_idle(self.won(call, runner, stream), now);
+                Ok(Some((candidate, Ok(stream)))) => {
+                    if let Ok(connection) = self.won(call, candidate, stream) {
+                        self.keep_idle(connection, now);
+                    }
                 }
-                Ok(Some((runner, Err(failure)))) => {
+                Ok(Some((candidate, Err(failure)))) => {
                     // Nobody waits for this attempt, so nobody is told of a local fault.
-                    let _ = self.lost(call, &runner.candidate, &failure);
+                    let _ = self.lost(call, &candidate, &failure);
                 }
                 Ok(None) => break,
                 Err(error) => {

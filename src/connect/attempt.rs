@@ -1,7 +1,8 @@
 //! One attempt to connect to a host, as a state machine that never waits.
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::collections::VecDeque;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,51 +27,28 @@ pub struct Plan {
     pub tls: Option<TlsPlan>,
 }
 
-/// A connect that was begun, or could not be.
-pub struct Begun {
-    address: SocketAddr,
-    connect: io::Result<Socket>,
-}
-
-impl Begun {
-    /// Begins to connect.
-    pub fn new(address: SocketAddr, permit: Permit) -> Begun {
-        Begun { address, connect: Socket::connect(address, permit) }
-    }
-
-    /// The socket, a blocking one, if it is connected by now. An address of this machine is one when connect(2)
-    /// returns, although that says EINPROGRESS: asked once more it says so.
-    pub fn connected_locally(self) -> Result<Socket, Begun> {
-        let Begun { address, connect } = self;
-        let connect = connect.and_then(|socket| {
-            let has_connected = socket.has_connected()?;
-            if has_connected {
-                socket.make_blocking()?;
-            }
-            Ok((socket, has_connected))
-        });
-        match connect {
-            Ok((socket, true)) => Ok(socket),
-            other => Err(Begun { address, connect: other.map(|(socket, _)| socket) }),
-        }
-    }
-}
-
 /// An attempt under way. Its addresses are tried in order, each with a head start before the next.
+///
+/// Without a permit it is suspended: it has no sockets, and goes on when it is handed a permit. An address whose
+/// connect had to give way is tried again after the others.
 pub struct Attempt {
     plan: Plan,
-    /// For the first socket.
+    /// For the next socket.
     permit: Option<Permit>,
-    /// The next address to try.
-    next: usize,
-    /// When it is its turn, unless the others fail before.
+    /// The addresses that are left, the next one first.
+    left: VecDeque<SocketAddr>,
+    /// When it is the next one's turn, unless the others fail before.
     next_at: Instant,
+    /// How long a connect has before the next one begins: twice as long after each that had to give way, or a slow
+    /// network would never see the end of one.
+    head_start: Duration,
     deadline: Instant,
     connecting: Vec<Socket>,
     /// Those that have connected, on their way to TLS.
     handshakes: Vec<Handshake>,
-    /// Its sockets were needed elsewhere; until the deadline it only stands for a host that is slow.
-    has_given_way: bool,
+    is_suspended: bool,
+    /// Whether a lack of permits took time from it, so that its deadline says little about the host.
+    was_held_up: bool,
     causes: Vec<(SocketAddr, Cause)>,
 }
 
@@ -81,29 +59,21 @@ pub struct Freed {
 }
 
 impl Attempt {
-    /// An attempt that begins now; [`Attempt::advance`] sends the first packet.
-    pub fn new(plan: Plan, permit: Permit, now: Instant) -> Attempt {
-        Attempt::with(plan, Some(permit), now)
-    }
-
-    /// An attempt of which the first connect has just been begun.
-    pub fn resume(plan: Plan, begun: Begun, now: Instant) -> Attempt {
-        let mut attempt = Attempt::with(plan, None, now);
-        attempt.add(begun, now);
-        attempt
-    }
-
-    fn with(plan: Plan, permit: Option<Permit>, now: Instant) -> Attempt {
+    /// An attempt that begins now; [`Attempt::advance`] sends the first packet. Without a permit it is suspended.
+    pub fn new(plan: Plan, permit: Option<Permit>, now: Instant) -> Attempt {
+        let is_suspended = permit.is_none();
         Attempt {
-            next: 0,
+            permit,
+            left: plan.addresses.iter().copied().collect(),
             next_at: now,
+            head_start: HEAD_START,
             deadline: now + plan.timeout,
             connecting: Vec::new(),
             handshakes: Vec::new(),
-            has_given_way: false,
+            is_suspended,
+            was_held_up: is_suspended,
             causes: Vec::new(),
             plan,
-            permit,
         }
     }
 
@@ -114,21 +84,43 @@ impl Attempt {
 
     /// When to go on even if no descriptor is ready.
     pub fn wake_at(&self) -> Instant {
-        if self.next < self.plan.addresses.len() { self.next_at.min(self.deadline) } else { self.deadline }
+        if self.is_suspended || self.left.is_empty() {
+            self.deadline
+        } else {
+            self.next_at.min(self.deadline)
+        }
     }
 
-    /// Ends its connects to make room for another attempt; nothing if it has none under way.
+    /// Whether it waits for a permit.
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended
+    }
+
+    /// Ends its connects to make room for another attempt; `None` if it has none under way.
     pub fn give_way(&mut self) -> Option<Freed> {
         if self.is_idle() {
             return None;
         }
-        let handshakes = std::mem::take(&mut self.handshakes);
-        let connecting = std::mem::take(&mut self.connecting);
+        let connecting = mem::take(&mut self.connecting);
+        let handshakes = mem::take(&mut self.handshakes);
         let peers = connecting.iter().map(Socket::peer).chain(handshakes.iter().map(Handshake::peer));
-        self.causes.extend(peers.map(|peer| (peer, Cause::GaveWay)));
-        self.has_given_way = true;
-        self.next = self.plan.addresses.len();
+        self.left.extend(peers);
+        self.gave_way();
+        self.is_suspended = true;
         Some(Freed { _connecting: connecting, _handshakes: handshakes })
+    }
+
+    /// Lets it go on with the addresses that are left. Returns the head start that it is to have.
+    pub fn resume(&mut self, permit: Permit, now: Instant) -> Duration {
+        self.permit = Some(permit);
+        self.is_suspended = false;
+        self.next_at = now;
+        self.head_start
+    }
+
+    fn gave_way(&mut self) {
+        self.head_start = (2 * self.head_start).min(self.plan.timeout);
+        self.was_held_up = true;
     }
 
     /// Goes on as far as possible without waiting. `ready` is what [`Attempt::watch`] gave, after a wait.
@@ -143,14 +135,14 @@ impl Attempt {
             self.time_out();
             return Some(Err(self.take_failure()));
         }
-        while self.next < self.plan.addresses.len() && self.wants_next_address(now) {
+        while !self.is_suspended && !self.left.is_empty() && self.wants_next_address(now) {
             self.try_next_address(now);
         }
-        (self.is_idle() && !self.has_given_way).then(|| Err(self.take_failure()))
+        (self.is_idle() && self.left.is_empty()).then(|| Err(self.take_failure()))
     }
 
     fn take_failure(&mut self) -> Failure {
-        Failure { causes: std::mem::take(&mut self.causes) }
+        Failure { causes: mem::take(&mut self.causes) }
     }
 
     fn is_idle(&self) -> bool {
@@ -191,9 +183,7 @@ impl Attempt {
                 continue;
             }
             let socket = self.connecting.remove(place);
-            // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
-            let outcome = if fd.has_only_room() { Ok(()) } else { socket.connected() };
-            match outcome.and_then(|()| socket.make_blocking()) {
+            match socket.end_connect(fd) {
                 Ok(()) => {
                     if let Some(stream) = self.secure(socket, now) {
                         return Some(stream);
@@ -209,7 +199,7 @@ impl Attempt {
     /// the next address.
     fn secure(&mut self, socket: Socket, now: Instant) -> Option<Stream> {
         let Some(tls) = &self.plan.tls else { return Some(Stream::Plain(socket)) };
-        self.next_at = now + HEAD_START;
+        self.next_at = now + self.head_start;
         match Handshake::begin(tls.clone(), socket) {
             Step::Done(stream) => return Some(Stream::Tls(stream)),
             Step::Pending(handshake) => self.handshakes.push(*handshake),
@@ -226,34 +216,26 @@ impl Attempt {
             return self.failed(peer, Cause::Tls(refusal));
         };
         tls.without_session = Some(refusal.reason);
-        self.next_at = now + HEAD_START;
+        self.next_at = now + self.head_start;
         match Socket::connect(peer, permit) {
             Ok(socket) => self.connecting.push(socket),
-            Err(error) => self.failed(peer, Cause::Io(error)),
+            Err(error) => self.failed(peer, Cause::Call(error)),
         }
     }
 
     fn try_next_address(&mut self, now: Instant) {
-        let address = self.plan.addresses[self.next];
         let Some(permit) = self.next_permit() else {
-            self.failed(address, Cause::Limit);
-            self.next = self.plan.addresses.len();
+            (self.is_suspended, self.was_held_up) = (true, true);
             return;
         };
-        self.add(Begun::new(address, permit), now);
-    }
-
-    /// Notes what became of the call that begins the connect to the next address.
-    fn add(&mut self, begun: Begun, now: Instant) {
-        let Begun { address, connect } = begun;
-        self.next += 1;
-        self.next_at = now + HEAD_START;
-        match connect {
+        let Some(address) = self.left.pop_front() else { return };
+        self.next_at = now + self.head_start;
+        match Socket::connect(address, permit) {
             Ok(socket) => self.connecting.push(socket),
             Err(error) => {
-                let cause = Cause::Io(error);
+                let cause = Cause::Call(error);
                 if cause.local_fault().is_some() {
-                    self.next = self.plan.addresses.len();
+                    self.left.clear();
                 }
                 self.failed(address, cause);
             }
@@ -262,8 +244,8 @@ impl Attempt {
 
     /// A permit for one more socket. At the limit the address that had its head start gives way.
     fn next_permit(&mut self) -> Option<Permit> {
-        let first = self.permit.take();
-        let permit = first.or_else(|| self.plan.permits.acquire(self.plan.limit));
+        let acquire = |plan: &Plan| plan.permits.acquire(plan.limit);
+        let permit = self.permit.take().or_else(|| acquire(&self.plan));
         if permit.is_some() || self.is_idle() {
             return permit;
         }
@@ -272,17 +254,25 @@ impl Attempt {
         } else {
             self.handshakes.remove(0).peer()
         };
-        self.failed(slow, Cause::GaveWay);
-        self.plan.permits.acquire(self.plan.limit)
+        self.left.push_back(slow);
+        self.gave_way();
+        acquire(&self.plan)
     }
 
+    /// The deadline has come: ends what is under way. What was held up counts as given up, not as timed out.
     fn time_out(&mut self) {
-        for socket in std::mem::take(&mut self.connecting) {
-            self.failed(socket.peer(), Cause::TimedOut);
+        let was_held_up = self.was_held_up;
+        let cause = |own: Cause| if was_held_up { Cause::GivenUp } else { own };
+        for socket in mem::take(&mut self.connecting) {
+            self.failed(socket.peer(), cause(Cause::TimedOut));
         }
-        for handshake in std::mem::take(&mut self.handshakes) {
+        for handshake in mem::take(&mut self.handshakes) {
             let (peer, refusal) = handshake.time_out();
-            self.failed(peer, Cause::Tls(refusal));
+            self.failed(peer, cause(Cause::Tls(refusal)));
+        }
+        if was_held_up {
+            let left = mem::take(&mut self.left);
+            self.causes.extend(left.into_iter().map(|address| (address, Cause::GivenUp)));
         }
     }
 

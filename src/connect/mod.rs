@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use attempt::{Attempt, Begun, Plan};
+pub use attempt::{Attempt, Plan};
 pub use race::Race;
 
 use crate::fault::Fault;
@@ -23,16 +23,16 @@ pub const HEAD_START: Duration = Duration::from_millis(250);
 /// Why one address, or the name, did not lead to a connection.
 #[derive(Debug)]
 pub enum Cause {
-    /// The system's answer.
+    /// What became of the connect.
     Io(io::Error),
+    /// The system would not begin it: what socket(2) or connect(2) itself returned.
+    Call(io::Error),
     /// No answer before the deadline.
     TimedOut,
     /// TLS did not come about.
     Tls(Refusal),
-    /// The context has as many connections as it may.
-    Limit,
-    /// No answer yet when its connection was needed for another attempt, for the same reason.
-    GaveWay,
+    /// The deadline came, but other connections had taken time from it (`n_conn_max`).
+    GivenUp,
 }
 
 impl Cause {
@@ -40,45 +40,35 @@ impl Cause {
     pub fn fault(&self) -> Fault {
         match self {
             Cause::Io(error) => Fault::of(error),
+            Cause::Call(error) => Fault::of_call(error),
             Cause::TimedOut => Fault::TimedOut,
             Cause::Tls(refusal) => refusal.fault,
-            Cause::Limit | Cause::GaveWay => Fault::Local,
+            Cause::GivenUp => Fault::Local,
         }
     }
 
-    /// What to tell the caller if this side is at fault, and not the host.
+    /// What to tell the caller if this side lacks something, so that no other address will do better.
     pub fn local_fault(&self) -> Option<Error> {
         match self {
-            Cause::Io(error) => crate::status::local_fault(error),
-            Cause::Limit => Some(Error::Limit),
+            Cause::Io(error) | Cause::Call(error) => crate::status::local_fault(error),
             Cause::Tls(refusal) => refusal.local_fault(),
-            Cause::TimedOut | Cause::GaveWay => None,
+            Cause::TimedOut | Cause::GivenUp => None,
         }
-    }
-
-    /// No port, or no address, of this machine to connect from (connect(2)). Elsewhere there may be one.
-    pub fn is_no_way_out(&self) -> bool {
-        matches!(self, Cause::Io(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL))
     }
 
     /// Whether it says something about the peer.
     pub fn is_the_peers(&self) -> bool {
-        match self {
-            Cause::Io(_) | Cause::Tls(_) => self.local_fault().is_none() && !self.is_no_way_out(),
-            Cause::TimedOut => true,
-            Cause::Limit | Cause::GaveWay => false,
-        }
+        self.fault() != Fault::Local
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cause::Io(error) => f.write_str(&crate::sys::error_text(error)),
+            Cause::Io(error) | Cause::Call(error) => f.write_str(&crate::sys::error_text(error)),
             Cause::TimedOut => f.write_str("Connection timed out"),
             Cause::Tls(refusal) => f.write_str(&refusal.reason),
-            Cause::Limit => f.write_str("connection limit reached (n_conn_max)"),
-            Cause::GaveWay => f.write_str("no answer, and given up for another attempt (n_conn_max)"),
+            Cause::GivenUp => f.write_str("given up for want of connections (n_conn_max)"),
         }
     }
 }
@@ -96,13 +86,20 @@ impl Failure {
         self.causes.last().map_or(Fault::Other, |(_, cause)| cause.fault())
     }
 
-    /// What to tell the caller if this side is at fault, so that no other host would do better.
+    /// What to tell the caller if this side lacks something, so that no other host would do better.
     pub fn local_fault(&self) -> Option<Error> {
         self.causes.iter().find_map(|(_, cause)| cause.local_fault())
     }
 
-    /// Whether this machine had no port or address for any of the connects.
-    pub fn is_no_way_out(&self) -> bool {
-        self.causes.iter().all(|(_, cause)| cause.is_no_way_out())
+    /// What to tell the caller if nothing else was tried.
+    pub fn error(&self) -> Error {
+        let mut causes = self.causes.iter().map(|(_, cause)| cause);
+        if causes.clone().any(|cause| matches!(cause, Cause::GivenUp)) {
+            Error::Limit
+        } else if !self.causes.is_empty() && causes.all(|cause| cause.fault() == Fault::Local) {
+            Error::System
+        } else {
+            Error::Failure
+        }
     }
 }

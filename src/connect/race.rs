@@ -2,14 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attempt::Freed;
 use super::{Attempt, Failure};
+use crate::permits::Permit;
 use crate::stream::Stream;
 use crate::sys::{self, PollFd};
 
-/// Several attempts under way, each with the runner `T` that it is made for.
+/// Several attempts under way, each with the `T` that it is made for. In the order in which they last began, or
+/// gave way.
 pub struct Race<T> {
     runners: Vec<(T, Attempt)>,
 }
@@ -36,9 +38,10 @@ impl<T> Race<T> {
         self.runners.is_empty()
     }
 
-    /// Who runs.
-    pub fn runners(&self) -> impl Iterator<Item = &T> {
-        self.runners.iter().map(|(runner, _)| runner)
+    /// Whoever runs and does not wait for a permit.
+    pub fn running(&mut self) -> impl Iterator<Item = &mut T> {
+        let running = self.runners.iter_mut().filter(|(_, attempt)| !attempt.is_suspended());
+        running.map(|(runner, _)| runner)
     }
 
     /// Takes over everybody who runs in another race.
@@ -46,24 +49,34 @@ impl<T> Race<T> {
         self.runners.append(&mut other.runners);
     }
 
-    /// Has the first attempt that holds sockets let go of them, to make room for another. It leaves the race,
-    /// into one of its own.
-    pub fn give_way(&mut self) -> Option<(Race<T>, Freed)> {
+    /// Has the attempt that has held sockets for longest let go of them, to make room for another.
+    pub fn give_way(&mut self) -> Option<Freed> {
         let mut freed = None;
         let place = self.runners.iter_mut().position(|(_, attempt)| {
             freed = attempt.give_way();
             freed.is_some()
         })?;
-        Some((Race { runners: vec![self.runners.remove(place)] }, freed?))
+        self.runners[place..].rotate_left(1);
+        freed
+    }
+
+    /// Whether an attempt waits for a permit.
+    pub fn has_suspended(&self) -> bool {
+        self.runners.iter().any(|(_, attempt)| attempt.is_suspended())
+    }
+
+    /// Hands a permit to the attempt that has waited for one for longest. Returns its head start.
+    pub fn resume(&mut self, permit: Permit, now: Instant) -> Option<Duration> {
+        let place = self.runners.iter().position(|(_, attempt)| attempt.is_suspended())?;
+        let head_start = self.runners[place].1.resume(permit, now);
+        self.runners[place..].rotate_left(1);
+        Some(head_start)
     }
 
     /// Waits until an attempt ends or `until` comes; nobody is waited for without a deadline, since every
     /// attempt has its own.
-    pub fn next(
-        &mut self,
-        until: Option<Instant>,
-        mut now: Instant,
-    ) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
+    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<(T, Result<Stream, Failure>)>> {
+        let mut now = Instant::now();
         let mut ready = Vec::new();
         loop {
             if let Some(ended) = self.advance(&ready, now) {

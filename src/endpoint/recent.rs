@@ -137,6 +137,9 @@ mod tests {
         fn is_good(&mut self) -> bool {
             match *self {}
         }
+        fn may_be_kept(&self) -> bool {
+            match *self {}
+        }
         fn reuses(&self) -> u32 {
             match *self {}
         }

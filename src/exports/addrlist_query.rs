@@ -200,8 +200,8 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     // SAFETY: the caller's promises.
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
-            host.record().failure(Fault::Reported);
-            hosts.blacklist(host, Moment::now(), wait, Fault::Reported)
+            host.record().failure(Fault::Ordered);
+            hosts.blacklist(host, Moment::now(), wait, Fault::Ordered)
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::abi::memory::string;
 use crate::abi::request::Request;
 use crate::authority::Authority;
 use crate::clock;
+use crate::fault::Fault;
 use crate::journal::{log, trace};
 use crate::pool::Poolable;
 use crate::status::{Error, code};
@@ -84,8 +85,9 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
 ///        with it. The host has neither a final dot nor a zone
 /// @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
-/// @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` connections are in use;
-///         DPL_ESYS if the system is out of descriptors or ports; DPL_ENOMEM; DPL_ENAMETOOLONG if
+/// @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` leaves no connection to try
+///         one with; DPL_ESYS if the system is out of descriptors or ports, or forbids every connect (routes,
+///         filters); DPL_ENOMEM; DPL_ENAMETOOLONG if
 ///         `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL for a NULL context or
 ///         request
 ///
@@ -121,7 +123,7 @@ pub unsafe extern "C" fn dpl_try_connect(
 }
 
 /// Gets a connection to one host by name, idle or new. The host need not be in the profile; if it is, its
-/// idle connections are used, and its turn is not counted.
+/// idle connections are used, its turn is not counted, and a failure does not blacklist it.
 ///
 /// @param ctx the context
 /// @param af not used: every address of the host is tried, of either family
@@ -229,7 +231,8 @@ pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
 }
 
 /// Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
-/// back; its host is blacklisted if the connection was a new one, or took no byte for too long.
+/// back; its host is blacklisted if the connection was a new one, or took no byte for too long, unless a reply
+/// is there already.
 ///
 /// @param conn the connection
 /// @param iov the pieces, which may be modified; NULL if there are none. A piece of no length may have no
@@ -263,7 +266,8 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
 }
 
 /// Blacklists a host for the context's `blacklist_expiretime`. Droplet calls it when a reply is broken or
-/// has a status of 5xx. If nothing came back on a connection that was used before, the peer had merely
+/// has a status of 5xx. Its idle connections are closed, unless it is for a connection whose reply was complete.
+/// If nothing came back on a connection that was used before, the peer had merely
 /// closed it while it was idle: then only that connection is not used again.
 ///
 /// @param ctx the context
@@ -284,9 +288,13 @@ pub unsafe extern "C" fn dpl_blacklist_host(
         // SAFETY: the caller's promise.
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return };
         let call = ContextCall::new(context, NAME);
+        let mut fault = Fault::Reported;
         if let Some(mut connection) = Connection::owner_of_host_name(context, host) {
             connection.mark_broken();
             let excuse = connection.excuse();
+            if connection.has_reply() {
+                fault = Fault::Replied;
+            }
             connection.lend();
             if let Some(excuse) = excuse {
                 trace!(&call, "{excuse}: the host is not to blame");
@@ -296,7 +304,7 @@ pub unsafe extern "C" fn dpl_blacklist_host(
         // SAFETY: the caller's promises.
         let (host, port) = unsafe { (string(host), string(portstr)) };
         match host.zip(port).and_then(|(host, port)| Authority::new(host, port).ok()) {
-            Some(authority) => call.blacklist(&authority),
+            Some(authority) => call.blacklist(&authority, fault),
             None => refuse(Some(context), NAME, &format!("no host and port: {}:{}", text(host), text(port))),
         }
     })

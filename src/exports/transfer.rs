@@ -62,7 +62,7 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
 
 /// The host of a connection has given no reply, or one that says that it is at fault.
 #[cfg(feature = "standalone")]
-pub fn blame(connection: &mut Connection, function: &'static CStr) {
+pub fn blame(connection: &mut Connection, fault: Fault, function: &'static CStr) {
     connection.mark_broken();
     let excuse = connection.excuse();
     let (Some(context), Some(endpoint)) = (connection.context(), connection.endpoint()) else { return };
@@ -73,6 +73,6 @@ pub fn blame(connection: &mut Connection, function: &'static CStr) {
     if let Some(excuse) = excuse {
         trace!(&call, "{excuse}: the host is not to blame");
     } else {
-        call.blacklist_endpoint(endpoint, Fault::Reported);
+        call.blacklist_endpoint(endpoint, fault);
     }
 }

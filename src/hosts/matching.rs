@@ -12,7 +12,7 @@ use crate::resolve::Addresses;
 impl Host {
     /// Whether it has this name and port.
     pub fn is_called(&self, authority: &Authority) -> bool {
-        self.addresses.port() == authority.number && self.addresses.name().is_same(&authority.host)
+        self.addresses().port() == authority.number && self.addresses().name().is_same(&authority.host)
     }
 }
 
@@ -40,7 +40,7 @@ impl Hosts {
 /// several the one whose first address is theirs.
 pub fn at_any_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
     let ranked = hosts.iter().rev().filter_map(|host| {
-        let known = host.addresses.known();
+        let known = host.addresses().known();
         let shared = addresses.iter().filter(|address| is_among(&known, address)).count();
         let is_first = known.first().zip(addresses.first()).is_some_and(|(one, other)| is_same(one, other));
         (shared > 0).then_some(((shared, Reverse(known.len()), is_first), host))
@@ -51,7 +51,7 @@ pub fn at_any_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option
 /// The host that has all of these addresses, of which there are some: who adds them adds nothing.
 pub fn at_all_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
     at_any_of(hosts, addresses).filter(|host| {
-        let known = host.addresses.known();
+        let known = host.addresses().known();
         addresses.iter().all(|address| is_among(&known, address))
     })
 }

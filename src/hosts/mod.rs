@@ -5,167 +5,28 @@
 //! breakers call it).
 #![forbid(unsafe_code)]
 
+mod entry;
+mod host;
 mod matching;
 mod record;
 mod resolved;
+mod trial;
 
-use std::ffi::{CStr, CString};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::fork;
-use crate::lock::Lock;
-
 use crate::clock::Moment;
 use crate::fault::Fault;
-use crate::resolve::Addresses;
+use crate::lock::Lock;
 
+use entry::Entry;
+pub use entry::{STATE_NAMES, Standing, State};
+pub use host::{Host, Mirror};
 pub use matching::at_all_of;
 pub use record::{Record, Tally};
 pub use resolved::{Resolved, Unresolved};
-
-/// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
-pub trait Mirror: Send {
-    /// The host is out for so long; `None` is for good.
-    fn show_out(&self, wait: Option<Duration>);
-    /// The host may be used.
-    fn show_available(&self);
-    /// It has these addresses. Called by [`Hosts::show_addresses`] only.
-    fn show_addresses(&self, addresses: &[SocketAddr]);
-}
-
-/// A host as the profile names it.
-pub struct Host {
-    port: CString,
-    addresses: Arc<Addresses>,
-    handle: usize,
-    record: Record,
-}
-
-impl Host {
-    /// A host; `handle` is what the owner of the list calls it.
-    pub fn new(port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
-        Arc::new(Host { port, addresses, handle, record: Record::default() })
-    }
-
-    /// The name, or the literal address without brackets, as the profile wrote it.
-    pub fn name(&self) -> &CStr {
-        self.addresses.name().written()
-    }
-
-    /// The port as the profile wrote it.
-    pub fn port(&self) -> &CStr {
-        &self.port
-    }
-
-    /// Its addresses.
-    pub fn addresses(&self) -> &Arc<Addresses> {
-        &self.addresses
-    }
-
-    /// What the owner of the list calls this host.
-    pub fn handle(&self) -> usize {
-        self.handle
-    }
-
-    /// What became of the attempts on it.
-    pub fn record(&self) -> &Record {
-        &self.record
-    }
-}
-
-/// Whether a host may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// By everybody.
-    Available,
-    /// An attempt has been under way for suspiciously long; others only if nothing better is left.
-    Suspect,
-    /// By nobody until then.
-    Out {
-        /// When its probe is due.
-        until: Moment,
-    },
-    /// Its time is up: the next checkout probes it.
-    Due,
-    /// One attempt is under way, everybody else keeps to the rest.
-    Probing,
-}
-
-/// What the states are called, by [`State::number`].
-pub const STATE_NAMES: [&CStr; 5] = [c"available", c"suspect", c"out", c"due", c"probing"];
-
-impl State {
-    /// Its place among the states.
-    pub const fn number(self) -> usize {
-        match self {
-            State::Available => 0,
-            State::Suspect => 1,
-            State::Out { .. } => 2,
-            State::Due => 3,
-            State::Probing => 4,
-        }
-    }
-}
-
-struct Entry {
-    host: Arc<Host>,
-    state: State,
-    /// Attempts under way.
-    trials: u32,
-    /// What it was blacklisted for last, until it is available again.
-    fault: Option<Fault>,
-    mirror: Box<dyn Mirror>,
-}
-
-/// How a host stands.
-pub struct Standing {
-    /// The host.
-    pub host: Arc<Host>,
-    /// Whether it may be used.
-    pub state: State,
-    /// What it was blacklisted for, unless it is available again.
-    pub fault: Option<Fault>,
-}
-
-impl Entry {
-    fn become_available(&mut self) {
-        self.state = State::Available;
-        self.fault = None;
-        self.mirror.show_available();
-    }
-
-    /// An attempt succeeded; whether that makes a difference.
-    fn succeeded(&mut self) -> bool {
-        let changed = matches!(self.state, State::Suspect | State::Due | State::Probing);
-        if changed {
-            self.become_available();
-        }
-        changed
-    }
-
-    /// Whether a probe may begin. An attempt from before the blacklisting serves as one.
-    fn is_due(&self, now: Moment) -> bool {
-        self.trials == 0
-            && match self.state {
-                State::Due => true,
-                State::Out { until } => until <= now,
-                State::Available | State::Suspect | State::Probing => false,
-            }
-    }
-
-    /// Lifts a blacklisting whose time is up.
-    fn refresh(&mut self, now: Moment) -> bool {
-        let expired = matches!(self.state, State::Out { until } if until <= now);
-        if expired {
-            self.state = State::Due;
-            self.mirror.show_available();
-        }
-        expired
-    }
-}
+pub use trial::Trial;
 
 /// Hosts in list order. Its lock is held for short walks only.
 pub struct Hosts {
@@ -202,15 +63,14 @@ impl Hosts {
     pub fn insert(&self, place: usize, host: Arc<Host>, mirror: Box<dyn Mirror>) {
         let mut entries = self.entries.lock();
         let place = place.min(entries.len());
-        let state = State::Available;
-        entries.insert(place, Entry { host, state, trials: 0, fault: None, mirror });
+        entries.insert(place, Entry::new(host, mirror));
         self.changed();
     }
 
     /// Takes the host out that its owner calls `handle`.
     pub fn remove(&self, handle: usize) -> Option<Arc<Host>> {
         let mut entries = self.entries.lock();
-        let place = entries.iter().position(|entry| entry.host.handle == handle)?;
+        let place = entries.iter().position(|entry| entry.host.handle() == handle)?;
         let removed = entries.remove(place);
         self.changed();
         Some(removed.host)
@@ -247,7 +107,7 @@ impl Hosts {
     /// Has every host show its addresses as they are now.
     pub fn show_addresses(&self) {
         for entry in self.entries.lock().iter() {
-            entry.mirror.show_addresses(&entry.host.addresses.known());
+            entry.mirror.show_addresses(&entry.host.addresses().known());
         }
     }
 
@@ -270,12 +130,10 @@ impl Hosts {
             probe_at: Moment::NEVER,
         };
         for entry in entries.iter() {
-            match entry.state {
-                State::Available => snapshot.available.push(Arc::clone(&entry.host)),
-                State::Out { until } => snapshot.probe_at = snapshot.probe_at.min(until),
-                State::Due => snapshot.probe_at = Moment::default(),
-                State::Suspect | State::Probing => {}
+            if entry.state == State::Available {
+                snapshot.available.push(Arc::clone(&entry.host));
             }
+            snapshot.probe_at = snapshot.probe_at.min(entry.probe_at().unwrap_or(Moment::NEVER));
         }
         snapshot
     }
@@ -288,7 +146,8 @@ impl Hosts {
         is_wanted: impl Fn(&Arc<Host>) -> bool,
     ) -> Option<Trial> {
         let mut entries = self.entries.lock();
-        let entry = entries.iter_mut().find(|entry| entry.is_due(now) && is_wanted(&entry.host))?;
+        let is_due = |entry: &Entry| entry.probe_at().is_some_and(|probe_at| probe_at <= now);
+        let entry = entries.iter_mut().find(|entry| is_due(entry) && is_wanted(&entry.host))?;
         entry.refresh(now);
         entry.state = State::Probing;
         self.changed();
@@ -313,24 +172,14 @@ impl Hosts {
     }
 
     fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
-        entry.trials += 1;
-        let is_probe = entry.state == State::Probing;
-        let forks = fork::generation();
-        Trial {
-            hosts: Arc::clone(self),
-            host: Arc::clone(&entry.host),
-            is_probe,
-            has_succeeded: false,
-            forks,
-        }
+        let number = entry.begin_trial();
+        Trial::new(self, &entry.host, number, entry.state == State::Probing)
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
     pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>, fault: Fault) -> bool {
         self.update(host, |entry| {
-            entry.fault = Some(fault);
-            entry.state = State::Out { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
-            entry.mirror.show_out(wait);
+            entry.blacklist(now, wait, fault);
             true
         })
     }
@@ -343,44 +192,14 @@ impl Hosts {
         })
     }
 
-    /// An attempt on this host takes suspiciously long.
-    pub fn suspect(&self, host: &Arc<Host>) {
-        self.update(host, |entry| {
-            let changed = entry.state == State::Available;
-            if changed {
-                entry.state = State::Suspect;
-            }
-            changed
-        });
-    }
-
-    /// The attempt that made this host suspect ended, and said nothing about the host.
-    pub fn absolve(&self, host: &Arc<Host>) {
-        self.update(host, |entry| {
-            let changed = entry.state == State::Suspect;
-            if changed {
-                entry.state = State::Available;
-            }
-            changed
-        });
-    }
-
-    /// An attempt on this host succeeded: whoever doubted it, or waited for a probe, need not any more.
-    /// A blacklisting that still lasts is kept: it was decreed after the attempt had begun.
-    pub fn succeeded(&self, host: &Arc<Host>) {
-        self.update(host, Entry::succeeded);
+    /// A connect to this host came through, which was no trial.
+    pub fn came_through(&self, host: &Arc<Host>) {
+        self.update(host, Entry::came_through);
     }
 
     /// Forgets, in a forked child, the attempts of the parent, which will never end here.
     pub fn forget_parent(&self) {
-        for entry in self.entries.lock().iter_mut() {
-            entry.trials = 0;
-            match entry.state {
-                State::Probing => entry.state = State::Due,
-                State::Suspect => entry.state = State::Available,
-                _ => {}
-            }
-        }
+        self.entries.lock().iter_mut().for_each(Entry::forget_trials);
         self.changed();
     }
 
@@ -397,53 +216,6 @@ impl Hosts {
 
     fn changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// An attempt under way. A probe, which alone decides whether its host comes back, leaves it to the next
-/// checkout if it is dropped without a verdict.
-pub struct Trial {
-    hosts: Arc<Hosts>,
-    host: Arc<Host>,
-    is_probe: bool,
-    has_succeeded: bool,
-    /// The process it belongs to.
-    forks: u32,
-}
-
-impl Trial {
-    /// The list that the host was chosen from.
-    pub fn hosts(&self) -> &Arc<Hosts> {
-        &self.hosts
-    }
-
-    /// It succeeded; at its end that is noted as by [`Hosts::succeeded`].
-    pub fn succeeded(&mut self) {
-        self.has_succeeded = true;
-    }
-
-    /// The host to try.
-    pub fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        if self.forks != fork::generation() {
-            return;
-        }
-        self.hosts.update(&self.host, |entry| {
-            entry.trials -= 1;
-            if self.has_succeeded {
-                return entry.succeeded();
-            }
-            let undecided = self.is_probe && entry.state == State::Probing;
-            if undecided {
-                entry.state = State::Due;
-            }
-            undecided
-        });
     }
 }
 

@@ -1,8 +1,10 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::authority::Authority;
+use crate::resolve::Addresses;
 
 /// What C would see: seconds of blacklisting, 0 for none, -1 for good.
 #[derive(Clone, Default)]
@@ -67,12 +69,11 @@ fn one_probe_and_no_more_when_the_time_is_up() {
     let (hosts, all, _) = list(2);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert!(probe(&hosts, 9).is_none(), "its time is not up");
-    let mut first = probe(&hosts, 10).expect("a probe");
+    let first = probe(&hosts, 10).expect("a probe");
     assert_eq!(first.host().handle(), 1);
     assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
     assert_eq!(available(&hosts), [2], "others keep to the rest meanwhile");
     first.succeeded();
-    drop(first);
     assert_eq!(available(&hosts), [1, 2]);
 }
 
@@ -161,31 +162,97 @@ fn c_counts_a_host_whose_time_is_up() {
 
 #[test]
 fn a_suspect_is_second_choice_until_its_attempt_ends() {
-    let (hosts, all, shown) = list(2);
-    hosts.suspect(&all[0]);
+    let (hosts, _, shown) = list(2);
+    let mut slow = attempt(&hosts, 0, &[1]).expect("an attempt");
+    slow.takes_long();
     assert_eq!(available(&hosts), [2]);
     assert_eq!(attempt(&hosts, 0, &[1, 2]).map(|it| it.host().handle()), Some(2));
     assert_eq!(attempt(&hosts, 0, &[1]).map(|it| it.host().handle()), Some(1));
     assert_eq!(*shown[0].0.lock(), 0, "it is not blacklisted");
-    hosts.absolve(&all[0]);
+    drop(slow);
     assert_eq!(available(&hosts), [1, 2]);
-    hosts.suspect(&all[0]);
-    hosts.succeeded(&all[0]);
-    assert_eq!(available(&hosts), [1, 2]);
-    let mut second = attempt(&hosts, 0, &[1]).expect("an attempt");
-    hosts.suspect(&all[0]);
-    second.succeeded();
+}
+
+#[test]
+fn the_end_of_one_slow_attempt_says_nothing_of_another() {
+    let (hosts, _, _) = list(2);
+    let [mut first, mut second] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
+    first.takes_long();
+    second.takes_long();
+    second.takes_long();
+    drop(first);
+    assert_eq!(available(&hosts), [2], "the second still waits for an answer");
     drop(second);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn a_connect_that_comes_through_ends_all_doubts() {
+    let (hosts, _, _) = list(2);
+    let [mut slow, mut slower, quick] = [(); 3].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
+    slow.takes_long();
+    quick.succeeded();
+    assert_eq!(available(&hosts), [1, 2]);
+    slow.takes_long();
+    assert_eq!(available(&hosts), [1, 2], "it has doubted before the other came through");
+    slower.takes_long();
+    drop(slow);
+    assert_eq!(available(&hosts), [2], "this doubt is younger, and another's");
+    drop(slower);
     assert_eq!(available(&hosts), [1, 2]);
 }
 
 #[test]
 fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
     let (hosts, all, _) = list(1);
+    let [mut slow, quick] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    hosts.succeeded(&all[0]);
-    hosts.absolve(&all[0]);
+    quick.succeeded();
+    slow.takes_long();
+    drop(slow);
     assert!(available(&hosts).is_empty());
+}
+
+#[test]
+fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
+    let (hosts, all, _) = list(2);
+    let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "the attempt is the probe");
+    hosts.refresh(at(10));
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "also when its time is up");
+    let before = hosts.version();
+    drop(earlier);
+    assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
+    assert!(hosts.snapshot().probe_at <= at(10), "it is over, and another may probe");
+}
+
+#[test]
+fn what_failed_keeps_nothing_idle_until_the_host_is_back() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
+    assert!(!all[0].has_failed(), "it replied, or nobody knows of a failure");
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
+    assert!(all[0].has_failed());
+    hosts.refresh(at(10));
+    let first = probe(&hosts, 10).expect("a probe");
+    assert!(first.is_probe() && all[0].has_failed(), "until a connect has come through");
+    first.succeeded();
+    assert!(!all[0].has_failed());
+}
+
+#[test]
+fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    hosts.came_through(&all[0]);
+    assert!(available(&hosts).is_empty(), "its blacklisting still lasts");
+    hosts.refresh(at(10));
+    hosts.came_through(&all[0]);
+    assert_eq!(available(&hosts), [1]);
+    assert!(!all[0].has_failed());
 }
 
 #[test]

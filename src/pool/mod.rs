@@ -31,6 +31,9 @@ pub trait Poolable {
     /// Whether it can be used again: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
 
+    /// Whether it may become idle, for all that is known of its peer. Called under a lock.
+    fn may_be_kept(&self) -> bool;
+
     /// How often it was reused so far.
     fn reuses(&self) -> u32;
 
@@ -183,12 +186,14 @@ impl<C: Poolable, K> Pool<C, K> {
         idle.connection.close(why);
     }
 
-    /// Takes a connection back. It is returned if its place is closed or memory is short: close it then.
+    /// Takes a connection back. It is returned if it may not be kept, its place is closed, or memory is short:
+    /// close it then.
     #[inline(always)]
     pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
         let Some(place) = connection.place() else { return Err(connection) };
         let mut lane = self.lanes.lane(connection.lane());
-        if place.is_closed.load(Ordering::Relaxed) {
+        // Asked under the lock: whoever forbids it closes what is idle afterwards, and finds this one.
+        if place.is_closed.load(Ordering::Relaxed) || !connection.may_be_kept() {
             return Err(connection);
         }
         let Some(stack) = lane.room_at(place.number) else { return Err(connection) };
@@ -239,7 +244,12 @@ impl<C: Poolable, K> Pool<C, K> {
     pub fn close(&self, place: &Place) {
         // Whoever does not see it has the lane's lock before it is taken here.
         place.is_closed.store(true, Ordering::Relaxed);
-        self.close_each(place, |_| true, Closing::Left);
+        self.close_idle(place, Closing::Left);
+    }
+
+    /// Closes what is idle at a place.
+    pub fn close_idle(&self, place: &Place, why: Closing) {
+        self.close_each(place, |_| true, why);
     }
 
     /// How many connections are idle.

@@ -28,6 +28,9 @@ impl Poolable for Fake {
         self.tests.fetch_add(1, Ordering::Relaxed);
         self.good
     }
+    fn may_be_kept(&self) -> bool {
+        true
+    }
     fn reuses(&self) -> u32 {
         self.reuses
     }

@@ -30,7 +30,7 @@ fn a_literal_is_never_looked_up() {
         let addresses = Addresses::new(host_name(text), port);
         let found = addresses.current_from(|| at(0), LONG, |_, _| panic!("looked up")).unwrap();
         assert_eq!(*found, [SocketAddr::new(addresses.name().address().unwrap(), port)]);
-        assert_eq!(addresses.literal(), Some(found[0]));
+        assert_eq!(addresses.literal, Some(found[0]));
     }
     let told = Addresses::with_known(host_name("127.1"), one(9), 80);
     let found = told.current_from(|| at(100), LONG, |_, _| panic!("looked up")).unwrap();
@@ -67,7 +67,7 @@ fn a_zone_is_looked_up_without_a_name_server() {
     let found = addresses.current(LONG).unwrap();
     let [SocketAddr::V6(address)] = found[..] else { panic!("{found:?}") };
     assert!(address.scope_id() > 0);
-    assert_eq!(addresses.literal(), None);
+    assert_eq!(addresses.literal, None);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::abi::connection::{Connection, peer_name};
 use crate::exports::conn::in_use;
 use crate::exports::transfer::blame;
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, journal, refuse};
+use crate::fault::Fault;
 use crate::journal::log;
 use crate::status::{Error, SUCCESS, code};
 use crate::stream::TransferError;
@@ -293,14 +294,14 @@ unsafe fn read_into_memory(
         let Some(mut connection) = in_use(conn, function) else { return Error::Invalid.status() };
         let outcome = read(&mut connection, with_body, &mut memory, function);
         let keeps_alive = fields(&connection).is_some_and(|fields| fields.keeps_alive());
-        let is_hosts_fault = match &outcome {
-            Ok(reply) => reply.status / 100 == 5,
-            Err(Failure::Malformed(_)) => true,
-            Err(Failure::Source(error)) => !error.is_of_this_side(),
-            Err(Failure::Receiver(_)) => false,
+        let fault = match &outcome {
+            Ok(reply) => (reply.status / 100 == 5).then_some(Fault::Replied),
+            Err(Failure::Malformed(_)) => Some(Fault::Reported),
+            Err(Failure::Source(error)) => (!error.is_of_this_side()).then_some(Fault::Reported),
+            Err(Failure::Receiver(_)) => None,
         };
-        if is_hosts_fault {
-            blame(&mut connection, function);
+        if let Some(fault) = fault {
+            blame(&mut connection, fault, function);
         }
         connection.lend();
         let is_last = outcome.as_ref().map_or(true, |reply| reply.is_last) || !keeps_alive;

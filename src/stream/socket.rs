@@ -4,12 +4,13 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Type};
 
 use super::exchange::Exchange;
 use crate::permits::Permit;
-use crate::sys::{self, Descriptor};
+use crate::sys::{self, Descriptor, PollFd};
 
 /// A TCP socket, close-on-exec and without Nagle's algorithm.
 pub struct Socket {
@@ -28,41 +29,48 @@ impl Socket {
         let descriptor = Descriptor::of_new(fresh.into())?;
         let socket = Socket { descriptor, peer, exchange: Exchange::NEW, permit };
         socket.with_inner(|inner| inner.set_tcp_nodelay(true))?;
-        socket.connect_once()?;
-        Ok(socket)
+        match socket.with_inner(|inner| inner.connect(&SockAddr::from(peer))) {
+            Err(error) if !is_under_way(&error) => Err(error),
+            _ => Ok(socket),
+        }
     }
 
-    /// connect(2), once. True if it has ended.
-    fn connect_once(&self) -> io::Result<bool> {
-        match self.with_inner(|inner| inner.connect(&SockAddr::from(self.peer))) {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::EISCONN) => Ok(true),
-            Err(error) if is_under_way(&error) => Ok(false),
-            Err(error) => Err(error),
+    /// How the connect ended, once a wait for the socket has seen something. A socket that has connected is a
+    /// blocking one from then on, as C expects it.
+    pub fn end_connect(&self, seen: &PollFd) -> io::Result<()> {
+        // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
+        if !seen.has_only_room() {
+            self.outcome()?;
         }
+        if self.leads_to_itself()? {
+            // Reset, it does not hold the port for a minute against the server that is to come (TIME_WAIT).
+            self.with_inner(|inner| inner.set_linger(Some(Duration::ZERO)))?;
+            return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
+        }
+        sys::make_blocking(&self.descriptor)
     }
 
     fn with_inner<T>(&self, act: impl FnOnce(&socket2::Socket) -> io::Result<T>) -> io::Result<T> {
         act(&SockRef::from(&self.descriptor.borrowed()?))
     }
 
-    /// Whether the connect has ended: asked again, connect(2) tells without waiting.
-    pub fn has_connected(&self) -> io::Result<bool> {
-        self.connect_once()
-    }
-
-    /// How the connect ended, once the socket is writable.
-    pub fn connected(&self) -> io::Result<()> {
+    fn outcome(&self) -> io::Result<()> {
         self.with_inner(|inner| match inner.take_error()? {
             Some(error) => Err(error),
-            // An error is told of once: if somebody has heard it, it is missed at the peer's name.
+            // Reading SO_ERROR clears it, so that a second read may miss the error. Then there is no peer.
             None => inner.peer_addr().map(drop),
         })
     }
 
-    /// Makes the socket a blocking one, as C expects it.
-    pub fn make_blocking(&self) -> io::Result<()> {
-        sys::make_blocking(&self.descriptor)
+    /// Whether nobody listens, and the kernel has chosen the peer's own port to connect from: then two SYN of one
+    /// socket meet (simultaneous open, RFC 9293, section 3.5), and it reads what it writes.
+    fn leads_to_itself(&self) -> io::Result<bool> {
+        self.with_inner(|inner| {
+            let local = inner.local_addr()?.as_socket();
+            // The peer's address may have been given as 0.0.0.0, which is not the one connected to.
+            Ok(local.is_some_and(|local| local.port() == self.peer.port())
+                && local == inner.peer_addr()?.as_socket())
+        })
     }
 
     /// Closes the socket and leaves its permit to another one.

@@ -34,6 +34,8 @@ pub enum dplx_closing_t {
     DPLX_CLOSED_EVICTED = 6,
     /// Its host left the list, or its address the host.
     DPLX_CLOSED_LEFT = 7,
+    /// Its host was blacklisted because something failed.
+    DPLX_CLOSED_HOST_OUT = 8,
 }
 
 /// What went wrong with a host: an index of `failures` in dplx_host_stats_t.
@@ -58,12 +60,16 @@ pub enum dplx_fault_t {
     DPLX_FAULT_WRITE = 7,
     /// A write took longer than its timeout.
     DPLX_FAULT_WRITE_TIMED_OUT = 8,
-    /// The caller blacklisted the host, as Droplet does after a broken reply or one with a status of 5xx.
+    /// dpl_blacklist_host() was called, as Droplet does when a reply did not come or was broken.
     DPLX_FAULT_REPORTED = 9,
-    /// This side is at fault: descriptors, memory, ports, or `n_conn_max`.
+    /// This side is at fault: descriptors, memory, ports, its policy, or `n_conn_max`.
     DPLX_FAULT_LOCAL = 10,
     /// Anything else.
     DPLX_FAULT_OTHER = 11,
+    /// dpl_blacklist_host() was called after a complete reply, as Droplet does for a status of 5xx.
+    DPLX_FAULT_REPLIED = 12,
+    /// Nothing: dpl_addrlist_blacklist() was called.
+    DPLX_FAULT_ORDERED = 13,
 }
 
 /// Whether a host may be used: `state` in dplx_host_stats_t.
@@ -86,8 +92,10 @@ pub enum dplx_host_state_t {
 pub const DPLX_COUNTS: usize = 16;
 
 const _: () = {
-    assert!(Closing::Left as usize == dplx_closing_t::DPLX_CLOSED_LEFT as usize && CLOSINGS <= DPLX_COUNTS);
-    assert!(Fault::Other as usize == dplx_fault_t::DPLX_FAULT_OTHER as usize && FAULTS <= DPLX_COUNTS);
+    assert!(
+        Closing::HostOut as usize == dplx_closing_t::DPLX_CLOSED_HOST_OUT as usize && CLOSINGS <= DPLX_COUNTS
+    );
+    assert!(Fault::Ordered as usize == dplx_fault_t::DPLX_FAULT_ORDERED as usize && FAULTS <= DPLX_COUNTS);
     assert!(State::Probing.number() == dplx_host_state_t::DPLX_HOST_PROBING as usize);
 };
 

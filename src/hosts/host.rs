@@ -1,0 +1,75 @@
+//! A host as the profile names it, and what C sees of it.
+#![forbid(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Record;
+use crate::resolve::Addresses;
+
+/// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
+pub trait Mirror: Send {
+    /// The host is out for so long; `None` is for good.
+    fn show_out(&self, wait: Option<Duration>);
+    /// The host may be used.
+    fn show_available(&self);
+    /// It has these addresses. Called by [`super::Hosts::show_addresses`] only.
+    fn show_addresses(&self, addresses: &[SocketAddr]);
+}
+
+/// A host as the profile names it.
+pub struct Host {
+    port: CString,
+    addresses: Arc<Addresses>,
+    handle: usize,
+    record: Record,
+    has_failed: AtomicBool,
+}
+
+impl Host {
+    /// A host; `handle` is what the owner of the list calls it.
+    pub fn new(port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
+        let (record, has_failed) = (Record::default(), AtomicBool::new(false));
+        Arc::new(Host { port, addresses, handle, record, has_failed })
+    }
+
+    /// The name, or the literal address without brackets, as the profile wrote it.
+    pub fn name(&self) -> &CStr {
+        self.addresses.name().written()
+    }
+
+    /// The port as the profile wrote it.
+    pub fn port(&self) -> &CStr {
+        &self.port
+    }
+
+    /// Its addresses.
+    pub fn addresses(&self) -> &Arc<Addresses> {
+        &self.addresses
+    }
+
+    /// What the owner of the list calls this host.
+    pub fn handle(&self) -> usize {
+        self.handle
+    }
+
+    /// What became of the attempts on it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Whether it is out because something failed, until it is available again. Its connections may be dead
+    /// without a sign: none of them is kept idle.
+    #[inline]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Called under the list's lock.
+    pub(super) fn set_failed(&self, has_failed: bool) {
+        self.has_failed.store(has_failed, Ordering::Relaxed);
+    }
+}
