@@ -130,7 +130,7 @@ impl Endpoint {
     }
 
     /// Whether the host that answers for it is out because something failed.
-    #[inline]
+    #[inline(always)]
     pub fn has_failed(&self) -> bool {
         self.host.as_ref().is_some_and(|host| host.has_failed())
     }

@@ -311,7 +311,7 @@ impl Poolable for Connection {
         self.0.forks == fork::generation() && self.0.stream.is_good()
     }
 
-    #[inline]
+    #[inline(always)]
     fn may_be_kept(&self) -> bool {
         self.0.endpoint.as_deref().is_some_and(|endpoint| !endpoint.has_failed())
     }

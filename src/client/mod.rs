@@ -219,8 +219,7 @@ impl<C: Connection> Client<C> {
     fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
             if let Err(refused) = self.pool.release(connection, now) {
-                let has_failed = refused.endpoint().is_some_and(|endpoint| endpoint.has_failed());
-                refused.close(if has_failed { Closing::HostOut } else { Closing::Left });
+                close_refused(refused);
             }
         } else {
             connection.close(Closing::Left);
@@ -275,6 +274,13 @@ impl<C: Connection> Client<C> {
             endpoint.family().for_each(|member| self.pool.close_idle(member.place(), Closing::HostOut));
         }
     }
+}
+
+/// Closes a connection that the pool did not take.
+#[cold]
+fn close_refused<C: Connection>(refused: C) {
+    let has_failed = refused.endpoint().is_some_and(|endpoint| endpoint.has_failed());
+    refused.close(if has_failed { Closing::HostOut } else { Closing::Left });
 }
 
 #[cfg(test)]

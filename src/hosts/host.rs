@@ -63,7 +63,7 @@ impl Host {
 
     /// Whether it is out because something failed, until it is available again. Its connections may be dead
     /// without a sign: none of them is kept idle.
-    #[inline]
+    #[inline(always)]
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
