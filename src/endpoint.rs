@@ -129,12 +129,6 @@ impl Endpoint {
         self.addresses.known().contains(&peer)
     }
 
-    /// Whether the host that answers for it is out because something failed.
-    #[inline(always)]
-    pub fn has_failed(&self) -> bool {
-        self.host.as_ref().is_some_and(|host| host.has_failed())
-    }
-
     /// The place of its idle connections, those of its virtual hosts not among them.
     #[inline]
     pub fn place(&self) -> &Place {

@@ -36,15 +36,13 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 struct Thread {
     /// `u8::MAX` before the first use.
     shard: Cell<u8>,
-    /// The number of sections that it is inside, one in the other.
-    sections: Cell<u32>,
-    /// The same for steps inside OpenSSL.
-    tls_steps: Cell<u32>,
+    /// How often it is inside each kind of gate: sections and steps nest.
+    depths: [Cell<u32>; 2],
 }
 
 thread_local! {
     static THREAD: Thread = const {
-        Thread { shard: Cell::new(u8::MAX), sections: Cell::new(0), tls_steps: Cell::new(0) }
+        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 2] }
     };
 }
 
@@ -88,16 +86,18 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// The place of each kind of gate among a thread's depths.
+const SECTION: usize = 0;
+const TLS_STEP: usize = 1;
+
 /// What a fork closes before it happens, and waits for until nobody is inside.
-struct Gate {
+struct Gate<const KIND: usize> {
     /// The number of forks that keep it closed. Threads wait on it as on a futex.
     closed: AtomicU32,
     /// How many threads are inside, by shard.
     inside: [Count; SHARDS],
     /// The longest that a fork waits for them.
     patience: Duration,
-    /// The calling thread's depth.
-    depth: fn(&Thread) -> &Cell<u32>,
 }
 
 /// Processors fetch cache lines by pairs of 64 bytes.
@@ -105,21 +105,21 @@ struct Gate {
 struct Count(AtomicU32);
 
 /// Sections are short: only a thread that gets no processor for so long is not waited for any longer.
-static SECTIONS: Gate = Gate::new(Duration::from_secs(5), |thread| &thread.sections);
+static SECTIONS: Gate<SECTION> = Gate::new(Duration::from_secs(5));
 
 /// A handshake's step takes a few milliseconds of computing.
-static TLS_STEPS: Gate = Gate::new(Duration::from_millis(100), |thread| &thread.tls_steps);
+static TLS_STEPS: Gate<TLS_STEP> = Gate::new(Duration::from_millis(100));
 
-impl Gate {
-    const fn new(patience: Duration, depth: fn(&Thread) -> &Cell<u32>) -> Gate {
+impl<const KIND: usize> Gate<KIND> {
+    const fn new(patience: Duration) -> Self {
         let inside = [const { Count(AtomicU32::new(0)) }; SHARDS];
-        Gate { closed: AtomicU32::new(0), inside, patience, depth }
+        Gate { closed: AtomicU32::new(0), inside, patience }
     }
 
     #[inline(always)]
     fn enter(&self) {
         THREAD.with(|thread| {
-            let depth = (self.depth)(thread);
+            let depth = &thread.depths[KIND];
             if depth.get() == 0 {
                 let inside = &self.inside[thread.shard() % SHARDS].0;
                 // Sequentially consistent, as is the other side in `close`: either this thread sees the fork, or
@@ -136,7 +136,7 @@ impl Gate {
     #[inline(always)]
     fn leave(&self) {
         THREAD.with(|thread| {
-            let depth = (self.depth)(thread);
+            let depth = &thread.depths[KIND];
             depth.set(depth.get() - 1);
             if depth.get() == 0 {
                 self.inside[thread.shard() % SHARDS].0.fetch_sub(1, Ordering::Release);
@@ -165,7 +165,7 @@ impl Gate {
     /// Lets nobody in any more, and waits until no other thread is inside, for as long as there is patience.
     fn close(&self) {
         self.closed.fetch_add(1, Ordering::SeqCst);
-        let own = THREAD.with(|thread| u32::from((self.depth)(thread).get() > 0));
+        let own = THREAD.with(|thread| u32::from(thread.depths[KIND].get() > 0));
         let deadline = Instant::now() + self.patience;
         let mut rounds = 0_u32;
         while self.inside.iter().map(|count| count.0.load(Ordering::SeqCst)).sum::<u32>() > own {
@@ -187,7 +187,7 @@ impl Gate {
         self.closed.store(0, Ordering::SeqCst);
         self.inside.iter().for_each(|count| count.0.store(0, Ordering::Relaxed));
         THREAD.with(|thread| {
-            let own = u32::from((self.depth)(thread).get() > 0);
+            let own = u32::from(thread.depths[KIND].get() > 0);
             self.inside[thread.shard()].0.store(own, Ordering::Relaxed);
         });
     }
@@ -278,7 +278,7 @@ extern "C" fn child() {
     SECTIONS.open_in_child();
     TLS_STEPS.open_in_child();
     // A signal handler that forks may have interrupted a section of its own thread, with a lock in hand.
-    if THREAD.with(|thread| thread.sections.get()) > 0 {
+    if THREAD.with(|thread| thread.depths[SECTION].get()) > 0 {
         return;
     }
     for visitor in &VISITORS {
@@ -296,7 +296,7 @@ mod tests {
 
     use super::*;
 
-    static GATE: Gate = Gate::new(Duration::from_secs(20), |thread| &thread.sections);
+    static GATE: Gate<SECTION> = Gate::new(Duration::from_secs(20));
 
     /// The tests use one gate, one after the other.
     #[test]
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_gate_is_not_waited_for_without_end() {
-        static IMPATIENT: Gate = Gate::new(Duration::from_millis(20), |thread| &thread.tls_steps);
+        static IMPATIENT: Gate<TLS_STEP> = Gate::new(Duration::from_millis(20));
         thread::scope(|scope| {
             let (leave, may_leave) = mpsc::channel::<()>();
             let (entered, has_entered) = mpsc::channel();

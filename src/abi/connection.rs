@@ -311,11 +311,6 @@ impl Poolable for Connection {
         self.0.forks == fork::generation() && self.0.stream.is_good()
     }
 
-    #[inline(always)]
-    fn may_be_kept(&self) -> bool {
-        self.0.endpoint.as_deref().is_some_and(|endpoint| !endpoint.has_failed())
-    }
-
     #[inline]
     fn reuses(&self) -> u32 {
         self.0.head.n_hits

@@ -94,10 +94,6 @@ impl Poolable for Link {
         self.forks == fork::generation() && self.stream.is_good()
     }
 
-    fn may_be_kept(&self) -> bool {
-        !self.endpoint.has_failed()
-    }
-
     fn reuses(&self) -> u32 {
         self.reuses
     }

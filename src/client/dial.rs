@@ -187,6 +187,7 @@ impl<C: Connection> Client<C> {
         mut stream: Stream,
     ) -> Result<C, Error> {
         let Candidate { endpoint, trial } = candidate;
+        endpoint.place().resume();
         if let Some(socket) = stream.socket() {
             endpoint.addresses().came_through(socket.peer());
         }

@@ -270,8 +270,9 @@ impl<C: Connection> Client<C> {
             None => trace!(call, "{name}:{port} is out for good"),
         }
         if fault.is_failure() {
+            // Its idle connections may be dead without a sign.
             let endpoint = self.endpoint_of(host);
-            endpoint.family().for_each(|member| self.pool.close_idle(member.place(), Closing::HostOut));
+            endpoint.family().for_each(|member| self.pool.suspend(member.place()));
         }
     }
 }
@@ -279,8 +280,8 @@ impl<C: Connection> Client<C> {
 /// Closes a connection that the pool did not take.
 #[cold]
 fn close_refused<C: Connection>(refused: C) {
-    let has_failed = refused.endpoint().is_some_and(|endpoint| endpoint.has_failed());
-    refused.close(if has_failed { Closing::HostOut } else { Closing::Left });
+    let is_suspended = refused.endpoint().is_some_and(|endpoint| endpoint.place().is_suspended());
+    refused.close(if is_suspended { Closing::HostOut } else { Closing::Left });
 }
 
 #[cfg(test)]

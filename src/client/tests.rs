@@ -39,9 +39,6 @@ impl Poolable for Fake {
     fn is_good(&mut self) -> bool {
         true
     }
-    fn may_be_kept(&self) -> bool {
-        !self.endpoint.has_failed()
-    }
     fn reuses(&self) -> u32 {
         0
     }

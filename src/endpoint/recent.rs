@@ -137,9 +137,6 @@ mod tests {
         fn is_good(&mut self) -> bool {
             match *self {}
         }
-        fn may_be_kept(&self) -> bool {
-            match *self {}
-        }
         fn reuses(&self) -> u32 {
             match *self {}
         }

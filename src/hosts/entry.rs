@@ -139,9 +139,6 @@ impl Entry {
         self.slow.clear();
         self.fault = Some(fault);
         self.state = State::Out { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
-        if fault.is_failure() {
-            self.host.set_failed(true);
-        }
         self.mirror.show_out(wait);
     }
 
@@ -149,7 +146,6 @@ impl Entry {
         self.slow.clear();
         self.state = State::Available;
         self.fault = None;
-        self.host.set_failed(false);
         self.mirror.show_available();
     }
 

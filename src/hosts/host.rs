@@ -4,7 +4,6 @@
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Record;
@@ -26,14 +25,12 @@ pub struct Host {
     addresses: Arc<Addresses>,
     handle: usize,
     record: Record,
-    has_failed: AtomicBool,
 }
 
 impl Host {
     /// A host; `handle` is what the owner of the list calls it.
     pub fn new(port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
-        let (record, has_failed) = (Record::default(), AtomicBool::new(false));
-        Arc::new(Host { port, addresses, handle, record, has_failed })
+        Arc::new(Host { port, addresses, handle, record: Record::default() })
     }
 
     /// The name, or the literal address without brackets, as the profile wrote it.
@@ -59,17 +56,5 @@ impl Host {
     /// What became of the attempts on it.
     pub fn record(&self) -> &Record {
         &self.record
-    }
-
-    /// Whether it is out because something failed, until it is available again. Its connections may be dead
-    /// without a sign: none of them is kept idle.
-    #[inline(always)]
-    pub fn has_failed(&self) -> bool {
-        self.has_failed.load(Ordering::Relaxed)
-    }
-
-    /// Called under the list's lock.
-    pub(super) fn set_failed(&self, has_failed: bool) {
-        self.has_failed.store(has_failed, Ordering::Relaxed);
     }
 }

@@ -228,22 +228,6 @@ fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
 }
 
 #[test]
-fn what_failed_keeps_nothing_idle_until_the_host_is_back() {
-    let (hosts, all, _) = list(1);
-    hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
-    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
-    assert!(!all[0].has_failed(), "it replied, or nobody knows of a failure");
-    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
-    assert!(all[0].has_failed());
-    hosts.refresh(at(10));
-    let first = probe(&hosts, 10).expect("a probe");
-    assert!(first.is_probe() && all[0].has_failed(), "until a connect has come through");
-    first.succeeded();
-    assert!(!all[0].has_failed());
-}
-
-#[test]
 fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
@@ -252,7 +236,6 @@ fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
     hosts.refresh(at(10));
     hosts.came_through(&all[0]);
     assert_eq!(available(&hosts), [1]);
-    assert!(!all[0].has_failed());
 }
 
 #[test]

@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -30,9 +30,6 @@ pub trait Poolable {
 
     /// Whether it can be used again: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
-
-    /// Whether it may become idle, for all that is known of its peer. Called under a lock.
-    fn may_be_kept(&self) -> bool;
 
     /// How often it was reused so far.
     fn reuses(&self) -> u32;
@@ -89,8 +86,32 @@ struct FreeNumbers {
 /// Where connections to one peer are idle. Each of them holds on to it, so its number is nobody else's.
 pub struct Place {
     number: usize,
-    is_closed: AtomicBool,
+    /// [`OPEN`], [`SUSPENDED`] or [`CLOSED`].
+    state: AtomicU8,
     places: Arc<Places>,
+}
+
+/// The place takes connections back.
+const OPEN: u8 = 0;
+/// It takes none until a new one was made.
+const SUSPENDED: u8 = 1;
+/// It takes none any more.
+const CLOSED: u8 = 2;
+
+impl Place {
+    /// A connection to its peer was made: it takes connections back again, unless it is closed.
+    pub fn resume(&self) {
+        self.change(SUSPENDED, OPEN);
+    }
+
+    /// Whether it takes no connections back because its host failed.
+    pub fn is_suspended(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == SUSPENDED
+    }
+
+    fn change(&self, from: u8, to: u8) {
+        let _ = self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Place {
@@ -122,7 +143,7 @@ impl<C: Poolable, K> Pool<C, K> {
                 fresh
             })
         };
-        Place { number, is_closed: AtomicBool::new(false), places: Arc::clone(&self.places) }
+        Place { number, state: AtomicU8::new(OPEN), places: Arc::clone(&self.places) }
     }
 
     /// The connection that was released last in the calling thread's lane, if it is still good. `choose`
@@ -186,14 +207,13 @@ impl<C: Poolable, K> Pool<C, K> {
         idle.connection.close(why);
     }
 
-    /// Takes a connection back. It is returned if it may not be kept, its place is closed, or memory is short:
-    /// close it then.
+    /// Takes a connection back. It is returned if its place takes none, or memory is short: close it then.
     #[inline(always)]
     pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
         let Some(place) = connection.place() else { return Err(connection) };
         let mut lane = self.lanes.lane(connection.lane());
-        // Asked under the lock: whoever forbids it closes what is idle afterwards, and finds this one.
-        if place.is_closed.load(Ordering::Relaxed) || !connection.may_be_kept() {
+        // Asked under the lock: who closes the place closes what is idle afterwards, and finds this one.
+        if place.state.load(Ordering::Relaxed) != OPEN {
             return Err(connection);
         }
         let Some(stack) = lane.room_at(place.number) else { return Err(connection) };
@@ -242,14 +262,15 @@ impl<C: Poolable, K> Pool<C, K> {
 
     /// Closes what is idle at a place, which from now on takes none back.
     pub fn close(&self, place: &Place) {
-        // Whoever does not see it has the lane's lock before it is taken here.
-        place.is_closed.store(true, Ordering::Relaxed);
-        self.close_idle(place, Closing::Left);
+        // A release that still reads the old state holds the lane's lock now: its connection is closed below.
+        place.state.store(CLOSED, Ordering::Relaxed);
+        self.close_each(place, |_| true, Closing::Left);
     }
 
-    /// Closes what is idle at a place.
-    pub fn close_idle(&self, place: &Place, why: Closing) {
-        self.close_each(place, |_| true, why);
+    /// Closes what is idle at a place, because its host failed. It takes none back until [`Place::resume`].
+    pub fn suspend(&self, place: &Place) {
+        place.change(OPEN, SUSPENDED);
+        self.close_each(place, |_| true, Closing::HostOut);
     }
 
     /// How many connections are idle.

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
 
 use super::*;
@@ -27,9 +27,6 @@ impl Poolable for Fake {
     fn is_good(&mut self) -> bool {
         self.tests.fetch_add(1, Ordering::Relaxed);
         self.good
-    }
-    fn may_be_kept(&self) -> bool {
-        true
     }
     fn reuses(&self) -> u32 {
         self.reuses
@@ -235,6 +232,21 @@ fn a_closed_place_takes_nothing_back() {
     fixture.pool.close(&fixture.place);
     assert_eq!(fixture.all(0), []);
     assert!(fixture.pool.release(fixture.good(3), at(1)).is_err());
+}
+
+#[test]
+fn a_suspended_place_takes_none_back_until_it_is_resumed() {
+    let fixture = Fixture::with_good(0..2);
+    fixture.pool.suspend(&fixture.place);
+    assert_eq!(fixture.all(0), []);
+    assert!(fixture.pool.release(fixture.good(2), at(1)).is_err());
+    fixture.place.resume();
+    fixture.release(fixture.good(3), 1);
+    assert_eq!(fixture.all(1), [3]);
+    fixture.pool.close(&fixture.place);
+    fixture.pool.suspend(&fixture.place);
+    fixture.place.resume();
+    assert!(fixture.pool.release(fixture.good(4), at(1)).is_err(), "closed for good");
 }
 
 #[test]
