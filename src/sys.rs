@@ -100,13 +100,25 @@ pub fn wait_from(mut now: Instant, fds: &mut [PollFd], deadline: Option<Instant>
     }
 }
 
+/// The thread's `errno`.
+#[inline(always)]
+pub fn errno() -> c_int {
+    // SAFETY: the address of the thread's own errno, valid for as long as the thread.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Sets the thread's `errno`.
+pub fn set_errno(number: c_int) {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = number };
+}
+
 /// Whether nothing at all is to be seen on a connected socket: no data, no end, no error. One recv(2),
 /// which looks and takes nothing: it sees what a poll(2) would, in less time.
 #[inline(always)]
 pub fn is_silent(socket: &impl AsRawFd) -> bool {
     let seen = receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT);
-    // SAFETY: the address of the thread's own errno, valid for as long as the thread.
-    seen == -1 && unsafe { *libc::__errno_location() } == libc::EAGAIN
+    seen == -1 && errno() == libc::EAGAIN
 }
 
 /// Whether the next thing on a connected socket is the end of the stream.

@@ -280,9 +280,14 @@ enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 /* ---- one run ------------------------------------------------------------------------------------
  */
 
+/* Without memory OpenSSL may find a good certificate bad, and keep it so in its store. Nor does it
+ * always say that memory was the reason. Neither is for a client to mend. */
+static bool certificate_is_spoilt;
+
 static void say_nothing(dpl_ctx_t *unused, dpl_log_level_t level, const char *message) {
     (void)unused;
     (void)level;
+    certificate_is_spoilt |= strstr(message, "certificate refused") != NULL;
     if (getenv("SHOW_LOG"))
         fprintf(stderr, "# %s\n", message);
 }
@@ -311,6 +316,7 @@ static int run(const struct scenario *scenario, const struct fault *fault, int n
     int struck;
 
     outcome = (struct outcome){0};
+    certificate_is_spoilt = false;
     reader_is_spared = verdict == MUST_NOT_BLAME;
     server_behave(server, ANSWER);
     descriptors = open_descriptors();
@@ -319,7 +325,9 @@ static int run(const struct scenario *scenario, const struct fault *fault, int n
     shim_begin(fault, nth, period);
     scenario->act();
     struck = shim_end();
-    *wrong = what_is_wrong(verdict);
+    if (fault->calls == MEMORY && tls_wanted())
+        verdict = MAY_BLAME;
+    *wrong = fault->calls == MEMORY && certificate_is_spoilt ? NULL : what_is_wrong(verdict);
     dpl_ctx_free(ctx);
     if (!EVENTUALLY(open_descriptors() == descriptors) && !*wrong)
         *wrong = "a descriptor leaks";
@@ -355,8 +363,7 @@ static void check_all(const struct fault *faults, size_t n, enum verdict verdict
         int struck = 0;
 
         for (int j = 0; j < SCENARIOS; j++)
-            if (!tls_wanted() || faults[i].calls != MEMORY || scenarios[j].act == make_context)
-                struck += check_each(&scenarios[j], &faults[i], verdict);
+            struck += check_each(&scenarios[j], &faults[i], verdict);
         fprintf(stderr, "# %s: %d calls\n", faults[i].name, struck);
         CHECK(struck > 0, "%s is met", faults[i].name);
         total += struck;

@@ -18,6 +18,7 @@ use openssl_sys as ffi;
 
 use super::errors::take_errors;
 use super::{with_its_locks, with_own_errors};
+use crate::sys;
 
 unsafe extern "C" {
     fn BIO_get_new_index() -> c_int;
@@ -64,6 +65,14 @@ impl Method {
     }
 }
 
+/// Whether OpenSSL says that it had no memory: `ERR_R_MALLOC_FAILURE`, or what follows from it,
+/// `ERR_R_PASSED_NULL_PARAMETER`, `ERR_R_INTERNAL_ERROR` and `ERR_R_INIT_FAIL` (openssl/err.h).
+fn is_want_of_memory(errors: &ErrorStack) -> bool {
+    const REASONS: [c_int; 4] =
+        if cfg!(openssl3) { [0xC0100, 0xC0102, 0xC0103, 0xC0105] } else { [65, 67, 68, 70] };
+    errors.errors().iter().any(|error| REASONS.contains(&error.reason_code()))
+}
+
 /// The data of a BIO.
 struct Held<T> {
     transport: T,
@@ -88,6 +97,9 @@ pub enum Stop {
     Io(io::Error),
     /// TLS failed.
     Tls(ErrorStack),
+    /// A handshake failed, and an allocation before it. What OpenSSL says then, of the peer's certificate for example,
+    /// is not to be trusted.
+    OutOfMemory,
 }
 
 /// An SSL and its transport. C may have the SSL and its BIO too, and keep references to them: once the
@@ -145,9 +157,17 @@ impl<T: Transport> Channel<T> {
 
     /// Goes on with the handshake.
     pub fn shake_hands(&mut self) -> Result<(), Stop> {
+        // malloc(3) says so by errno, and OpenSSL often by some other error.
+        sys::set_errno(0);
         self.run(|ssl| {
             // SAFETY: a live SSL whose BIO is ours.
             unsafe { ffi::SSL_do_handshake(ssl) }
+        })
+        .map_err(|stop| match stop {
+            Stop::Tls(errors) if sys::errno() == libc::ENOMEM || is_want_of_memory(&errors) => {
+                Stop::OutOfMemory
+            }
+            other => other,
         })
     }
 

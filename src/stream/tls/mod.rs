@@ -333,6 +333,7 @@ fn failure(stop: Stop) -> TransferError {
         Stop::WantsRead | Stop::WantsWrite => return TransferError::TimedOut,
         Stop::Io(error) => error,
         Stop::Closed => io::ErrorKind::ConnectionAborted.into(),
+        Stop::OutOfMemory => io::Error::from_raw_os_error(libc::ENOMEM),
         Stop::CutOff => {
             let text = "the peer closed the connection without a close_notify";
             io::Error::new(io::ErrorKind::UnexpectedEof, text)

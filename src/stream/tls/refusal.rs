@@ -10,7 +10,7 @@ use openssl::x509::X509Ref;
 
 use super::peer::PeerName;
 use crate::fault::Fault;
-use crate::status::Error;
+use crate::status::{Error, local_fault};
 use crate::sys;
 use crate::tls_ffi::{Identities, Stop};
 
@@ -21,45 +21,54 @@ pub struct Refusal {
     pub fault: Fault,
     /// In words.
     pub reason: String,
+    /// What this side lacks, if that is the reason.
+    lack: Option<Error>,
 }
 
 impl Refusal {
     /// The deadline came first.
     pub fn timed_out() -> Refusal {
-        Refusal { fault: Fault::TimedOut, reason: "TLS handshake timed out".to_owned() }
+        Refusal::of_peer(Fault::TimedOut, "TLS handshake timed out".to_owned())
     }
 
     /// What to tell the caller if this side is at fault, and not the peer.
     pub fn local_fault(&self) -> Option<Error> {
-        (self.fault == Fault::Local).then_some(Error::System)
+        self.lack
     }
 
     /// The handshake could not begin.
     pub fn of_setup(errors: &ErrorStack) -> Refusal {
-        Refusal { fault: Fault::Local, ..Refusal::of_openssl(errors) }
+        Refusal { fault: Fault::Local, lack: Some(Error::System), ..Refusal::of_openssl(errors) }
+    }
+
+    fn of_peer(fault: Fault, reason: String) -> Refusal {
+        Refusal { fault, reason, lack: None }
     }
 
     /// The reason why a handshake with this peer stopped.
     pub fn of(stop: &Stop, ssl: &SslRef, peer: &PeerName) -> Refusal {
         match stop {
             Stop::Io(error) => Refusal {
-                fault: Fault::of(error),
-                reason: format!("TLS handshake: {}", sys::error_text(error)),
+                lack: local_fault(error),
+                ..Refusal::of_peer(Fault::of(error), format!("TLS handshake: {}", sys::error_text(error)))
             },
-            Stop::Tls(errors) if is_about_the_certificate(errors) => {
-                Refusal { fault: Fault::Certificate, reason: verdict(ssl, peer) }
+            Stop::OutOfMemory => Refusal {
+                lack: Some(Error::OutOfMemory),
+                ..Refusal::of_peer(Fault::Local, "TLS handshake: out of memory".to_owned())
+            },
+            Stop::Tls(errors) if errors.errors().iter().any(|error| error.reason_code() == VERIFY_FAILED) => {
+                Refusal::of_peer(Fault::Certificate, verdict(ssl, peer))
             }
             Stop::Tls(errors) => Refusal::of_openssl(errors),
-            Stop::CutOff | Stop::Closed | Stop::WantsRead | Stop::WantsWrite => Refusal {
-                fault: Fault::Reset,
-                reason: "TLS handshake: the peer closed the connection".to_owned(),
-            },
+            Stop::CutOff | Stop::Closed | Stop::WantsRead | Stop::WantsWrite => {
+                Refusal::of_peer(Fault::Reset, "TLS handshake: the peer closed the connection".to_owned())
+            }
         }
     }
 
     fn of_openssl(errors: &ErrorStack) -> Refusal {
         let reason = errors.errors().first().and_then(|error| error.reason());
-        Refusal { fault: Fault::Tls, reason: format!("TLS handshake: {}", reason.unwrap_or("failed")) }
+        Refusal::of_peer(Fault::Tls, format!("TLS handshake: {}", reason.unwrap_or("failed")))
     }
 
     /// Whether a session that was offered may be the cause: the peer sent an alert, or nonsense, or hung up.
@@ -68,13 +77,9 @@ impl Refusal {
     }
 }
 
-/// Whether the failure is that of a verification. The result of one that the program's callback has overruled
-/// stays set, and says nothing of another failure.
-fn is_about_the_certificate(errors: &ErrorStack) -> bool {
-    /// `SSL_R_CERTIFICATE_VERIFY_FAILED`.
-    const VERIFY_FAILED: i32 = 134;
-    errors.errors().iter().any(|error| error.reason_code() == VERIFY_FAILED)
-}
+/// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of a verification that the program's callback has overruled stays
+/// set, and says nothing of another failure.
+const VERIFY_FAILED: i32 = 134;
 
 /// `X509_V_ERR_*`, X509_STORE_CTX_get_error(3).
 const HOSTNAME_MISMATCH: i32 = 62;
