@@ -131,6 +131,11 @@ pub fn has_data(socket: &impl AsRawFd) -> bool {
     receive_with(socket, &mut [0], libc::MSG_PEEK | libc::MSG_DONTWAIT) > 0
 }
 
+/// recv(2) of what stays there, without waiting.
+pub fn peek(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    check_count(receive_with(socket, buffer, libc::MSG_PEEK | libc::MSG_DONTWAIT))
+}
+
 /// recv(2), without waiting.
 pub fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
     check_count(receive_with(socket, buffer, libc::MSG_DONTWAIT))

@@ -1,14 +1,17 @@
 /* Replies that nobody waited for: a connection on which one may still come serves nobody else. The
  * server thinks for a while before it answers, so that no look at the socket would show the reply. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "support/certificate.h"
 #include "support/check.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
 #include "support/dplx.h"
+#include "support/peer.h"
 
 enum { THINK_MS = 300 };
 
@@ -152,6 +155,68 @@ static void program_cannot_say_that_a_reply_has_come(void) {
     end();
 }
 
+/* ---- chunked replies -------------------------------------------------------------------------- */
+
+static atomic_int last_line_after_ms;
+static const char chunks[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n";
+enum { CHUNKS = sizeof chunks - 1 };
+
+/* Each reply ends with an empty line, which comes later than the rest. */
+static void answer_in_chunks(int fd) {
+    while (client_speaks(fd)) {
+        send_raw(fd, chunks, CHUNKS);
+        if (!client_stays(fd, last_line_after_ms))
+            return;
+        send_raw(fd, "\r\n", 2);
+    }
+}
+
+/* Droplet's reader stops behind the last chunk. */
+static bool read_chunks(dpl_conn_t *conn) {
+    ssize_t n = recv(conn->fd, conn->read_buf, CHUNKS, MSG_WAITALL);
+
+    conn->cc = n;
+    conn->read_buf_pos = (int)n;
+    return n == CHUNKS && memcmp(conn->read_buf, chunks, CHUNKS) == 0;
+}
+
+static void check_last_line(int after_ms, int kept) {
+    struct peer *peer;
+    dpl_conn_t *conn;
+
+    if (tls_wanted()) {
+        check_skip("the peer is plain");
+        return;
+    }
+    last_line_after_ms = after_ms;
+    peer = peer_start_at("127.0.0.1", NULL, answer_in_chunks);
+    ctx = context_over(peer_name(peer), "");
+    conn = checkout(ctx);
+    REQUIRE(conn && send_get(conn, 1) == DPL_SUCCESS && read_chunks(conn), "a reply is read");
+    if (kept) {
+        char line[2];
+
+        CHECK(EVENTUALLY(recv(conn->fd, line, 2, MSG_PEEK | MSG_DONTWAIT) == 2), "its end has come");
+    }
+    dpl_conn_release(conn);
+    CHECK_INT(ctx->n_conn_fds, kept, "the connection is kept if its reply has ended");
+    if (!kept)
+        sleep_ms(after_ms);
+    conn = checkout(ctx);
+    CHECK(conn && send_get(conn, 2) == DPL_SUCCESS && read_chunks(conn), "the next has its own reply");
+    dpl_conn_terminate(conn);
+    dpl_ctx_free(ctx);
+    peer_stop(peer);
+}
+
+static void last_line_may_come_late(void) {
+    check_last_line(200, 0);
+}
+
+static void last_line_may_have_come(void) {
+    check_last_line(0, 1);
+}
+
 /* ---- what has been ------------------------------------------------------------------------- */
 
 static void check_kept(dpl_conn_t *conn, const char *what) {
@@ -244,6 +309,8 @@ int main(void) {
     RUN(reply_to_the_first_request_is_none_to_the_second);
     RUN(reply_to_an_earlier_user_is_none_to_a_later_one);
     RUN(program_cannot_say_that_a_reply_has_come);
+    RUN(last_line_may_come_late);
+    RUN(last_line_may_have_come);
     RUN(program_may_read_by_itself);
     RUN(readers_may_take_turns);
     RUN(reply_may_be_read_in_part_by_each);

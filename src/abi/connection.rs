@@ -144,7 +144,7 @@ impl Connection {
         }
         if self.was_reader_here() {
             self.0.stream.was_read_elsewhere();
-            if !self.is_used_up() {
+            if !self.is_used_up() || (self.is_before_last_line() && !self.0.stream.take_empty_line()) {
                 return false;
             }
         } else if self.0.head.eof != 0 {
@@ -201,6 +201,19 @@ impl Connection {
         }
         // SAFETY: the reader has filled the buffer up to `cc`.
         unsafe { read_buf.add(start).cast::<[u8; 2]>().read() == *b"\r\n" }
+    }
+
+    /// Whether the reader may have stopped behind the last chunk of a reply, before that empty line had come.
+    #[inline]
+    fn is_before_last_line(&self) -> bool {
+        let ConnectionHead { cc, read_buf_pos, read_buf, read_buf_size, .. } = self.0.head;
+        let used = usize::try_from(read_buf_pos).unwrap_or(0);
+        if cc > read_buf_pos as isize || used > read_buf_size || read_buf.is_null() {
+            return false;
+        }
+        // SAFETY: the reader has filled the buffer up to there.
+        let used = unsafe { std::slice::from_raw_parts(read_buf.cast::<u8>(), used) };
+        used.ends_with(b"0\r\n") || (used.len() < 3 && used.ends_with(b"\n"))
     }
 
     /// The context it came from, unless that was freed.

@@ -159,7 +159,9 @@ impl<C: Connection> Client<C> {
         let error = match endpoint.addresses().current(settings.connect_timeout) {
             Ok(addresses) => {
                 if endpoint.addresses().have_changed() {
-                    self.pool.close_matching(endpoint.place(), |idle| !endpoint.is_at(|| idle.peer()));
+                    let known = endpoint.addresses().known();
+                    let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
+                    self.pool.close_matching(endpoint.place(), has_left);
                 }
                 return Ok(Some(addresses));
             }

@@ -151,6 +151,16 @@ impl Stream {
         }
     }
 
+    /// Takes an empty line from the socket, if that is what has come. Under TLS nobody looks.
+    #[cold]
+    pub fn take_empty_line(&mut self) -> bool {
+        let Stream::Plain(socket) = self else { return false };
+        let mut line = [0; 2];
+        sys::peek(socket, &mut line).is_ok_and(|count| count == 2)
+            && line == *b"\r\n"
+            && sys::receive(socket, &mut line).is_ok()
+    }
+
     /// Something may have been read past this, and more is about to be written: the reply to that is told
     /// from what came before by counting.
     pub fn count_what_came(&mut self) {
