@@ -104,8 +104,9 @@ struct Gate<const KIND: usize> {
 #[repr(align(128))]
 struct Count(AtomicU32);
 
-/// Sections are short: only a thread that gets no processor for so long is not waited for any longer.
-static SECTIONS: Gate<SECTION> = Gate::new(Duration::from_secs(5));
+/// Sections are short. Longer than that a thread is inside only if it gets no processor, or if a signal handler that
+/// forks has interrupted it: that fork waits in libc for the one that waits here.
+static SECTIONS: Gate<SECTION> = Gate::new(Duration::from_secs(1));
 
 /// A handshake's step takes a few milliseconds of computing.
 static TLS_STEPS: Gate<TLS_STEP> = Gate::new(Duration::from_millis(100));
