@@ -65,12 +65,10 @@ impl Method {
     }
 }
 
-/// Whether OpenSSL says that it had no memory: `ERR_R_MALLOC_FAILURE`, or what follows from it,
-/// `ERR_R_PASSED_NULL_PARAMETER`, `ERR_R_INTERNAL_ERROR` and `ERR_R_INIT_FAIL` (openssl/err.h).
+/// Whether OpenSSL says that it had no memory: `ERR_R_MALLOC_FAILURE` of <openssl/err.h>.
 fn is_want_of_memory(errors: &ErrorStack) -> bool {
-    const REASONS: [c_int; 4] =
-        if cfg!(openssl3) { [0xC0100, 0xC0102, 0xC0103, 0xC0105] } else { [65, 67, 68, 70] };
-    errors.errors().iter().any(|error| REASONS.contains(&error.reason_code()))
+    const MALLOC_FAILURE: c_int = if cfg!(openssl3) { 0xC0100 } else { 65 };
+    errors.errors().iter().any(|error| error.reason_code() == MALLOC_FAILURE)
 }
 
 /// The data of a BIO.

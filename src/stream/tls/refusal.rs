@@ -59,6 +59,10 @@ impl Refusal {
             Stop::Tls(errors) if errors.errors().iter().any(|error| error.reason_code() == VERIFY_FAILED) => {
                 Refusal::of_peer(Fault::Certificate, verdict(ssl, peer))
             }
+            // Another host may do better.
+            Stop::Tls(errors) if is_own_failure(errors) => {
+                Refusal { fault: Fault::Local, ..Refusal::of_openssl(errors) }
+            }
             Stop::Tls(errors) => Refusal::of_openssl(errors),
             Stop::CutOff | Stop::Closed | Stop::WantsRead | Stop::WantsWrite => {
                 Refusal::of_peer(Fault::Reset, "TLS handshake: the peer closed the connection".to_owned())
@@ -75,6 +79,15 @@ impl Refusal {
     pub fn may_be_of_a_session(&self) -> bool {
         !matches!(self.fault, Fault::Certificate | Fault::Local | Fault::TimedOut)
     }
+}
+
+/// Whether OpenSSL stopped for a reason that all of its libraries have in common (`ERR_R_*` of <openssl/err.h>), such
+/// as an internal error: what a peer did wrong has a reason of its own.
+fn is_own_failure(errors: &ErrorStack) -> bool {
+    /// `ERR_RFLAG_COMMON`. Before 3.0 these reasons were the numbers below 100.
+    const COMMON: i32 = 2 << 18;
+    let is_common = |reason: i32| if cfg!(openssl3) { reason & COMMON != 0 } else { reason < 100 };
+    errors.errors().last().is_some_and(|error| is_common(error.reason_code()))
 }
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of a verification that the program's callback has overruled stays
