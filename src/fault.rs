@@ -112,6 +112,11 @@ impl FaultCounts {
         self.0[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Begins again from zero.
+    pub fn clear(&self) {
+        self.0.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
     /// The counts so far, by `Fault as usize`.
     pub fn read(&self) -> [u64; FAULTS] {
         std::array::from_fn(|kind| self.0[kind].load(Ordering::Relaxed))

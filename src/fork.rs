@@ -38,11 +38,13 @@ struct Thread {
     shard: Cell<u8>,
     /// How often it is inside each kind of gate: sections and steps nest.
     depths: [Cell<u32>; 2],
+    /// Whether it forks: handlers of the program may call this library in the middle of that.
+    forks: Cell<bool>,
 }
 
 thread_local! {
     static THREAD: Thread = const {
-        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 2] }
+        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 2], forks: Cell::new(false) }
     };
 }
 
@@ -126,7 +128,7 @@ impl<const KIND: usize> Gate<KIND> {
                 // Sequentially consistent, as is the other side in `close`: either this thread sees the fork, or
                 // the fork sees this thread.
                 inside.fetch_add(1, Ordering::SeqCst);
-                if self.closed.load(Ordering::SeqCst) != 0 {
+                if self.closed.load(Ordering::SeqCst) != 0 && !thread.forks.get() {
                     self.wait_for_fork(inside);
                 }
             }
@@ -145,21 +147,21 @@ impl<const KIND: usize> Gate<KIND> {
         });
     }
 
+    /// Waits until the fork is over, for as long as there is patience: a handler of the program may keep the thread
+    /// that forks waiting for this one.
     #[cold]
     fn wait_for_fork(&self, inside: &AtomicU32) {
-        loop {
+        let deadline = Instant::now() + self.patience;
+        while self.closed.load(Ordering::SeqCst) != 0 && Instant::now() < deadline {
             inside.fetch_sub(1, Ordering::SeqCst);
             loop {
                 let forks = self.closed.load(Ordering::SeqCst);
-                if forks == 0 {
+                if forks == 0 || Instant::now() >= deadline {
                     break;
                 }
                 sys::futex_wait(&self.closed, forks, Some(Duration::from_millis(10)));
             }
             inside.fetch_add(1, Ordering::SeqCst);
-            if self.closed.load(Ordering::SeqCst) == 0 {
-                return;
-            }
         }
     }
 
@@ -267,15 +269,18 @@ extern "C" fn prepare() {
     // In this order: a thread in a step may have to enter a section to end it, never the other way round.
     TLS_STEPS.close();
     SECTIONS.close();
+    THREAD.with(|thread| thread.forks.set(true));
 }
 
 extern "C" fn parent() {
+    THREAD.with(|thread| thread.forks.set(false));
     SECTIONS.open();
     TLS_STEPS.open();
 }
 
 extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    THREAD.with(|thread| thread.forks.set(false));
     SECTIONS.open_in_child();
     TLS_STEPS.open_in_child();
     // A signal handler that forks may have interrupted a section of its own thread, with a lock in hand.

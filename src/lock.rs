@@ -1,21 +1,23 @@
 //! Mutexes that a forked child finds unlocked, with whole data behind them.
 //!
-//! They are parking_lot's. That alone is not safe at a fork: its lock queues the threads that wait in a table of the
-//! process, which has locks of its own, and a forked child may find one of those held (14 of 440 children hung).
-//! Here each lock is taken, waited for and held within a [`Section`], and a fork waits until no thread is in one.
+//! The types are parking_lot's (`lock_api`), the raw locks below them are our own, for two reasons. parking_lot's raw
+//! lock queues the threads that wait in a table of the process, which has locks of its own: by itself that is not safe
+//! at a fork (14 of 440 children hung). And a thread that waits for the first time registers a destructor, for which
+//! glibc ends the process if it has no memory.
+//!
+//! Each lock is held within a [`Section`], which no fork divides.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::{self, GuardNoSend, MutexGuard, RawMutex as _};
+use parking_lot::lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 use crate::fork::{self, Section};
 use crate::sys;
 
 /// A mutex.
-pub type Lock<T> = LockBy<RawMutex, T>;
+pub type Lock<T> = LockBy<Futex, T>;
 
 /// A mutex for a few instructions, hardly ever wanted by two threads at once. Nobody sleeps on it, so that
 /// unlocking is a plain store.
@@ -26,20 +28,20 @@ pub type SpinGuard<'a, T> = Guard<'a, Spin, T>;
 
 /// A mutex over the raw lock `R`.
 pub struct LockBy<R, T> {
-    inner: lock_api::Mutex<R, T>,
+    inner: Mutex<R, T>,
 }
 
 /// Access to what a lock guards, until it is dropped.
-pub struct Guard<'a, R: lock_api::RawMutex, T> {
+pub struct Guard<'a, R: RawMutex, T> {
     /// Dropped first: the lock is free before the section ends.
     inner: MutexGuard<'a, R, T>,
     _section: Section,
 }
 
-impl<R: lock_api::RawMutex, T> LockBy<R, T> {
+impl<R: RawMutex, T> LockBy<R, T> {
     /// An unlocked one.
     pub const fn new(value: T) -> LockBy<R, T> {
-        LockBy { inner: lock_api::Mutex::new(value) }
+        LockBy { inner: Mutex::new(value) }
     }
 
     /// Takes the lock. What is done until the guard is dropped must not wait, make system calls or call foreign
@@ -51,18 +53,18 @@ impl<R: lock_api::RawMutex, T> LockBy<R, T> {
 }
 
 #[inline]
-fn lock<R: lock_api::RawMutex, T>(mutex: &lock_api::Mutex<R, T>) -> Guard<'_, R, T> {
+fn lock<R: RawMutex, T>(mutex: &Mutex<R, T>) -> Guard<'_, R, T> {
     let section = Section::enter();
     Guard { inner: mutex.lock(), _section: section }
 }
 
-impl<R: lock_api::RawMutex, T: Default> Default for LockBy<R, T> {
+impl<R: RawMutex, T: Default> Default for LockBy<R, T> {
     fn default() -> LockBy<R, T> {
         LockBy::new(T::default())
     }
 }
 
-impl<R: lock_api::RawMutex, T> Deref for Guard<'_, R, T> {
+impl<R: RawMutex, T> Deref for Guard<'_, R, T> {
     type Target = T;
 
     #[inline]
@@ -71,10 +73,61 @@ impl<R: lock_api::RawMutex, T> Deref for Guard<'_, R, T> {
     }
 }
 
-impl<R: lock_api::RawMutex, T> DerefMut for Guard<'_, R, T> {
+impl<R: RawMutex, T> DerefMut for Guard<'_, R, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.inner
+    }
+}
+
+/// A raw lock in one word, on which threads wait by futex(2).
+pub struct Futex(AtomicU32);
+
+const FREE: u32 = 0;
+const LOCKED: u32 = 1;
+/// Locked, and a thread may be waiting.
+const CONTENDED: u32 = 2;
+
+// SAFETY: the thread that changes the word from FREE has the lock, and only `unlock` changes it back.
+unsafe impl RawMutex for Futex {
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
+    const INIT: Futex = Futex(AtomicU32::new(FREE));
+
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {
+        if !self.try_lock() {
+            self.wait();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.0.compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        if self.0.swap(FREE, Ordering::Release) == CONTENDED {
+            sys::futex_wake(&self.0, 1);
+        }
+    }
+}
+
+impl Futex {
+    /// Takes the lock when it becomes free; the simple mutex of "Futexes Are Tricky" (Drepper, 2011), section 5.
+    #[cold]
+    fn wait(&self) {
+        for round in 0..100 {
+            if self.0.load(Ordering::Relaxed) == FREE && self.try_lock() {
+                return;
+            }
+            fork::pause(round);
+        }
+        while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
+            sys::futex_wait(&self.0, CONTENDED, None);
+        }
     }
 }
 
@@ -82,7 +135,7 @@ impl<R: lock_api::RawMutex, T> DerefMut for Guard<'_, R, T> {
 pub struct Spin(AtomicBool);
 
 // SAFETY: the thread that changes the flag from false to true has the lock, and only `unlock` changes it back.
-unsafe impl lock_api::RawMutex for Spin {
+unsafe impl RawMutex for Spin {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
     const INIT: Spin = Spin(AtomicBool::new(false));
 
@@ -127,11 +180,7 @@ pub struct Condvar {
 
 impl Condvar {
     /// Unlocks, waits for a notification or `timeout`, and locks again. It may return without either.
-    pub fn wait_timeout<'a, T>(
-        &self,
-        guard: Guard<'a, RawMutex, T>,
-        timeout: Duration,
-    ) -> Guard<'a, RawMutex, T> {
+    pub fn wait_timeout<'a, T>(&self, guard: Guard<'a, Futex, T>, timeout: Duration) -> Guard<'a, Futex, T> {
         let seen = self.notified.load(Ordering::Relaxed);
         let mutex = MutexGuard::mutex(&guard.inner);
         drop(guard);
@@ -154,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    fn lets_one_in_at_a_time<R: lock_api::RawMutex + Sync>() {
+    fn lets_one_in_at_a_time<R: RawMutex + Sync>() {
         const ROUNDS: u64 = 20_000;
         let count = LockBy::<R, u64>::new(0);
         thread::scope(|scope| {
@@ -172,7 +221,7 @@ mod tests {
         assert_eq!(*count.lock(), 4 * ROUNDS);
     }
 
-    fn is_waited_for_while_its_holder_sleeps<R: lock_api::RawMutex + Sync>() {
+    fn is_waited_for_while_its_holder_sleeps<R: RawMutex + Sync>() {
         let lock = LockBy::<R, i32>::new(0);
         thread::scope(|scope| {
             let mut held = lock.lock();
@@ -186,13 +235,13 @@ mod tests {
     #[test]
     fn locks_let_one_in_at_a_time() {
         lets_one_in_at_a_time::<Spin>();
-        lets_one_in_at_a_time::<RawMutex>();
+        lets_one_in_at_a_time::<Futex>();
     }
 
     #[test]
     fn locks_are_waited_for_while_their_holder_sleeps() {
         is_waited_for_while_its_holder_sleeps::<Spin>();
-        is_waited_for_while_its_holder_sleeps::<RawMutex>();
+        is_waited_for_while_its_holder_sleeps::<Futex>();
     }
 
     #[test]

@@ -282,10 +282,48 @@ static void child_holds_the_lists_lock(void) {
     end(elsewhere);
 }
 
+/* ---- fork handlers of the program ------------------------------------------------------------- */
+
+static void call_the_library(void) {
+    if (!ctx)
+        return;
+    dpl_addrlist_lock(ctx->addrlist);
+    dpl_addrlist_count_avail_nolock(ctx->addrlist);
+    dpl_addrlist_unlock(ctx->addrlist);
+    dpl_conn_release(checkout(ctx));
+}
+
+/* They were registered before the library's own, so that they run while the fork is under way. */
+static void handlers_may_call_the_library(void) {
+    pthread_t thread;
+    pid_t elsewhere;
+    int good = 0;
+
+    pthread_atfork(call_the_library, call_the_library, call_the_library);
+    elsewhere = begin();
+    pthread_create(&thread, NULL, check_out, NULL);
+    for (int i = 0; i < 20; i++) {
+        int status = -1;
+        pid_t child = fork();
+
+        if (child == 0) {
+            alarm((unsigned)patience(20));
+            dpl_conn_terminate(checkout(ctx));
+            execl("/bin/true", "true", NULL);
+        }
+        good += waitpid(child, &status, 0) == child && status == 0;
+    }
+    CHECK_INT(good, 20, "all forks come about");
+    finished = true;
+    pthread_join(thread, NULL);
+    end(elsewhere);
+}
+
 int main(void) {
     test_begin("fork_busy");
     RUN(whatever_is_under_way);
     RUN(callback_waits_for_who_forks);
     RUN(child_holds_the_lists_lock);
+    RUN(handlers_may_call_the_library);
     return test_end();
 }

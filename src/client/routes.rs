@@ -115,8 +115,9 @@ impl<C: Connection> Client<C> {
         let available =
             available.iter().map(|host| endpoints.listed(host, || self.pool.add_place())).collect();
         let routes = Arc::new(Routes { hosts: Arc::clone(hosts), version, available, probe_at });
-        self.pool.change_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
+        let old = self.pool.change_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
         drop(endpoints);
+        drop(old);
         for endpoint in gone {
             endpoint.family().for_each(|member| self.pool.close(member.place()));
         }

@@ -5,7 +5,7 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::lock::Lock;
 
@@ -113,6 +113,7 @@ impl<C: Connection> Client<C> {
         self.upkeep.any_parked.store(false, Ordering::Relaxed);
         self.close_inherited();
         let mut race = self.upkeep.take_parked();
+        self.resume_suspended(call, &mut race);
         loop {
             match race.poll() {
                 Ok(Some((candidate, Ok(stream)))) => {
@@ -132,6 +133,14 @@ impl<C: Connection> Client<C> {
             }
         }
         self.park(race);
+    }
+
+    /// Lets attempts that gave way at the limit go on, as far as there is room again.
+    fn resume_suspended(&self, call: &impl Call<C>, race: &mut Race<Candidate>) {
+        while race.has_suspended() {
+            let Some(permit) = self.permits.acquire(call.settings().connections) else { return };
+            race.resume(permit, Instant::now());
+        }
     }
 
     /// Closes what a forked child has of its parent's sockets.

@@ -199,7 +199,10 @@ impl Hosts {
 
     /// Forgets, in a forked child, the attempts of the parent, which will never end here.
     pub fn forget_parent(&self) {
-        self.entries.lock().iter_mut().for_each(Entry::forget_trials);
+        for entry in self.entries.lock().iter_mut() {
+            entry.forget_trials();
+            entry.host.record().forget_parent();
+        }
         self.changed();
     }
 

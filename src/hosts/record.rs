@@ -43,6 +43,15 @@ impl Record {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Begins again from zero, in a forked child.
+    pub fn forget_parent(&self) {
+        let Record { attempts, failures, full_handshakes, resumed_handshakes } = self;
+        for count in [attempts, full_handshakes, resumed_handshakes] {
+            count.store(0, Ordering::Relaxed);
+        }
+        failures.clear();
+    }
+
     /// The counts so far.
     pub fn tally(&self) -> Tally {
         Tally {

@@ -321,13 +321,10 @@ impl<C: Poolable, K> Pool<C, K> {
         change(&mut self.lanes.lane(LaneNumber::own()).kept)
     }
 
-    /// Changes what every lane keeps that a thread has; what `change` takes out is dropped without the lock.
-    pub fn change_kept<R>(&self, change: impl Fn(&mut K) -> R) {
-        for mut lane in self.lanes.own_first() {
-            let taken_out = change(&mut lane.kept);
-            drop(lane);
-            drop(taken_out);
-        }
+    /// Changes what every lane keeps that a thread has. What `change` takes out is the caller's to drop, without a
+    /// lock.
+    pub fn change_kept<R>(&self, change: impl Fn(&mut K) -> R) -> Vec<R> {
+        self.lanes.own_first().map(|mut lane| change(&mut lane.kept)).collect()
     }
 }
 

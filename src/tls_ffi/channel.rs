@@ -49,7 +49,10 @@ impl Method {
     fn get<T: Transport>(&self) -> *const ffi::BIO_METHOD {
         /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: by these SSL_get_fd(3) finds it.
         const KIND: c_int = 0x0400 | 0x0100;
-        let made = *self.0.get_or_init(|| {
+        if let Some(made) = self.0.get() {
+            return ptr::with_exposed_provenance(*made);
+        }
+        let made = {
             // SAFETY: the name is a constant; the setters are given a new method, and functions of their types.
             unsafe {
                 let method = ffi::BIO_meth_new(BIO_get_new_index() | KIND, c"droplet-conn".as_ptr());
@@ -60,7 +63,11 @@ impl Method {
                 }
                 method as usize
             }
-        });
+        };
+        // For want of memory there is none this time. Where two threads make one, the second is not kept, nor freed.
+        if made != 0 {
+            let _ = self.0.set(made);
+        }
         ptr::with_exposed_provenance(made)
     }
 }
