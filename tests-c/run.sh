@@ -18,7 +18,9 @@ failures=0
 
 checker=
 if [ -n "${VALGRIND:-}" ]; then
-    checker='valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9'
+    checker='valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+    # Fair: otherwise a thread that never waits keeps the others from running for seconds.
+    checker="$checker --fair-sched=try --error-exitcode=9"
     export DROPLET_TEST_SECONDS="${DROPLET_TEST_SECONDS:-600}"
 fi
 

@@ -180,8 +180,7 @@ static void threads_share_the_turns(void) {
     end();
 }
 
-/* ---- what a program changes meanwhile
- * ------------------------------------------------------------ */
+/* ---- what a program changes meanwhile --------------------------------------------------- */
 
 static atomic_long entries_seen;
 
@@ -198,13 +197,15 @@ static void *walk_host_list(void *unused) {
     return unused;
 }
 
-static void change_hosts_and_limits(void) {
+/* For some time, and until the threads have asked often enough, however busy the machine is. */
+static void change_hosts_and_limits(long enough) {
+    double give_up = seconds_now() + patience(20);
     char hosts[SERVERS][64];
 
     for (int i = 0; i < SERVERS; i++)
         snprintf(hosts[i], sizeof hosts[i], "%s;%s", server_name(servers[i]),
                  server_name(servers[(i + 1) % SERVERS]));
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 300 || (rounds <= enough && seconds_now() < give_up); i++) {
         dpl_addrlist_set_from_str(ctx->addrlist, hosts[i % SERVERS]);
         ctx->n_conn_max_hits = 1 + i % 50;
         ctx->conn_idle_time = i % 7 == 0 ? 0 : 100;
@@ -219,7 +220,7 @@ static void hosts_change_under_way(void) {
     begin("");
     pthread_create(&walker, NULL, walk_host_list, NULL);
     start_threads(threads, ask_all_the_time);
-    change_hosts_and_limits();
+    change_hosts_and_limits(100);
     finished = true;
     join_threads(threads);
     pthread_join(walker, NULL);

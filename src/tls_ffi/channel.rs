@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::{ptr, slice};
 
 use foreign_types_shared::ForeignTypeRef;
@@ -38,37 +38,41 @@ pub trait Transport: AsRawFd {
 }
 
 /// The place of a BIO method, which is made once and stays.
-pub struct Method(OnceLock<usize>);
+pub struct Method(AtomicPtr<ffi::BIO_METHOD>);
 
 impl Method {
     /// An empty place.
     pub const fn new() -> Method {
-        Method(OnceLock::new())
+        Method(AtomicPtr::new(ptr::null_mut()))
     }
 
+    /// The method, or NULL for want of memory; then the next call tries again.
     fn get<T: Transport>(&self) -> *const ffi::BIO_METHOD {
         /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: by these SSL_get_fd(3) finds it.
         const KIND: c_int = 0x0400 | 0x0100;
-        if let Some(made) = self.0.get() {
-            return ptr::with_exposed_provenance(*made);
+        let present = self.0.load(Ordering::Acquire);
+        if !present.is_null() {
+            return present;
         }
-        let made = {
-            // SAFETY: the name is a constant; the setters are given a new method, and functions of their types.
-            unsafe {
-                let method = ffi::BIO_meth_new(BIO_get_new_index() | KIND, c"droplet-conn".as_ptr());
-                if !method.is_null() {
-                    ffi::BIO_meth_set_read__fixed_rust(method, Some(read::<T>));
-                    ffi::BIO_meth_set_write__fixed_rust(method, Some(write::<T>));
-                    ffi::BIO_meth_set_ctrl__fixed_rust(method, Some(control::<T>));
-                }
-                method as usize
+        // SAFETY: the name is a constant.
+        let made = unsafe { ffi::BIO_meth_new(BIO_get_new_index() | KIND, c"droplet-conn".as_ptr()) };
+        if made.is_null() {
+            return made;
+        }
+        // SAFETY: the method is new, and the functions are of the setters' types.
+        unsafe {
+            ffi::BIO_meth_set_read__fixed_rust(made, Some(read::<T>));
+            ffi::BIO_meth_set_write__fixed_rust(made, Some(write::<T>));
+            ffi::BIO_meth_set_ctrl__fixed_rust(made, Some(control::<T>));
+        }
+        match self.0.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => made,
+            Err(of_another_thread) => {
+                // SAFETY: nobody else knows it.
+                unsafe { ffi::BIO_meth_free(made) };
+                of_another_thread
             }
-        };
-        // For want of memory there is none this time. Where two threads make one, the second is not kept, nor freed.
-        if made != 0 {
-            let _ = self.0.set(made);
         }
-        ptr::with_exposed_provenance(made)
     }
 }
 
