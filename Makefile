@@ -44,8 +44,7 @@ bench: all ## what checkouts, connects and writes cost beside the bare system ca
 	@benches/run.sh
 
 fuzz: ## replies, valid and spoilt, against the reader's model: PROPTEST_CASES= (5000000, some minutes)
-	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release --lib --features standalone \
-		--target-dir target/standalone reply_tests
+	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release -p droplet reply_tests
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
@@ -103,21 +102,15 @@ target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet
 
 # In a folder of its own: beside the others, where it once was, it is found in the place of Droplet by whoever
 # links with them.
-target/lib/standalone/libdroplet.so.0: target/standalone/release/libdroplet_conn.so
+target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 	@mkdir -p $(@D)
 	@rm -f target/lib/libdroplet.so target/lib/libdroplet.so.0
 	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 
-# Cargo knows best whether there is anything to do. Named without the rlib, which only Rust tests need:
-# with it, Cargo leaves link-time optimisation out.
-target/release/libdroplet_conn.so target/release/libdroplet_conn.a &: always
-	cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features c-library
-
-# In a folder of its own: two sets of features in one would take each other's place.
-# One after the other: two Cargos at once trip over each other when they make the target folder.
-target/standalone/release/libdroplet_conn.so: always | target/release/libdroplet_conn.so
-	cargo rustc --release --locked --lib --crate-type cdylib --features standalone,c-library --target-dir target/standalone
+# Cargo knows best whether there is anything to do.
+target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
+	cargo build --release --locked
 
 .PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

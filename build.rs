@@ -16,23 +16,13 @@ const VARIADIC: [&str; 6] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=src");
+    println!("cargo::rerun-if-changed=crates/droplet/src");
     println!("cargo::rerun-if-changed=cbindgen.toml");
     println!("cargo::rerun-if-changed=include/droplet-3.0.in");
 
-    // What OpenSSL has only from 3.0 on is used only there.
-    println!("cargo::rustc-check-cfg=cfg(openssl3)");
-    let version = env::var("DEP_OPENSSL_VERSION_NUMBER").unwrap_or_default();
-    if u64::from_str_radix(&version, 16).is_ok_and(|version| version >= 0x3000_0000) {
-        println!("cargo::rustc-cfg=openssl3");
-    }
-
-    let name = if cfg!(feature = "standalone") { "libdroplet.so.0" } else { "libdroplet_conn.so.0" };
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{name}");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
     // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
-
-    #[cfg(feature = "standalone")]
-    cc::Build::new().file("src/standalone/variadic.c").warnings_into_errors(true).compile("variadic");
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo"));
     let headers = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("include");

@@ -44,12 +44,10 @@ export CONN=../target/lib # for tests-c
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 suite format cargo fmt --check
 suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
-suite 'lints, standalone' cargo clippy --locked --all-targets --features standalone --quiet -- -D warnings
 suite 'C programs' make --silent --jobs="$(nproc)" c-programs
 suite 'hot path' sh -c 'make --silent -C benches &&
     LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
 suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
-suite 'Rust tests, standalone' cargo test --locked --quiet --lib --features standalone -- --format=pretty
 suite 'C tests' c_tests demo MODES='preload alone'
 # How they are linked makes no difference to those that wait for long; `tests-c/run.sh` spares none.
 long='blame|fork|fork_busy|lookups|peers|races|threads|tls_handshake|tls_write|write'

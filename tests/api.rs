@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::empty_folder;
 use common::loopback::{DeadHost, Server, certificate_in};
-use droplet_conn::{Connection, Context, ErrorKind, Options, Severity};
+use droplet_client::{Connection, Context, ErrorKind, Options, Severity};
 use socket2::SockRef;
 
 /// Hosts, and further lines.

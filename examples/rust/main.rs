@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-use droplet_conn::Context;
+use droplet_client::Context;
 
 fn get(context: &Context) -> io::Result<()> {
     let mut connection = context.connect()?;

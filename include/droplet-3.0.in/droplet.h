@@ -354,7 +354,7 @@ extern "C" {
 /** The longest header of a reply: header_size of the context that was made last. */
 extern int dpl_header_size;
 
-@functions src/standalone/context.rs
+@functions crates/droplet/src/context.rs
 
 #ifdef __cplusplus
 }

@@ -8,17 +8,18 @@ use super::connection::{Connection, Reserved};
 use super::context::Context;
 use super::logging::CallJournal;
 use super::request::Request;
-use crate::authority::Authority;
-use crate::client::{Call, Settings};
-use crate::endpoint::Endpoint;
-use crate::fault::Fault;
-use crate::hosts::{Host, Hosts};
-use crate::journal::{Journal, Level, Place, log};
-use crate::pool::{Limits, Poolable as _};
-use crate::status::Error;
-use crate::stream::Stream;
-use crate::stream::tls::Security;
-use crate::tally::Closing;
+use droplet_client::checkout::endpoint::Endpoint;
+use droplet_client::checkout::{Call, Settings};
+use droplet_client::fault::Fault;
+use droplet_client::hosts::{Host, Hosts};
+use droplet_client::log;
+use droplet_client::log::{Journal, Level, Place};
+use droplet_client::net::authority::Authority;
+use droplet_client::net::stream::Stream;
+use droplet_client::net::tls::Security;
+use droplet_client::pool::metrics::Closing;
+use droplet_client::pool::{Limits, Poolable as _};
+use droplet_client::status::Error;
 
 /// A function of C's that was called on a context.
 pub struct ContextCall {

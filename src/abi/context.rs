@@ -13,19 +13,19 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
-use super::arena::{Arena, InArena, Name};
 use super::connection::Connection;
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
 use super::logging::{CallJournal, look_into_object_of};
-use crate::client::{Client, HostStatistics, Settings, Table};
-use crate::clock;
-use crate::fork;
-use crate::hosts::Hosts;
-use crate::journal::log;
-use crate::pool;
-use crate::status::Error;
-use crate::stream::tls::Security;
-use crate::tls_ffi::{self, share_context};
+use super::slab::{Arena, InArena, Name};
+use droplet_client::checkout::{Client, HostStatistics, Settings, Table};
+use droplet_client::hosts::Hosts;
+use droplet_client::log;
+use droplet_client::net::tls::Security;
+use droplet_client::os::clock;
+use droplet_client::os::fork;
+use droplet_client::os::libssl::{self, share_context};
+use droplet_client::pool;
+use droplet_client::status::Error;
 
 /// A `dpl_ctx_t`, of which only [`Context`] knows the inside.
 #[repr(C)]
@@ -189,9 +189,9 @@ impl View {
     }
 
     /// Another OpenSSL than ours, if its `SSL_CTX` is of that.
-    fn foreign_openssl(&self) -> Option<tls_ffi::Foreign> {
+    fn foreign_openssl(&self) -> Option<libssl::Foreign> {
         // SAFETY: the field is NULL or holds the context's own SSL_CTX.
-        unsafe { tls_ffi::foreign(self.ssl_context()) }
+        unsafe { libssl::foreign(self.ssl_context()) }
     }
 
     /// How long C's reads may wait; `None` is for ever.
@@ -263,7 +263,7 @@ pub enum NoPool {
     /// Its layout is not known, or it has one already.
     Layout,
     /// Its TLS is another library's.
-    OpenSsl(tls_ffi::Foreign),
+    OpenSsl(libssl::Foreign),
     /// There is no memory for it.
     OutOfMemory,
 }

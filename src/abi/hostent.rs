@@ -7,7 +7,7 @@ use std::ptr;
 use libc::{c_char, c_void, hostent};
 
 use super::memory::Block;
-use crate::status::Error;
+use droplet_client::status::Error;
 
 /// A `hostent` with the memory that it points into. Each is one block from malloc.
 pub struct OwnedHostent {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libc::{c_int, c_uint, c_void};
 
 use super::context::{Context, ContextHead};
-use super::{last_error, listener};
-use crate::journal::{Journal, Level, Place};
-use crate::sys;
+use super::{last_error, log_callback};
+use droplet_client::log::{Journal, Level, Place};
+use droplet_client::os::sys;
 
 /// `DPL_TRACE_CONN`.
 const TRACE_CONNECTIONS: u32 = 4;
@@ -33,34 +33,26 @@ type TraceFunction =
 
 // Weak references, which Rust cannot express otherwise: the linker, static or dynamic, puts NULL there if
 // nothing in the process defines the symbol.
-#[cfg(not(feature = "standalone"))]
 std::arch::global_asm!(
-    ".weak dpl_log",
-    ".weak dpl_trace",
+    ".weakref droplet_conn_log_if_any, dpl_log",
+    ".weakref droplet_conn_trace_if_any, dpl_trace",
     ".pushsection .data.rel.ro.droplet_conn, \"aw\"",
     ".balign 8",
     ".globl droplet_conn_weak_log",
     ".hidden droplet_conn_weak_log",
-    "droplet_conn_weak_log: .quad dpl_log",
+    "droplet_conn_weak_log: .quad droplet_conn_log_if_any",
     ".globl droplet_conn_weak_trace",
     ".hidden droplet_conn_weak_trace",
-    "droplet_conn_weak_trace: .quad dpl_trace",
+    "droplet_conn_weak_trace: .quad droplet_conn_trace_if_any",
     ".popsection",
 );
 
-#[cfg(not(feature = "standalone"))]
 unsafe extern "C" {
     #[link_name = "droplet_conn_weak_log"]
     static DROPLETS_LOG: Option<LogFunction>;
     #[link_name = "droplet_conn_weak_trace"]
     static DROPLETS_TRACE: Option<TraceFunction>;
 }
-
-// Here we are Droplet.
-#[cfg(feature = "standalone")]
-static DROPLETS_LOG: Option<LogFunction> = Some(crate::standalone::log::droplet_conn_log);
-#[cfg(feature = "standalone")]
-static DROPLETS_TRACE: Option<TraceFunction> = Some(crate::standalone::log::droplet_conn_trace);
 
 /// Droplet's functions where the linker did not see them: a program may have loaded Droplet by dlopen(3).
 static LOADED_LOG: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
@@ -130,7 +122,7 @@ impl CallJournal {
     #[cold]
     fn deliver(&self, level: Level, place: Place, message: &str) {
         let context = self.context.map_or(ptr::null_mut(), |it| it.view().pointer_to_context());
-        if let Some(listener) = listener::current() {
+        if let Some(listener) = log_callback::current() {
             let text = c_string(&format!("{}: {message}", self.function.to_string_lossy()));
             listener.hear(context, level, &text);
         } else if self.is_quiet() {

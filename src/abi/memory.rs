@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use libc::c_char;
 
-use crate::status::Error;
+use droplet_client::status::Error;
 
 /// A block from malloc(3), freed unless it is handed over.
 pub struct Block<T>(NonNull<T>);

@@ -2,16 +2,16 @@
 //! something typed for it. No other code casts.
 
 pub mod addrlist;
-pub mod arena;
 pub mod call;
 pub mod connection;
 pub mod context;
 pub mod hostent;
 pub mod last_error;
 pub mod layout;
-pub mod listener;
+pub mod log_callback;
 pub mod logging;
 pub mod memory;
 pub mod owned_context;
 pub mod request;
 pub mod sized;
+pub mod slab;

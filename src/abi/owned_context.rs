@@ -11,19 +11,16 @@ use std::ptr;
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
-use super::arena::{Arena, InArena};
 use super::context::{Context, ContextHead};
-#[cfg(feature = "standalone")]
-use super::layout::containers::Dict;
 use super::layout::{AddrListHead, Context30};
 use super::memory::duplicate;
-use crate::authority::parse_list;
-use crate::journal::{Journal, log};
-use crate::profile::{BACKENDS, Backend, HostList, Profile};
-#[cfg(feature = "standalone")]
-use crate::standalone::owned::Owned;
-use crate::status::Error;
-use crate::tls_ffi::{any_method, hand_over_context, take_back_context};
+use super::slab::{Arena, InArena};
+use droplet_client::log;
+use droplet_client::log::Journal;
+use droplet_client::net::authority::parse_list;
+use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
+use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
+use droplet_client::status::Error;
 
 /// By which of our functions C gets and frees a context.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +28,6 @@ pub enum Maker {
     /// `dplx_ctx_new` and `dplx_ctx_free`.
     Dplx,
     /// Functions of Droplet's name; their like frees contexts of either make.
-    #[cfg(feature = "standalone")]
     Droplet,
 }
 
@@ -95,10 +91,6 @@ pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result
     let mut context = OwnedContext { head: UnsafeCell::new(with_plain_fields(profile)), maker };
     let fields = context.head.get_mut();
     fields.set_strings(profile).map_err(out_of_memory)?;
-    #[cfg(feature = "standalone")]
-    {
-        fields.cwds = Dict::new(13).map_err(out_of_memory)?.into_raw().cast();
-    }
     if let Some(hosts) = &profile.hosts {
         let warn = |text: String| log!(journal, Warning, "{}", profile.fault_in("host", text));
         fields.addrlist =
@@ -114,6 +106,11 @@ pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result
         error.to_string()
     })?;
     Ok(lent.cast())
+}
+
+/// Whether [`create`] made this context, and nobody has freed it.
+pub fn is_alive(context: *mut ContextHead) -> bool {
+    OWNED.get(context.cast()).is_some()
 }
 
 /// Closes the idle connections of a context that [`create`] made, and frees it. False if this is none, or
@@ -215,9 +212,6 @@ impl Drop for OwnedContext {
         // SAFETY: NULL, or the context's own.
         drop(unsafe { take_back_context(fields.ssl_ctx) });
         AddrList::free(fields.addrlist);
-        #[cfg(feature = "standalone")]
-        // SAFETY: NULL, or the context's own.
-        drop(unsafe { Owned::<Dict>::from_raw(fields.cwds.cast()) });
         let strings = [
             fields.base_path,
             fields.access_key,

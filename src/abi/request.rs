@@ -7,18 +7,30 @@ use libc::{c_char, c_uint};
 
 use super::context::Context;
 use super::layout::RequestHead;
-#[cfg(not(feature = "standalone"))]
 use super::memory::Block;
 use super::memory::{duplicate, string};
-#[cfg(feature = "standalone")]
-use crate::standalone::owned::Owned;
-use crate::status::Error;
+use droplet_client::status::Error;
 
 /// `DPL_BEHAVIOR_VIRTUAL_HOSTING`.
 const VIRTUAL_HOSTING: c_uint = 4;
 /// `DPL_BEHAVIOR_KEEP_ALIVE`.
-#[cfg(not(feature = "standalone"))]
 const KEEP_ALIVE: c_uint = 8;
+
+// A weak reference, as in logging.rs: NULL where nothing in the process defines the symbol.
+std::arch::global_asm!(
+    ".weakref droplet_conn_req_free_if_any, dpl_req_free",
+    ".pushsection .data.rel.ro.droplet_conn, \"aw\"",
+    ".balign 8",
+    ".globl droplet_conn_weak_req_free",
+    ".hidden droplet_conn_weak_req_free",
+    "droplet_conn_weak_req_free: .quad droplet_conn_req_free_if_any",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    #[link_name = "droplet_conn_weak_req_free"]
+    static DROPLETS_FREE: Option<unsafe extern "C" fn(*mut RequestHead)>;
+}
 
 /// A request that the caller has to itself.
 pub struct Request<'a>(&'a mut RequestHead);
@@ -44,23 +56,18 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    /// Frees a request.
+    /// Frees a request: by `dpl_req_free` where there is one, since it knows what the setters of the same unit
+    /// have added.
     ///
     /// # Safety
     /// `request` is NULL, or came from [`Request::make`] and is not used any more.
-    #[cfg(feature = "standalone")]
     pub unsafe fn free(request: *mut RequestHead) {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Owned::from_raw(request) });
-    }
-
-    /// Frees a request.
-    ///
-    /// # Safety
-    /// `request` is NULL, or came from [`Request::make`] and is not used any more.
-    #[cfg(not(feature = "standalone"))]
-    pub unsafe fn free(request: *mut RequestHead) {
-        // SAFETY: the caller's promise.
+        // SAFETY: a constant after loading; a request of ours is like one of Droplet's.
+        if let Some(free) = unsafe { DROPLETS_FREE } {
+            // SAFETY: NULL has no effect there, and a request is not used any more.
+            return unsafe { free(request) };
+        }
+        // SAFETY: NULL, or a request that is not used any more.
         let Some(RequestHead { host, port, bucket, .. }) = (unsafe { request.as_ref() }) else { return };
         for memory in [host.cast(), port.cast(), bucket.cast(), request.cast()] {
             // SAFETY: each is NULL or came from malloc, and is the request's own.
@@ -99,14 +106,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A request without a bucket; here it has all that Droplet's have.
-#[cfg(feature = "standalone")]
-fn empty(context: &Context) -> Result<*mut RequestHead, Error> {
-    RequestHead::new(context.view().pointer_to_context()).map(Owned::into_raw)
-}
-
 /// A request without a bucket, or metadata: those are Droplet's own.
-#[cfg(not(feature = "standalone"))]
 fn empty(context: &Context) -> Result<*mut RequestHead, Error> {
     let request = Block::<RequestHead>::zeroed()?;
     // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.

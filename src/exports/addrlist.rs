@@ -11,11 +11,11 @@ use libc::c_char;
 use super::{dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
 use crate::abi::addrlist::{AddError, AddrList};
 use crate::abi::memory::string;
-use crate::authority::{Authority, parse_list};
 use crate::exports::journal;
-use crate::journal::log;
-use crate::resolve::LookupError;
-use crate::status::{Error, SUCCESS, code};
+use droplet_client::log;
+use droplet_client::net::authority::{Authority, parse_list};
+use droplet_client::net::resolve::LookupError;
+use droplet_client::status::{Error, SUCCESS, code};
 
 /// Makes an empty list of hosts.
 ///

@@ -15,11 +15,11 @@ use super::{c_string_from_malloc, dpl_addr_t, dpl_addrlist_t, dpl_status_t, guar
 use crate::abi::addrlist::{AddrList, LOOKUP_WAIT, node_of};
 use crate::abi::hostent::addresses;
 use crate::abi::memory::string;
-use crate::authority::Authority;
-use crate::clock::{self, Moment};
-use crate::fault::Fault;
-use crate::hosts::{Host, Hosts};
-use crate::status::{Error, SUCCESS};
+use droplet_client::fault::Fault;
+use droplet_client::hosts::{Host, Hosts};
+use droplet_client::net::authority::Authority;
+use droplet_client::os::clock::{self, Moment};
+use droplet_client::status::{Error, SUCCESS};
 
 /// The hosts as text.
 ///

@@ -17,14 +17,14 @@ use crate::abi::context::Context;
 use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::abi::request::Request;
-use crate::authority::Authority;
-use crate::clock;
-use crate::fault::Fault;
-use crate::journal::{log, trace};
-use crate::pool::Poolable;
-use crate::status::{Error, code};
-use crate::stream::File;
-use crate::sys::{self, Descriptor, OpenFile};
+use droplet_client::fault::Fault;
+use droplet_client::net::authority::Authority;
+use droplet_client::net::stream::File;
+use droplet_client::os::clock;
+use droplet_client::os::sys::{self, Descriptor, OpenFile};
+use droplet_client::pool::Poolable;
+use droplet_client::status::{Error, code};
+use droplet_client::{log, trace};
 
 /// Never read, here as in the original, which exports it.
 #[unsafe(no_mangle)]

@@ -21,8 +21,8 @@ use crate::abi::context::{Context, ContextHead};
 use crate::abi::last_error::{self, Outcome};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, RequestHead};
 use crate::abi::logging::CallJournal;
-use crate::journal::log;
-use crate::sys;
+use droplet_client::log;
+use droplet_client::os::sys;
 
 /// `dpl_status_t`: 0 or a negative code.
 pub type dpl_status_t = libc::c_int;
@@ -51,7 +51,6 @@ fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce(
 }
 
 /// As [`guard`], for what may be called between a failure and the question for its text: that stays.
-#[cfg(feature = "standalone")]
 pub fn guard_aside<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     sys::without_cancellation(|| caught(function, failure, body))
 }

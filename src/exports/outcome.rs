@@ -3,7 +3,7 @@
 use libc::{c_int, c_uint, ssize_t};
 
 use crate::abi::last_error::{Outcome, Verdict};
-use crate::status;
+use droplet_client::status;
 
 impl Outcome for () {
     fn verdict(&self) -> Verdict {

@@ -7,15 +7,12 @@ use std::time::Duration;
 use super::{journal, refuse};
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
-use crate::client::Connection as _;
-use crate::fault::Fault;
-use crate::journal::log;
-#[cfg(feature = "standalone")]
-use crate::journal::trace;
-#[cfg(feature = "standalone")]
-use crate::standalone::http::request;
-use crate::status::Error;
-use crate::stream::TransferError;
+use droplet_client::checkout::Connection as _;
+use droplet_client::fault::Fault;
+use droplet_client::log;
+use droplet_client::net::stream::TransferError;
+use droplet_client::status::Error;
+use droplet_client::trace;
 
 /// Writes all pieces.
 #[inline(always)]
@@ -31,10 +28,8 @@ pub(super) fn write(
         refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
         return Err(Error::Failure);
     }
-    #[cfg(feature = "standalone")]
     connection.drop_surplus_on_the_wire();
-    #[cfg(feature = "standalone")]
-    connection.set_awaits_continue(pieces.first().is_some_and(|head| request::awaits_continue(head)));
+    connection.set_awaits_continue(pieces.first().is_some_and(|head| awaits_continue(head)));
     connection.begin_write();
     connection.stream().write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);
@@ -61,7 +56,6 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
 }
 
 /// The host of a connection has given no reply, or one that says that it is at fault.
-#[cfg(feature = "standalone")]
 pub fn blame(connection: &mut Connection, fault: Fault, function: &'static CStr) {
     connection.mark_broken();
     let excuse = connection.excuse();
@@ -74,5 +68,33 @@ pub fn blame(connection: &mut Connection, fault: Fault, function: &'static CStr)
         trace!(&call, "{excuse}: the host is not to blame");
     } else {
         call.blacklist_endpoint(endpoint, fault);
+    }
+}
+
+/// Whether these bytes are the head of a request that waits for a `100 Continue` (RFC 9110, section 10.1.1).
+/// Every write is asked, so that what is no head is told from its first bytes.
+pub fn awaits_continue(bytes: &[u8]) -> bool {
+    let method = bytes.iter().take(MOST_OF_METHOD + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
+    let is_head = (1..=MOST_OF_METHOD).contains(&method) && bytes.get(method) == Some(&b' ');
+    let mut lines = bytes[..bytes.len().min(MOST_OF_HEAD)].split(|byte| *byte == b'\n');
+    is_head && lines.any(|line| line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"expect:")))
+}
+
+/// As long as the longest method in common use, `PROPPATCH`.
+const MOST_OF_METHOD: usize = 9;
+
+/// Droplet's own heads are no longer.
+const MOST_OF_HEAD: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_wait_are_told_from_others() {
+        assert!(awaits_continue(b"PUT /r HTTP/1.1\r\nHost: h\r\nexpect: 100-continue\r\n"));
+        assert!(!awaits_continue(b"PUT /r HTTP/1.1\r\nX-Expect: 100-continue\r\n"));
+        assert!(!awaits_continue(b"data\r\nExpect: 100-continue\r\n"));
+        assert!(!awaits_continue(b""));
     }
 }

@@ -22,7 +22,7 @@ struct dpl_dict {
     unsigned int n_buckets;
 };
 
-@functions src/standalone/dict/mod.rs
+@functions crates/droplet/src/dict/mod.rs
 
 #ifdef __cplusplus
 }

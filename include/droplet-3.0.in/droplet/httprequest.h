@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-@functions src/standalone/httprequest.rs
+@functions crates/droplet/src/httprequest.rs
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-@functions src/standalone/req/mod.rs
+@functions crates/droplet/src/req/mod.rs
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@ struct dpl_sbuf {
     size_t allocated;
 };
 
-@functions src/standalone/sbuf.rs
+@functions crates/droplet/src/sbuf.rs
 
 /**
  * Adds a formatted string at the end.

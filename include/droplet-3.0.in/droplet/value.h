@@ -27,7 +27,7 @@ struct dpl_value {
     dpl_value_type_t type;
 };
 
-@functions src/standalone/value.rs
+@functions crates/droplet/src/value.rs
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,7 @@ struct dpl_vec {
     int incr_size; /**< for how many more room is made */
 };
 
-@functions src/standalone/vec.rs
+@functions crates/droplet/src/vec.rs
 
 #ifdef __cplusplus
 }

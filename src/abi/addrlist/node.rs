@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::abi::hostent::{self, OwnedHostent};
 use crate::abi::layout::Addr;
 use crate::abi::memory::{Block, duplicate};
-use crate::authority::Authority;
-use crate::hosts::{Host, Mirror, Resolved};
-use crate::status::Error;
-use crate::sys;
+use droplet_client::hosts::{Host, Mirror, Resolved};
+use droplet_client::net::authority::Authority;
+use droplet_client::os::sys;
+use droplet_client::status::Error;
 
 /// How many addresses of a host C sees at least, if there are so many.
 const MOST_SHOWN: usize = 16;

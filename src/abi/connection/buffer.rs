@@ -1,6 +1,5 @@
 //! Reading, through the buffer that C sees.
 
-#[cfg(feature = "standalone")]
 use std::io;
 use std::slice;
 use std::time::Duration;
@@ -8,8 +7,8 @@ use std::time::Duration;
 use libc::c_int;
 
 use super::{Body, Connection};
-use crate::status::{Error, SUCCESS};
-use crate::stream::TransferError;
+use droplet_client::net::stream::TransferError;
+use droplet_client::status::{Error, SUCCESS};
 
 impl Connection {
     /// Reads into `into`, first what is left in the buffer; 0 tells of the end. What Droplet's reader would
@@ -49,7 +48,6 @@ impl Connection {
     }
 
     /// Reads into the buffer, all of which was used. False tells of the end.
-    #[cfg(feature = "standalone")]
     pub fn fill(&mut self, timeout: Option<Duration>) -> Result<bool, TransferError> {
         let body = &mut *self.0;
         if body.head.read_buf.is_null() {
@@ -67,14 +65,12 @@ impl Connection {
     }
 
     /// A reply was read to its end, and no request was written since.
-    #[cfg(feature = "standalone")]
     pub fn set_reply_is_over(&mut self) {
         self.0.reply_is_over = true;
     }
 
     /// Before another reply is read: what was read behind the last one is no part of it, and is dropped. From a
     /// file, which nobody asks, replies are read in a row. False if there is nothing to drop.
-    #[cfg(feature = "standalone")]
     pub fn drop_surplus(&mut self) -> bool {
         let may_have_some = std::mem::take(&mut self.0.reply_is_over) && self.0.stream.socket().is_some();
         if may_have_some {
@@ -86,7 +82,6 @@ impl Connection {
 
     /// Before a request is written: what came since the last reply is no reply to it, and is dropped, from the
     /// wire as well. A connection that was just checked out has been looked at.
-    #[cfg(feature = "standalone")]
     pub fn drop_surplus_on_the_wire(&mut self) {
         /// Reads of a whole buffer. Who sends more than that is not to be stopped by reading.
         const MOST_READS: usize = 16;
@@ -105,13 +100,11 @@ impl Connection {
     }
 
     /// Whether the request that is being written waits for a `100 Continue` before it goes on.
-    #[cfg(feature = "standalone")]
     pub fn set_awaits_continue(&mut self, awaits_continue: bool) {
         self.0.awaits_continue = awaits_continue;
     }
 
     /// Whether that is the next reply.
-    #[cfg(feature = "standalone")]
     pub fn awaits_continue(&self) -> bool {
         self.0.awaits_continue
     }

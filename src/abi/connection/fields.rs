@@ -8,9 +8,9 @@ use super::{Body, Connection};
 use crate::abi::layout::ConnectionHead;
 use crate::abi::memory::Block;
 use crate::abi::request::{Request, replace};
-use crate::status::Error;
-use crate::stream::{File, Stream};
-use crate::sys::{Descriptor, OpenFile};
+use droplet_client::net::stream::{File, Stream};
+use droplet_client::os::sys::{Descriptor, OpenFile};
+use droplet_client::status::Error;
 
 impl Connection {
     /// Does as the `fd` field says, as the original does, which has no other descriptor: what is there is read

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use libc::{c_char, c_int};
 
 use super::{Body, CONNECTIONS, Connection, UNTOUCHED};
-use crate::abi::arena::Vacant;
 use crate::abi::context::{Context, ContextId};
 use crate::abi::layout::{ConnectionHead, HashInfo};
 use crate::abi::memory::{Block, duplicate};
-use crate::endpoint::Endpoint;
-use crate::fork;
-use crate::lanes::LaneNumber;
-use crate::status::{Error, SUCCESS};
-use crate::stream::{File, Socket, Stream};
-use crate::sys;
-use crate::tally::Closing;
+use crate::abi::slab::Vacant;
+use droplet_client::checkout::endpoint::Endpoint;
+use droplet_client::net::stream::{File, Socket, Stream};
+use droplet_client::os::fork;
+use droplet_client::os::shards::LaneNumber;
+use droplet_client::os::sys;
+use droplet_client::pool::metrics::Closing;
+use droplet_client::status::{Error, SUCCESS};
 
 const TYPE_HTTP: c_int = 0;
 const TYPE_FILE: c_int = 1;
@@ -118,9 +118,7 @@ impl Reserved {
             was_read: false,
             is_broken: false,
             in_exchange: false,
-            #[cfg(feature = "standalone")]
             awaits_continue: false,
-            #[cfg(feature = "standalone")]
             reply_is_over: false,
             closing: Closing::default(),
             forks: fork::generation(),

@@ -8,13 +8,13 @@ use libc::{c_int, c_void, size_t, ssize_t};
 
 use crate::abi::connection::{Connection, peer_name};
 use crate::abi::last_error;
-use crate::clock;
 use crate::exports::conn::in_use;
 use crate::exports::transfer::write;
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, journal, refuse};
-use crate::journal::log;
-use crate::status::{Error, SUCCESS, code};
-use crate::stream::TransferError;
+use droplet_client::log;
+use droplet_client::net::stream::TransferError;
+use droplet_client::os::clock;
+use droplet_client::status::{Error, SUCCESS, code};
 
 /// Reads what there is, plain or TLS, at least one byte. Bytes that Droplet's reply reader has left over
 /// come first.

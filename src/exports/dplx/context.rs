@@ -9,7 +9,7 @@ use crate::abi::context::Context;
 use crate::abi::memory::string;
 use crate::abi::owned_context::{self, Maker};
 use crate::exports::{dpl_ctx_t, guard, journal, refuse};
-use crate::profile::Profile;
+use droplet_client::profile::Profile;
 
 /// Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
 /// `connection_timeout = 5`. Nothing that happens with it is printed: see dplx_last_error() and

@@ -9,12 +9,12 @@ use libc::{c_char, size_t};
 
 use crate::abi::connection::Connection;
 use crate::abi::sized::{SizeFirst, fill};
-use crate::client::Connection as _;
 use crate::exports::conn::in_use;
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
-use crate::status::{Error, SUCCESS};
-use crate::sys::{self, Traffic};
-use crate::tls_ffi;
+use droplet_client::checkout::Connection as _;
+use droplet_client::os::libssl;
+use droplet_client::os::sys::{self, Traffic};
+use droplet_client::status::{Error, SUCCESS};
 
 /// What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
 #[repr(C)]
@@ -78,7 +78,7 @@ fn facts(connection: &mut Connection) -> dplx_conn_info_t {
     let traffic = connection.stream().socket().and_then(sys::traffic);
     let Traffic { out: bytes_out, r#in: bytes_in } = traffic.unwrap_or_default();
     let tls = connection.stream().tls().map(|tls| {
-        let (version, cipher) = tls_ffi::protocol_and_cipher(tls.ssl());
+        let (version, cipher) = libssl::protocol_and_cipher(tls.ssl());
         (version.as_ptr(), cipher.as_ptr(), u32::from(tls.ssl().session_reused()))
     });
     let (tls_version, tls_cipher, tls_resumed) = tls.unwrap_or((ptr::null(), ptr::null(), 0));

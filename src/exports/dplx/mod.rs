@@ -10,7 +10,7 @@ use libc::{c_char, c_int, c_void};
 
 use super::{dpl_ctx_t, guard};
 use crate::abi::last_error;
-use crate::abi::listener::{self, User};
+use crate::abi::log_callback::{self, User};
 
 /// A program's function for messages.
 ///
@@ -56,7 +56,9 @@ pub extern "C" fn dplx_last_error() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dplx_set_log(callback: dplx_log_t, user: *mut c_void) {
     // SAFETY: the caller's promise.
-    guard(c"dplx_set_log", (), || unsafe { listener::set(callback, User { pointer: user, release: None }) });
+    guard(c"dplx_set_log", (), || unsafe {
+        log_callback::set(callback, User { pointer: user, release: None })
+    });
 }
 
 /// What ends the program's part of a [`dplx_log_t`].
@@ -84,5 +86,7 @@ pub unsafe extern "C" fn dplx_set_log_owned(
     release: dplx_release_t,
 ) {
     // SAFETY: the caller's promise.
-    guard(c"dplx_set_log_owned", (), || unsafe { listener::set(callback, User { pointer: user, release }) });
+    guard(c"dplx_set_log_owned", (), || unsafe {
+        log_callback::set(callback, User { pointer: user, release })
+    });
 }

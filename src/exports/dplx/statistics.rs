@@ -5,14 +5,14 @@ use std::ffi::CStr;
 use libc::{c_char, c_int, size_t};
 
 use crate::abi::sized::{SizeFirst, fill};
-use crate::client::{HostStatistics, PoolStatistics};
-use crate::clock::Moment;
 use crate::exports::{context, dpl_ctx_t, dpl_status_t, guard, refuse};
-use crate::fault::{self, FAULTS, Fault};
-use crate::hosts::{self, State};
-use crate::status::{Error, SUCCESS};
-use crate::sys;
-use crate::tally::{self, CLOSINGS, Closing};
+use droplet_client::checkout::{HostStatistics, PoolStatistics};
+use droplet_client::fault::{self, FAULTS, Fault};
+use droplet_client::hosts::{self, State};
+use droplet_client::os::clock::Moment;
+use droplet_client::os::sys;
+use droplet_client::pool::metrics::{self, CLOSINGS, Closing};
+use droplet_client::status::{Error, SUCCESS};
 
 /// Why a connection was closed: an index of `closed` in dplx_pool_stats_t.
 #[repr(C)]
@@ -234,7 +234,7 @@ pub extern "C" fn dplx_fault_text(fault: c_int) -> *const c_char {
 /// @return such as "stale", a constant; "" for a number that is none
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_closing_text(closing: c_int) -> *const c_char {
-    name(&tally::NAMES, closing)
+    name(&metrics::NAMES, closing)
 }
 
 /// What a dplx_host_state_t is called.

@@ -1,0 +1,332 @@
+//! Contexts: where to connect to, and how.
+
+use std::ffi::CString;
+use std::fmt;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use openssl::ssl::SslContext;
+
+use super::connection::Connection;
+use super::error::{Error, ErrorKind, Reasons};
+use super::link::Link;
+use super::statistics::Statistics;
+use crate::checkout::endpoint::Endpoint;
+use crate::checkout::{Call, Client, Settings, Table};
+use crate::fault::Fault;
+use crate::hosts::{self, Host, Hosts, Mirror, Resolved};
+use crate::log::{Journal, Level, Place};
+use crate::net::authority::parse_list;
+use crate::net::stream::Stream;
+use crate::net::tls::Security;
+use crate::os::clock;
+use crate::os::fork;
+use crate::os::lock::Lock;
+use crate::pool::Limits;
+use crate::profile::{HostList, Profile};
+use crate::status;
+
+/// How serious a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is odd; the call goes on.
+    Warning,
+    /// An attempt or a call failed.
+    Error,
+}
+
+/// A function for messages.
+pub type Listener = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// What a profile does not say.
+pub struct Options {
+    /// The most open connections, idle ones among them.
+    pub connections: u32,
+    /// How often a connection may be reused.
+    pub reuses: u32,
+    /// How long a connection may stay idle.
+    pub idle_time: Duration,
+    /// Gets the messages: also those of attempts that failed before another host answered.
+    pub listener: Option<Listener>,
+}
+
+/// 900 connections, each reused 50 times and idle for 100 seconds at most; nobody listens.
+impl Default for Options {
+    fn default() -> Options {
+        Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), listener: None }
+    }
+}
+
+/// Hosts, how to connect to them, and the connections that are idle. Clones are the same context.
+///
+/// ```
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let alive = server.local_addr()?;
+/// use droplet_client::Context;
+///
+/// // Nothing listens at the first: it is passed over.
+/// let context = Context::from_profile(&format!(
+///     "host = 127.0.0.1:1, {alive}
+///      connection_timeout = 2   # seconds
+///      blacklist_expiretime = 10"
+/// ))?;
+/// let connection = context.connect()?;
+/// assert_eq!(connection.peer(), alive);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What is wrong with a profile is told with the line:
+///
+/// ```
+/// let error = droplet_client::Context::from_profile("host = a:80\nhots = b").unwrap_err();
+/// assert_eq!(error.to_string(), "profile:2: no such variable: 'hots'");
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// What the clones of a context share.
+pub(super) struct Inner {
+    own: Weak<Inner>,
+    pub client: Client<Link>,
+    hosts: Arc<Hosts>,
+    calls: AtomicU32,
+    settings: Settings,
+    limits: Limits,
+    pub read_timeout: Option<Duration>,
+    pub write_timeout: Option<Duration>,
+    tls: Option<SslContext>,
+    listener: Option<Listener>,
+}
+
+impl Context {
+    /// A context as the text of a Droplet profile describes it: lines such as `host = a:80,b:80`,
+    /// `use_https = true`, `read_timeout = 30`. Files that it names are taken from the working directory.
+    pub fn from_profile(text: &str) -> Result<Context, Error> {
+        Context::new(text, Options::default())
+    }
+
+    /// The same, with other options than the default.
+    pub fn new(profile: &str, options: Options) -> Result<Context, Error> {
+        let fault = |text: String| Error::new(ErrorKind::Profile, text);
+        let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
+        parsed.read(profile.as_bytes()).map_err(|error| fault(error.to_string()))?;
+        if let Some(listener) = &options.listener {
+            parsed.warnings.iter().for_each(|warning| listener(Severity::Warning, warning));
+        }
+        let hosts = Hosts::new();
+        if let Some(list) = &parsed.hosts {
+            let warn = |text: String| {
+                if let Some(listener) = &options.listener {
+                    listener(Severity::Warning, &parsed.fault_in("host", text).to_string());
+                }
+            };
+            add(list, &hosts, warn).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
+        }
+        let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
+        let inner = Arc::new_cyclic(|own| Inner {
+            own: Weak::clone(own),
+            client: Client::new(Box::new(|_| {})),
+            hosts,
+            calls: AtomicU32::new(0),
+            settings: settings(&parsed, &options),
+            limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
+            // Over TLS 0 is no limit, as in the original.
+            read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
+            write_timeout: clock::seconds(parsed.write_timeout),
+            tls,
+            listener: options.listener,
+        });
+        CONTEXTS.lock().push(Arc::downgrade(&inner));
+        fork::watch(forget_parent);
+        Ok(Context { inner })
+    }
+
+    /// A connection to one of the hosts: an idle one that is still good, or a new one. Hosts take turns; one
+    /// that does not answer is passed over, and left alone for `blacklist_expiretime` seconds.
+    pub fn connect(&self) -> Result<Connection, Error> {
+        self.connect_to(None)
+    }
+
+    /// A connection to `BUCKET.HOST`, as virtual hosting wants it.
+    pub fn connect_to_bucket(&self, bucket: &str) -> Result<Connection, Error> {
+        let name = CString::new(bucket)
+            .map_err(|_| Error::new(ErrorKind::Name, format!("no bucket: {}", bucket.escape_debug())))?;
+        self.connect_to(Some(name))
+    }
+
+    /// How its connections and hosts stand, and what became of them. Other threads go on meanwhile, so the
+    /// numbers may be off by what they do.
+    ///
+    /// ```
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = server.local_addr()?;
+    /// # let context = droplet_client::Context::from_profile(&format!("host = {address}"))?;
+    /// drop(context.connect()?);
+    /// drop(context.connect()?);
+    /// let statistics = context.statistics();
+    /// assert_eq!((statistics.created, statistics.reused, statistics.idle), (1, 1, 1));
+    /// assert_eq!(statistics.hosts[0].state, "available");
+    /// println!("{statistics}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(self.inner.statistics())
+    }
+
+    fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
+        let inner = &self.inner;
+        let call = inner.call();
+        let link = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
+        link.map(|link| Connection::new(Arc::clone(inner), link)).map_err(|error| call.reasons.failure(error))
+    }
+}
+
+fn settings(profile: &Profile, options: &Options) -> Settings {
+    Settings {
+        connections: options.connections.try_into().unwrap_or(i32::MAX),
+        connect_timeout: Settings::connect_timeout(profile.conn_timeout),
+        blacklist: clock::expiry(profile.blacklist_expiretime.into()),
+    }
+}
+
+/// Adds the hosts of a profile, each at a random place, so that clients with the same profile spread.
+fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<(), String> {
+    let mut authorities = Vec::new();
+    for entry in parse_list(&text.text, text.default_port) {
+        entry.warning().into_iter().for_each(&mut warn);
+        authorities.push(entry.authority?);
+    }
+    let patience = Settings::DEFAULT_CONNECT_TIMEOUT;
+    let resolved = Resolved::of_profile(authorities, patience, |unresolved| warn(unresolved.warning()));
+    for host in resolved.map_err(|unresolved| unresolved.to_string())? {
+        let all = list.all();
+        let is_there = list.named(&host.authority).is_some() || hosts::at_all_of(&all, &host.known).is_some();
+        if !is_there {
+            let place = fastrand::usize(0..=all.len());
+            let new = Host::new(host.authority.port, host.addresses, all.len());
+            list.insert(place, new, Box::new(NobodyLooks));
+        }
+    }
+    Ok(())
+}
+
+/// There is no C that walks the list.
+struct NobodyLooks;
+
+impl Mirror for NobodyLooks {
+    fn show_out(&self, _wait: Option<Duration>) {}
+    fn show_available(&self) {}
+    fn show_addresses(&self, _addresses: &[std::net::SocketAddr]) {}
+}
+
+impl Inner {
+    /// A call on this context.
+    pub fn call(&self) -> ContextCall<'_> {
+        ContextCall { context: self, reasons: Reasons::new(self.listener.as_ref()) }
+    }
+
+    fn statistics(&self) -> Table {
+        Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
+    }
+
+    /// A write failed by this fault of the host's, which is out now.
+    pub fn blame(&self, endpoint: &Endpoint, fault: Fault) {
+        if let Some(host) = endpoint.host() {
+            host.record().failure(fault);
+            self.client.blacklist(&self.call(), &self.hosts, host, fault);
+        }
+    }
+}
+
+/// One call on a context.
+pub(super) struct ContextCall<'a> {
+    context: &'a Inner,
+    /// Why it fails, should it fail.
+    pub reasons: Reasons<'a>,
+}
+
+impl Journal for ContextCall<'_> {
+    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
+        self.reasons.log(level, place, message);
+    }
+
+    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
+        self.reasons.trace(place, message);
+    }
+}
+
+impl Call<Link> for ContextCall<'_> {
+    fn settings(&self) -> Settings {
+        self.context.settings
+    }
+
+    fn limits(&self) -> Limits {
+        self.context.limits
+    }
+
+    fn security(&self) -> Result<Option<Security>, status::Error> {
+        let context = self.context.tls.clone();
+        Ok(context.map(|context| Security { context, read_timeout: self.context.read_timeout }))
+    }
+
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Link, status::Error> {
+        Ok(Link::new(stream, endpoint, &self.context.own))
+    }
+}
+
+/// Every context, for [`forget_parent`].
+static CONTEXTS: Lock<Vec<Weak<Inner>>> = Lock::new(Vec::new());
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if Table::is_wanted() {
+            self.statistics().print();
+        }
+        let own: *const Inner = self;
+        CONTEXTS.lock().retain(|context| context.as_ptr() != own);
+    }
+}
+
+/// Makes every context forget, in a forked child, what belongs to the parent.
+fn forget_parent() {
+    let contexts: Vec<_> = CONTEXTS.lock().iter().filter_map(Weak::upgrade).collect();
+    for context in contexts {
+        context.client.forget_parent();
+        context.hosts.forget_parent();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_child_counts_from_zero_and_leaves_its_parents_connections_alone() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = server.local_addr().expect("bound");
+        let context = Context::from_profile(&format!("host = {address}")).expect("a good profile");
+        let in_use = context.connect().expect("connected");
+        drop(context.connect().expect("connected"));
+        forget_parent();
+        let count = |context: &Context| {
+            let Statistics { idle, in_use, created, .. } = context.statistics();
+            (idle, in_use, created)
+        };
+        assert_eq!(count(&context), (0, 0, 0));
+        drop(context.connect().expect("connected"));
+        assert_eq!(count(&context), (1, 0, 1));
+        drop((in_use, context));
+        assert!(CONTEXTS.lock().is_empty(), "it is forgotten");
+    }
+}

@@ -1,0 +1,114 @@
+//! How a context stands, for Rust programs.
+
+use std::ffi::CStr;
+use std::fmt;
+use std::time::Duration;
+
+use crate::checkout::{self, PoolStatistics, Table};
+use crate::fault;
+use crate::hosts::STATE_NAMES;
+use crate::pool::metrics;
+
+/// How many times each of several things happened, those that did not left out.
+pub type Counts = Vec<(&'static str, u64)>;
+
+/// The connections and hosts of a context. It is displayed as a table.
+#[non_exhaustive]
+pub struct Statistics {
+    /// Connections that wait to be used again.
+    pub idle: u64,
+    /// Connections that are in use.
+    pub in_use: u64,
+    /// Attempts to connect that are under way.
+    pub connecting: u64,
+    /// Connections that were opened.
+    pub created: u64,
+    /// Times that an idle connection was used again.
+    pub reused: u64,
+    /// Times that there was no idle connection, so that one had to be waited for.
+    pub waits: u64,
+    /// Of these, those in vain.
+    pub failed: u64,
+    /// How long all these waits took together.
+    pub waited: Duration,
+    /// How long the longest of them took.
+    pub longest_wait: Duration,
+    /// Connections that were closed, by reason: "stale" for example.
+    pub closed: Counts,
+    /// The hosts.
+    pub hosts: Vec<HostStatistics>,
+    table: Table,
+}
+
+/// One host of a context.
+#[non_exhaustive]
+pub struct HostStatistics {
+    /// Its name and port, as the profile has them.
+    pub host: String,
+    /// Whether it may be used: "available", or for example "out".
+    pub state: &'static str,
+    /// What it was blacklisted for, unless it is available again: "refused" for example.
+    pub fault: Option<&'static str>,
+    /// Idle connections to it.
+    pub idle: u64,
+    /// Attempts to connect to it.
+    pub attempts: u64,
+    /// TLS handshakes with a certificate.
+    pub full_handshakes: u64,
+    /// TLS handshakes that resumed a session.
+    pub resumed_handshakes: u64,
+    /// Attempts and writes that failed, by what was wrong.
+    pub failures: Counts,
+}
+
+impl Statistics {
+    pub(super) fn new(table: Table) -> Statistics {
+        let PoolStatistics { idle, in_use, connecting, reused, counts } = &table.pool;
+        Statistics {
+            idle: *idle,
+            in_use: *in_use,
+            connecting: *connecting,
+            created: counts.created,
+            reused: *reused,
+            waits: counts.waits,
+            failed: counts.failed,
+            waited: counts.waited,
+            longest_wait: counts.longest_wait,
+            closed: named(&counts.closed, &metrics::NAMES),
+            hosts: table.hosts.iter().map(HostStatistics::new).collect(),
+            table,
+        }
+    }
+}
+
+impl HostStatistics {
+    fn new(statistics: &checkout::HostStatistics) -> HostStatistics {
+        let checkout::HostStatistics { host, state, fault, idle, tally } = statistics;
+        let text = |name: &CStr| name.to_string_lossy().into_owned();
+        HostStatistics {
+            host: format!("{}:{}", text(host.name()), text(host.port())),
+            state: constant(STATE_NAMES[state.number()]),
+            fault: fault.map(|fault| constant(fault::NAMES[fault as usize])),
+            idle: *idle,
+            attempts: tally.attempts,
+            full_handshakes: tally.full_handshakes,
+            resumed_handshakes: tally.resumed_handshakes,
+            failures: named(&tally.failures, &fault::NAMES),
+        }
+    }
+}
+
+fn named(counts: &[u64], names: &[&'static CStr]) -> Counts {
+    let named = names.iter().zip(counts).map(|(name, count)| (constant(name), *count));
+    named.filter(|(_, count)| *count > 0).collect()
+}
+
+fn constant(name: &'static CStr) -> &'static str {
+    name.to_str().unwrap_or_default()
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table.fmt(f)
+    }
+}

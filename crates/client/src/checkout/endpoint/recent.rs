@@ -1,0 +1,225 @@
+//! Endpoints by name, each for as long as a connection leads to it, and for some time after its last use: its
+//! addresses and TLS sessions serve the connections to come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::os::clock::Moment;
+
+/// An endpoint that nobody has used for this long is forgotten.
+pub const UNUSED_FOR: Duration = Duration::from_secs(300);
+
+/// So many are kept beside those in use: whoever makes up names must not fill the memory.
+const MOST: usize = 1024;
+
+/// Endpoints that were used of late.
+pub struct Recent {
+    by_key: HashMap<Box<[u8]>, Used>,
+    /// With so many, room is made.
+    limit: usize,
+    /// When to look for unused ones next.
+    next_look: Moment,
+}
+
+struct Used {
+    endpoint: Arc<Endpoint>,
+    last: Moment,
+}
+
+impl Used {
+    /// Endpoints are handed out by their table alone, and their connections hold them: unshared, one has no
+    /// user, and gets none while its table is locked.
+    fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.endpoint) > 1
+    }
+}
+
+/// Endpoints that were forgotten. They are to be dropped without a lock, since they free TLS sessions.
+#[must_use]
+pub struct Forgotten {
+    _endpoints: Vec<Arc<Endpoint>>,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { by_key: HashMap::new(), limit: MOST, next_look: Moment::default() }
+    }
+}
+
+impl Recent {
+    /// The endpoint of this key, which is used now.
+    pub fn get(&mut self, key: &[u8], now: Moment) -> Option<Arc<Endpoint>> {
+        let used = self.by_key.get_mut(key)?;
+        used.last = now;
+        Some(Arc::clone(&used.endpoint))
+    }
+
+    /// The endpoint of this key, without a use.
+    pub fn peek(&self, key: &[u8]) -> Option<&Arc<Endpoint>> {
+        self.by_key.get(key).map(|used| &used.endpoint)
+    }
+
+    /// Takes an endpoint in, unless there is one of this key. Gives the one that there is then, used now, and
+    /// what had to make room.
+    pub fn insert(&mut self, key: &[u8], endpoint: Arc<Endpoint>, now: Moment) -> (Arc<Endpoint>, Forgotten) {
+        if let Some(known) = self.get(key, now) {
+            return (known, Forgotten { _endpoints: vec![endpoint] });
+        }
+        let forgotten = if self.by_key.len() < self.limit { Forgotten::none() } else { self.make_room() };
+        self.by_key.insert(key.into(), Used { endpoint: Arc::clone(&endpoint), last: now });
+        (endpoint, forgotten)
+    }
+
+    /// Forgets those that were used by nobody for a time; looks for them now and then.
+    pub fn forget_unused(&mut self, now: Moment) -> Forgotten {
+        if now < self.next_look {
+            return Forgotten::none();
+        }
+        self.next_look = now.after(UNUSED_FOR / 10);
+        self.forget(|used| used.last.after(UNUSED_FOR) <= now)
+    }
+
+    /// Forgets those that were used longest ago, except those in use, until half as many are left as may be.
+    fn make_room(&mut self) -> Forgotten {
+        let mut last: Vec<Moment> = self.by_key.values().map(|used| used.last).collect();
+        let mut surplus = last.len() - MOST / 2;
+        let (_, &mut latest, _) = last.select_nth_unstable(surplus - 1);
+        // Of those used at one tick of the clock, no more go than have to.
+        let forgotten = self.forget(|used| {
+            let goes = used.last <= latest && surplus > 0;
+            surplus -= usize::from(goes);
+            goes
+        });
+        // With many in use the next search does not come at once.
+        self.limit = MOST.max(self.by_key.len() + MOST / 2);
+        forgotten
+    }
+
+    fn forget(&mut self, mut is_old: impl FnMut(&Used) -> bool) -> Forgotten {
+        let unused = self.by_key.extract_if(|_, used| !used.is_in_use() && is_old(used));
+        Forgotten { _endpoints: unused.map(|(_, used)| used.endpoint).collect() }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_key.values().map(|used| &used.endpoint)
+    }
+}
+
+impl Forgotten {
+    fn none() -> Forgotten {
+        Forgotten { _endpoints: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::host_name::HostName;
+    use crate::net::resolve::Addresses;
+    use crate::os::shards::LaneNumber;
+    use crate::pool::metrics::Closing;
+    use crate::pool::{Place, Pool, Poolable};
+
+    /// A connection that nobody makes.
+    enum Never {}
+
+    impl Poolable for Never {
+        fn place(&self) -> Option<&Place> {
+            match *self {}
+        }
+        fn lane(&self) -> LaneNumber {
+            match *self {}
+        }
+        fn change_lane(&mut self, _: LaneNumber) {}
+        fn is_good(&mut self) -> bool {
+            match *self {}
+        }
+        fn reuses(&self) -> u32 {
+            match *self {}
+        }
+        fn close(self, _: Closing) {}
+    }
+
+    fn at(second: u64) -> Moment {
+        Moment::default().after(Duration::from_secs(second))
+    }
+
+    /// An endpoint of a pool of its own.
+    fn endpoint() -> Arc<Endpoint> {
+        let name = HostName::new(c"name").unwrap();
+        let pool: Pool<Never> = Pool::new();
+        Endpoint::unlisted(c"80".to_owned(), Addresses::new(name, 80), pool.add_place())
+    }
+
+    fn insert(recent: &mut Recent, key: &[u8], second: u64) -> (Arc<Endpoint>, usize) {
+        let (endpoint, forgotten) = recent.insert(key, endpoint(), at(second));
+        (endpoint, forgotten._endpoints.len())
+    }
+
+    #[test]
+    fn one_is_kept_for_a_time_after_its_last_use() {
+        let mut recent = Recent::default();
+        let made = insert(&mut recent, b"a", 1000).0;
+        insert(&mut recent, b"b", 1000);
+        let whole = UNUSED_FOR.as_secs();
+        assert!(Arc::ptr_eq(&recent.get(b"a", at(1000 + whole / 2)).unwrap(), &made));
+        drop(made);
+        assert!(recent.forget_unused(at(1000 + whole - 1))._endpoints.is_empty());
+        assert_eq!(recent.forget_unused(at(1000 + 3 * whole / 2 - 1))._endpoints.len(), 1, "b is gone");
+        assert!(recent.peek(b"a").is_some());
+        assert_eq!(recent.forget_unused(at(1000 + 2 * whole))._endpoints.len(), 1);
+        assert!(recent.peek(b"a").is_none());
+    }
+
+    #[test]
+    fn one_in_use_is_kept() {
+        let mut recent = Recent::default();
+        let made = insert(&mut recent, b"a", 1000).0;
+        assert!(recent.forget_unused(at(1_000_000))._endpoints.is_empty());
+        assert!(Arc::ptr_eq(recent.peek(b"a").unwrap(), &made));
+    }
+
+    #[test]
+    fn one_key_has_one_endpoint() {
+        let mut recent = Recent::default();
+        let (first, second) = (insert(&mut recent, b"a", 1000).0, insert(&mut recent, b"a", 1001).0);
+        assert!(Arc::ptr_eq(&first, &second));
+    }
+
+    #[test]
+    fn the_number_is_bounded() {
+        for seconds in [1, 0] {
+            let mut recent = Recent::default();
+            let in_use = insert(&mut recent, b"in use", 1000).0;
+            for number in 0..20 * MOST as u64 {
+                insert(&mut recent, &number.to_ne_bytes(), 1000 + seconds * number);
+                assert!(recent.all().count() <= MOST + 1);
+            }
+            assert!(recent.all().count() >= MOST / 2);
+            assert!(Arc::ptr_eq(recent.peek(b"in use").unwrap(), &in_use));
+            let newest = 20 * MOST as u64 - 1;
+            assert!(seconds == 0 || recent.peek(&newest.to_ne_bytes()).is_some(), "the oldest went");
+        }
+    }
+
+    #[test]
+    fn those_in_use_are_not_searched_again_and_again() {
+        let mut recent = Recent::default();
+        let (mut in_use, mut searches) = (Vec::new(), 0);
+        for number in 0..4 * MOST {
+            let before = recent.limit;
+            in_use.push(insert(&mut recent, &number.to_ne_bytes(), 1000).0);
+            searches += usize::from(recent.limit != before);
+        }
+        assert_eq!(recent.all().count(), in_use.len());
+        assert!(searches <= 8, "{searches}");
+        drop(in_use);
+        for number in 4 * MOST..5 * MOST {
+            insert(&mut recent, &number.to_ne_bytes(), 1001);
+        }
+        assert!(recent.all().count() <= MOST, "unused, they make room");
+    }
+}

@@ -1,0 +1,107 @@
+//! Statistics as a table for people to read.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::ffi::CStr;
+use std::fmt;
+use std::time::Duration;
+
+use super::statistics::{HostStatistics, PoolStatistics};
+use crate::fault;
+use crate::hosts::{self, State};
+use crate::os::clock::Moment;
+use crate::os::sys;
+use crate::pool::metrics;
+use crate::pool::metrics::Counts;
+
+/// The statistics of one context.
+pub struct Table {
+    /// Of its connections.
+    pub pool: PoolStatistics,
+    /// Of its hosts.
+    pub hosts: Vec<HostStatistics>,
+}
+
+impl Table {
+    /// Whether the environment says `DPLX_STATS=1`.
+    pub fn is_wanted() -> bool {
+        env::var_os("DPLX_STATS").is_some_and(|value| value == "1")
+    }
+
+    /// Prints it on stderr, for somebody who tries the library.
+    pub fn print(&self) {
+        sys::print_error(format!("droplet-conn {}:\n{self}", env!("CARGO_PKG_VERSION")).as_bytes());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PoolStatistics { idle, in_use, connecting, reused, counts } = &self.pool;
+        let Counts { created, closed, failed, waits, waited, longest_wait } = counts;
+        let mean = waited.checked_div((*waits).try_into().unwrap_or(u32::MAX)).unwrap_or_default();
+        let (mean, longest) = (Milliseconds(mean), Milliseconds(*longest_wait));
+        writeln!(
+            f,
+            "  checkouts  {reused} reused a connection; {waits} had to wait, {mean} on average, {longest} at most; {failed} failed"
+        )?;
+        writeln!(f, "  opened     {created}; now {idle} idle, {in_use} in use, {connecting} under way")?;
+        writeln!(f, "  closed     {}{}", closed.iter().sum::<u64>(), Breakdown(closed, &metrics::NAMES))?;
+        writeln!(
+            f,
+            "  {:30} {:26} {:>5} {:>8} {:>8} {:>8}  failures",
+            "host", "state", "idle", "attempts", "TLS full", "resumed"
+        )?;
+        self.hosts.iter().try_for_each(|host| writeln!(f, "  {host}"))
+    }
+}
+
+impl fmt::Display for HostStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts::Tally { attempts, failures, full_handshakes, resumed_handshakes } = &self.tally;
+        let name = format!("{}:{}", text(self.host.name()), text(self.host.port()));
+        write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.standing(), self.idle)?;
+        write!(f, " {full_handshakes:>8} {resumed_handshakes:>8}")?;
+        write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))
+    }
+}
+
+impl HostStatistics {
+    /// Its state, for how long yet, and why.
+    fn standing(&self) -> String {
+        let mut standing = text(hosts::STATE_NAMES[self.state.number()]);
+        match self.state {
+            State::Out { until: Moment::NEVER } => standing += " for good",
+            State::Out { until } => {
+                standing += &format!(" for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil());
+            }
+            _ => {}
+        }
+        if let Some(fault) = self.fault {
+            standing += &format!(" ({})", text(fault::NAMES[fault as usize]));
+        }
+        standing
+    }
+}
+
+/// Of the counts, those that are not 0, in brackets.
+struct Breakdown<'a>(&'a [u64], &'a [&'static CStr]);
+
+impl fmt::Display for Breakdown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = self.0.iter().zip(self.1).filter(|(count, _)| **count > 0);
+        let parts: Vec<_> = counted.map(|(count, name)| format!("{count} {}", text(name))).collect();
+        if parts.is_empty() { Ok(()) } else { write!(f, " ({})", parts.join(", ")) }
+    }
+}
+
+struct Milliseconds(Duration);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3)
+    }
+}
+
+fn text(text: &CStr) -> String {
+    text.to_string_lossy().into_owned()
+}

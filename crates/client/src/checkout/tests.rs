@@ -1,0 +1,384 @@
+use std::fmt;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use super::*;
+use crate::hosts::Mirror;
+use crate::log::{Level, Place};
+use crate::net::resolve::Addresses;
+use crate::os::shards::LaneNumber;
+use crate::pool;
+use crate::pool::permits::Permit;
+
+/// A connection that is always good, and counts its end.
+struct Fake {
+    endpoint: Arc<Endpoint>,
+    lane: LaneNumber,
+    closed: Arc<AtomicUsize>,
+    _permit: Option<Permit>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Poolable for Fake {
+    fn place(&self) -> Option<&pool::Place> {
+        Some(self.endpoint.place())
+    }
+    fn lane(&self) -> LaneNumber {
+        self.lane
+    }
+    fn change_lane(&mut self, lane: LaneNumber) {
+        self.lane = lane;
+    }
+    fn is_good(&mut self) -> bool {
+        true
+    }
+    fn reuses(&self) -> u32 {
+        0
+    }
+    fn close(self, _: Closing) {}
+}
+
+impl Connection for Fake {
+    fn begin_reuse(&mut self) {}
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        Some(&self.endpoint)
+    }
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// The call of a context that allows one connection. Nothing new is ever connected.
+struct FakeCall;
+
+impl Journal for FakeCall {
+    fn log(&self, _: Level, _: Place, _: fmt::Arguments<'_>) {}
+    fn trace(&self, _: Place, _: fmt::Arguments<'_>) {}
+}
+
+impl Call<Fake> for FakeCall {
+    fn settings(&self) -> Settings {
+        Settings {
+            connections: 1,
+            connect_timeout: Duration::from_secs(5),
+            blacklist: Some(Duration::from_secs(100)),
+        }
+    }
+    fn limits(&self) -> pool::Limits {
+        pool::Limits { idle_time: Duration::from_secs(100), reuses: 50 }
+    }
+    fn security(&self) -> Result<Option<Security>, Error> {
+        Err(Error::Invalid)
+    }
+    fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
+        unreachable!("nothing is ever connected")
+    }
+}
+
+struct NoMirror;
+
+impl Mirror for NoMirror {
+    fn show_out(&self, _: Option<Duration>) {}
+    fn show_available(&self) {}
+    fn show_addresses(&self, _: &[SocketAddr]) {}
+}
+
+/// A client whose hosts are called 1, 2, 3 ... by their list.
+struct Fixture {
+    client: Client<Fake>,
+    hosts: Arc<Hosts>,
+    closed: Arc<AtomicUsize>,
+}
+
+impl Fixture {
+    fn new(hosts: usize) -> Fixture {
+        let fixture =
+            Fixture { client: Client::new(Box::new(|_| {})), hosts: Hosts::new(), closed: Arc::default() };
+        (1..=hosts).for_each(|handle| fixture.insert(handle));
+        fixture
+    }
+
+    fn insert(&self, handle: usize) {
+        let name = format!("127.0.0.{handle}");
+        let addresses = Arc::new(Addresses::of(&name, 80));
+        let host = Host::new(c"80".to_owned(), addresses, handle);
+        self.hosts.insert(handle - 1, host, Box::new(NoMirror));
+    }
+
+    fn host(&self, handle: usize) -> Arc<Host> {
+        self.hosts.all().into_iter().find(|host| host.handle() == handle).unwrap()
+    }
+
+    /// Gives back a connection to this host as if it were a new one.
+    fn release_new(&self, handle: usize) {
+        let endpoint = self.client.endpoint_of(&self.host(handle));
+        let connection = Fake {
+            endpoint,
+            lane: LaneNumber::own(),
+            closed: Arc::clone(&self.closed),
+            _permit: self.client.permits.acquire(100),
+        };
+        self.client.release(&FakeCall, connection);
+    }
+
+    fn checkout(&self, turn: u32) -> Result<Fake, Error> {
+        self.client.checkout(&FakeCall, &self.hosts, &AtomicU32::new(turn), None)
+    }
+
+    /// Checks out and gives back; the host it was, by its number.
+    fn use_once(&self, turn: u32) -> Option<usize> {
+        let connection = self.checkout(turn).ok()?;
+        let handle = connection.endpoint.host().map(|host| host.handle());
+        self.client.release(&FakeCall, connection);
+        handle
+    }
+
+    fn closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn hosts_take_turns() {
+    let fixture = Fixture::new(3);
+    (1..=3).for_each(|handle| fixture.release_new(handle));
+    let mut uses = [0; 4];
+    (0..300).for_each(|turn| uses[fixture.use_once(turn).unwrap()] += 1);
+    assert_eq!(uses, [0, 100, 100, 100]);
+}
+
+#[test]
+fn threads_that_use_the_list_see_it_change() {
+    let fixture = Fixture::new(2);
+    fixture.release_new(1);
+    fixture.release_new(2);
+    let (ask, asked) = std::sync::mpsc::channel();
+    let (answer, answered) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let fixture = &fixture;
+        scope.spawn(move || asked.iter().for_each(|turn| answer.send(fixture.use_once(turn)).unwrap()));
+        let elsewhere = |turn| {
+            ask.send(turn).unwrap();
+            answered.recv().unwrap()
+        };
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(1), Some(2)));
+        assert_eq!((fixture.use_once(0), fixture.use_once(1)), (Some(1), Some(2)));
+        fixture.hosts.remove(1);
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(2), Some(2)));
+        assert_eq!(fixture.closed(), 1, "closed with its host");
+        fixture.insert(1);
+        fixture.release_new(1);
+        assert_eq!((elsewhere(0), elsewhere(1)), (Some(1), Some(2)));
+        assert_eq!((fixture.use_once(0), fixture.use_once(1)), (Some(1), Some(2)));
+        drop(ask);
+    });
+}
+
+#[test]
+fn another_list_has_other_routes() {
+    let mut fixture = Fixture::new(1);
+    fixture.release_new(1);
+    assert_eq!(fixture.use_once(0), Some(1));
+    fixture.hosts = Hosts::new();
+    fixture.insert(2);
+    fixture.release_new(2);
+    assert_eq!(fixture.use_once(0), Some(2));
+}
+
+#[test]
+fn a_host_that_left_the_list_is_let_go_of() {
+    let fixture = Fixture::new(2);
+    let host = Arc::downgrade(&fixture.host(1));
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    thread::scope(|scope| drop(scope.spawn(|| fixture.use_once(0))));
+    let in_use = fixture.checkout(0).unwrap();
+    fixture.hosts.remove(1);
+    assert_eq!(fixture.use_once(0), Some(2));
+    fixture.client.release(&FakeCall, in_use);
+    assert_eq!(fixture.closed(), 1, "its connection was pooled");
+    assert!(host.upgrade().is_none());
+}
+
+#[test]
+fn nothing_outlives_the_client() {
+    let fixture = Fixture::new(1);
+    fixture.release_new(1);
+    let ends: Vec<Weak<Endpoint>> = thread::scope(|scope| {
+        let elsewhere = || Arc::downgrade(&fixture.checkout(0).unwrap().endpoint);
+        let first = scope.spawn(elsewhere).join().unwrap();
+        fixture.release_new(1);
+        vec![first, Arc::downgrade(&fixture.checkout(0).unwrap().endpoint)]
+    });
+    fixture.release_new(1);
+    drop(fixture.client);
+    assert!(ends.iter().all(|endpoint| endpoint.upgrade().is_none()));
+    assert_eq!(fixture.closed.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn what_another_thread_gave_back_is_used_before_anything_new() {
+    let fixture = Fixture::new(1);
+    for _ in 0..20 {
+        thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
+        // Were a new connection wanted, it would fail.
+        drop(fixture.checkout(0).unwrap());
+    }
+}
+
+#[test]
+fn what_other_threads_gave_back_makes_room_at_the_limit() {
+    let fixture = Fixture::new(2);
+    for made_room in 1..=20 {
+        thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
+        assert!(fixture.client.permit(1).is_some());
+        assert_eq!(fixture.closed(), made_room);
+    }
+    let _in_use = fixture.client.permit(1);
+    assert!(fixture.client.permit(1).is_none());
+}
+
+fn authority(name: &CStr, port: &CStr) -> Authority {
+    Authority::new(name, port).unwrap()
+}
+
+/// Endpoints that a call makes are forgotten, but not within seconds.
+fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>) {
+    let begin = Moment::now();
+    let after = |seconds| begin.after(Duration::from_secs(seconds));
+    let sweep = |seconds| fixture.client.look_after(&FakeCall, after(seconds));
+    let made = Arc::downgrade(&make(begin));
+    for second in 1..=10 {
+        sweep(second);
+        let Some(kept) = made.upgrade() else { panic!("forgotten after {second} s") };
+        assert!(Arc::ptr_eq(&kept, &make(after(second))));
+    }
+    let in_use = make(after(11));
+    sweep(100_000);
+    assert!(made.upgrade().is_some(), "it is in use");
+    drop(in_use);
+    sweep(200_000);
+    assert!(made.upgrade().is_none(), "nobody has used it for long");
+}
+
+#[test]
+fn virtual_hosts_outlive_idle_seconds() {
+    let fixture = Fixture::new(1);
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    is_kept_for_a_time(&fixture, |now| fixture.client.virtual_host(&listed, c"bucket", now).unwrap());
+}
+
+#[test]
+fn hosts_outside_the_list_are_forgotten_in_time() {
+    let fixture = Fixture::new(1);
+    let stranger = authority(c"h.example", c"80");
+    is_kept_for_a_time(&fixture, |now| fixture.client.endpoint_named(&fixture.hosts, &stranger, now));
+}
+
+#[test]
+fn hosts_outside_the_list_are_told_apart_by_name_and_port() {
+    let fixture = Fixture::new(1);
+    let named =
+        |name, port| fixture.client.endpoint_named(&fixture.hosts, &authority(name, port), Moment::now());
+    let first = named(c"h.example", c"80");
+    assert!(Arc::ptr_eq(&first, &named(c"H.Example.", c"080")));
+    assert!(!Arc::ptr_eq(&first, &named(c"h.example", c"81")));
+    assert!(!Arc::ptr_eq(&first, &named(c"i.example", c"80")));
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    assert!(Arc::ptr_eq(&listed, &named(c"127.0.0.1", c"80")));
+}
+
+#[test]
+fn made_up_names_do_not_pile_up() {
+    let fixture = Fixture::new(1);
+    let ends: Vec<Weak<Endpoint>> = (0..5000)
+        .map(|number| {
+            let name = std::ffi::CString::new(format!("h{number}.example")).unwrap();
+            let stranger = authority(&name, c"80");
+            Arc::downgrade(&fixture.client.endpoint_named(&fixture.hosts, &stranger, Moment::now()))
+        })
+        .collect();
+    assert!(ends.iter().filter(|end| end.strong_count() > 0).count() <= 1024);
+}
+
+#[test]
+fn virtual_hosts_stand_for_their_host() {
+    let fixture = Fixture::new(2);
+    let listed = fixture.client.endpoint_of(&fixture.host(2));
+    let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
+    assert!(virtual_host.is_virtual());
+    let host = |name, port| fixture.client.host_of_virtual(&authority(name, port)).map(|host| host.handle());
+    assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));
+    assert_eq!((host(c"b.127.0.0.2", c"81"), host(c"b.127.0.0.1", c"80")), (None, None));
+    assert_eq!(host(c"c.127.0.0.2", c"80"), None, "nobody connects to that one");
+}
+
+#[test]
+fn a_connect_timeout_below_zero_is_none() {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    assert!(Settings::connect_timeout(-1) > 10 * year);
+    assert!(Instant::now().checked_add(Settings::connect_timeout(i32::MIN)).is_some());
+    assert_eq!(Settings::connect_timeout(7), Duration::from_secs(7));
+    assert_eq!(Settings::connect_timeout(0), Duration::from_secs(5));
+}
+
+#[test]
+fn an_old_attempt_on_an_expired_host_slows_nobody_down() {
+    let fixture = Fixture::new(2);
+    let old = fixture.hosts.begin_attempt(0, |host| host.handle() == 1).expect("an attempt");
+    fixture.hosts.blacklist(&fixture.host(1), Moment::now(), Some(Duration::ZERO), Fault::TimedOut);
+    fixture.release_new(2);
+    for turn in 0..100 {
+        assert_eq!(fixture.use_once(turn), Some(2));
+    }
+    assert_eq!(fixture.client.tally().counts().waits, 0, "checkouts looked for something better");
+    drop(old);
+    assert!(fixture.hosts.begin_probe(Moment::now(), |_| true).is_some());
+}
+
+#[test]
+fn a_host_that_failed_keeps_no_idle_connections() {
+    let fixture = Fixture::new(2);
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    let in_use = fixture.checkout(0).unwrap();
+    fixture.release_new(1);
+    let blacklist = |fault| fixture.client.blacklist(&FakeCall, &fixture.hosts, &fixture.host(1), fault);
+    blacklist(Fault::Ordered);
+    blacklist(Fault::Replied);
+    assert_eq!(fixture.closed(), 0, "it was closed for what is no failure");
+    blacklist(Fault::Refused);
+    assert_eq!(fixture.closed(), 1, "its idle connection was kept");
+    fixture.client.release(&FakeCall, in_use);
+    assert_eq!(fixture.closed(), 2, "one that was in use meanwhile was pooled");
+    assert_eq!(fixture.use_once(0), Some(2));
+}
+
+#[test]
+fn no_idle_connection_serves_as_a_probe() {
+    let fixture = Fixture::new(2);
+    (1..=2).for_each(|handle| fixture.release_new(handle));
+    let host = fixture.host(1);
+    fixture.client.blacklist(&FakeCall, &fixture.hosts, &host, Fault::Replied);
+    fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Replied);
+    // A new connection is wanted, of which the context has none.
+    assert_eq!(fixture.use_once(0), None);
+    assert_eq!(fixture.closed(), 0);
+}
+
+#[test]
+fn the_use_of_an_idle_connection_does_not_clear_a_suspicion() {
+    let fixture = Fixture::new(1);
+    fixture.release_new(1);
+    let mut slow = fixture.hosts.begin_attempt(0, |_| true).expect("an attempt");
+    slow.takes_long();
+    assert_eq!(fixture.use_once(0), Some(1), "with no other host left it serves");
+    assert!(fixture.hosts.snapshot().available.is_empty(), "but is as suspect as before");
+    drop(slow);
+    assert_eq!(fixture.hosts.snapshot().available.len(), 1);
+}

@@ -1,0 +1,257 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::net::authority::Authority;
+use crate::net::resolve::Addresses;
+
+/// What C would see: seconds of blacklisting, 0 for none, -1 for good.
+#[derive(Clone, Default)]
+struct Shown(Arc<Lock<i64>>);
+
+impl Mirror for Shown {
+    fn show_out(&self, wait: Option<Duration>) {
+        *self.0.lock() = wait.map_or(-1, |wait| wait.as_secs() as i64);
+    }
+    fn show_available(&self) {
+        *self.0.lock() = 0;
+    }
+    fn show_addresses(&self, _: &[SocketAddr]) {}
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::default().after(Duration::from_secs(1000 + seconds))
+}
+
+const TEN: Option<Duration> = Some(Duration::from_secs(10));
+
+/// A list of hosts 127.0.0.1, 127.0.0.2 ..., and what each shows.
+fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
+    let hosts = Hosts::new();
+    let mut shown = Vec::new();
+    for number in 1..=count {
+        let name = format!("127.0.0.{number}");
+        let addresses = Arc::new(Addresses::of(&name, 80));
+        let host = Host::new(c"80".to_owned(), addresses, number);
+        let mirror = Shown::default();
+        shown.push(mirror.clone());
+        hosts.insert(number - 1, host, Box::new(mirror));
+    }
+    let all = hosts.all();
+    (hosts, all, shown)
+}
+
+fn available(hosts: &Hosts) -> Vec<usize> {
+    hosts.snapshot().available.iter().map(|host| host.handle()).collect()
+}
+
+fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Trial> {
+    hosts.begin_probe(at(seconds), |_| true)
+}
+
+#[test]
+fn a_blacklisted_host_is_out_and_shown_as_such() {
+    let (hosts, all, shown) = list(3);
+    let before = hosts.version();
+    assert!(hosts.blacklist(&all[1], at(0), TEN, Fault::Refused));
+    assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
+    assert_eq!(available(&hosts), [1, 3]);
+    assert_eq!(hosts.snapshot().probe_at, at(10));
+    assert_eq!(*shown[1].0.lock(), 10);
+    assert!(hosts.unblacklist(&all[1]));
+    assert_eq!(available(&hosts), [1, 2, 3]);
+    assert_eq!(*shown[1].0.lock(), 0);
+}
+
+#[test]
+fn one_probe_and_no_more_when_the_time_is_up() {
+    let (hosts, all, _) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    assert!(probe(&hosts, 9).is_none(), "its time is not up");
+    let first = probe(&hosts, 10).expect("a probe");
+    assert_eq!(first.host().handle(), 1);
+    assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
+    assert_eq!(available(&hosts), [2], "others keep to the rest meanwhile");
+    first.succeeded();
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn a_failed_probe_puts_the_host_out_again() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    let first = probe(&hosts, 10).expect("a probe");
+    hosts.blacklist(&all[0], at(11), TEN, Fault::Refused);
+    drop(first);
+    assert!(probe(&hosts, 20).is_none());
+    assert!(probe(&hosts, 21).is_some());
+}
+
+#[test]
+fn a_probe_without_a_verdict_leaves_it_to_the_next() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    drop(probe(&hosts, 10).expect("a probe"));
+    assert!(available(&hosts).is_empty(), "nobody knows yet");
+    assert!(probe(&hosts, 10).is_some());
+}
+
+fn attempt(hosts: &Arc<Hosts>, turn: u32, wanted: &[usize]) -> Option<Trial> {
+    hosts.begin_attempt(turn, |host| wanted.contains(&host.handle()))
+}
+
+#[test]
+fn attempts_take_turns_among_those_that_are_wanted() {
+    let (hosts, all, _) = list(4);
+    hosts.blacklist(&all[1], at(0), TEN, Fault::Refused);
+    let turns = (0..4).map(|turn| attempt(&hosts, turn, &[1, 2, 4]).map(|it| it.host().handle()));
+    assert_eq!(turns.collect::<Vec<_>>(), [Some(1), Some(4), Some(1), Some(4)]);
+    assert!(attempt(&hosts, 0, &[2]).is_none());
+}
+
+#[test]
+fn an_attempt_from_before_the_blacklisting_is_the_probe() {
+    let (hosts, all, _) = list(1);
+    let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
+    let other = attempt(&hosts, 0, &[1]).expect("another beside it");
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    drop(other);
+    assert!(attempt(&hosts, 0, &[1]).is_none(), "an attempt on a host that is out");
+    assert!(probe(&hosts, 10).is_none(), "a second attempt");
+    drop(earlier);
+    assert!(probe(&hosts, 10).is_some());
+}
+
+#[test]
+fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    let first = probe(&hosts, 10).expect("a probe");
+    hosts.blacklist(&all[0], at(10), Some(Duration::ZERO), Fault::Refused);
+    assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
+    drop(first);
+    assert!(probe(&hosts, 10).is_some());
+}
+
+#[test]
+fn a_probe_is_for_whoever_wants_that_host() {
+    let (hosts, all, _) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    assert!(hosts.begin_probe(at(10), |host| host.handle() != 1).is_none());
+}
+
+#[test]
+fn out_for_good_is_not_probed() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], at(0), None, Fault::Refused);
+    assert_eq!(*shown[0].0.lock(), -1);
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER);
+    assert!(probe(&hosts, 1_000_000).is_none());
+}
+
+#[test]
+fn c_counts_a_host_whose_time_is_up() {
+    let (hosts, all, shown) = list(2);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    assert_eq!(hosts.not_out(at(9)).len(), 1);
+    assert_eq!(hosts.not_out(at(10)).len(), 2);
+    assert_eq!(*shown[0].0.lock(), 0);
+    assert!(probe(&hosts, 10).is_some(), "but it is probed before everybody turns to it");
+}
+
+#[test]
+fn a_suspect_is_second_choice_until_its_attempt_ends() {
+    let (hosts, _, shown) = list(2);
+    let mut slow = attempt(&hosts, 0, &[1]).expect("an attempt");
+    slow.takes_long();
+    assert_eq!(available(&hosts), [2]);
+    assert_eq!(attempt(&hosts, 0, &[1, 2]).map(|it| it.host().handle()), Some(2));
+    assert_eq!(attempt(&hosts, 0, &[1]).map(|it| it.host().handle()), Some(1));
+    assert_eq!(*shown[0].0.lock(), 0, "it is not blacklisted");
+    drop(slow);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn the_end_of_one_slow_attempt_says_nothing_of_another() {
+    let (hosts, _, _) = list(2);
+    let [mut first, mut second] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
+    first.takes_long();
+    second.takes_long();
+    second.takes_long();
+    drop(first);
+    assert_eq!(available(&hosts), [2], "the second still waits for an answer");
+    drop(second);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn a_connect_that_comes_through_ends_all_doubts() {
+    let (hosts, _, _) = list(2);
+    let [mut slow, mut slower, quick] = [(); 3].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
+    slow.takes_long();
+    quick.succeeded();
+    assert_eq!(available(&hosts), [1, 2]);
+    slow.takes_long();
+    assert_eq!(available(&hosts), [1, 2], "it has doubted before the other came through");
+    slower.takes_long();
+    drop(slow);
+    assert_eq!(available(&hosts), [2], "this doubt is younger, and another's");
+    drop(slower);
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
+    let (hosts, all, _) = list(1);
+    let [mut slow, quick] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    quick.succeeded();
+    slow.takes_long();
+    drop(slow);
+    assert!(available(&hosts).is_empty());
+}
+
+#[test]
+fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
+    let (hosts, all, _) = list(2);
+    let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "the attempt is the probe");
+    hosts.refresh(at(10));
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "also when its time is up");
+    let before = hosts.version();
+    drop(earlier);
+    assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
+    assert!(hosts.snapshot().probe_at <= at(10), "it is over, and another may probe");
+}
+
+#[test]
+fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    hosts.came_through(&all[0]);
+    assert!(available(&hosts).is_empty(), "its blacklisting still lasts");
+    hosts.refresh(at(10));
+    hosts.came_through(&all[0]);
+    assert_eq!(available(&hosts), [1]);
+}
+
+#[test]
+fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
+    let hosts = Hosts::new();
+    let addresses = Addresses::of("Server", 80).name().clone();
+    let addresses = Addresses::with_known(addresses, vec!["127.0.0.9:80".parse().unwrap()], 80);
+    let host = Host::new(c"80".to_owned(), Arc::new(addresses), 7);
+    hosts.insert(5, Arc::clone(&host), Box::new(Shown::default()));
+    let named = |name, port| hosts.named(&Authority::new(name, port).unwrap());
+    assert!(named(c"sERVER", c"80").is_some());
+    assert!(named(c"server.", c"080").is_some());
+    assert!(named(c"server", c"81").is_none());
+    assert!(hosts.at_any_of(&["127.0.0.9:80".parse().unwrap()]).is_some());
+    assert!(hosts.remove(7).is_some());
+    assert!(hosts.remove(7).is_none());
+    assert!(named(c"Server", c"80").is_none());
+    assert!(!hosts.blacklist(&host, at(0), TEN, Fault::Refused), "it is not in the list any more");
+}

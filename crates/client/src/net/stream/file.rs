@@ -1,0 +1,97 @@
+//! A file, pipe or socket that C opened and handed over.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use super::{TransferError, patiently, wait_readable, wait_writable, write_all};
+use crate::os::sys::{self, Descriptor, FileKind, PollFd};
+
+/// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
+const PIPE_BUFFER: usize = libc::PIPE_BUF;
+
+/// An open descriptor of any kind.
+pub struct File(Descriptor);
+
+impl File {
+    /// The file behind a descriptor.
+    pub fn new(descriptor: Descriptor) -> File {
+        File(descriptor)
+    }
+
+    /// Its descriptor.
+    pub fn descriptor(&mut self) -> &mut Descriptor {
+        &mut self.0
+    }
+
+    fn kind(&self) -> FileKind {
+        self.0.file().kind()
+    }
+
+    /// As [`super::Stream::write_all`].
+    pub fn write_all(
+        &mut self,
+        pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), TransferError> {
+        let file = &self.0;
+        sys::without_cancellation(|| match self.kind() {
+            FileKind::Regular => write_all(pieces, timeout, file, |some| sys::write_vectored(file, some)),
+            FileKind::Socket => write_all(pieces, timeout, file, |some| sys::send(file, some)),
+            FileKind::Other => write_in_turns(file, pieces, timeout),
+        })
+    }
+
+    /// As [`super::Stream::read`].
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        let file = &self.0;
+        let readable = PollFd::readable(file);
+        match self.kind() {
+            FileKind::Regular => patiently(readable, timeout, || sys::read(file, buffer)),
+            FileKind::Socket => patiently(readable, timeout, || sys::receive(file, buffer)),
+            FileKind::Other => {
+                // As for writing: it is not ours to make non-blocking.
+                wait_readable(file, sys::deadline(timeout))?;
+                patiently(readable, timeout, || sys::read(file, buffer))
+            }
+        }
+    }
+}
+
+/// Waits before every write, which is then short enough not to block: the descriptor may be shared with
+/// others, so it is not ours to make non-blocking.
+fn write_in_turns(
+    file: &Descriptor,
+    pieces: &mut [IoSlice<'_>],
+    timeout: Option<Duration>,
+) -> Result<(), TransferError> {
+    let mut deadline = sys::deadline(timeout);
+    for piece in pieces {
+        let mut left: &[u8] = piece;
+        while !left.is_empty() {
+            wait_writable(file, deadline)?;
+            let some = &left[..left.len().min(PIPE_BUFFER)];
+            match sys::without_sigpipe(|| sys::write(file, some)) {
+                Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
+                Ok(written) => {
+                    left = &left[written..];
+                    deadline = sys::deadline(timeout);
+                }
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(TransferError::Io(error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,120 @@
+//! The bound on open connections: a [`Permit`] for each socket, given back when it closes.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::os::fork;
+use crate::os::lock::Lock;
+
+/// Receives the number of open connections each time it changes; called under a lock, so it must not wait.
+pub type Gauge = Box<dyn Fn(i32) + Send>;
+
+/// Counts the open connections of one context.
+pub struct Permits {
+    count: Lock<Count>,
+}
+
+struct Count {
+    open: i32,
+    gauge: Option<Gauge>,
+}
+
+impl Permits {
+    /// A count of nothing, shown on `gauge`.
+    pub fn new(gauge: Gauge) -> Arc<Permits> {
+        Arc::new(Permits { count: Lock::new(Count { open: 0, gauge: Some(gauge) }) })
+    }
+
+    /// A permit, unless `limit` of them are out.
+    pub fn acquire(self: &Arc<Self>, limit: i32) -> Option<Permit> {
+        let mut count = self.count.lock();
+        if count.open >= limit {
+            return None;
+        }
+        count.change(1);
+        Some(Permit { permits: Arc::clone(self), forks: fork::generation() })
+    }
+
+    /// How many are out.
+    pub fn open(&self) -> u64 {
+        self.count.lock().open.max(0) as u64
+    }
+
+    /// Takes back, in a forked child, all permits of the parent: nobody gives those back here.
+    pub fn forget_parent(&self) {
+        let mut count = self.count.lock();
+        let parents = count.open;
+        count.change(-parents);
+    }
+
+    /// Shows nothing any more: whoever owns what the gauge writes to is going away.
+    pub fn detach(&self) {
+        self.count.lock().gauge = None;
+    }
+}
+
+impl Count {
+    fn change(&mut self, by: i32) {
+        self.open += by;
+        if let Some(gauge) = &self.gauge {
+            gauge(self.open);
+        }
+    }
+}
+
+/// The right to one open connection.
+pub struct Permit {
+    permits: Arc<Permits>,
+    /// The process it belongs to.
+    forks: u32,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.forks == fork::generation() {
+            self.permits.count.lock().change(-1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    use super::*;
+
+    fn counted() -> (Arc<Permits>, Arc<AtomicI32>) {
+        let shown = Arc::new(AtomicI32::new(-1));
+        let gauge = Arc::clone(&shown);
+        (Permits::new(Box::new(move |open| gauge.store(open, Ordering::Relaxed))), shown)
+    }
+
+    #[test]
+    fn permits_end_at_the_limit_and_come_back() {
+        let (permits, shown) = counted();
+        let first = permits.acquire(2);
+        let second = permits.acquire(2);
+        assert!(first.is_some() && second.is_some());
+        assert!(permits.acquire(2).is_none(), "a third of two");
+        assert_eq!(shown.load(Ordering::Relaxed), 2);
+        drop(first);
+        assert!(permits.acquire(2).is_some());
+        assert_eq!(shown.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_limit_of_zero_or_less_permits_nothing() {
+        let (permits, _) = counted();
+        assert!(permits.acquire(0).is_none());
+        assert!(permits.acquire(-1).is_none());
+    }
+
+    #[test]
+    fn nothing_is_shown_once_detached() {
+        let (permits, shown) = counted();
+        let permit = permits.acquire(1);
+        permits.detach();
+        drop(permit);
+        assert_eq!(shown.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,269 @@
+//! Droplet's unit `context`: contexts from profile files and dictionaries.
+
+use std::env;
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use libc::{c_char, c_int};
+
+use super::dict::dpl_dict_t;
+use super::layout::Dict;
+use super::owned::Owned;
+use droplet_client::os::sys;
+use droplet_client::profile::Profile;
+use droplet_client::status::SUCCESS;
+use droplet_conn::abi::layout::Context30;
+use droplet_conn::abi::memory::string;
+use droplet_conn::abi::owned_context::{self, Maker};
+use droplet_conn::exports::{dpl_ctx_t, dpl_status_t, guard, journal, refuse};
+
+/// The buckets of `cwds`, which C can see.
+const CWDS_BUCKETS: usize = 13;
+
+/// The longest header of a reply: `header_size` of the context made last.
+#[unsafe(no_mangle)]
+pub static dpl_header_size: AtomicI32 = AtomicI32::new(0);
+
+/// Initialises the library. Nothing needs it: it is there for programs that call it.
+///
+/// @return DPL_SUCCESS
+#[unsafe(no_mangle)]
+pub extern "C" fn dpl_init() -> dpl_status_t {
+    SUCCESS
+}
+
+/// Ends the use of the library. It has no effect: OpenSSL clears up after itself when the process ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn dpl_free() {}
+
+/// The name of a status.
+///
+/// @param status a status
+/// @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others
+#[unsafe(no_mangle)]
+pub extern "C" fn dpl_status_str(status: dpl_status_t) -> *const c_char {
+    static NAMES: [&CStr; 22] = [
+        c"DPL_SUCCESS",
+        c"DPL_FAILURE",
+        c"DPL_ENOENT",
+        c"DPL_EINVAL",
+        c"DPL_ETIMEOUT",
+        c"DPL_ENOMEM",
+        c"DPL_ESYS",
+        c"DPL_EIO",
+        c"DPL_ELIMIT",
+        c"DPL_ENAMETOOLONG",
+        c"DPL_ENOTDIR",
+        c"DPL_ENOTEMPTY",
+        c"DPL_EISDIR",
+        c"DPL_EEXIST",
+        c"DPL_ENOTSUPP",
+        c"DPL_EREDIRECT",
+        c"DPL_ETOOMANYREDIR",
+        c"DPL_ECONNECT",
+        c"DPL_EPERM",
+        c"DPL_EPRECOND",
+        c"DPL_ECONFLICT",
+        c"DPL_ERANGEUNAVAIL",
+    ];
+    let name = status.checked_neg().and_then(|number| NAMES.get(usize::try_from(number).ok()?));
+    name.unwrap_or(&c"Unknown error").as_ptr()
+}
+
+/// Makes a context from a profile file, `NAME.profile` in the droplet directory. What is wrong is logged
+/// with file and line.
+///
+/// @param droplet_dir the directory; NULL for the environment's `DPLDIR`, or else `~/.droplet`
+/// @param profile_name the name; NULL for the environment's `DPLPROFILE`, or else "default"
+/// @return the context, to be freed with dpl_ctx_free(); NULL on failure
+///
+/// # Safety
+/// `droplet_dir` and `profile_name` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ctx_new(
+    droplet_dir: *const c_char,
+    profile_name: *const c_char,
+) -> *mut dpl_ctx_t {
+    const NAME: &CStr = c"dpl_ctx_new";
+    guard(NAME, ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let (directory, name) = unsafe { (string(droplet_dir), string(profile_name)) };
+        from_file(directory, name).unwrap_or_else(|fault| {
+            refuse(None, NAME, &fault);
+            ptr::null_mut()
+        })
+    })
+}
+
+fn from_file(directory: Option<&CStr>, name: Option<&CStr>) -> Result<*mut dpl_ctx_t, String> {
+    let (directory, name) = (droplet_dir(directory)?, profile_name(name));
+    let file_name = [name.as_bytes(), b".profile"].concat();
+    let path = Path::new(OsStr::from_bytes(directory.as_bytes())).join(OsStr::from_bytes(&file_name));
+    let text = fs::read(&path).map_err(|error| format!("{}: {}", path.display(), sys::error_text(&error)))?;
+    let mut profile = Profile::new(path.display().to_string(), directory, name);
+    profile.read(&text).map_err(|fault| fault.to_string())?;
+    create(&profile, c"dpl_ctx_new")
+}
+
+/// Makes a context from a dictionary of the variables that a profile file has, and `droplet_dir` and
+/// `profile_name`. `use_https` counts for `host` wherever it stands.
+///
+/// @param profile the dictionary, which stays the caller's
+/// @return as dpl_ctx_new()
+///
+/// # Safety
+/// `profile` is NULL or a dictionary.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ctx_new_from_dict(profile: *const dpl_dict_t) -> *mut dpl_ctx_t {
+    const NAME: &CStr = c"dpl_ctx_new_from_dict";
+    guard(NAME, ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let made = match unsafe { profile.as_ref() } {
+            Some(variables) => from_dictionary(variables),
+            None => Err("the dictionary is NULL".to_owned()),
+        };
+        made.unwrap_or_else(|fault| {
+            refuse(None, NAME, &fault);
+            ptr::null_mut()
+        })
+    })
+}
+
+fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
+    let mut variables = Vec::new();
+    for var in dictionary.vars() {
+        // SAFETY: the entries of a dictionary are valid: they have a key and a value, or NULL.
+        let (key, value) = unsafe { (string((*var).key), (*var).val.as_ref()) };
+        let key = key.ok_or("dictionary: a variable without a name")?;
+        let value = value.and_then(|value| value.as_string());
+        let value = value.ok_or_else(|| format!("dictionary: {}: no string", key.to_string_lossy()))?;
+        variables.push((key, value.bytes()));
+    }
+    let directory = droplet_dir(dictionary.text(c"droplet_dir"))?;
+    let name = profile_name(dictionary.text(c"profile_name"));
+    let mut profile = Profile::new("dictionary".to_owned(), directory, name);
+    profile.set_all(variables.into_iter()).map_err(|fault| fault.to_string())?;
+    create(&profile, c"dpl_ctx_new_from_dict")
+}
+
+fn create(profile: &Profile, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
+    let directories = Dict::new(CWDS_BUCKETS).map_err(|error| error.to_string())?;
+    let context = owned_context::create(profile, Maker::Droplet, &journal(None, function))?;
+    // SAFETY: a context in the layout of 3.0, which nobody else has yet.
+    unsafe { (*context.cast::<Context30>()).cwds = directories.into_raw().cast() };
+    dpl_header_size.store(profile.header_size, Ordering::Relaxed);
+    Ok(context)
+}
+
+fn droplet_dir(argument: Option<&CStr>) -> Result<CString, String> {
+    if let Some(directory) = argument.map(CStr::to_owned).or_else(|| variable("DPLDIR")) {
+        return Ok(directory);
+    }
+    let home = home_directory().ok_or("this user has no home directory: set DPLDIR")?;
+    c_string([home.as_bytes(), b"/.droplet"].concat()).ok_or("the home directory has a NUL byte".to_owned())
+}
+
+/// The home directory of the user, by getpwuid(3): programs put a function of their own in its place, as the
+/// original's tests do. Its answer lies in memory of libc's, which the next call may overwrite; it is copied at
+/// once.
+fn home_directory() -> Option<CString> {
+    // SAFETY: NULL, or an entry that is valid until the next call.
+    unsafe {
+        let entry = libc::getpwuid(libc::getuid()).as_ref()?;
+        (!entry.pw_dir.is_null()).then(|| CStr::from_ptr(entry.pw_dir).to_owned())
+    }
+}
+
+fn profile_name(argument: Option<&CStr>) -> CString {
+    let given = argument.map(CStr::to_owned).or_else(|| variable("DPLPROFILE"));
+    given.unwrap_or_else(|| c"default".to_owned())
+}
+
+fn variable(name: &str) -> Option<CString> {
+    env::var_os(name).and_then(|value| c_string(value.into_vec()))
+}
+
+fn c_string(bytes: Vec<u8>) -> Option<CString> {
+    CString::new(bytes).ok()
+}
+
+/// Closes the idle connections of a context and frees it, with all that belongs to it. Connections in use
+/// stay usable.
+///
+/// @param ctx the context, which no other thread uses; NULL has no effect. One that was freed before is
+///        left alone, with a line in the log
+///
+/// # Safety
+/// `ctx` is NULL or came from a function of this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
+    const NAME: &CStr = c"dpl_ctx_free";
+    guard(NAME, (), || {
+        if ctx.is_null() {
+            return;
+        }
+        if !owned_context::is_alive(ctx) {
+            return refuse(None, NAME, "this context was freed before, or is none of this library");
+        }
+        // SAFETY: the context is alive and in the layout of 3.0; its dictionary is NULL or its own, and nobody uses
+        // it any more.
+        unsafe {
+            drop(Owned::<Dict>::from_raw((*ctx.cast::<Context30>()).cwds.cast()));
+            owned_context::destroy(ctx, Maker::Droplet);
+        }
+    })
+}
+
+/// Takes a context's lock, for programs that change several of its fields at once. No function of this
+/// library takes it.
+///
+/// @param ctx the context
+///
+/// # Safety
+/// `ctx` is NULL or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ctx_lock(ctx: *mut dpl_ctx_t) {
+    with_lock(ctx, c"dpl_ctx_lock", |lock, canary| {
+        // SAFETY: the mutex of a live context.
+        if unsafe { libc::pthread_mutex_lock(lock) } == 0 {
+            canary.store(1, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Gives a context's lock back.
+///
+/// @param ctx the context, whose lock the calling thread has
+///
+/// # Safety
+/// `ctx` is NULL or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ctx_unlock(ctx: *mut dpl_ctx_t) {
+    with_lock(ctx, c"dpl_ctx_unlock", |lock, canary| {
+        canary.store(0, Ordering::Relaxed);
+        // SAFETY: the mutex of a live context.
+        unsafe { libc::pthread_mutex_unlock(lock) };
+    });
+}
+
+/// `canary` is 1 while the lock is held.
+fn with_lock(
+    ctx: *mut dpl_ctx_t,
+    function: &'static CStr,
+    body: impl FnOnce(*mut libc::pthread_mutex_t, &AtomicI32),
+) {
+    guard(function, (), || {
+        if ctx.is_null() {
+            return refuse(None, function, "the context is NULL");
+        }
+        let context = ctx.cast::<Context30>();
+        // SAFETY: the caller's promise to the exported function; the canary is written under the lock only.
+        unsafe {
+            body(&raw mut (*context).lock, AtomicI32::from_ptr(&raw mut (*context).canary as *mut c_int))
+        }
+    })
+}

@@ -1,0 +1,66 @@
+//! Dictionaries, values, vectors and string buffers, all of it plain C memory.
+
+use droplet_conn::mirror;
+use libc::{c_char, c_int, c_uint, c_void};
+
+mirror! {
+    /// A dictionary: buckets of entries, an entry's place decided by the hash of its key.
+    pub struct Dict = "dpl_dict", 16 {
+        0 buckets: *mut *mut DictVar,
+        8 n_buckets: c_uint,
+    }
+}
+
+mirror! {
+    /// An entry. A bucket points to the newest; `prev` leads to the next older one, `next` back.
+    pub struct DictVar = "dpl_dict_var", 32 {
+        0 prev: *mut DictVar,
+        8 next: *mut DictVar,
+        16 key: *mut c_char,
+        24 val: *mut Value,
+    }
+}
+
+mirror! {
+    /// A value: what `ptr` leads to is told by `type`.
+    pub struct Value = "dpl_value", 16 {
+        0 ptr: *mut c_void,
+        8 r#type: c_int,
+    }
+}
+
+mirror! {
+    /// A vector of values.
+    pub struct Vector = "dpl_vec", 24 {
+        0 items: *mut *mut Value,
+        8 n_items: c_int,
+        12 size: c_int,
+        16 incr_size: c_int,
+    }
+}
+
+mirror! {
+    /// A string buffer, whose `buf` ends with a NUL that `len` does not count.
+    pub struct Sbuf = "dpl_sbuf_t", 24 {
+        0 buf: *mut c_char,
+        8 len: usize,
+        16 allocated: usize,
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../tests/common/reference.rs"]
+mod reference;
+
+#[cfg(test)]
+mod tests {
+    use super::reference::assert_agrees;
+    use super::*;
+
+    #[test]
+    fn structs_agree_with_the_reference_tables() {
+        for table in [Dict::TABLE, DictVar::TABLE, Value::TABLE, Vector::TABLE, Sbuf::TABLE] {
+            assert_agrees("layout-3.0.tsv", table);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Droplet's unit `log`: what it and the program say, and to whom.
+
+use std::arch::naked_asm;
+use std::ffi::CStr;
+use std::io::{self, Write};
+use std::mem;
+use std::ptr;
+use std::slice;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{c_char, c_int, c_uint, c_void, iovec, size_t};
+
+use super::dump::Dump;
+use super::fields::Fields;
+use droplet_client::os::sys;
+use droplet_client::status::{Error, SUCCESS};
+use droplet_conn::abi::memory::string;
+use droplet_conn::exports::{dpl_ctx_t, dpl_status_t, guard_aside};
+
+/// The longest log line with its NUL: programs' log functions may have a buffer of this size.
+const LINE_SIZE: usize = 2048;
+
+/// `DPL_ERROR`.
+const LEVEL_ERROR: c_int = 3;
+
+/// `dpl_log_func_t`.
+pub type dpl_log_func_t = Option<unsafe extern "C" fn(*mut dpl_ctx_t, c_int, *const c_char)>;
+
+/// `dpl_trace_func_t`.
+type TraceFunction =
+    unsafe extern "C" fn(libc::pid_t, c_uint, *const c_char, *const c_char, c_int, *mut c_char);
+
+unsafe extern "C" {
+    /// `dpl_log`, by the name under which it is called from inside.
+    pub fn droplet_conn_log(
+        ctx: *mut dpl_ctx_t,
+        level: c_int,
+        file: *const c_char,
+        func: *const c_char,
+        line: c_int,
+        format: *const c_char,
+        ...
+    ) -> dpl_status_t;
+
+    /// `dpl_trace`, likewise.
+    pub fn droplet_conn_trace(
+        ctx: *mut dpl_ctx_t,
+        level: c_uint,
+        file: *const c_char,
+        func: *const c_char,
+        line: c_int,
+        format: *const c_char,
+        ...
+    );
+}
+
+// What variadic.c calls, by names that stay inside: Rust exports whatever it names for C.
+std::arch::global_asm!(
+    ".globl droplet_conn_log_text",
+    ".hidden droplet_conn_log_text",
+    "droplet_conn_log_text: jmp {}",
+    ".globl droplet_conn_trace_text",
+    ".hidden droplet_conn_trace_text",
+    "droplet_conn_trace_text: jmp {}",
+    sym log_text,
+    sym trace_text,
+);
+
+/// The program's log function, or NULL for stderr.
+static LOG_FUNCTION: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Sets who gets the log, for the whole process.
+///
+/// @param logfunc called with each line, which has no newline; NULL for stderr
+#[unsafe(no_mangle)]
+pub extern "C" fn dpl_set_log_func(logfunc: dpl_log_func_t) {
+    let function = logfunc.map_or(ptr::null_mut(), |function| function as *mut c_void);
+    LOG_FUNCTION.store(function, Ordering::Release);
+}
+
+/// Logs a line: `LEVEL: FILE:LINE: FUNCTION: MESSAGE`, cut to 2,047 bytes.
+///
+/// @param ctx handed to the log function; may be NULL
+/// @param level one of DPL_DEBUG, DPL_INFO, DPL_WARNING, DPL_ERROR; others have no word
+/// @param file left out, with the line, if it is NULL
+/// @param func left out if it is NULL
+/// @param lineno the line
+/// @param fmt as for printf(3), with its arguments
+/// @return DPL_SUCCESS
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn dpl_log() -> dpl_status_t {
+    naked_asm!("jmp {}", sym droplet_conn_log)
+}
+
+/// Writes a line of trace, cut to 255 bytes, to the context's `trace_func` or to stderr. Whether it is
+/// wanted is the caller's to see, in the context's `trace_level`.
+///
+/// @param ctx may be NULL
+/// @param level the bit of DPL_TRACE_* that it belongs to
+/// @param file the file
+/// @param func the function
+/// @param lineno the line
+/// @param fmt as for printf(3), with its arguments
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn dpl_trace() {
+    naked_asm!("jmp {}", sym droplet_conn_trace)
+}
+
+/// The message of `dpl_log`, formatted.
+///
+/// # Safety
+/// `file` and `func` are NULL or strings, `text` is a string.
+unsafe extern "C" fn log_text(
+    ctx: *mut dpl_ctx_t,
+    level: c_int,
+    file: *const c_char,
+    func: *const c_char,
+    line: c_int,
+    text: *const c_char,
+) -> dpl_status_t {
+    guard_aside(c"dpl_log", Error::Failure.status(), || {
+        // SAFETY: the caller's promise.
+        let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
+        let mut buffer = [0; LINE_SIZE];
+        let room = LINE_SIZE - 1;
+        let mut rest = &mut buffer[..room];
+        // What does not fit is cut off: that is no error.
+        let _ = write_line(&mut rest, level, file.map(|file| (file, line)), func, text.unwrap_or_default());
+        let written = room - rest.len();
+        deliver(ctx, level, &mut buffer[..=written]);
+        SUCCESS
+    })
+}
+
+fn write_line(
+    to: &mut impl Write,
+    level: c_int,
+    place: Option<(&CStr, c_int)>,
+    function: Option<&CStr>,
+    text: &CStr,
+) -> io::Result<()> {
+    if let Some(word) =
+        usize::try_from(level).ok().and_then(|at| ["DEBUG", "info", "warning", "error"].get(at))
+    {
+        write!(to, "{word}: ")?;
+    }
+    if let Some((file, line)) = place {
+        to.write_all(file.to_bytes())?;
+        write!(to, ":{line}: ")?;
+    }
+    if let Some(function) = function {
+        to.write_all(function.to_bytes())?;
+        to.write_all(b": ")?;
+    }
+    to.write_all(text.to_bytes())
+}
+
+/// `line` ends with a byte to spare, which is 0.
+fn deliver(ctx: *mut dpl_ctx_t, level: c_int, line: &mut [u8]) {
+    // SAFETY: NULL, or a function of this type that was stored there.
+    let function: dpl_log_func_t = unsafe { mem::transmute(LOG_FUNCTION.load(Ordering::Acquire)) };
+    match function {
+        // SAFETY: the program's own function takes any context, and the line ends with NUL.
+        Some(function) => unsafe { function(ctx, level, line.as_ptr().cast()) },
+        None => {
+            if let Some(end) = line.last_mut() {
+                *end = b'\n';
+            }
+            sys::print_error(line);
+        }
+    }
+}
+
+/// The message of `dpl_trace`, formatted.
+///
+/// # Safety
+/// `ctx` is NULL or points to a `dpl_ctx_t`; `file` and `func` are NULL or strings, `text` is one that may
+/// be written to.
+unsafe extern "C" fn trace_text(
+    ctx: *mut dpl_ctx_t,
+    level: c_uint,
+    file: *const c_char,
+    func: *const c_char,
+    line: c_int,
+    text: *mut c_char,
+) {
+    guard_aside(c"dpl_trace", (), || {
+        let thread = sys::thread_id();
+        // SAFETY: the caller's promise.
+        let function = unsafe { Fields::of(ctx) }.map_or(ptr::null_mut(), |fields| fields.trace_func());
+        // SAFETY: NULL, or a function of this type that the program stored there.
+        if let Some(function) = unsafe { mem::transmute::<*mut c_void, Option<TraceFunction>>(function) } {
+            // SAFETY: the caller's promise.
+            unsafe { function(thread, level, file, func, line, text) };
+            return;
+        }
+        // SAFETY: the caller's promise.
+        let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
+        let [file, func, text] = [file, func, text].map(|it| it.unwrap_or(c"(null)").to_string_lossy());
+        sys::print_error(format!("trace: {thread}: [{level:x}] {file}:{func}:{line}: {text}\n").as_bytes());
+    })
+}
+
+/// Logs the errors that OpenSSL has noted for this thread, a line each, and forgets them.
+///
+/// @param ctx handed to the log function; may be NULL
+/// @param file the caller's file
+/// @param func the caller's name
+/// @param line the caller's line
+/// @param str what was tried
+///
+/// # Safety
+/// `file`, `func` and `str` are NULL or strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_ssl_perror(
+    ctx: *mut dpl_ctx_t,
+    file: *const c_char,
+    func: *const c_char,
+    line: c_int,
+    str: *const c_char,
+) {
+    guard_aside(c"dpl_ssl_perror", (), || {
+        // SAFETY: the caller's promise.
+        let tried = unsafe { string(str) }.unwrap_or_default().to_string_lossy();
+        for error in openssl::error::ErrorStack::get().errors() {
+            let text = std::ffi::CString::new(format!("{tried} failed with {error}")).unwrap_or_default();
+            // SAFETY: the caller's promise.
+            unsafe { log_text(ctx, LEVEL_ERROR, file, func, line, text.as_ptr()) };
+        }
+    })
+}
+
+/// The pieces of a vector; none for NULL or a negative count.
+///
+/// # Safety
+/// `iov` is NULL or points to `n_iov` pieces.
+unsafe fn pieces<'a>(iov: *const iovec, n_iov: c_int) -> &'a [iovec] {
+    let count = usize::try_from(n_iov).unwrap_or(0);
+    if iov.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { slice::from_raw_parts(iov, count) }
+}
+
+/// How many bytes an IO vector holds.
+///
+/// @param iov the pieces
+/// @param n_iov how many there are
+/// @return the sum of their lengths
+///
+/// # Safety
+/// `iov` is NULL or points to `n_iov` pieces.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_iov_size(iov: *mut iovec, n_iov: c_int) -> size_t {
+    guard_aside(c"dpl_iov_size", 0, || {
+        // SAFETY: the caller's promise.
+        unsafe { pieces(iov, n_iov) }.iter().fold(0, |sum: usize, piece| sum.wrapping_add(piece.iov_len))
+    })
+}
+
+/// Writes an IO vector to stderr, for people to read.
+///
+/// @param iov the pieces
+/// @param n_iov how many there are
+/// @param n_bytes at most so many bytes
+/// @param binary 0 for the bytes as they are, else for their offsets, values and characters
+///
+/// # Safety
+/// `iov` is NULL or points to `n_iov` pieces of readable memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: size_t, binary: c_int) {
+    guard_aside(c"dpl_iov_dump", (), || {
+        let mut text = Vec::new();
+        let mut left = n_bytes;
+        let mut dump = Dump::new(binary != 0);
+        // SAFETY: the caller's promise.
+        for (number, piece) in unsafe { pieces(iov, n_iov) }.iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            let length = piece.iov_len.min(left);
+            left -= length;
+            let bytes: &[u8] = if piece.iov_base.is_null() || length == 0 {
+                &[]
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { slice::from_raw_parts(piece.iov_base.cast(), length) }
+            };
+            if binary != 0 {
+                let _ = writeln!(text, "{number}: len={}", piece.iov_len);
+            }
+            dump.piece(&mut text, bytes);
+        }
+        sys::print_error(&text);
+    })
+}

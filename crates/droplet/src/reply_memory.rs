@@ -1,0 +1,134 @@
+//! A reply in memory: its fields in a dictionary, its body in a buffer.
+
+use std::ffi::CString;
+use std::ptr;
+
+use libc::{c_char, c_int, c_uint};
+
+use super::dict::dpl_dict_t;
+use super::http::reader::Receiver;
+use super::owned::Owned;
+use crate::layout::{Dict, Sbuf, Value};
+use droplet_client::status::Error;
+
+/// The buckets of a dictionary of fields, which C can see.
+const FIELD_BUCKETS: usize = 13;
+
+/// How many fields a bucket has before the dictionary grows by as much: a field is looked for among those of its
+/// bucket, so that the time for all of them would grow with the square of their number.
+const FIELDS_A_BUCKET: usize = 16;
+
+/// Where a caller wants the results.
+pub struct Results {
+    pub is_provided: bool,
+    pub data_bufp: *mut *mut c_char,
+    pub data_lenp: *mut c_uint,
+    pub headersp: *mut *mut dpl_dict_t,
+    pub connection_closep: *mut c_int,
+}
+
+/// Where the body goes.
+enum Data {
+    Nowhere,
+    Own(Owned<Sbuf>),
+    /// The caller's: its address, its size, and how much of it is used.
+    Provided(*mut u8, usize, usize),
+}
+
+/// A reply in memory.
+pub struct Memory {
+    data: Data,
+    fields: Owned<Dict>,
+    /// How many fields there were.
+    count: usize,
+}
+
+impl Memory {
+    /// # Safety
+    /// As for [`dpl_read_http_reply_ext`].
+    pub unsafe fn for_results(results: &Results) -> Result<Memory, Error> {
+        // SAFETY: the caller's promise.
+        let (data_buf, data_len) = unsafe { (results.data_bufp.as_ref(), results.data_lenp.as_ref()) };
+        let data = match (results.is_provided, data_buf, data_len) {
+            (true, Some(buffer), Some(length)) if !buffer.is_null() => {
+                Data::Provided(buffer.cast(), *length as usize, 0)
+            }
+            (true, ..) => return Err(Error::Invalid),
+            (false, Some(_), _) => Data::Own(Sbuf::new(0)?),
+            (false, None, _) => Data::Nowhere,
+        };
+        Ok(Memory { data, fields: Dict::new(FIELD_BUCKETS)?, count: 0 })
+    }
+
+    /// # Safety
+    /// As for [`dpl_read_http_reply_ext`].
+    pub unsafe fn hand_over(self, results: &Results, is_whole: bool, is_last: bool) {
+        // SAFETY: the caller's promise.
+        let (data_buf, data_len, headers, close) = unsafe {
+            (
+                results.data_bufp.as_mut(),
+                results.data_lenp.as_mut(),
+                results.headersp.as_mut(),
+                results.connection_closep.as_mut(),
+            )
+        };
+        let length = match self.data {
+            Data::Nowhere => 0,
+            Data::Provided(_, _, used) => used,
+            Data::Own(mut data) => {
+                let length = data.bytes().len();
+                if let Some(data_buf) = data_buf {
+                    *data_buf = if length > 0 { data.take_buffer() } else { ptr::null_mut() };
+                }
+                length
+            }
+        };
+        if let Some(data_len) = data_len {
+            *data_len = length as c_uint;
+        }
+        if let Some(headers) = headers {
+            let is_empty = self.fields.vars().next().is_none();
+            *headers = if is_empty && !is_whole { ptr::null_mut() } else { self.fields.into_raw() };
+        }
+        if let Some(close) = close {
+            *close = c_int::from(is_last);
+        }
+    }
+}
+
+impl Receiver for Memory {
+    type Error = Error;
+
+    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let name = c_string(name.to_ascii_lowercase().as_bytes())?;
+        self.fields.set(&name, Value::string(value)?)?;
+        self.count += 1;
+        if self.count == self.fields.n_buckets as usize * FIELDS_A_BUCKET {
+            let larger = Dict::new(self.fields.n_buckets as usize * FIELDS_A_BUCKET)?;
+            larger.set_all(&self.fields, |name| Some(name))?;
+            self.fields = larger;
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        match &mut self.data {
+            Data::Nowhere => Ok(()),
+            // C counts it in an unsigned int.
+            Data::Own(data) if data.bytes().len() + bytes.len() > c_uint::MAX as usize => Err(Error::Limit),
+            Data::Own(data) => data.append(bytes),
+            Data::Provided(buffer, size, used) => {
+                let count = bytes.len().min(*size - *used);
+                // SAFETY: the caller has promised that there is so much room.
+                unsafe { buffer.add(*used).copy_from(bytes.as_ptr(), count) };
+                *used += count;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A name or value of a field, none of which has a NUL in it.
+pub fn c_string(text: &[u8]) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Failure)
+}

@@ -1,0 +1,268 @@
+//! Droplet's unit `vec`: vectors of values.
+
+use std::ffi::CStr;
+use std::ptr;
+use std::slice;
+
+use libc::{FILE, c_int, c_void};
+
+use super::owned::{Contents, Owned, raw_or_null};
+use super::value::{dpl_value_t, put};
+use crate::layout::{Value, Vector};
+use droplet_client::status::{Error, code};
+use droplet_conn::abi::memory::Block;
+use droplet_conn::exports::{dpl_status_t, guard, refuse};
+
+/// `dpl_vec_t`.
+pub type dpl_vec_t = Vector;
+
+/// `dpl_value_cmp_func_t`: gets two pointers to items, each a `dpl_value_t **`.
+pub type dpl_value_cmp_func_t = Option<unsafe extern "C" fn(*const c_void, *const c_void) -> c_int>;
+
+impl Contents for Vector {
+    unsafe fn free_contents(&mut self) {
+        for item in self.items() {
+            // SAFETY: a vector owns its items, each NULL or a value.
+            drop(unsafe { Owned::from_raw(*item) });
+        }
+        // SAFETY: the array is NULL or from malloc, and its own.
+        unsafe { libc::free(self.items.cast()) };
+    }
+}
+
+impl Vector {
+    /// An empty vector with room for `size` items, that grows by `growth` items, or by half if that is 0.
+    fn new(size: c_int, growth: c_int) -> Result<Owned<Vector>, Error> {
+        let room = usize::try_from(size).map_err(|_| Error::Invalid)?;
+        let items = items_of_size(room)?.into_raw();
+        Owned::new(Vector { items, n_items: 0, size, incr_size: growth })
+    }
+
+    /// Its items.
+    pub fn items(&self) -> &[*mut Value] {
+        match usize::try_from(self.n_items) {
+            // SAFETY: a vector has as many items as it says.
+            Ok(count) if !self.items.is_null() => unsafe { slice::from_raw_parts(self.items, count) },
+            _ => &[],
+        }
+    }
+
+    /// Its items that are not NULL.
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        // SAFETY: each item is NULL or a value.
+        self.items().iter().filter_map(|item| unsafe { item.as_ref() })
+    }
+
+    /// Adds a value at the end.
+    fn push(&mut self, value: Owned<Value>) -> Result<(), Error> {
+        let count = self.items().len();
+        if count >= usize::try_from(self.size).unwrap_or(0) || self.items.is_null() {
+            self.grow()?;
+        }
+        // SAFETY: there is room for another item.
+        unsafe { *self.items.add(count) = value.into_raw() };
+        self.n_items = c_int::try_from(count + 1).map_err(|_| Error::OutOfMemory)?;
+        Ok(())
+    }
+
+    fn grow(&mut self) -> Result<(), Error> {
+        let growth = if self.incr_size > 0 { self.incr_size } else { (self.size / 2).max(1) };
+        let size = self.size.max(0).checked_add(growth).ok_or(Error::OutOfMemory)?;
+        let block = items_of_size(size as usize)?;
+        // SAFETY: the block is larger than the old array, which is NULL or from malloc, and its own.
+        unsafe {
+            block.as_ptr().copy_from(self.items().as_ptr(), self.items().len());
+            libc::free(self.items.cast());
+        }
+        self.items = block.into_raw();
+        self.size = size;
+        Ok(())
+    }
+
+    /// A copy, of all that it contains too.
+    pub fn copy(&self) -> Result<Owned<Vector>, Error> {
+        let mut made = Vector::new(self.size, self.incr_size)?;
+        self.values().try_for_each(|value| made.push(value.copy()?))?;
+        Ok(made)
+    }
+
+    /// Writes its items to a file, with commas between them.
+    ///
+    /// # Safety
+    /// `file` is open for writing.
+    pub unsafe fn print(&self, file: *mut FILE, level: c_int) {
+        for (number, value) in self.values().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if number > 0 {
+                    put(file, c",");
+                }
+                value.print(file, level, false);
+            }
+        }
+    }
+}
+
+fn items_of_size(count: usize) -> Result<Block<*mut Value>, Error> {
+    Block::of_size(count.checked_mul(size_of::<*mut Value>()).ok_or(Error::OutOfMemory)?)
+}
+
+/// Makes an empty vector.
+///
+/// @param init_size how many items it has room for at first, more than 0
+/// @param incr_size by how many items it grows; 0 or less for half as many again
+/// @return the vector, to be freed with dpl_vec_free(); NULL for any other `init_size`, or if memory is out
+#[unsafe(no_mangle)]
+pub extern "C" fn dpl_vec_new(init_size: c_int, incr_size: c_int) -> *mut dpl_vec_t {
+    const NAME: &CStr = c"dpl_vec_new";
+    guard(NAME, ptr::null_mut(), || {
+        if init_size <= 0 {
+            refuse(None, NAME, &format!("no room for {init_size} items"));
+            return ptr::null_mut();
+        }
+        raw_or_null(Vector::new(init_size, incr_size))
+    })
+}
+
+/// Frees a vector and its values; what pointers in it lead to stays.
+///
+/// @param vec the vector; NULL has no effect
+///
+/// # Safety
+/// `vec` is NULL or a vector that nobody uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_free(vec: *mut dpl_vec_t) {
+    // SAFETY: the caller's promise.
+    guard(c"dpl_vec_free", (), || drop(unsafe { Owned::from_raw(vec) }))
+}
+
+/// Adds the copy of a value.
+///
+/// @param vec the vector
+/// @param value the value, which stays the caller's
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
+///
+/// # Safety
+/// `vec` is NULL or a vector that only the caller uses; `value` is NULL or a value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_add_value(vec: *mut dpl_vec_t, value: *mut dpl_value_t) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_vec_add_value";
+    guard(NAME, Error::Failure.status(), || {
+        // SAFETY: the caller's promises.
+        let (Some(vec), Some(value)) = (unsafe { (vec.as_mut(), value.as_ref()) }) else {
+            refuse(None, NAME, "the vector or the value is NULL");
+            return Error::Invalid.status();
+        };
+        code(value.copy().and_then(|copy| vec.push(copy)))
+    })
+}
+
+/// Adds a pointer of the program's, which dpl_vec_get() gives back.
+///
+/// @param vec the vector
+/// @param item the pointer, which is not followed
+/// @return as dpl_vec_add_value()
+///
+/// # Safety
+/// `vec` is NULL or a vector that only the caller uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_add(vec: *mut dpl_vec_t, item: *mut c_void) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_vec_add";
+    guard(NAME, Error::Failure.status(), || {
+        // SAFETY: the caller's promise.
+        let Some(vec) = (unsafe { vec.as_mut() }) else {
+            refuse(None, NAME, "the vector is NULL");
+            return Error::Invalid.status();
+        };
+        code(Value::pointer(item).and_then(|value| vec.push(value)))
+    })
+}
+
+/// A pointer of the program's in a vector.
+///
+/// @param vec the vector
+/// @param i its number, from 0
+/// @return the pointer; NULL if there is no such item, if it is a value of another type, or for NULL
+///
+/// # Safety
+/// `vec` is NULL or a vector.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_get(vec: *mut dpl_vec_t, i: c_int) -> *mut c_void {
+    guard(c"dpl_vec_get", ptr::null_mut(), || {
+        // SAFETY: the caller's promise; each item is NULL or a value.
+        let found = unsafe {
+            let vec = vec.as_ref().zip(usize::try_from(i).ok());
+            vec.and_then(|(vec, number)| vec.items().get(number)?.as_ref())
+        };
+        found.and_then(Value::as_pointer).unwrap_or(ptr::null_mut())
+    })
+}
+
+/// Writes a vector to a file, for people to read.
+///
+/// @param vec the vector
+/// @param f the file
+/// @param level by how many spaces lines are indented
+///
+/// # Safety
+/// `vec` is NULL or a vector; `f` is NULL or open for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_print(vec: *mut dpl_vec_t, f: *mut FILE, level: c_int) {
+    const NAME: &CStr = c"dpl_vec_print";
+    guard(NAME, (), || {
+        // SAFETY: the caller's promise.
+        match unsafe { vec.as_ref() } {
+            // SAFETY: the caller's promise.
+            Some(vec) if !f.is_null() => unsafe { vec.print(f, level) },
+            _ => refuse(None, NAME, "the vector or the file is NULL"),
+        }
+    })
+}
+
+/// Copies a vector and all that it contains; of pointers only those themselves.
+///
+/// @param vec the vector
+/// @return its copy, to be freed with dpl_vec_free(); NULL for NULL, or if memory is out
+///
+/// # Safety
+/// `vec` is NULL or a vector.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_dup(vec: *mut dpl_vec_t) -> *mut dpl_vec_t {
+    const NAME: &CStr = c"dpl_vec_dup";
+    guard(NAME, ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        match unsafe { vec.as_ref() } {
+            Some(vec) => raw_or_null(vec.copy()),
+            None => {
+                refuse(None, NAME, "the vector is NULL");
+                ptr::null_mut()
+            }
+        }
+    })
+}
+
+/// Sorts a vector as qsort(3) does.
+///
+/// @param vec the vector
+/// @param cmp_func gets pointers to two items, each a `dpl_value_t *`, and returns less than, equal to or
+///        greater than 0
+///
+/// # Safety
+/// `vec` is NULL or a vector that only the caller uses; `cmp_func` is NULL or a function that orders its
+/// items.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dpl_vec_sort(vec: *mut dpl_vec_t, cmp_func: dpl_value_cmp_func_t) {
+    const NAME: &CStr = c"dpl_vec_sort";
+    guard(NAME, (), || {
+        // SAFETY: the caller's promise.
+        let Some(vec) = (unsafe { vec.as_mut() }).filter(|_| cmp_func.is_some()) else {
+            refuse(None, NAME, "the vector or the function is NULL");
+            return;
+        };
+        let (items, count) = (vec.items, vec.items().len());
+        if count > 1 {
+            // SAFETY: the array has as many items, and the function compares two of them.
+            unsafe { libc::qsort(items.cast(), count, size_of::<*mut Value>(), cmp_func) };
+        }
+    })
+}

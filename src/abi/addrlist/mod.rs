@@ -1,0 +1,368 @@
+//! `dpl_addrlist`: the list of hosts as C may walk it.
+//!
+//! The list proper is [`Hosts`]. What C sees mirrors it: nodes of plain C memory, whose links change only
+//! under the list's pthread mutex, which checkouts never take.
+
+mod node;
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::context;
+use super::hostent;
+use super::layout::{Addr, AddrListHead};
+use super::memory::{duplicate, string};
+use super::slab::{Arena, InArena};
+use droplet_client::fault::Fault;
+use droplet_client::hosts::{self, Host, Hosts, Resolved, Unresolved};
+use droplet_client::net::authority::Authority;
+use droplet_client::net::resolve::{self, Addresses};
+use droplet_client::os::clock::Moment;
+use droplet_client::os::fork;
+use droplet_client::status::Error;
+
+pub use node::node_of;
+use node::{NodeMirror, new_node, room_for, wait_until};
+
+/// How long to wait for another thread's look-up of the same name.
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// One allocation, of which C knows the head.
+#[repr(C)]
+pub struct AddrList {
+    head: UnsafeCell<AddrListHead>,
+    // ---- C sees no further ----
+    hosts: Arc<Hosts>,
+    default_port: CString,
+    /// The thread that took the mutex last ([`fork::own_thread`]).
+    holder: AtomicUsize,
+    /// How many times that thread has taken it.
+    depth: AtomicU32,
+    /// Which of the [`resolve::changes`] its nodes show.
+    shown: AtomicU64,
+}
+
+// SAFETY: the mutex in the head guards its links; it is used in place, by its address.
+unsafe impl Sync for AddrList {}
+// SAFETY: the pointers in the head lead to memory that the list owns.
+unsafe impl Send for AddrList {}
+
+static LISTS: Arena<AddrList> = Arena::new();
+
+impl InArena for AddrList {
+    #[inline]
+    fn arena() -> &'static Arena<AddrList> {
+        &LISTS
+    }
+}
+
+/// Why a host was not added.
+pub enum AddError {
+    /// It has no address.
+    Lookup(Unresolved),
+    /// Out of memory.
+    OutOfMemory,
+}
+
+impl AddrList {
+    /// An empty list, lent to C.
+    pub fn create(default_port: &CStr) -> Result<*mut AddrListHead, Error> {
+        let head = AddrListHead {
+            addr_list: ptr::null_mut(),
+            default_port: duplicate(default_port)?.into_raw(),
+            // Recursive: a program that adds a host while it holds the lock shall not hang.
+            lock: libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP,
+        };
+        let list = AddrList {
+            head: UnsafeCell::new(head),
+            hosts: Hosts::new(),
+            default_port: default_port.to_owned(),
+            holder: AtomicUsize::new(0),
+            depth: AtomicU32::new(0),
+            shown: AtomicU64::new(0),
+        };
+        fork::watch(context::forget_parent);
+        Ok(LISTS.insert(list)?.lend().cast())
+    }
+
+    /// The list at this address, if it is one of ours.
+    #[inline]
+    pub fn of(list: *mut AddrListHead) -> Option<&'static AddrList> {
+        LISTS.get(list.cast())
+    }
+
+    /// Frees a list and its nodes. False if it is none of ours.
+    pub fn free(list: *mut AddrListHead) -> bool {
+        let Some(held) = LISTS.recall(list.cast()) else { return false };
+        held.clear();
+        true
+    }
+
+    /// Makes every list forget, in a forked child, what belongs to the parent.
+    pub fn forget_parent() {
+        for list in LISTS.lent().filter_map(|list| LISTS.get(list)) {
+            list.hosts.forget_parent();
+            list.restore();
+        }
+    }
+
+    /// Makes a list in a forked child whole again, if a thread of the parent held its mutex. That is not taken
+    /// before a fork, since C may hold it for as long as it likes, and wait meanwhile for the thread that forks.
+    fn restore(&self) {
+        // SAFETY: the child has one thread, so that nobody else uses the mutex meanwhile.
+        let is_free = unsafe { libc::pthread_mutex_trylock(&raw mut (*self.head.get()).lock) } == 0;
+        if is_free {
+            return self.unlock_mutex();
+        }
+        // A mutex that belongs to a thread of the parent cannot be unlocked here, whichever thread that was.
+        // SAFETY: as above.
+        unsafe { (*self.head.get()).lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP };
+        // Its holder may have been changing the links, and what the nodes show.
+        self.relink();
+        self.hosts.show_addresses();
+        // The thread that forked still holds what it held.
+        let depth = self.depth.swap(0, Ordering::Relaxed);
+        if self.is_holder() {
+            (0..depth).for_each(|_| self.lock());
+        }
+    }
+
+    /// Links the nodes anew, in the order of the hosts.
+    fn relink(&self) {
+        // SAFETY: the nodes of a list's hosts are alive, and no other thread is there to see their links.
+        unsafe {
+            let mut field = &raw mut (*self.head.get()).addr_list;
+            for host in self.hosts.all() {
+                let node = node_of(&host);
+                *field = node;
+                (*node).le_prev = field;
+                field = &raw mut (*node).le_next;
+            }
+            *field = ptr::null_mut();
+        }
+    }
+
+    /// Its hosts.
+    #[inline]
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
+    /// The port of hosts that name none.
+    pub fn default_port(&self) -> &CStr {
+        &self.default_port
+    }
+
+    /// Takes the lock that C may walk the list under; the same thread may take it again. What C finds then
+    /// is what the names lead to now: checkouts look them up, but do not wait for this lock to say so.
+    pub fn lock(&self) {
+        // SAFETY: the mutex was initialised when the list was made.
+        unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
+        let depth = if self.is_holder() { self.depth.load(Ordering::Relaxed) } else { 0 };
+        self.holder.store(fork::own_thread(), Ordering::Relaxed);
+        self.depth.store(depth + 1, Ordering::Relaxed);
+        let changes = resolve::changes();
+        if self.shown.swap(changes, Ordering::Relaxed) != changes {
+            self.hosts.show_addresses();
+        }
+    }
+
+    /// Gives the lock back. Nothing happens if this thread does not hold it.
+    pub fn unlock(&self) {
+        if self.is_holder() {
+            // C may have taken the mutex itself, uncounted.
+            let depth = self.depth.load(Ordering::Relaxed);
+            self.depth.store(depth.saturating_sub(1), Ordering::Relaxed);
+        }
+        self.unlock_mutex();
+    }
+
+    /// Whether the calling thread took the mutex last.
+    fn is_holder(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) == fork::own_thread()
+    }
+
+    fn unlock_mutex(&self) {
+        // SAFETY: as above; a thread that does not hold it is refused, since it is recursive.
+        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head.get()).lock) };
+    }
+
+    fn locked<R>(&self, change: impl FnOnce() -> R) -> R {
+        struct Unlock<'a>(&'a AddrList);
+        impl Drop for Unlock<'_> {
+            fn drop(&mut self) {
+                self.0.unlock();
+            }
+        }
+        self.lock();
+        let _unlock = Unlock(self);
+        change()
+    }
+
+    /// Adds a host at a random place, so that clients with the same profile spread. One that is there
+    /// already becomes available instead, as does the one that has all of its addresses.
+    pub fn add(&self, authority: Authority) -> Result<(), AddError> {
+        let resolved = Resolved::new(&self.hosts, authority, LOOKUP_WAIT).map_err(AddError::Lookup)?;
+        self.locked(|| self.insert(resolved))
+    }
+
+    /// Adds the hosts of a profile: see [`Resolved::of_profile`].
+    pub fn add_profile(
+        &self,
+        authorities: Vec<Authority>,
+        warn: impl FnMut(&Unresolved),
+    ) -> Result<(), AddError> {
+        let hosts = Resolved::of_profile(authorities, LOOKUP_WAIT, warn).map_err(AddError::Lookup)?;
+        self.locked(|| hosts.into_iter().try_for_each(|resolved| self.insert(resolved)))
+    }
+
+    /// Makes the list consist of these hosts. Those that are in it by the same name and port stay, and become
+    /// available. Unless each of the others has an address nothing changes.
+    pub fn set(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
+        let wanted: Result<Vec<_>, _> = authorities
+            .into_iter()
+            .map(|authority| Resolved::new(&self.hosts, authority, LOOKUP_WAIT))
+            .collect();
+        let wanted = wanted.map_err(AddError::Lookup)?;
+        self.locked(|| {
+            let old = self.hosts.all();
+            let mut kept: Vec<Arc<Host>> = Vec::new();
+            for resolved in wanted {
+                // Of several names for the same addresses the first counts, as in the original.
+                if hosts::at_all_of(&kept, &resolved.known).is_some() {
+                    continue;
+                }
+                match self.hosts.named(&resolved.authority) {
+                    Some(host) => {
+                        self.hosts.unblacklist(&host);
+                        kept.push(host);
+                    }
+                    None => kept.push(self.link_new(resolved)?),
+                }
+            }
+            for host in old.iter().filter(|host| !kept.iter().any(|other| Arc::ptr_eq(other, host))) {
+                self.free_node(node_of(host));
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a host under the lock, unless it is there.
+    fn insert(&self, resolved: Resolved) -> Result<(), AddError> {
+        let named = self.hosts.named(&resolved.authority);
+        let there = named.or_else(|| hosts::at_all_of(&self.hosts.all(), &resolved.known).cloned());
+        match there {
+            Some(host) => _ = self.hosts.unblacklist(&host),
+            None => _ = self.link_new(resolved)?,
+        }
+        Ok(())
+    }
+
+    /// Makes a node for a host and links it, under the lock.
+    fn link_new(&self, resolved: Resolved) -> Result<Arc<Host>, AddError> {
+        let node = new_node(&resolved).map_err(|_| AddError::OutOfMemory)?;
+        let host = Host::new(resolved.authority.port, resolved.addresses, node as usize);
+        // SAFETY: a new node, which is in no list.
+        unsafe { self.link(node, room_for(&resolved.known), &host) };
+        Ok(host)
+    }
+
+    /// Puts a node that C made into the list; the caller holds the lock.
+    ///
+    /// # Safety
+    /// `node` points to a `dpl_addr_t` with valid fields that is in no list.
+    pub unsafe fn adopt(&self, node: *mut Addr) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        let (name, port, addresses, expiry) = unsafe {
+            let Addr { host, portstr, h, port, blacklist_expire_timestamp, .. } = *node;
+            let addresses: Vec<_> =
+                hostent::addresses(h).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+            (string(host), string(portstr), addresses, blacklist_expire_timestamp)
+        };
+        let (Some(name), Some(port)) = (name, port) else { return Err(Error::Invalid) };
+        let Authority { host: name, port, number } = Authority::new(name, port)?;
+        let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
+        // SAFETY: the caller's promise. How much room C made for addresses is not known.
+        unsafe { self.link(node, 0, &host) };
+        match wait_until(expiry) {
+            Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
+            None => self.hosts.unblacklist(&host),
+        };
+        Ok(())
+    }
+
+    /// Links a node at a random place, under the lock.
+    ///
+    /// # Safety
+    /// `node` points to a `dpl_addr_t` that is in no list, with `room` for addresses.
+    unsafe fn link(&self, node: *mut Addr, room: usize, host: &Arc<Host>) {
+        let place = fastrand::usize(0..=self.hosts.count());
+        // SAFETY: the links are those of a BSD LIST (queue(7)), which changes under the lock only.
+        unsafe {
+            let mut field = &raw mut (*self.head.get()).addr_list;
+            for _ in 0..place {
+                field = &raw mut (**field).le_next;
+            }
+            (*node).le_next = *field;
+            (*node).le_prev = field;
+            if let Some(next) = (*field).as_mut() {
+                next.le_prev = &raw mut (*node).le_next;
+            }
+            *field = node;
+        }
+        self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror::new(node, room)));
+    }
+
+    /// Takes a node out, which from then on is its caller's; the caller holds the lock. False if it is not
+    /// in this list.
+    pub fn unlink(&self, node: *mut Addr) -> bool {
+        // Once removed there, nobody writes to the node any more.
+        if self.hosts.remove(node as usize).is_none() {
+            return false;
+        }
+        // SAFETY: the node is in this list, whose links change under the lock only.
+        unsafe {
+            let Addr { le_next, le_prev, .. } = *node;
+            if let Some(next) = le_next.as_mut() {
+                next.le_prev = le_prev;
+            }
+            *le_prev = le_next;
+        }
+        true
+    }
+
+    /// Empties the list; the caller holds the lock, or has the list to itself.
+    pub fn clear(&self) {
+        for host in self.hosts.all() {
+            self.free_node(node_of(&host));
+        }
+    }
+
+    fn free_node(&self, node: *mut Addr) {
+        if !self.unlink(node) {
+            return;
+        }
+        // SAFETY: it was in the list, so that it is a node whose parts each came from malloc, and now
+        // nobody else has it.
+        unsafe {
+            let Addr { host, portstr, hbuf, h, .. } = *node;
+            for part in [host, portstr, hbuf] {
+                libc::free(part.cast());
+            }
+            libc::free(h.cast());
+            libc::free(node.cast());
+        }
+    }
+}
+
+impl Drop for AddrList {
+    fn drop(&mut self) {
+        // SAFETY: it came from malloc, and C reads it no more.
+        unsafe { libc::free(self.head.get_mut().default_port.cast()) };
+    }
+}
