@@ -1,4 +1,4 @@
-//! Sets how the shared library is linked, and generates the C headers.
+//! Generates the C headers.
 
 use std::env;
 use std::fs;
@@ -19,10 +19,6 @@ fn main() {
     println!("cargo::rerun-if-changed=crates/droplet/src");
     println!("cargo::rerun-if-changed=cbindgen.toml");
     println!("cargo::rerun-if-changed=include/droplet-3.0.in");
-
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
-    // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo"));
     let headers = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("include");

@@ -117,7 +117,7 @@ fn a_program_needs_no_other_header() {
     compile("program", "c++", "c++17", USE);
 }
 
-/// A struct of src/abi/layout.rs: what C calls it, its size, and the offsets of its fields.
+/// A struct as `mirror!` declares it: what C calls it, its size, and the offsets of its fields.
 struct Mirror {
     name: String,
     size: String,
@@ -125,8 +125,8 @@ struct Mirror {
 }
 
 fn mirrors() -> Vec<Mirror> {
-    let files = ["layout.rs", "layout/containers.rs", "layout/request.rs"];
-    let read = |file| fs::read_to_string(root().join("src/abi").join(file)).expect("text");
+    let files = ["src/abi/layout/mod.rs", "src/abi/layout/request.rs", "crates/droplet/src/layout.rs"];
+    let read = |file| fs::read_to_string(root().join(file)).expect("text");
     let mut found = Vec::new();
     for line in files.map(read).concat().lines() {
         if let Some((_, head)) = line.split_once(" = \"").filter(|_| line.starts_with("    pub struct ")) {

@@ -87,6 +87,9 @@ pub extern "C" fn dpl_set_log_func(logfunc: dpl_log_func_t) {
 /// @param lineno the line
 /// @param fmt as for printf(3), with its arguments
 /// @return DPL_SUCCESS
+///
+/// # Safety
+/// `ctx` is NULL or points to a `dpl_ctx_t`; the texts are NULL or strings; `fmt` fits its arguments.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn dpl_log() -> dpl_status_t {
@@ -102,6 +105,9 @@ pub unsafe extern "C" fn dpl_log() -> dpl_status_t {
 /// @param func the function
 /// @param lineno the line
 /// @param fmt as for printf(3), with its arguments
+///
+/// # Safety
+/// `ctx` is NULL or points to a `dpl_ctx_t`; the texts are NULL or strings; `fmt` fits its arguments.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn dpl_trace() {

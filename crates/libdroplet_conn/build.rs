@@ -1,0 +1,8 @@
+//! Sets how the shared library is linked.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
+    // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+}
