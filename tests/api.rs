@@ -146,7 +146,7 @@ fn a_listener_hears_what_failed_on_the_way() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ears = Arc::clone(&heard);
     let options = Options {
-        listener: Some(Box::new(move |severity, text| {
+        log_callback: Some(Box::new(move |severity, text| {
             ears.lock().expect("not poisoned").push((severity, text.to_owned()));
         })),
         ..Options::default()
@@ -164,13 +164,13 @@ fn a_listener_hears_what_failed_on_the_way() {
 fn an_unknown_host_does_not_keep_the_others_out() {
     let server = Server::plain();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let listener = {
+    let log_callback = {
         let heard = Arc::clone(&heard);
         move |severity, text: &str| heard.lock().expect("unpoisoned").push((severity, text.to_owned()))
     };
     // Longer than a label may be: no name server is asked.
     let unknown = "x".repeat(64);
-    let options = Options { listener: Some(Box::new(listener)), ..Options::default() };
+    let options = Options { log_callback: Some(Box::new(log_callback)), ..Options::default() };
     let profile = format!("host = {unknown},{}/\n", server.address);
     let context = Context::new(&profile, options).expect("a good profile");
     let heard: Vec<_> = std::mem::take(&mut heard.lock().expect("unpoisoned"));
@@ -277,11 +277,11 @@ fn statistics_tell_what_became_of_connections_and_hosts() {
 
 #[test]
 fn a_failed_write_is_blamed_on_its_host() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = server.local_addr().expect("bound");
     let context = Context::from_profile(&profile(&[address], "")).expect("a good profile");
     let mut connection = context.connect().expect("connected");
-    let (client, _) = listener.accept().expect("accepted");
+    let (client, _) = server.accept().expect("accepted");
     SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("the close will be a reset");
     drop(client);
     let error = (0..1000).find_map(|_| {

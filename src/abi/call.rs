@@ -6,41 +6,41 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Reserved};
 use super::context::Context;
-use super::logging::CallJournal;
+use super::logging::CallLog;
 use super::request::Request;
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::{Call, Settings};
 use droplet_client::fault::Fault;
 use droplet_client::hosts::{Host, Hosts};
 use droplet_client::log;
-use droplet_client::log::{Journal, Level, Place};
+use droplet_client::log::{Level, Location, Log};
 use droplet_client::net::authority::Authority;
 use droplet_client::net::stream::Stream;
 use droplet_client::net::tls::Security;
-use droplet_client::pool::metrics::Closing;
+use droplet_client::pool::metrics::CloseReason;
 use droplet_client::pool::{Limits, Poolable as _};
 use droplet_client::status::Error;
 
 /// A function of C's that was called on a context.
 pub struct ContextCall {
     context: &'static Context,
-    journal: CallJournal,
+    log: CallLog,
 }
 
 impl ContextCall {
     /// The call of `function`.
     #[inline]
     pub fn new(context: &'static Context, function: &'static CStr) -> ContextCall {
-        let journal = CallJournal { context: Some(context), function, is_in_passing: false };
-        ContextCall { context, journal }
+        let log = CallLog { context: Some(context), function, is_in_passing: false };
+        ContextCall { context, log }
     }
 
     /// The call of a function that cannot fail. What it comes across, such as an attempt that nobody waits for
     /// and that has failed, is logged, but is no reason for a failure of the calling thread's.
     #[inline]
     pub fn that_cannot_fail(context: &'static Context, function: &'static CStr) -> ContextCall {
-        let journal = CallJournal { context: Some(context), function, is_in_passing: true };
-        ContextCall { context, journal }
+        let log = CallLog { context: Some(context), function, is_in_passing: true };
+        ContextCall { context, log }
     }
 
     /// A connection for a request, which is told where it leads.
@@ -100,7 +100,7 @@ impl ContextCall {
             if self.is_wanted(&mut connection) {
                 return Ok(connection);
             }
-            connection.close(Closing::Left);
+            connection.close(CloseReason::Left);
         }
     }
 
@@ -121,14 +121,14 @@ impl ContextCall {
     }
 }
 
-impl Journal for ContextCall {
-    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
-        self.journal.log(level, place, message);
+impl Log for ContextCall {
+    fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
+        self.log.log(level, location, message);
     }
 
     #[inline]
-    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
-        self.journal.trace(place, message);
+    fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
+        self.log.trace(location, message);
     }
 }
 

@@ -15,8 +15,8 @@ use libc::{c_int, c_void};
 use super::addrlist::AddrList;
 use super::connection::Connection;
 use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos};
-use super::logging::{CallJournal, look_into_object_of};
-use super::slab::{Arena, InArena, Name};
+use super::logging::{CallLog, look_into_object_of};
+use super::slab::{InSlab, Name, Slab};
 use droplet_client::checkout::{Client, HostStatistics, Settings, Table};
 use droplet_client::hosts::Hosts;
 use droplet_client::log;
@@ -231,11 +231,11 @@ pub struct Context {
     is_quiet: AtomicBool,
 }
 
-static CONTEXTS: Arena<Context> = Arena::new();
+static CONTEXTS: Slab<Context> = Slab::new();
 
-impl InArena for Context {
+impl InSlab for Context {
     #[inline]
-    fn arena() -> &'static Arena<Context> {
+    fn slab() -> &'static Slab<Context> {
         &CONTEXTS
     }
 }
@@ -312,7 +312,7 @@ impl Context {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(gauge);
         let context = Context { view, client, number, is_quiet: AtomicBool::new(false) };
-        let made = CONTEXTS.insert(context).map_err(|_| NoPool::OutOfMemory)?.lend();
+        let made = CONTEXTS.insert(context).map_err(|_| NoPool::OutOfMemory)?.into_raw();
         view.pointer(view.layout.conn_buckets).store(made.cast(), Ordering::Release);
         Ok(())
     }
@@ -327,7 +327,7 @@ impl Context {
             return None;
         }
         LAYOUTS.iter().find_map(|layout| {
-            // What lies there in the other layout is some other pointer: the arena does not follow it.
+            // What lies there in the other layout is some other pointer: the slab does not follow it.
             let pool = View { context, layout }.pointer(layout.conn_buckets).load(Ordering::Relaxed);
             CONTEXTS.get(pool.cast()).filter(|made| made.view.context == context)
         })
@@ -344,10 +344,10 @@ impl Context {
         let in_use = found.client.statistics().in_use;
         if in_use > 0 {
             let function = c"dpl_conn_pool_destroy";
-            let journal = CallJournal { context: Some(found), function, is_in_passing: true };
-            log!(&journal, Warning, "connections of this context are still in use: {in_use}");
+            let log = CallLog { context: Some(found), function, is_in_passing: true };
+            log!(&log, Warning, "connections of this context are still in use: {in_use}");
         }
-        let Some(held) = CONTEXTS.recall(found) else { return };
+        let Some(held) = CONTEXTS.take(found) else { return };
         held.view.pointer(held.view.layout.conn_buckets).store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
         held.client.detach();
@@ -387,7 +387,7 @@ impl Context {
         self.is_quiet.store(true, Ordering::Relaxed);
     }
 
-    /// What it is told from others by; nothing for one that was never lent to C.
+    /// What it is told from others by; nothing for one that was never handed out to C.
     pub fn id(&self) -> Option<ContextId> {
         CONTEXTS.name(self).map(|name| ContextId { name, number: self.number })
     }
@@ -395,7 +395,7 @@ impl Context {
 
 /// Makes all that C has forget, in a forked child, what belongs to the parent.
 pub fn forget_parent() {
-    for context in CONTEXTS.lent().filter_map(|context| CONTEXTS.get(context)) {
+    for context in CONTEXTS.handed_out().filter_map(|context| CONTEXTS.get(context)) {
         context.client.forget_parent();
     }
     AddrList::forget_parent();

@@ -38,12 +38,12 @@ impl Drop for User {
 }
 
 /// Who gets the messages. Each call that delivers one shares in it, so the last of them ends it.
-pub struct Listener {
+pub struct LogCallback {
     function: Function,
     user: User,
 }
 
-static LISTENER: Lock<Option<Arc<Listener>>> = Lock::new(None);
+static LISTENER: Lock<Option<Arc<LogCallback>>> = Lock::new(None);
 
 /// Has messages go to this function from now on, if there is one. Without one `user` is released at once.
 ///
@@ -51,24 +51,24 @@ static LISTENER: Lock<Option<Arc<Listener>>> = Lock::new(None);
 /// The function may be called by any thread with the user's pointer, also by calls that began before it was
 /// replaced, until that is released.
 pub unsafe fn set(function: Option<Function>, user: User) {
-    let listener = match function {
-        Some(function) => Some(Arc::new(Listener { function, user })),
+    let log_callback = match function {
+        Some(function) => Some(Arc::new(LogCallback { function, user })),
         None => {
             drop(user);
             None
         }
     };
-    let before = std::mem::replace(&mut *LISTENER.lock(), listener);
+    let before = std::mem::replace(&mut *LISTENER.lock(), log_callback);
     // Without the lock: it may call the program.
     drop(before);
 }
 
 /// Who gets the messages, if the program said so.
-pub fn current() -> Option<Arc<Listener>> {
+pub fn current() -> Option<Arc<LogCallback>> {
     LISTENER.lock().clone()
 }
 
-impl Listener {
+impl LogCallback {
     /// Hands over a message. No lock is held: the program's function may call this library in turn.
     pub fn hear(&self, context: *mut ContextHead, level: Level, text: &CStr) {
         // SAFETY: whoever set the function promised that it may be called; the text outlives the call.

@@ -12,7 +12,7 @@ use libc::{c_int, c_uint, c_void};
 
 use super::context::{Context, ContextHead};
 use super::{last_error, log_callback};
-use droplet_client::log::{Journal, Level, Place};
+use droplet_client::log::{Level, Location, Log};
 use droplet_client::os::sys;
 
 /// `DPL_TRACE_CONN`.
@@ -99,9 +99,9 @@ fn droplets_trace() -> Option<TraceFunction> {
     unsafe { DROPLETS_TRACE.or(mem::transmute::<*mut c_void, Option<TraceFunction>>(loaded)) }
 }
 
-/// The journal of one call.
+/// The log of one call.
 #[derive(Clone, Copy)]
-pub struct CallJournal {
+pub struct CallLog {
     /// The context it concerns, if that is known.
     pub context: Option<&'static Context>,
     /// The function that was called.
@@ -110,7 +110,7 @@ pub struct CallJournal {
     pub is_in_passing: bool,
 }
 
-impl CallJournal {
+impl CallLog {
     /// Whether this is about our own interface, which prints nothing: whoever called has the text.
     fn is_quiet(&self) -> bool {
         match self.context {
@@ -120,16 +120,16 @@ impl CallJournal {
     }
 
     #[cold]
-    fn deliver(&self, level: Level, place: Place, message: &str) {
+    fn deliver(&self, level: Level, location: Location, message: &str) {
         let context = self.context.map_or(ptr::null_mut(), |it| it.view().pointer_to_context());
-        if let Some(listener) = log_callback::current() {
+        if let Some(log_callback) = log_callback::current() {
             let text = c_string(&format!("{}: {message}", self.function.to_string_lossy()));
-            listener.hear(context, level, &text);
+            log_callback.hear(context, level, &text);
         } else if self.is_quiet() {
             // There is dplx_last_error().
         } else if let Some(log) = droplets_log() {
-            let (file, message, format) = (c_string(place.file), c_string(message), c"%s".as_ptr());
-            let (file, function, line) = (file.as_ptr(), self.function.as_ptr(), place.line as c_int);
+            let (file, message, format) = (c_string(location.file), c_string(message), c"%s".as_ptr());
+            let (file, function, line) = (file.as_ptr(), self.function.as_ptr(), location.line as c_int);
             // SAFETY: the signature is Droplet's; all strings outlive the call and "%s" takes the one given.
             unsafe { log(context, level as c_int, file, function, line, format, message.as_ptr()) };
         } else {
@@ -137,16 +137,16 @@ impl CallJournal {
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
-            let (file, line, function) = (place.file, place.line, self.function.to_string_lossy());
+            let (file, line, function) = (location.file, location.line, self.function.to_string_lossy());
             sys::print_error(format!("{level}: {file}:{line}: {function}: {message}\n").as_bytes());
         }
     }
 }
 
-impl Journal for CallJournal {
+impl Log for CallLog {
     #[cold]
-    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
-        sys::without_cancellation(|| self.deliver(level, place, &message.to_string()));
+    fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
+        sys::without_cancellation(|| self.deliver(level, location, &message.to_string()));
         // Afterwards, since the program's function may call us in turn.
         if level == Level::Error && !self.is_in_passing {
             last_error::note(message);
@@ -154,19 +154,19 @@ impl Journal for CallJournal {
     }
 
     #[inline]
-    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
+    fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
         if let Some(context) = self.context
             && context.view().trace_level() & TRACE_CONNECTIONS != 0
         {
-            sys::without_cancellation(|| trace(context, self.function, place, message));
+            sys::without_cancellation(|| trace(context, self.function, location, message));
         }
     }
 }
 
 #[cold]
-fn trace(context: &Context, function: &'static CStr, place: Place, message: fmt::Arguments<'_>) {
+fn trace(context: &Context, function: &'static CStr, location: Location, message: fmt::Arguments<'_>) {
     let Some(trace) = droplets_trace() else {
-        let (file, line, function) = (place.file, place.line, function.to_string_lossy());
+        let (file, line, function) = (location.file, location.line, function.to_string_lossy());
         let thread = sys::thread_id();
         let kind = TRACE_CONNECTIONS;
         sys::print_error(
@@ -174,12 +174,12 @@ fn trace(context: &Context, function: &'static CStr, place: Place, message: fmt:
         );
         return;
     };
-    let (file, message) = (c_string(place.file), c_string(&message.to_string()));
+    let (file, message) = (c_string(location.file), c_string(&message.to_string()));
     // SAFETY: as for the log.
     unsafe {
         let (file, function) = (file.as_ptr(), function.as_ptr());
         let context = context.view().pointer_to_context();
-        let (line, format) = (place.line as c_int, c"%s".as_ptr());
+        let (line, format) = (location.line as c_int, c"%s".as_ptr());
         trace(context, TRACE_CONNECTIONS, file, function, line, format, message.as_ptr());
     }
 }

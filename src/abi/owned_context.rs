@@ -14,9 +14,9 @@ use super::addrlist::{AddError, AddrList};
 use super::context::{Context, ContextHead};
 use super::layout::{AddrListHead, Context30};
 use super::memory::duplicate;
-use super::slab::{Arena, InArena};
+use super::slab::{InSlab, Slab};
 use droplet_client::log;
-use droplet_client::log::Journal;
+use droplet_client::log::Log;
 use droplet_client::net::authority::parse_list;
 use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
 use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
@@ -45,11 +45,11 @@ unsafe impl Send for OwnedContext {}
 // SAFETY: as above.
 unsafe impl Sync for OwnedContext {}
 
-static OWNED: Arena<OwnedContext> = Arena::new();
+static OWNED: Slab<OwnedContext> = Slab::new();
 
-impl InArena for OwnedContext {
+impl InSlab for OwnedContext {
     #[inline]
-    fn arena() -> &'static Arena<OwnedContext> {
+    fn slab() -> &'static Slab<OwnedContext> {
         &OWNED
     }
 }
@@ -83,29 +83,29 @@ fn backend_head(backend: &Backend) -> *mut c_void {
 
 /// Makes a context as the profile says, and lends it to C until [`destroy`]. What is wrong comes back as a
 /// text for people; what is merely odd is logged.
-pub fn create(profile: &Profile, maker: Maker, journal: &impl Journal) -> Result<*mut ContextHead, String> {
+pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut ContextHead, String> {
     for warning in &profile.warnings {
-        log!(journal, Warning, "{warning}");
+        log!(log, Warning, "{warning}");
     }
     let out_of_memory = |_| "out of memory".to_owned();
     let mut context = OwnedContext { head: UnsafeCell::new(with_plain_fields(profile)), maker };
     let fields = context.head.get_mut();
     fields.set_strings(profile).map_err(out_of_memory)?;
     if let Some(hosts) = &profile.hosts {
-        let warn = |text: String| log!(journal, Warning, "{}", profile.fault_in("host", text));
+        let warn = |text: String| log!(log, Warning, "{}", profile.fault_in("host", text));
         fields.addrlist =
             host_list(hosts, warn).map_err(|fault| profile.fault_in("host", fault).to_string())?;
     }
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
     }
-    let lent = OWNED.insert(context).map_err(out_of_memory)?.lend();
+    let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
     // SAFETY: it was just made, in the layout of 3.0.
-    unsafe { Context::make(lent.cast()) }.map_err(|error| {
-        drop(OWNED.recall(lent));
+    unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
+        drop(OWNED.take(handed_out));
         error.to_string()
     })?;
-    Ok(lent.cast())
+    Ok(handed_out.cast())
 }
 
 /// Whether [`create`] made this context, and nobody has freed it.
@@ -125,7 +125,7 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
     }
     // SAFETY: one of ours, and the caller's promise.
     unsafe { Context::unmake(context) };
-    OWNED.recall(context.cast()).is_some()
+    OWNED.take(context.cast()).is_some()
 }
 
 fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut AddrListHead, String> {

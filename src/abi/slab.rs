@@ -1,6 +1,6 @@
 //! Memory for what C holds by pointer, such that any pointer can be checked before it is followed.
 //!
-//! Memory of an [`Arena`] is reused for the same type and never given back to the system: a pointer that
+//! Memory of an [`Slab`] is reused for the same type and never given back to the system: a pointer that
 //! was once handed out leads to readable memory for ever, and its [`State`] tells whether it is still
 //! valid. A pointer from elsewhere is recognised by its address alone.
 
@@ -34,14 +34,14 @@ struct Slot<T> {
     state: AtomicU8,
 }
 
-/// A type whose values lie in one arena.
-pub trait InArena: Sized + 'static {
-    /// That arena.
-    fn arena() -> &'static Arena<Self>;
+/// A type whose values lie in one slab.
+pub trait InSlab: Sized + 'static {
+    /// That slab.
+    fn slab() -> &'static Slab<Self>;
 }
 
 /// A place for values of one type.
-pub struct Arena<T: 'static> {
+pub struct Slab<T: 'static> {
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
     free: Lock<Free<T>>,
 }
@@ -54,23 +54,23 @@ struct Free<T> {
 // SAFETY: the pointers lead to slots that are never freed; the mutex guards the list of them.
 unsafe impl<T> Send for Free<T> {}
 
-// SAFETY: values are reached through `Held`, which is exclusive, or shared through `get`, which asks for
+// SAFETY: values are reached through `Handle`, which is exclusive, or shared through `get`, which asks for
 // T: Sync; the slots themselves change by atomics.
-unsafe impl<T: Send> Sync for Arena<T> {}
+unsafe impl<T: Send> Sync for Slab<T> {}
 
-impl<T> Arena<T> {
-    /// An arena that has no memory yet.
-    pub const fn new() -> Arena<T> {
-        Arena {
+impl<T> Slab<T> {
+    /// An slab that has no memory yet.
+    pub const fn new() -> Slab<T> {
+        Slab {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             free: Lock::new(Free { slots: Vec::new(), chunks: 0 }),
         }
     }
 }
 
-impl<T: InArena> Arena<T> {
+impl<T: InSlab> Slab<T> {
     /// Puts a value into memory that C may be shown.
-    pub fn insert(&'static self, value: T) -> Result<Held<T>, Error> {
+    pub fn insert(&'static self, value: T) -> Result<Handle<T>, Error> {
         Ok(self.reserve()?.fill(value))
     }
 
@@ -79,15 +79,15 @@ impl<T: InArena> Arena<T> {
         Ok(Vacant { slot: self.take_slot()? })
     }
 
-    /// Takes back what was lent to C. Nothing, if this is no pointer of ours, or was taken back before.
+    /// Takes back what was handed out to C. Nothing, if this is no pointer of ours, or was taken back before.
     #[inline(always)]
-    pub fn recall(&'static self, pointer: *const T) -> Option<Held<T>> {
+    pub fn take(&'static self, pointer: *const T) -> Option<Handle<T>> {
         let slot = self.find(pointer)?;
         // SAFETY: `find` gives slots only, and slots are never freed.
         let state = unsafe { &slot.as_ref().state };
-        // Acquire: what the thread that lent it wrote is seen here.
+        // Acquire: what the thread that handed out it wrote is seen here.
         state.compare_exchange(LENT, HELD, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        Some(Held { slot })
+        Some(Handle { slot })
     }
 
     /// What C has a pointer to and any number of threads may use. It stays valid until it is recalled,
@@ -100,19 +100,19 @@ impl<T: InArena> Arena<T> {
         self.named(self.name(pointer)?)
     }
 
-    /// Names the value behind a pointer, so that [`Arena::named`] need not look for it again.
+    /// Names the value behind a pointer, so that [`Slab::named`] need not look for it again.
     #[inline(always)]
     pub fn name(&'static self, pointer: *const T) -> Option<Name<T>> {
         self.find(pointer).map(Name)
     }
 
-    /// As [`Arena::get`]: whatever is in the place that the named value had.
+    /// As [`Slab::get`]: whatever is in the place that the named value had.
     #[inline]
     pub fn named(&'static self, Name(slot): Name<T>) -> Option<&'static T>
     where
         T: Sync,
     {
-        // SAFETY: a name is that of a slot, and slots are never freed; a lent one holds a value, of
+        // SAFETY: a name is that of a slot, and slots are never freed; a handed out one holds a value, of
         // which C keeps the lender's promise not to end it during the call.
         unsafe {
             let slot = slot.as_ref();
@@ -122,7 +122,7 @@ impl<T: InArena> Arena<T> {
     }
 
     /// Every value that C has a pointer to now.
-    pub fn lent(&'static self) -> impl Iterator<Item = *const T> {
+    pub fn handed_out(&'static self) -> impl Iterator<Item = *const T> {
         self.slots().filter_map(|slot| {
             // SAFETY: `slots` gives slots only, and slots are never freed.
             let state = unsafe { &slot.as_ref().state };
@@ -195,7 +195,7 @@ const fn chunk_size(index: usize) -> usize {
     FIRST_CHUNK << index
 }
 
-/// A place in an arena.
+/// A place in an slab.
 pub struct Name<T>(NonNull<Slot<T>>);
 
 impl<T> Clone for Name<T> {
@@ -206,17 +206,17 @@ impl<T> Clone for Name<T> {
 
 impl<T> Copy for Name<T> {}
 
-/// Room for a value in an arena, given back unless it is filled.
-pub struct Vacant<T: InArena> {
+/// Room for a value in an slab, given back unless it is filled.
+pub struct Vacant<T: InSlab> {
     slot: NonNull<Slot<T>>,
 }
 
 // SAFETY: it owns its slot, in which nothing is.
-unsafe impl<T: InArena + Send> Send for Vacant<T> {}
+unsafe impl<T: InSlab + Send> Send for Vacant<T> {}
 
-impl<T: InArena> Vacant<T> {
+impl<T: InSlab> Vacant<T> {
     /// Puts a value there.
-    pub fn fill(self, value: T) -> Held<T> {
+    pub fn fill(self, value: T) -> Handle<T> {
         let slot = self.slot;
         std::mem::forget(self);
         // SAFETY: the slot is free and was taken, so nobody else reads or writes it.
@@ -224,28 +224,28 @@ impl<T: InArena> Vacant<T> {
             (*slot.as_ref().value.get()).write(value);
             slot.as_ref().state.store(HELD, Ordering::Relaxed);
         }
-        Held { slot }
+        Handle { slot }
     }
 }
 
-impl<T: InArena> Drop for Vacant<T> {
+impl<T: InSlab> Drop for Vacant<T> {
     fn drop(&mut self) {
-        T::arena().give_back(self.slot);
+        T::slab().give_back(self.slot);
     }
 }
 
-/// A value in an arena, owned like a box.
-pub struct Held<T: InArena> {
+/// A value in an slab, owned like a box.
+pub struct Handle<T: InSlab> {
     slot: NonNull<Slot<T>>,
 }
 
 // SAFETY: it owns its value.
-unsafe impl<T: InArena + Send> Send for Held<T> {}
+unsafe impl<T: InSlab + Send> Send for Handle<T> {}
 
-impl<T: InArena> Held<T> {
+impl<T: InSlab> Handle<T> {
     /// Hands the value to C.
     #[inline]
-    pub fn lend(self) -> *mut T {
+    pub fn into_raw(self) -> *mut T {
         let slot = self.slot;
         std::mem::forget(self);
         // SAFETY: slots are never freed. Release: what was written here is seen by whoever recalls it.
@@ -254,7 +254,7 @@ impl<T: InArena> Held<T> {
     }
 }
 
-impl<T: InArena> Deref for Held<T> {
+impl<T: InSlab> Deref for Handle<T> {
     type Target = T;
 
     #[inline]
@@ -264,7 +264,7 @@ impl<T: InArena> Deref for Held<T> {
     }
 }
 
-impl<T: InArena> DerefMut for Held<T> {
+impl<T: InSlab> DerefMut for Handle<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: a held slot has a value, and it is ours alone.
@@ -272,7 +272,7 @@ impl<T: InArena> DerefMut for Held<T> {
     }
 }
 
-impl<T: InArena> Drop for Held<T> {
+impl<T: InSlab> Drop for Handle<T> {
     fn drop(&mut self) {
         // Ending a value takes system calls.
         sys::without_cancellation(|| {
@@ -281,7 +281,7 @@ impl<T: InArena> Drop for Held<T> {
         });
         // SAFETY: slots are never freed. Nobody reads the value before it is written again.
         unsafe { self.slot.as_ref() }.state.store(FREE, Ordering::Relaxed);
-        T::arena().give_back(self.slot);
+        T::slab().give_back(self.slot);
     }
 }
 
@@ -291,9 +291,9 @@ mod tests {
 
     macro_rules! in_arena {
         ($($type:ty)*) => { $(
-            impl InArena for $type {
-                fn arena() -> &'static Arena<$type> {
-                    static ARENA: Arena<$type> = Arena::new();
+            impl InSlab for $type {
+                fn slab() -> &'static Slab<$type> {
+                    static ARENA: Slab<$type> = Slab::new();
                     &ARENA
                 }
             }
@@ -303,40 +303,40 @@ mod tests {
 
     #[test]
     fn a_pointer_is_valid_from_lending_to_recall() {
-        let arena = u64::arena();
-        let pointer = arena.insert(7).unwrap().lend();
-        assert_eq!(arena.get(pointer), Some(&7));
-        let held = arena.recall(pointer).unwrap();
+        let slab = u64::slab();
+        let pointer = slab.insert(7).unwrap().into_raw();
+        assert_eq!(slab.get(pointer), Some(&7));
+        let held = slab.take(pointer).unwrap();
         assert_eq!(*held, 7);
-        assert!(arena.recall(pointer).is_none(), "recalled twice");
-        assert!(arena.get(pointer).is_none(), "seen while held");
+        assert!(slab.take(pointer).is_none(), "taken back twice");
+        assert!(slab.get(pointer).is_none(), "seen while held");
         drop(held);
-        assert!(arena.recall(pointer).is_none(), "recalled after its end");
+        assert!(slab.take(pointer).is_none(), "taken back after its end");
     }
 
     #[test]
     fn foreign_pointers_are_recognised() {
-        let arena = <[u64; 4]>::arena();
-        let own = arena.insert([0; 4]).unwrap().lend();
+        let slab = <[u64; 4]>::slab();
+        let own = slab.insert([0; 4]).unwrap().into_raw();
         let local = [0; 4];
-        assert!(arena.get(&local).is_none());
-        assert!(arena.get(ptr::null()).is_none());
-        assert!(arena.get(ptr::without_provenance(8)).is_none());
-        assert!(arena.get(own.wrapping_byte_add(8)).is_none(), "the inside of a slot");
-        drop(arena.recall(own));
+        assert!(slab.get(&local).is_none());
+        assert!(slab.get(ptr::null()).is_none());
+        assert!(slab.get(ptr::without_provenance(8)).is_none());
+        assert!(slab.get(own.wrapping_byte_add(8)).is_none(), "the inside of a slot");
+        drop(slab.take(own));
     }
 
     #[test]
     fn chunks_are_added_and_slots_reused() {
-        let arena = usize::arena();
-        let lend = |value| arena.insert(value).unwrap().lend();
-        let pointers: Vec<_> = (0..10 * FIRST_CHUNK).map(lend).collect();
+        let slab = usize::slab();
+        let into_raw = |value| slab.insert(value).unwrap().into_raw();
+        let pointers: Vec<_> = (0..10 * FIRST_CHUNK).map(into_raw).collect();
         for (value, pointer) in pointers.iter().enumerate() {
-            assert_eq!(arena.recall(*pointer).map(|held| *held), Some(value));
+            assert_eq!(slab.take(*pointer).map(|held| *held), Some(value));
         }
-        let again: Vec<_> = (0..10 * FIRST_CHUNK).map(lend).collect();
+        let again: Vec<_> = (0..10 * FIRST_CHUNK).map(into_raw).collect();
         assert!(again.iter().all(|pointer| pointers.contains(pointer)));
-        assert_eq!(arena.lent().count(), again.len());
-        again.iter().for_each(|pointer| drop(arena.recall(*pointer)));
+        assert_eq!(slab.handed_out().count(), again.len());
+        again.iter().for_each(|pointer| drop(slab.take(*pointer)));
     }
 }

@@ -11,7 +11,7 @@ use libc::c_char;
 use super::{dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
 use crate::abi::addrlist::{AddError, AddrList};
 use crate::abi::memory::string;
-use crate::exports::journal;
+use crate::exports::call_log;
 use droplet_client::log;
 use droplet_client::net::authority::{Authority, parse_list};
 use droplet_client::net::resolve::LookupError;
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn dpl_addrlist_create_from_str(
     let made = unsafe { dpl_addrlist_create(default_port) };
     let add = |list: &AddrList, authorities| {
         list.add_profile(authorities, |unresolved| {
-            log!(&journal(None, NAME), Warning, "{}", unresolved.warning());
+            log!(&call_log(None, NAME), Warning, "{}", unresolved.warning());
         })
     };
     // SAFETY: the caller's promise, and a list just made.
@@ -270,7 +270,7 @@ unsafe fn with_hosts(
         let parsed: Result<Vec<_>, _> = parse_list(hosts, list.default_port())
             .map(|entry| {
                 if let Some(warning) = entry.warning() {
-                    log!(&journal(None, function), Warning, "{warning}");
+                    log!(&call_log(None, function), Warning, "{warning}");
                 }
                 entry.authority.map_err(|fault| {
                     refuse(None, function, &fault);

@@ -9,7 +9,7 @@ use libc::{c_char, c_int, iovec};
 
 use super::transfer::write;
 use super::{
-    context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, journal, refuse, text,
+    call_log, context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, refuse, text,
 };
 use crate::abi::call::ContextCall;
 use crate::abi::connection::Connection;
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn dpl_try_connect(
         }
         code(outcome.map(|connection| {
             if let Some(connp) = connp {
-                *connp = connection.lend();
+                *connp = connection.into_raw();
             }
         }))
     })
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn dpl_conn_open_host(
             return ptr::null_mut();
         };
         let opened = ContextCall::new(context, NAME).open_host(&authority);
-        opened.map_or(ptr::null_mut(), Connection::lend)
+        opened.map_or(ptr::null_mut(), Connection::into_raw)
     })
 }
 
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
                 return ptr::null_mut();
             }
         };
-        opened.map_or(ptr::null_mut(), Connection::lend)
+        opened.map_or(ptr::null_mut(), Connection::into_raw)
     })
 }
 
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
 pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
     guard_hot(NAME, (), || {
-        let Some(mut connection) = recall(conn, NAME) else { return };
+        let Some(mut connection) = from_raw(conn, NAME) else { return };
         let Some(context) = connection.context() else { return after_its_context(NAME) };
         match connection.end_use() {
             Ok(()) => context.client().release(&ContextCall::that_cannot_fail(context, NAME), connection),
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
 pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_terminate";
     guard_hot(NAME, (), || {
-        let Some(connection) = recall(conn, NAME) else { return };
+        let Some(connection) = from_raw(conn, NAME) else { return };
         if connection.context().is_none() {
             after_its_context(NAME);
         }
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
         };
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let written = write(&mut connection, pieces, clock::seconds(timeout), NAME);
-        connection.lend();
+        connection.into_raw();
         code(written)
     })
 }
@@ -295,7 +295,7 @@ pub unsafe extern "C" fn dpl_blacklist_host(
             if connection.has_reply() {
                 fault = Fault::Replied;
             }
-            connection.lend();
+            connection.into_raw();
             if let Some(excuse) = excuse {
                 trace!(&call, "{excuse}: the host is not to blame");
                 return;
@@ -316,13 +316,13 @@ pub fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connecti
     if conn.is_null() {
         refuse(None, function, "the connection is NULL");
     }
-    recall(conn, function)
+    from_raw(conn, function)
 }
 
 /// What C has given back, or hands in for a call.
 #[inline]
-fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
-    let recalled = Connection::recall(conn);
+fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
+    let recalled = Connection::from_raw(conn);
     if recalled.is_none() && !conn.is_null() {
         let fault = "this connection is not in use: it was given back before, or is none of this library";
         refuse(None, function, fault);
@@ -333,7 +333,7 @@ fn recall(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> 
 /// A connection is given back that outlived its context: it is closed.
 #[cold]
 fn after_its_context(function: &'static CStr) {
-    log!(&journal(None, function), Warning, "the context of this connection was freed before it");
+    log!(&call_log(None, function), Warning, "the context of this connection was freed before it");
 }
 
 /// An IO vector as slices. A piece of no length may have any address, as in writev(2).

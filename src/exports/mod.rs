@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::abi::context::{Context, ContextHead};
 use crate::abi::last_error::{self, Outcome};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, RequestHead};
-use crate::abi::logging::CallJournal;
+use crate::abi::logging::CallLog;
 use droplet_client::log;
 use droplet_client::os::sys;
 
@@ -64,20 +64,20 @@ fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T
             _ => "no message",
         };
         // Should logging itself be what panics, the failure value has to do.
-        let _ = catch_unwind(|| log!(&journal(None, function), Error, "bug in droplet-conn: {text}"));
+        let _ = catch_unwind(|| log!(&call_log(None, function), Error, "bug in droplet-conn: {text}"));
         failure
     })
 }
 
-/// The journal of a call.
-pub fn journal(context: Option<&'static Context>, function: &'static CStr) -> CallJournal {
-    CallJournal { context, function, is_in_passing: false }
+/// The log of a call.
+pub fn call_log(context: Option<&'static Context>, function: &'static CStr) -> CallLog {
+    CallLog { context, function, is_in_passing: false }
 }
 
 /// Tells of an argument that no call can work with.
 #[cold]
 pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault: &str) {
-    log!(&journal(context, function), Error, "{fault}");
+    log!(&call_log(context, function), Error, "{fault}");
 }
 
 /// The context behind a pointer, or a line in the log.

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{journal, refuse};
+use super::{call_log, refuse};
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
 use droplet_client::checkout::Connection as _;
@@ -42,7 +42,7 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     connection.mark_broken();
     let context = connection.context();
     let peer = connection::peer_name(connection);
-    log!(&journal(context, function), Error, "write to {peer}: {error}");
+    log!(&call_log(context, function), Error, "write to {peer}: {error}");
     let has_served = connection.has_served();
     let mut fault = connection.stream().fault_of_write(error, has_served);
     // The host had no part in it if C has replaced the descriptor, or perhaps if a session was resumed.

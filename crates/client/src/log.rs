@@ -1,4 +1,4 @@
-//! Where messages go: the layers below the boundary speak to a [`Journal`], the boundary decides who listens.
+//! Where messages go: the layers below the boundary speak to a [`Log`], the boundary decides who listens.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -15,7 +15,7 @@ pub enum Level {
 
 /// Where in the source a message was written.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Location {
     /// The source file.
     pub file: &'static str,
     /// Its line, counted from 1.
@@ -23,34 +23,34 @@ pub struct Place {
 }
 
 /// A receiver of messages. Implementations do not fail and are called with no lock held.
-pub trait Journal {
+pub trait Log {
     /// A message for the program's log function.
-    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>);
+    fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>);
 
     /// A message for the trace of connections (`DPL_TRACE_CONN`), dropped unless that is switched on.
-    fn trace(&self, place: Place, message: fmt::Arguments<'_>);
+    fn trace(&self, location: Location, message: fmt::Arguments<'_>);
 }
 
-/// Logs to a journal: `log!(journal, Error, "connect to {address}: {error}")`.
+/// Logs to a log: `log!(log, Error, "connect to {address}: {error}")`.
 #[macro_export]
 macro_rules! log {
-    ($journal:expr, $level:ident, $($message:tt)+) => {
-        $crate::log::Journal::log(
-            $journal,
+    ($log:expr, $level:ident, $($message:tt)+) => {
+        $crate::log::Log::log(
+            $log,
             $crate::log::Level::$level,
-            $crate::log::Place { file: file!(), line: line!() },
+            $crate::log::Location { file: file!(), line: line!() },
             format_args!($($message)+),
         )
     };
 }
 
-/// Traces to a journal: `trace!(journal, "opened {address}")`.
+/// Traces to a log: `trace!(log, "opened {address}")`.
 #[macro_export]
 macro_rules! trace {
-    ($journal:expr, $($message:tt)+) => {
-        $crate::log::Journal::trace(
-            $journal,
-            $crate::log::Place { file: file!(), line: line!() },
+    ($log:expr, $($message:tt)+) => {
+        $crate::log::Log::trace(
+            $log,
+            $crate::log::Location { file: file!(), line: line!() },
             format_args!($($message)+),
         )
     };

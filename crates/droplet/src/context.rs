@@ -19,7 +19,7 @@ use droplet_client::status::SUCCESS;
 use droplet_conn::abi::layout::Context30;
 use droplet_conn::abi::memory::string;
 use droplet_conn::abi::owned_context::{self, Maker};
-use droplet_conn::exports::{dpl_ctx_t, dpl_status_t, guard, journal, refuse};
+use droplet_conn::exports::{call_log, dpl_ctx_t, dpl_status_t, guard, refuse};
 
 /// The buckets of `cwds`, which C can see.
 const CWDS_BUCKETS: usize = 13;
@@ -152,7 +152,7 @@ fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
 
 fn create(profile: &Profile, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
     let directories = Dict::new(CWDS_BUCKETS).map_err(|error| error.to_string())?;
-    let context = owned_context::create(profile, Maker::Droplet, &journal(None, function))?;
+    let context = owned_context::create(profile, Maker::Droplet, &call_log(None, function))?;
     // SAFETY: a context in the layout of 3.0, which nobody else has yet.
     unsafe { (*context.cast::<Context30>()).cwds = directories.into_raw().cast() };
     dpl_header_size.store(profile.header_size, Ordering::Relaxed);

@@ -24,7 +24,7 @@ use droplet_client::status::{Error, SUCCESS, code};
 use droplet_conn::abi::connection::{Connection, peer_name};
 use droplet_conn::exports::conn::in_use;
 use droplet_conn::exports::transfer::blame;
-use droplet_conn::exports::{dpl_conn_t, dpl_status_t, guard, journal, refuse};
+use droplet_conn::exports::{call_log, dpl_conn_t, dpl_status_t, guard, refuse};
 
 /// `dpl_header_func_t`: a field's name and value; anything but DPL_SUCCESS ends the reading.
 pub type dpl_header_func_t =
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn dpl_read_http_reply_buffered(
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let mut receiver = Functions { header_func, buffer_func, cb_arg };
         let outcome = read(&mut connection, expect_data != 0, &mut receiver, NAME);
-        connection.lend();
+        connection.into_raw();
         code(outcome.map_err(|_| Error::Failure).map(|reply| {
             // SAFETY: the caller's promise.
             if let Some(status) = unsafe { http_statusp.as_mut() } {
@@ -262,7 +262,7 @@ fn read<R: Receiver>(
     };
     // The rest of it would answer the next request.
     connection.mark_broken();
-    log!(&journal(context, function), Error, "reply from {}: {fault}", peer_name(connection));
+    log!(&call_log(context, function), Error, "reply from {}: {fault}", peer_name(connection));
     outcome
 }
 
@@ -303,7 +303,7 @@ unsafe fn read_into_memory(
         if let Some(fault) = fault {
             blame(&mut connection, fault, function);
         }
-        connection.lend();
+        connection.into_raw();
         let is_last = outcome.as_ref().map_or(true, |reply| reply.is_last) || !keeps_alive;
         // SAFETY: the caller's promise.
         unsafe { memory.hand_over(&results, outcome.is_ok(), is_last) };

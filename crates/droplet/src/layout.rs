@@ -1,9 +1,9 @@
 //! Dictionaries, values, vectors and string buffers, all of it plain C memory.
 
-use droplet_conn::mirror;
+use droplet_conn::c_struct;
 use libc::{c_char, c_int, c_uint, c_void};
 
-mirror! {
+c_struct! {
     /// A dictionary: buckets of entries, an entry's place decided by the hash of its key.
     pub struct Dict = "dpl_dict", 16 {
         0 buckets: *mut *mut DictVar,
@@ -11,7 +11,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// An entry. A bucket points to the newest; `prev` leads to the next older one, `next` back.
     pub struct DictVar = "dpl_dict_var", 32 {
         0 prev: *mut DictVar,
@@ -21,7 +21,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A value: what `ptr` leads to is told by `type`.
     pub struct Value = "dpl_value", 16 {
         0 ptr: *mut c_void,
@@ -29,7 +29,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A vector of values.
     pub struct Vector = "dpl_vec", 24 {
         0 items: *mut *mut Value,
@@ -39,7 +39,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A string buffer, whose `buf` ends with a NUL that `len` does not count.
     pub struct Sbuf = "dpl_sbuf_t", 24 {
         0 buf: *mut c_char,

@@ -17,7 +17,7 @@ use super::context;
 use super::hostent;
 use super::layout::{Addr, AddrListHead};
 use super::memory::{duplicate, string};
-use super::slab::{Arena, InArena};
+use super::slab::{InSlab, Slab};
 use droplet_client::fault::Fault;
 use droplet_client::hosts::{self, Host, Hosts, Resolved, Unresolved};
 use droplet_client::net::authority::Authority;
@@ -52,11 +52,11 @@ unsafe impl Sync for AddrList {}
 // SAFETY: the pointers in the head lead to memory that the list owns.
 unsafe impl Send for AddrList {}
 
-static LISTS: Arena<AddrList> = Arena::new();
+static LISTS: Slab<AddrList> = Slab::new();
 
-impl InArena for AddrList {
+impl InSlab for AddrList {
     #[inline]
-    fn arena() -> &'static Arena<AddrList> {
+    fn slab() -> &'static Slab<AddrList> {
         &LISTS
     }
 }
@@ -70,7 +70,7 @@ pub enum AddError {
 }
 
 impl AddrList {
-    /// An empty list, lent to C.
+    /// An empty list, handed out to C.
     pub fn create(default_port: &CStr) -> Result<*mut AddrListHead, Error> {
         let head = AddrListHead {
             addr_list: ptr::null_mut(),
@@ -87,7 +87,7 @@ impl AddrList {
             shown: AtomicU64::new(0),
         };
         fork::watch(context::forget_parent);
-        Ok(LISTS.insert(list)?.lend().cast())
+        Ok(LISTS.insert(list)?.into_raw().cast())
     }
 
     /// The list at this address, if it is one of ours.
@@ -98,14 +98,14 @@ impl AddrList {
 
     /// Frees a list and its nodes. False if it is none of ours.
     pub fn free(list: *mut AddrListHead) -> bool {
-        let Some(held) = LISTS.recall(list.cast()) else { return false };
+        let Some(held) = LISTS.take(list.cast()) else { return false };
         held.clear();
         true
     }
 
     /// Makes every list forget, in a forked child, what belongs to the parent.
     pub fn forget_parent() {
-        for list in LISTS.lent().filter_map(|list| LISTS.get(list)) {
+        for list in LISTS.handed_out().filter_map(|list| LISTS.get(list)) {
             list.hosts.forget_parent();
             list.restore();
         }

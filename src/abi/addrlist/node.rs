@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::abi::hostent::{self, OwnedHostent};
 use crate::abi::layout::Addr;
 use crate::abi::memory::{Block, duplicate};
-use droplet_client::hosts::{Host, Mirror, Resolved};
+use droplet_client::hosts::{Host, Observer, Resolved};
 use droplet_client::net::authority::Authority;
 use droplet_client::os::sys;
 use droplet_client::status::Error;
@@ -67,7 +67,7 @@ pub struct NodeMirror {
     room: usize,
 }
 
-// SAFETY: the node outlives its mirror, which `Hosts::remove` drops first. Its timestamp is written
+// SAFETY: the node outlives its observer, which `Hosts::remove` drops first. Its timestamp is written
 // atomically, its addresses under the list's lock.
 unsafe impl Send for NodeMirror {}
 
@@ -85,7 +85,7 @@ impl NodeMirror {
     }
 }
 
-impl Mirror for NodeMirror {
+impl Observer for NodeMirror {
     fn show_out(&self, wait: Option<Duration>) {
         self.show(match wait {
             Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(wait.as_secs()),

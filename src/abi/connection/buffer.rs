@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::{Body, Connection};
+use super::{Connection, ConnectionMemory};
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS};
 
@@ -113,7 +113,7 @@ impl Connection {
 /// `DPL_EIO`, as Droplet's reader notes it.
 const IO_ERROR: c_int = -7;
 
-impl Body {
+impl ConnectionMemory {
     /// Notes how a read ended. Nothing is in the buffer then.
     fn note_read(&mut self, outcome: &Result<usize, TransferError>) {
         let head = &mut self.head;

@@ -4,7 +4,7 @@ use std::ptr;
 
 use libc::c_int;
 
-use super::{Body, Connection};
+use super::{Connection, ConnectionMemory};
 use crate::abi::layout::ConnectionHead;
 use crate::abi::memory::Block;
 use crate::abi::request::{Request, replace};
@@ -39,14 +39,14 @@ impl Connection {
     /// Sets the names that C may have changed to those of the host. The pointers do not tell whether it has:
     /// another name may lie in the very block that C has freed.
     pub fn set_names(&mut self) -> Result<(), Error> {
-        let Body { head, endpoint, .. } = &mut *self.0;
+        let ConnectionMemory { head, endpoint, .. } = &mut *self.0;
         let Some(endpoint) = endpoint else { return Ok(()) };
         replace(&mut head.host, endpoint.name())?;
         replace(&mut head.port, endpoint.port())
     }
 }
 
-impl Body {
+impl ConnectionMemory {
     /// C has put another number in the place of the descriptor's, or -1, which leaves the connection none.
     #[cold]
     fn change_descriptor(&mut self, number: c_int) {

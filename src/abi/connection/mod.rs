@@ -15,16 +15,16 @@ pub use reserved::Reserved;
 
 use super::context::{Context, ContextId};
 use super::layout::ConnectionHead;
-use super::slab::{Arena, Held, InArena};
+use super::slab::{Handle, InSlab, Slab};
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::{self, Connection as _};
 use droplet_client::net::stream::{File, Socket, Stream};
 use droplet_client::net::tls::TlsStream;
 use droplet_client::os::fork;
-use droplet_client::os::shards::LaneNumber;
+use droplet_client::os::shards::ShardNumber;
 use droplet_client::os::sys;
-use droplet_client::pool::metrics::Closing;
-use droplet_client::pool::{Place, Poolable};
+use droplet_client::pool::metrics::CloseReason;
+use droplet_client::pool::{IdleSet, Poolable};
 use droplet_client::status::{Error, SUCCESS};
 
 /// The first byte of a read buffer that nothing was read into: no reply begins with it. What the reader
@@ -33,7 +33,7 @@ const UNTOUCHED: c_char = 1;
 
 /// One allocation, of which C knows the head.
 #[repr(C)]
-pub struct Body {
+pub struct ConnectionMemory {
     head: ConnectionHead,
     // ---- C sees no further ----
     stream: Stream,
@@ -42,7 +42,7 @@ pub struct Body {
     context: ContextId,
     /// What `fd` of the head was when it was last looked at.
     fd: c_int,
-    lane: LaneNumber,
+    shard: ShardNumber,
     /// It leads to what C put in its place. To others it is of no use: it stays in an exchange.
     is_replaced: bool,
     /// Whether something was read on it since it was checked out, by this library.
@@ -56,25 +56,25 @@ pub struct Body {
     /// Whether a reply was read to its end, and no request was written since.
     reply_is_over: bool,
     /// What to count it as when it is closed.
-    closing: Closing,
+    closing: CloseReason,
     /// The process it was opened in.
     forks: u32,
 }
 
 // SAFETY: the pointers lead to memory that the connection owns, and one thread has it at a time.
-unsafe impl Send for Body {}
+unsafe impl Send for ConnectionMemory {}
 
-static CONNECTIONS: Arena<Body> = Arena::new();
+static CONNECTIONS: Slab<ConnectionMemory> = Slab::new();
 
-impl InArena for Body {
+impl InSlab for ConnectionMemory {
     #[inline]
-    fn arena() -> &'static Arena<Body> {
+    fn slab() -> &'static Slab<ConnectionMemory> {
         &CONNECTIONS
     }
 }
 
 /// A connection that is ours: idle, or in the middle of a call.
-pub struct Connection(Held<Body>);
+pub struct Connection(Handle<ConnectionMemory>);
 
 impl Connection {
     /// A connection to a local file, which is taken over once nothing can fail any more.
@@ -84,15 +84,15 @@ impl Connection {
 
     /// Hands the connection to C.
     #[inline]
-    pub fn lend(self) -> *mut ConnectionHead {
-        self.0.lend().cast()
+    pub fn into_raw(self) -> *mut ConnectionHead {
+        self.0.into_raw().cast()
     }
 
     /// Takes back what C has. Nothing, if C does not have it: it is no connection of this library, was
     /// given back before, or is in the middle of a call of another thread.
     #[inline]
-    pub fn recall(pointer: *mut ConnectionHead) -> Option<Connection> {
-        let mut connection = CONNECTIONS.recall(pointer.cast()).map(Connection)?;
+    pub fn from_raw(pointer: *mut ConnectionHead) -> Option<Connection> {
+        let mut connection = CONNECTIONS.take(pointer.cast()).map(Connection)?;
         connection.follow_descriptor();
         Some(connection)
     }
@@ -101,16 +101,16 @@ impl Connection {
     pub fn owner_of_host_name(context: &Context, host: *const c_char) -> Option<Connection> {
         // Where C has freed the name, and in a connection to a file, the field is NULL: that names nobody.
         let host = NonNull::new(host.cast_mut())?;
-        let owner = CONNECTIONS.lent().find(|body| {
-            // SAFETY: arena memory stays readable; the field is C's to change while the connection is lent.
+        let owner = CONNECTIONS.handed_out().find(|body| {
+            // SAFETY: slab memory stays readable; the field is C's to change while the connection is handed out.
             // Of one that another thread gives back at this moment the pointer is compared, not followed.
             let name = unsafe { ptr::read_volatile(&raw const (**body).head.host) };
             name == host.as_ptr()
         })?;
-        let owner = CONNECTIONS.recall(owner).map(Connection)?;
+        let owner = CONNECTIONS.take(owner).map(Connection)?;
         let is_of_context = owner.context().is_some_and(|its| ptr::eq(its, context));
         if !is_of_context || owner.0.endpoint.is_none() {
-            owner.lend();
+            owner.into_raw();
             return None;
         }
         Some(owner)
@@ -119,16 +119,16 @@ impl Connection {
     /// Ends its use. Nothing speaks against another if nothing failed, the reply was read to its end, and
     /// this process opened it.
     #[inline]
-    pub fn end_use(&mut self) -> Result<(), Closing> {
+    pub fn end_use(&mut self) -> Result<(), CloseReason> {
         self.0.head.close_time = sys::wall_clock_seconds();
         if self.0.is_broken || self.0.forks != fork::generation() {
-            return Err(Closing::Failed);
+            return Err(CloseReason::Failed);
         }
         if self.0.in_exchange || !self.is_between_replies() {
-            return Err(Closing::Incomplete);
+            return Err(CloseReason::Incomplete);
         }
         if self.0.head.read_buf.is_null() {
-            return Err(Closing::Terminated);
+            return Err(CloseReason::Terminated);
         }
         Ok(())
     }
@@ -303,18 +303,18 @@ impl Connection {
 
 impl Poolable for Connection {
     #[inline]
-    fn place(&self) -> Option<&Place> {
+    fn place(&self) -> Option<&IdleSet> {
         self.0.endpoint.as_deref().map(Endpoint::place)
     }
 
     #[inline]
-    fn lane(&self) -> LaneNumber {
-        self.0.lane
+    fn shard(&self) -> ShardNumber {
+        self.0.shard
     }
 
     #[inline]
-    fn change_lane(&mut self, lane: LaneNumber) {
-        self.0.lane = lane;
+    fn set_shard(&mut self, shard: ShardNumber) {
+        self.0.shard = shard;
     }
 
     #[inline(always)]
@@ -327,7 +327,7 @@ impl Poolable for Connection {
         self.0.head.n_hits
     }
 
-    fn close(mut self, why: Closing) {
+    fn close(mut self, why: CloseReason) {
         self.0.closing = why;
     }
 }
@@ -359,11 +359,11 @@ impl checkout::Connection for Connection {
     }
 }
 
-impl Drop for Body {
+impl Drop for ConnectionMemory {
     fn drop(&mut self) {
         let is_own = self.forks == fork::generation();
         if let (Some(context), Some(_), true) = (self.context.context(), &self.endpoint, is_own) {
-            context.client().tally().closed(self.closing);
+            context.client().metrics().closed(self.closing);
         }
         if let Some(tls) = self.stream.tls()
             && (self.is_broken || !is_own)
@@ -384,5 +384,5 @@ pub fn peer_name(connection: &Connection) -> String {
     }
 }
 
-// With a byte for its state it takes five cache lines in the arena, no more.
-const _: () = assert!(size_of::<Body>() < 320);
+// With a byte for its state it takes five cache lines in the slab, no more.
+const _: () = assert!(size_of::<ConnectionMemory>() < 320);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use libc::{c_char, c_int};
 
-use super::{Body, CONNECTIONS, Connection, UNTOUCHED};
+use super::{CONNECTIONS, Connection, ConnectionMemory, UNTOUCHED};
 use crate::abi::context::{Context, ContextId};
 use crate::abi::layout::{ConnectionHead, HashInfo};
 use crate::abi::memory::{Block, duplicate};
@@ -16,9 +16,9 @@ use crate::abi::slab::Vacant;
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::net::stream::{File, Socket, Stream};
 use droplet_client::os::fork;
-use droplet_client::os::shards::LaneNumber;
+use droplet_client::os::shards::ShardNumber;
 use droplet_client::os::sys;
-use droplet_client::pool::metrics::Closing;
+use droplet_client::pool::metrics::CloseReason;
 use droplet_client::status::{Error, SUCCESS};
 
 const TYPE_HTTP: c_int = 0;
@@ -27,7 +27,7 @@ const TYPE_FILE: c_int = 1;
 /// All the memory that a connection takes, had before it is opened: one that was opened is not lost for want
 /// of memory.
 pub struct Reserved {
-    body: Vacant<Body>,
+    body: Vacant<ConnectionMemory>,
     read_buf: Block<c_char>,
     read_buf_size: usize,
     /// Host and port, of a network connection. C may free and replace each.
@@ -107,20 +107,20 @@ impl Reserved {
             ssl: ptr::null_mut(),
             bio: ptr::null_mut(),
         };
-        Connection(body.fill(Body {
+        Connection(body.fill(ConnectionMemory {
             head,
             stream,
             endpoint,
             context: context_id,
             fd,
-            lane: LaneNumber::own(),
+            shard: ShardNumber::own(),
             is_replaced: false,
             was_read: false,
             is_broken: false,
             in_exchange: false,
             awaits_continue: false,
             reply_is_over: false,
-            closing: Closing::default(),
+            closing: CloseReason::default(),
             forks: fork::generation(),
         }))
     }

@@ -7,7 +7,7 @@ use libc::{c_char, c_int, c_uint, c_void};
 
 /// Declares a `#[repr(C)]` struct: its name in C, its size, and each field after its offset.
 #[macro_export]
-macro_rules! mirror {
+macro_rules! c_struct {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident = $c_name:literal, $size:literal {
@@ -42,7 +42,7 @@ mod request;
 
 pub use request::{Condition, ConditionOne, Range, RequestHead};
 
-mirror! {
+c_struct! {
     /// A context of Droplet 3.0.
     pub struct Context30 = "dpl_ctx", 440 {
         0 n_conn_buckets: c_int,
@@ -104,7 +104,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A context of the variant that Bareos carried.
     pub struct ContextBareos = "dpl_ctx", 408 {
         0 flags: c_uint,
@@ -158,7 +158,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// The peer's address in network byte order, IPv4 in the first four bytes, and its port.
     pub struct HashInfo = "dpl_hash_info", 20 {
         0 addr: [u32; 4],
@@ -166,7 +166,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A connection, as far as C sees it.
     pub struct ConnectionHead = "dpl_conn", 168 {
         0 r#type: c_int,
@@ -193,7 +193,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A host of a list; all of it plain C memory.
     pub struct Addr = "dpl_addr", 64 {
         0 host: *mut c_char,
@@ -207,7 +207,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A list of hosts, as far as C sees it.
     pub struct AddrListHead = "dpl_addrlist", 56 {
         0 addr_list: *mut Addr,

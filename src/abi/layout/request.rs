@@ -2,7 +2,7 @@
 
 use libc::{c_char, c_int, c_uint, c_void};
 
-mirror! {
+c_struct! {
     /// A request.
     pub struct RequestHead = "dpl_req_t", 1816 {
         0 ctx: *mut c_void,
@@ -37,7 +37,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// Which versions of an object a request concerns: all conditions must hold.
     #[derive(Clone, Copy)]
     pub struct Condition = "dpl_condition_t", 808 {
@@ -46,7 +46,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// One condition: a time_t or an etag, whichever its type says.
     #[derive(Clone, Copy)]
     pub struct ConditionOne = "dpl_condition_one_t", 80 {
@@ -55,7 +55,7 @@ mirror! {
     }
 }
 
-mirror! {
+c_struct! {
     /// A range of bytes. An end of all ones is open.
     #[derive(Clone, Copy)]
     pub struct Range = "dpl_range_t", 16 {

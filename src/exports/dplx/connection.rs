@@ -10,7 +10,7 @@ use crate::abi::connection::{Connection, peer_name};
 use crate::abi::last_error;
 use crate::exports::conn::in_use;
 use crate::exports::transfer::write;
-use crate::exports::{dpl_conn_t, dpl_status_t, guard, journal, refuse};
+use crate::exports::{call_log, dpl_conn_t, dpl_status_t, guard, refuse};
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::os::clock;
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn dplx_conn_read(
         // SAFETY: the caller's promise. What the memory holds before is not looked at.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
         let outcome = read(&mut connection, buffer, timeout_ms, NAME);
-        connection.lend();
+        connection.into_raw();
         outcome.map_or_else(|error| error.status() as ssize_t, |count| count as ssize_t)
     })
 }
@@ -73,7 +73,7 @@ fn read(
             last_error::note(format_args!("read from {peer}: {error}"));
         } else {
             connection.mark_broken();
-            log!(&journal(connection.context(), function), Error, "read from {peer}: {error}");
+            log!(&call_log(connection.context(), function), Error, "read from {peer}: {error}");
         }
         error.error()
     })
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn dplx_conn_write(
         connection.begin_exchange();
         let timeout = clock::milliseconds(timeout_ms);
         let written = write(&mut connection, &mut [IoSlice::new(block)], timeout, NAME);
-        connection.lend();
+        connection.into_raw();
         code(written)
     })
 }
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn dplx_conn_reply_complete(conn: *mut dpl_conn_t) -> dpl_
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         connection.end_exchange();
-        connection.lend();
+        connection.into_raw();
         SUCCESS
     })
 }
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn dplx_conn_fd(conn: *mut dpl_conn_t) -> c_int {
     guard(NAME, -1, || {
         let Some(connection) = in_use(conn, NAME) else { return -1 };
         let fd = connection.head().fd;
-        connection.lend();
+        connection.into_raw();
         fd
     })
 }

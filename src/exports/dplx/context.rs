@@ -8,7 +8,7 @@ use libc::c_char;
 use crate::abi::context::Context;
 use crate::abi::memory::string;
 use crate::abi::owned_context::{self, Maker};
-use crate::exports::{dpl_ctx_t, guard, journal, refuse};
+use crate::exports::{call_log, dpl_ctx_t, guard, refuse};
 use droplet_client::profile::Profile;
 
 /// Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn dplx_ctx_new(profile: *const c_char) -> *mut dpl_ctx_t 
 fn make(text: &CStr, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
     let mut profile = Profile::new("profile".to_owned(), c".".to_owned(), c"".to_owned());
     profile.read(text.to_bytes()).map_err(|fault| fault.to_string())?;
-    let made = owned_context::create(&profile, Maker::Dplx, &journal(None, function))?;
+    let made = owned_context::create(&profile, Maker::Dplx, &call_log(None, function))?;
     // SAFETY: just made.
     if let Some(context) = unsafe { Context::of(made) } {
         context.be_quiet();

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn dplx_conn_info(conn: *mut dpl_conn_t, info: *mut dplx_c
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let facts = facts(&mut connection);
-        connection.lend();
+        connection.into_raw();
         // SAFETY: the caller's promise.
         if !unsafe { fill(info, &facts) } {
             refuse(None, NAME, "the struct is NULL, or its size is not set");

@@ -11,7 +11,7 @@ use droplet_client::fault::{self, FAULTS, Fault};
 use droplet_client::hosts::{self, State};
 use droplet_client::os::clock::Moment;
 use droplet_client::os::sys;
-use droplet_client::pool::metrics::{self, CLOSINGS, Closing};
+use droplet_client::pool::metrics::{self, CLOSE_REASONS, CloseReason};
 use droplet_client::status::{Error, SUCCESS};
 
 /// Why a connection was closed: an index of `closed` in dplx_pool_stats_t.
@@ -93,7 +93,8 @@ pub const DPLX_COUNTS: usize = 16;
 
 const _: () = {
     assert!(
-        Closing::HostOut as usize == dplx_closing_t::DPLX_CLOSED_HOST_OUT as usize && CLOSINGS <= DPLX_COUNTS
+        CloseReason::HostOut as usize == dplx_closing_t::DPLX_CLOSED_HOST_OUT as usize
+            && CLOSE_REASONS <= DPLX_COUNTS
     );
     assert!(Fault::Ordered as usize == dplx_fault_t::DPLX_FAULT_ORDERED as usize && FAULTS <= DPLX_COUNTS);
     assert!(State::Probing.number() == dplx_host_state_t::DPLX_HOST_PROBING as usize);
@@ -296,7 +297,7 @@ fn pool_facts(statistics: PoolStatistics) -> dplx_pool_stats_t {
 }
 
 fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
-    let HostStatistics { host, state, fault, idle, tally } = statistics;
+    let HostStatistics { host, state, fault, idle, metrics } = statistics;
     dplx_host_stats_t {
         size: size_of::<dplx_host_stats_t>(),
         host: cut(host.name()),
@@ -305,10 +306,10 @@ fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
         fault: fault.map_or(-1, |fault| fault as i32),
         blacklisted_until: blacklisted_until(*state),
         idle: *idle,
-        attempts: tally.attempts,
-        full_handshakes: tally.full_handshakes,
-        resumed_handshakes: tally.resumed_handshakes,
-        failures: padded(&tally.failures),
+        attempts: metrics.attempts,
+        full_handshakes: metrics.full_handshakes,
+        resumed_handshakes: metrics.resumed_handshakes,
+        failures: padded(&metrics.failures),
     }
 }
 

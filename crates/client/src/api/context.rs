@@ -15,8 +15,8 @@ use super::statistics::Statistics;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::{Call, Client, Settings, Table};
 use crate::fault::Fault;
-use crate::hosts::{self, Host, Hosts, Mirror, Resolved};
-use crate::log::{Journal, Level, Place};
+use crate::hosts::{self, Host, Hosts, Observer, Resolved};
+use crate::log::{Level, Location, Log};
 use crate::net::authority::parse_list;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
@@ -37,7 +37,7 @@ pub enum Severity {
 }
 
 /// A function for messages.
-pub type Listener = Box<dyn Fn(Severity, &str) + Send + Sync>;
+pub type LogCallback = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
 /// What a profile does not say.
 pub struct Options {
@@ -48,13 +48,13 @@ pub struct Options {
     /// How long a connection may stay idle.
     pub idle_time: Duration,
     /// Gets the messages: also those of attempts that failed before another host answered.
-    pub listener: Option<Listener>,
+    pub log_callback: Option<LogCallback>,
 }
 
 /// 900 connections, each reused 50 times and idle for 100 seconds at most; nobody listens.
 impl Default for Options {
     fn default() -> Options {
-        Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), listener: None }
+        Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), log_callback: None }
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) struct Inner {
     pub read_timeout: Option<Duration>,
     pub write_timeout: Option<Duration>,
     tls: Option<SslContext>,
-    listener: Option<Listener>,
+    log_callback: Option<LogCallback>,
 }
 
 impl Context {
@@ -119,14 +119,14 @@ impl Context {
         let fault = |text: String| Error::new(ErrorKind::Profile, text);
         let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
         parsed.read(profile.as_bytes()).map_err(|error| fault(error.to_string()))?;
-        if let Some(listener) = &options.listener {
-            parsed.warnings.iter().for_each(|warning| listener(Severity::Warning, warning));
+        if let Some(log_callback) = &options.log_callback {
+            parsed.warnings.iter().for_each(|warning| log_callback(Severity::Warning, warning));
         }
         let hosts = Hosts::new();
         if let Some(list) = &parsed.hosts {
             let warn = |text: String| {
-                if let Some(listener) = &options.listener {
-                    listener(Severity::Warning, &parsed.fault_in("host", text).to_string());
+                if let Some(log_callback) = &options.log_callback {
+                    log_callback(Severity::Warning, &parsed.fault_in("host", text).to_string());
                 }
             };
             add(list, &hosts, warn).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
@@ -143,7 +143,7 @@ impl Context {
             read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
             write_timeout: clock::seconds(parsed.write_timeout),
             tls,
-            listener: options.listener,
+            log_callback: options.log_callback,
         });
         CONTEXTS.lock().push(Arc::downgrade(&inner));
         fork::watch(forget_parent);
@@ -222,7 +222,7 @@ fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<()
 /// There is no C that walks the list.
 struct NobodyLooks;
 
-impl Mirror for NobodyLooks {
+impl Observer for NobodyLooks {
     fn show_out(&self, _wait: Option<Duration>) {}
     fn show_available(&self) {}
     fn show_addresses(&self, _addresses: &[std::net::SocketAddr]) {}
@@ -231,7 +231,7 @@ impl Mirror for NobodyLooks {
 impl Inner {
     /// A call on this context.
     pub fn call(&self) -> ContextCall<'_> {
-        ContextCall { context: self, reasons: Reasons::new(self.listener.as_ref()) }
+        ContextCall { context: self, reasons: Reasons::new(self.log_callback.as_ref()) }
     }
 
     fn statistics(&self) -> Table {
@@ -254,13 +254,13 @@ pub(super) struct ContextCall<'a> {
     pub reasons: Reasons<'a>,
 }
 
-impl Journal for ContextCall<'_> {
-    fn log(&self, level: Level, place: Place, message: fmt::Arguments<'_>) {
-        self.reasons.log(level, place, message);
+impl Log for ContextCall<'_> {
+    fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
+        self.reasons.log(level, location, message);
     }
 
-    fn trace(&self, place: Place, message: fmt::Arguments<'_>) {
-        self.reasons.trace(place, message);
+    fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
+        self.reasons.trace(location, message);
     }
 }
 

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 
-use super::context::{Listener, Severity};
-use crate::log::{Journal, Level, Place};
+use super::context::{LogCallback, Severity};
+use crate::log::{Level, Location, Log};
 use crate::status;
 
 /// Which kind of failure it was.
@@ -64,14 +64,14 @@ impl From<Error> for io::Error {
 
 /// What is said during one call: the reasons of its failure, should it fail.
 pub struct Reasons<'a> {
-    listener: Option<&'a Listener>,
+    log_callback: Option<&'a LogCallback>,
     errors: RefCell<Vec<String>>,
 }
 
 impl<'a> Reasons<'a> {
     /// None so far.
-    pub fn new(listener: Option<&'a Listener>) -> Reasons<'a> {
-        Reasons { listener, errors: RefCell::default() }
+    pub fn new(log_callback: Option<&'a LogCallback>) -> Reasons<'a> {
+        Reasons { log_callback, errors: RefCell::default() }
     }
 
     /// The failure that they led to.
@@ -92,20 +92,20 @@ impl<'a> Reasons<'a> {
     }
 }
 
-impl Journal for Reasons<'_> {
-    fn log(&self, level: Level, _place: Place, message: fmt::Arguments<'_>) {
+impl Log for Reasons<'_> {
+    fn log(&self, level: Level, _place: Location, message: fmt::Arguments<'_>) {
         let text = message.to_string();
-        if let Some(listener) = self.listener {
+        if let Some(log_callback) = self.log_callback {
             let severity = match level {
                 Level::Warning => Severity::Warning,
                 Level::Error => Severity::Error,
             };
-            listener(severity, &text);
+            log_callback(severity, &text);
         }
         if level == Level::Error {
             self.errors.borrow_mut().push(text);
         }
     }
 
-    fn trace(&self, _place: Place, _message: fmt::Arguments<'_>) {}
+    fn trace(&self, _place: Location, _message: fmt::Arguments<'_>) {}
 }

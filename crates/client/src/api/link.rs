@@ -8,15 +8,15 @@ use crate::checkout;
 use crate::checkout::endpoint::Endpoint;
 use crate::net::stream::{Socket, Stream};
 use crate::os::fork;
-use crate::os::shards::LaneNumber;
-use crate::pool::metrics::Closing;
-use crate::pool::{Place, Poolable};
+use crate::os::shards::ShardNumber;
+use crate::pool::metrics::CloseReason;
+use crate::pool::{IdleSet, Poolable};
 
 /// An open stream, and what became of it so far.
 pub struct Link {
     pub stream: Stream,
     endpoint: Arc<Endpoint>,
-    lane: LaneNumber,
+    shard: ShardNumber,
     reuses: u32,
     /// It failed, and must not be used again.
     pub is_broken: bool,
@@ -27,7 +27,7 @@ pub struct Link {
     /// Whether a request or reply is under way that was not said to be complete.
     pub in_exchange: bool,
     /// What to count it as when it is closed.
-    closing: Closing,
+    closing: CloseReason,
     /// The process it was opened in.
     forks: u32,
     /// Where it is counted.
@@ -40,13 +40,13 @@ impl Link {
         Link {
             stream,
             endpoint: Arc::clone(endpoint),
-            lane: LaneNumber::own(),
+            shard: ShardNumber::own(),
             reuses: 0,
             is_broken: false,
             was_read: false,
             has_ended: false,
             in_exchange: false,
-            closing: Closing::default(),
+            closing: CloseReason::default(),
             forks: fork::generation(),
             context: Weak::clone(context),
         }
@@ -59,16 +59,16 @@ impl Link {
 
     /// Ends its use. Nothing speaks against another if nothing failed, the reply was read to its end, and
     /// this process opened it.
-    pub fn end_use(&mut self) -> Result<(), Closing> {
+    pub fn end_use(&mut self) -> Result<(), CloseReason> {
         if self.is_broken || self.forks != fork::generation() {
-            return Err(Closing::Failed);
+            return Err(CloseReason::Failed);
         }
         if self.stream.awaits_reply() {
-            return Err(Closing::Incomplete);
+            return Err(CloseReason::Incomplete);
         }
         let tls = self.stream.tls();
         if self.in_exchange || self.has_ended || tls.as_ref().is_some_and(|tls| tls.has_unread()) {
-            return Err(Closing::Incomplete);
+            return Err(CloseReason::Incomplete);
         }
         if let Some(tls) = tls {
             tls.keep_session();
@@ -78,16 +78,16 @@ impl Link {
 }
 
 impl Poolable for Link {
-    fn place(&self) -> Option<&Place> {
+    fn place(&self) -> Option<&IdleSet> {
         Some(self.endpoint.place())
     }
 
-    fn lane(&self) -> LaneNumber {
-        self.lane
+    fn shard(&self) -> ShardNumber {
+        self.shard
     }
 
-    fn change_lane(&mut self, lane: LaneNumber) {
-        self.lane = lane;
+    fn set_shard(&mut self, shard: ShardNumber) {
+        self.shard = shard;
     }
 
     fn is_good(&mut self) -> bool {
@@ -98,7 +98,7 @@ impl Poolable for Link {
         self.reuses
     }
 
-    fn close(mut self, why: Closing) {
+    fn close(mut self, why: CloseReason) {
         self.closing = why;
     }
 }
@@ -121,7 +121,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         let is_own = self.forks == fork::generation();
         if let (Some(context), true) = (self.context.upgrade(), is_own) {
-            context.client.tally().closed(self.closing);
+            context.client.metrics().closed(self.closing);
         }
         if let Some(tls) = self.stream.tls()
             && (self.is_broken || !is_own)

@@ -8,6 +8,6 @@ mod link;
 mod statistics;
 
 pub use connection::{Connection, Tls, Traffic};
-pub use context::{Context, Listener, Options, Severity};
+pub use context::{Context, LogCallback, Options, Severity};
 pub use error::{Error, ErrorKind};
 pub use statistics::{Counts, HostStatistics, Statistics};

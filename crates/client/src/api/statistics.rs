@@ -83,17 +83,17 @@ impl Statistics {
 
 impl HostStatistics {
     fn new(statistics: &checkout::HostStatistics) -> HostStatistics {
-        let checkout::HostStatistics { host, state, fault, idle, tally } = statistics;
+        let checkout::HostStatistics { host, state, fault, idle, metrics } = statistics;
         let text = |name: &CStr| name.to_string_lossy().into_owned();
         HostStatistics {
             host: format!("{}:{}", text(host.name()), text(host.port())),
             state: constant(STATE_NAMES[state.number()]),
             fault: fault.map(|fault| constant(fault::NAMES[fault as usize])),
             idle: *idle,
-            attempts: tally.attempts,
-            full_handshakes: tally.full_handshakes,
-            resumed_handshakes: tally.resumed_handshakes,
-            failures: named(&tally.failures, &fault::NAMES),
+            attempts: metrics.attempts,
+            full_handshakes: metrics.full_handshakes,
+            resumed_handshakes: metrics.resumed_handshakes,
+            failures: named(&metrics.failures, &fault::NAMES),
         }
     }
 }

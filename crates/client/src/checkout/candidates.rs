@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Client, Connection};
 use crate::checkout::endpoint::Endpoint;
-use crate::hosts::{Host, Hosts, Trial};
+use crate::hosts::{AttemptGuard, Host, Hosts};
 use crate::net::connect::Failure;
 use crate::os::clock::Moment;
 use crate::status::Error;
@@ -17,7 +17,7 @@ pub struct Candidate {
     pub endpoint: Arc<Endpoint>,
     /// What the list of hosts counts it as; `None` if the endpoint was asked for by name: what becomes of that
     /// says nothing to those who take whatever host is well.
-    pub trial: Option<Trial>,
+    pub trial: Option<AttemptGuard>,
 }
 
 impl Candidate {
@@ -35,7 +35,7 @@ impl Candidate {
 
     /// The host that is at fault for this, with its list. Under a virtual name a host answers only for what its
     /// own addresses did.
-    pub fn culprit(&self, failure: &Failure) -> Option<&Trial> {
+    pub fn culprit(&self, failure: &Failure) -> Option<&AttemptGuard> {
         let trial = self.trial.as_ref()?;
         let own = self.endpoint.is_virtual().then(|| trial.host().addresses().known());
         let is_its_own = |address| own.as_ref().is_none_or(|own| own.contains(address));

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::{Call, Candidate, Candidates, Client, Connection, PoolStatistics, Settings};
 use crate::fault::Fault;
-use crate::hosts::{Record, Trial};
-use crate::net::connect::{Attempt, Failure, HEAD_START, Plan, Race};
+use crate::hosts::{AttemptGuard, Record};
+use crate::net::connect::{Attempt, CONNECTION_ATTEMPT_DELAY, Failure, HappyEyeballs, Plan};
 use crate::net::resolve::LookupError;
 use crate::net::stream::Stream;
 use crate::net::tls::{PeerName, TlsPlan};
@@ -24,10 +24,10 @@ impl<C: Connection> Client<C> {
     #[cold]
     pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
         let begin = Moment::precise();
-        let mut race = Race::new();
+        let mut race = HappyEyeballs::new();
         let outcome = self.run(call, &mut candidates, &mut race);
         self.park(race);
-        self.tally.waited(begin, outcome.is_err());
+        self.metrics.waited(begin, outcome.is_err());
         outcome
     }
 
@@ -35,7 +35,7 @@ impl<C: Connection> Client<C> {
         &self,
         call: &impl Call<C>,
         candidates: &mut Candidates<'_, C>,
-        race: &mut Race<Candidate>,
+        race: &mut HappyEyeballs<Candidate>,
     ) -> Result<C, Error> {
         if reserve::is_low() {
             log!(call, Error, "out of memory: no connection is opened");
@@ -55,7 +55,7 @@ impl<C: Connection> Client<C> {
                         return Ok(idle);
                     }
                     match self.start(call, candidate, race) {
-                        Ok(true) => Some(Instant::now() + HEAD_START),
+                        Ok(true) => Some(Instant::now() + CONNECTION_ATTEMPT_DELAY),
                         Ok(false) => {
                             verdict = Some(sum(verdict, Error::Failure));
                             continue;
@@ -94,7 +94,7 @@ impl<C: Connection> Client<C> {
         &self,
         call: &impl Call<C>,
         candidate: Candidate,
-        race: &mut Race<Candidate>,
+        race: &mut HappyEyeballs<Candidate>,
     ) -> Result<bool, Error> {
         let endpoint = &candidate.endpoint;
         endpoint.record(Record::attempt);
@@ -126,19 +126,27 @@ impl<C: Connection> Client<C> {
 
     /// Comes back to the attempt that has waited for a permit for longest: if one is to be had, or when the head
     /// start of another is over. Returns when to go on; `None` if no attempt waits.
-    fn resume(&self, race: &mut Race<Candidate>, limit: i32, until: Option<Instant>) -> Option<Instant> {
+    fn resume(
+        &self,
+        race: &mut HappyEyeballs<Candidate>,
+        limit: i32,
+        until: Option<Instant>,
+    ) -> Option<Instant> {
         if !race.has_suspended() {
             return None;
         }
         let now = Instant::now();
         let until = until.filter(|until| *until > now);
         let permit = if until.is_some() { self.permit(limit) } else { self.permit_of(race, limit) };
-        let head_start = permit.and_then(|permit| race.resume(permit, now));
-        head_start.map(|head_start| now + head_start).or(until).or(Some(now + HEAD_START))
+        let attempt_delay = permit.and_then(|permit| race.resume(permit, now));
+        attempt_delay
+            .map(|attempt_delay| now + attempt_delay)
+            .or(until)
+            .or(Some(now + CONNECTION_ATTEMPT_DELAY))
     }
 
     /// A permit for one more connection, to which one that had its head start may have to give way.
-    fn permit_of(&self, race: &mut Race<Candidate>, limit: i32) -> Option<Permit> {
+    fn permit_of(&self, race: &mut HappyEyeballs<Candidate>, limit: i32) -> Option<Permit> {
         loop {
             if let Some(permit) = self.permit(limit) {
                 return Some(permit);
@@ -190,7 +198,7 @@ impl<C: Connection> Client<C> {
         let Candidate { endpoint, trial } = candidate;
         endpoint.place().resume();
         if let Some(socket) = stream.socket() {
-            endpoint.addresses().came_through(socket.peer());
+            endpoint.addresses().succeeded(socket.peer());
         }
         if let Some(tls) = stream.tls() {
             endpoint.record(|record| record.handshake(tls.was_resumed()));
@@ -205,7 +213,7 @@ impl<C: Connection> Client<C> {
             endpoint.record(|record| record.failure(Fault::Local));
             log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
         })?;
-        self.tally.created();
+        self.metrics.created();
         Ok(connection)
     }
 
@@ -229,7 +237,7 @@ impl<C: Connection> Client<C> {
         Ok(())
     }
 
-    fn blame(&self, call: &impl Call<C>, trial: Option<&Trial>, fault: Fault) {
+    fn blame(&self, call: &impl Call<C>, trial: Option<&AttemptGuard>, fault: Fault) {
         if let Some(trial) = trial {
             self.blacklist(call, trial.hosts(), trial.host(), fault);
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::os::lock::Lock;
 
 use super::{Call, Candidate, Client, Connection};
-use crate::net::connect::Race;
+use crate::net::connect::HappyEyeballs;
 use crate::os::clock::Moment;
 use crate::os::sys;
 use crate::pool::permits::Permit;
@@ -22,9 +22,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Upkeep {
     next_sweep: AtomicU64,
     /// Attempts that a checkout no longer waited for.
-    parked: Lock<Race<Candidate>>,
+    parked: Lock<HappyEyeballs<Candidate>>,
     /// Those of a parent process.
-    inherited: Lock<Race<Candidate>>,
+    inherited: Lock<HappyEyeballs<Candidate>>,
     any_parked: AtomicBool,
     /// When somebody last looked at them.
     looked_at: AtomicU64,
@@ -42,11 +42,11 @@ impl Upkeep {
     }
 
     /// The parked attempts, which from now on are the caller's.
-    fn take_parked(&self) -> Race<Candidate> {
+    fn take_parked(&self) -> HappyEyeballs<Candidate> {
         mem::take(&mut *self.parked.lock())
     }
 
-    fn park(&self, race: Race<Candidate>) {
+    fn park(&self, race: HappyEyeballs<Candidate>) {
         self.parked.lock().join(race);
         self.any_parked.store(true, Ordering::Relaxed);
     }
@@ -67,7 +67,7 @@ impl Upkeep {
 impl<C: Connection> Client<C> {
     /// Does what is due; nothing, as a rule.
     #[inline]
-    pub(super) fn look_after(&self, call: &impl Call<C>, now: Moment) {
+    pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) {
         let upkeep = &self.upkeep;
         let due = upkeep.next_sweep.load(Ordering::Relaxed);
         if upkeep.any_parked.load(Ordering::Relaxed) || now.nanoseconds() >= due {
@@ -96,7 +96,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// Leaves attempts to later calls.
-    pub(super) fn park(&self, race: Race<Candidate>) {
+    pub(super) fn park(&self, race: HappyEyeballs<Candidate>) {
         if !race.is_empty() {
             self.upkeep.park(race);
         }
@@ -135,7 +135,7 @@ impl<C: Connection> Client<C> {
     }
 
     /// Lets attempts that gave way at the limit go on, as far as there is room again.
-    fn resume_suspended(&self, call: &impl Call<C>, race: &mut Race<Candidate>) {
+    fn resume_suspended(&self, call: &impl Call<C>, race: &mut HappyEyeballs<Candidate>) {
         while race.has_suspended() {
             let Some(permit) = self.permits.acquire(call.settings().connections) else { return };
             race.resume(permit, Instant::now());

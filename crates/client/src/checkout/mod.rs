@@ -23,13 +23,13 @@ use crate::os::lock::Lock;
 use crate::checkout::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
-use crate::log::Journal;
+use crate::log::Log;
 use crate::net::authority::Authority;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock::{self, Moment};
 use crate::os::sys;
-use crate::pool::metrics::{Closing, Tally};
+use crate::pool::metrics::{CloseReason, Metrics};
 use crate::pool::permits::{Gauge, Permits};
 use crate::pool::{self, Pool, Poolable};
 use crate::status::Error;
@@ -39,7 +39,7 @@ pub use table::Table;
 
 use candidates::{Candidate, Candidates};
 use maintenance::Upkeep;
-use rotation::{Endpoints, Routes};
+use rotation::{Endpoints, Rotation};
 
 /// A connection as the boundary hands it out.
 pub trait Connection: Poolable + Send + Sized + 'static {
@@ -82,7 +82,7 @@ impl Settings {
 }
 
 /// One call from outside.
-pub trait Call<C: Connection>: Journal {
+pub trait Call<C: Connection>: Log {
     /// What its context allows new connections.
     fn settings(&self) -> Settings;
 
@@ -96,10 +96,10 @@ pub trait Call<C: Connection>: Journal {
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
-/// What each lane of the pool keeps, so that a thread finds it under the lock that it takes anyway.
+/// What each shard of the pool keeps, so that a thread finds it under the lock that it takes anyway.
 #[derive(Default)]
 struct Kept {
-    routes: Option<Arc<Routes>>,
+    rotation: Option<Arc<Rotation>>,
 }
 
 /// The connections of one context.
@@ -108,7 +108,7 @@ pub struct Client<C: Connection> {
     endpoints: Lock<Endpoints>,
     pool: Pool<C, Kept>,
     upkeep: Upkeep,
-    tally: Tally,
+    metrics: Metrics,
 }
 
 impl<C: Connection> Client<C> {
@@ -119,7 +119,7 @@ impl<C: Connection> Client<C> {
             endpoints: Lock::new(Endpoints::new()),
             pool: Pool::new(),
             upkeep: Upkeep::new(),
-            tally: Tally::default(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -134,14 +134,14 @@ impl<C: Connection> Client<C> {
         bucket: Option<&CStr>,
     ) -> Result<C, Error> {
         let now = Moment::now();
-        self.look_after(call, now);
+        self.maintain(call, now);
         let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
             |kept| {
                 if bucket.is_some() {
                     return None;
                 }
-                Some(kept.routes.as_ref()?.turn_if_current(hosts, turn, now)?.place())
+                Some(kept.rotation.as_ref()?.turn_if_current(hosts, turn, now)?.place())
             },
             now,
             call.limits(),
@@ -165,8 +165,8 @@ impl<C: Connection> Client<C> {
         bucket: Option<&CStr>,
         now: Moment,
     ) -> Result<C, Error> {
-        let routes = self.current_routes(hosts);
-        let listed = routes.turn(turn, now);
+        let rotation = self.current_routes(hosts);
+        let listed = rotation.turn(turn, now);
         let named =
             listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket, now).ok());
         let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
@@ -195,14 +195,14 @@ impl<C: Connection> Client<C> {
         authority: &Authority,
     ) -> Result<C, Error> {
         let now = Moment::now();
-        self.look_after(call, now);
+        self.maintain(call, now);
         let endpoint = self.endpoint_named(hosts, authority, now);
         if let Some(idle) = self.reuse(call, &endpoint, now) {
             return Ok(idle);
         }
         let connection = self.dial(call, Candidates::only(self, Arc::clone(&endpoint)))?;
         if let Some(host) = endpoint.host() {
-            hosts.came_through(host);
+            hosts.succeeded(host);
         }
         Ok(connection)
     }
@@ -212,7 +212,7 @@ impl<C: Connection> Client<C> {
     pub fn release(&self, call: &impl Call<C>, connection: C) {
         let now = Moment::now();
         self.keep_idle(connection, now);
-        self.look_after(call, now);
+        self.maintain(call, now);
     }
 
     /// Pools a connection, unless its address has left the name.
@@ -223,13 +223,13 @@ impl<C: Connection> Client<C> {
                 close_refused(refused);
             }
         } else {
-            connection.close(Closing::Left);
+            connection.close(CloseReason::Left);
         }
     }
 
     /// What becomes of its connections.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The host of the list that a name and port stand for: as written, as a virtual host, or else by
@@ -248,7 +248,7 @@ impl<C: Connection> Client<C> {
     /// closed yet: the next call does that.
     pub fn forget_parent(&self) {
         self.permits.forget_parent();
-        self.tally.forget_parent();
+        self.metrics.forget_parent();
         self.pool.forget_parent();
         self.upkeep.forget_parent();
     }
@@ -282,7 +282,7 @@ impl<C: Connection> Client<C> {
 #[cold]
 fn close_refused<C: Connection>(refused: C) {
     let is_suspended = refused.endpoint().is_some_and(|endpoint| endpoint.place().is_suspended());
-    refused.close(if is_suspended { Closing::HostOut } else { Closing::Left });
+    refused.close(if is_suspended { CloseReason::HostOut } else { CloseReason::Left });
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use crate::hosts::{Host, Hosts, Snapshot};
 use crate::net::authority::Authority;
 use crate::net::resolve::Addresses;
 use crate::os::clock::Moment;
-use crate::pool::Place;
+use crate::pool::IdleSet;
 
 /// The endpoints that checkouts take turns on, as of one version of one list. It is replaced as a whole;
-/// each lane of the pool keeps it, so that reading it takes no lock of its own.
-pub struct Routes {
+/// each shard of the pool keeps it, so that reading it takes no lock of its own.
+pub struct Rotation {
     hosts: Arc<Hosts>,
     version: u64,
     available: Vec<Arc<Endpoint>>,
@@ -22,14 +22,14 @@ pub struct Routes {
     probe_at: Moment,
 }
 
-impl Routes {
+impl Rotation {
     /// Whether they are those of the list as it is now.
     #[inline]
     fn are_current(&self, hosts: &Arc<Hosts>) -> bool {
         self.version == hosts.version() && Arc::ptr_eq(&self.hosts, hosts)
     }
 
-    /// As [`Routes::turn`]; nothing if they are old.
+    /// As [`Rotation::turn`]; nothing if they are old.
     #[inline]
     pub fn turn_if_current(&self, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<&Arc<Endpoint>> {
         if self.are_current(hosts) { self.turn(turn, now) } else { None }
@@ -72,7 +72,7 @@ impl Endpoints {
         (self.all_listed(), self.unlisted.forget_unused(now))
     }
 
-    fn listed(&mut self, host: &Arc<Host>, add_place: impl FnOnce() -> Place) -> Arc<Endpoint> {
+    fn listed(&mut self, host: &Arc<Host>, add_place: impl FnOnce() -> IdleSet) -> Arc<Endpoint> {
         let endpoint = self.listed.entry(key(host)).or_insert_with(|| Endpoint::listed(host, add_place()));
         Arc::clone(endpoint)
     }
@@ -92,19 +92,20 @@ fn key(host: &Arc<Host>) -> usize {
 }
 
 impl<C: Connection> Client<C> {
-    /// The routes that are up to date with the list.
-    pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
-        let current = |kept: &Kept| kept.routes.as_ref().filter(|routes| routes.are_current(hosts)).cloned();
+    /// The rotation that are up to date with the list.
+    pub(super) fn current_routes(&self, hosts: &Arc<Hosts>) -> Arc<Rotation> {
+        let current =
+            |kept: &Kept| kept.rotation.as_ref().filter(|rotation| rotation.are_current(hosts)).cloned();
         if let Some(own) = self.pool.change_own_kept(|kept| current(kept)) {
             return own;
         }
-        let Some(routes) = self.pool.find_kept(current) else { return self.rebuild_routes(hosts) };
-        self.pool.change_own_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
-        routes
+        let Some(rotation) = self.pool.find_kept(current) else { return self.rebuild_routes(hosts) };
+        self.pool.change_own_kept(|kept| kept.rotation.replace(Arc::clone(&rotation)));
+        rotation
     }
 
     #[cold]
-    fn rebuild_routes(&self, hosts: &Arc<Hosts>) -> Arc<Routes> {
+    fn rebuild_routes(&self, hosts: &Arc<Hosts>) -> Arc<Rotation> {
         let mut endpoints = self.endpoints.lock();
         // Read under their lock: a thread that read earlier cannot then undo what is newer.
         let Snapshot { version, all, available, probe_at, .. } = hosts.snapshot();
@@ -114,14 +115,14 @@ impl<C: Connection> Client<C> {
         let gone = endpoints.remove_all_but(&all);
         let available =
             available.iter().map(|host| endpoints.listed(host, || self.pool.add_place())).collect();
-        let routes = Arc::new(Routes { hosts: Arc::clone(hosts), version, available, probe_at });
-        let old = self.pool.change_kept(|kept| kept.routes.replace(Arc::clone(&routes)));
+        let rotation = Arc::new(Rotation { hosts: Arc::clone(hosts), version, available, probe_at });
+        let old = self.pool.change_kept(|kept| kept.rotation.replace(Arc::clone(&rotation)));
         drop(endpoints);
         drop(old);
         for endpoint in gone {
             endpoint.family().for_each(|member| self.pool.close(member.place()));
         }
-        routes
+        rotation
     }
 
     /// The endpoint of a host of the list.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Client, Connection};
 use crate::fault::Fault;
-use crate::hosts::{self, Host, Hosts, Standing, State};
+use crate::hosts::{self, Host, HostStatus, Hosts, State};
 use crate::os::clock::Moment;
 use crate::pool::metrics::Counts;
 
@@ -34,13 +34,13 @@ pub struct HostStatistics {
     /// Idle connections to it.
     pub idle: u64,
     /// What became of the attempts on it.
-    pub tally: hosts::Tally,
+    pub metrics: hosts::HostMetrics,
 }
 
 impl<C: Connection> Client<C> {
     /// How the connections stand. Other threads go on meanwhile, so the numbers may be off by what they do.
     pub fn statistics(&self) -> PoolStatistics {
-        let counts = self.tally.counts();
+        let counts = self.metrics.counts();
         let (open, idle) = (counts.open(), self.pool.idle());
         PoolStatistics {
             idle,
@@ -54,10 +54,10 @@ impl<C: Connection> Client<C> {
     /// How the hosts of a list stand, in its order.
     pub fn host_statistics(&self, hosts: &Hosts) -> Vec<HostStatistics> {
         hosts.refresh(Moment::now());
-        let standings = hosts.standings().into_iter().map(|Standing { host, state, fault }| {
+        let standings = hosts.standings().into_iter().map(|HostStatus { host, state, fault }| {
             let endpoint = self.endpoint_of(&host);
             let idle = endpoint.family().map(|member| self.pool.idle_at(member.place())).sum();
-            HostStatistics { tally: host.record().tally(), host, state, fault, idle }
+            HostStatistics { metrics: host.record().metrics(), host, state, fault, idle }
         });
         standings.collect()
     }

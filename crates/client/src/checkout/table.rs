@@ -57,9 +57,9 @@ impl fmt::Display for Table {
 
 impl fmt::Display for HostStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts::Tally { attempts, failures, full_handshakes, resumed_handshakes } = &self.tally;
+        let hosts::HostMetrics { attempts, failures, full_handshakes, resumed_handshakes } = &self.metrics;
         let name = format!("{}:{}", text(self.host.name()), text(self.host.port()));
-        write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.standing(), self.idle)?;
+        write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.status(), self.idle)?;
         write!(f, " {full_handshakes:>8} {resumed_handshakes:>8}")?;
         write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))
     }
@@ -67,19 +67,19 @@ impl fmt::Display for HostStatistics {
 
 impl HostStatistics {
     /// Its state, for how long yet, and why.
-    fn standing(&self) -> String {
-        let mut standing = text(hosts::STATE_NAMES[self.state.number()]);
+    fn status(&self) -> String {
+        let mut status = text(hosts::STATE_NAMES[self.state.number()]);
         match self.state {
-            State::Out { until: Moment::NEVER } => standing += " for good",
+            State::Out { until: Moment::NEVER } => status += " for good",
             State::Out { until } => {
-                standing += &format!(" for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil());
+                status += &format!(" for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil());
             }
             _ => {}
         }
         if let Some(fault) = self.fault {
-            standing += &format!(" ({})", text(fault::NAMES[fault as usize]));
+            status += &format!(" ({})", text(fault::NAMES[fault as usize]));
         }
-        standing
+        status
     }
 }
 

@@ -5,17 +5,17 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::hosts::Mirror;
-use crate::log::{Level, Place};
+use crate::hosts::Observer;
+use crate::log::{Level, Location};
 use crate::net::resolve::Addresses;
-use crate::os::shards::LaneNumber;
+use crate::os::shards::ShardNumber;
 use crate::pool;
 use crate::pool::permits::Permit;
 
 /// A connection that is always good, and counts its end.
 struct Fake {
     endpoint: Arc<Endpoint>,
-    lane: LaneNumber,
+    shard: ShardNumber,
     closed: Arc<AtomicUsize>,
     _permit: Option<Permit>,
 }
@@ -27,14 +27,14 @@ impl Drop for Fake {
 }
 
 impl Poolable for Fake {
-    fn place(&self) -> Option<&pool::Place> {
+    fn place(&self) -> Option<&pool::IdleSet> {
         Some(self.endpoint.place())
     }
-    fn lane(&self) -> LaneNumber {
-        self.lane
+    fn shard(&self) -> ShardNumber {
+        self.shard
     }
-    fn change_lane(&mut self, lane: LaneNumber) {
-        self.lane = lane;
+    fn set_shard(&mut self, shard: ShardNumber) {
+        self.shard = shard;
     }
     fn is_good(&mut self) -> bool {
         true
@@ -42,7 +42,7 @@ impl Poolable for Fake {
     fn reuses(&self) -> u32 {
         0
     }
-    fn close(self, _: Closing) {}
+    fn close(self, _: CloseReason) {}
 }
 
 impl Connection for Fake {
@@ -58,9 +58,9 @@ impl Connection for Fake {
 /// The call of a context that allows one connection. Nothing new is ever connected.
 struct FakeCall;
 
-impl Journal for FakeCall {
-    fn log(&self, _: Level, _: Place, _: fmt::Arguments<'_>) {}
-    fn trace(&self, _: Place, _: fmt::Arguments<'_>) {}
+impl Log for FakeCall {
+    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
+    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
 }
 
 impl Call<Fake> for FakeCall {
@@ -84,7 +84,7 @@ impl Call<Fake> for FakeCall {
 
 struct NoMirror;
 
-impl Mirror for NoMirror {
+impl Observer for NoMirror {
     fn show_out(&self, _: Option<Duration>) {}
     fn show_available(&self) {}
     fn show_addresses(&self, _: &[SocketAddr]) {}
@@ -121,7 +121,7 @@ impl Fixture {
         let endpoint = self.client.endpoint_of(&self.host(handle));
         let connection = Fake {
             endpoint,
-            lane: LaneNumber::own(),
+            shard: ShardNumber::own(),
             closed: Arc::clone(&self.closed),
             _permit: self.client.permits.acquire(100),
         };
@@ -252,7 +252,7 @@ fn authority(name: &CStr, port: &CStr) -> Authority {
 fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>) {
     let begin = Moment::now();
     let after = |seconds| begin.after(Duration::from_secs(seconds));
-    let sweep = |seconds| fixture.client.look_after(&FakeCall, after(seconds));
+    let sweep = |seconds| fixture.client.maintain(&FakeCall, after(seconds));
     let made = Arc::downgrade(&make(begin));
     for second in 1..=10 {
         sweep(second);
@@ -337,7 +337,7 @@ fn an_old_attempt_on_an_expired_host_slows_nobody_down() {
     for turn in 0..100 {
         assert_eq!(fixture.use_once(turn), Some(2));
     }
-    assert_eq!(fixture.client.tally().counts().waits, 0, "checkouts looked for something better");
+    assert_eq!(fixture.client.metrics().counts().waits, 0, "checkouts looked for something better");
     drop(old);
     assert!(fixture.hosts.begin_probe(Moment::now(), |_| true).is_some());
 }

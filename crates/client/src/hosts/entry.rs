@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Host, Mirror};
+use super::{Host, Observer};
 use crate::fault::Fault;
 use crate::os::clock::Moment;
 
@@ -44,7 +44,7 @@ impl State {
 }
 
 /// How a host stands.
-pub struct Standing {
+pub struct HostStatus {
     /// The host.
     pub host: Arc<Host>,
     /// Whether it may be used.
@@ -66,12 +66,12 @@ pub(super) struct Entry {
     slow: Vec<u64>,
     /// What it was blacklisted for last, until it is available again.
     pub fault: Option<Fault>,
-    pub mirror: Box<dyn Mirror>,
+    pub observer: Box<dyn Observer>,
 }
 
 impl Entry {
-    pub fn new(host: Arc<Host>, mirror: Box<dyn Mirror>) -> Entry {
-        Entry { host, state: State::Available, trials: 0, begun: 0, slow: Vec::new(), fault: None, mirror }
+    pub fn new(host: Arc<Host>, observer: Box<dyn Observer>) -> Entry {
+        Entry { host, state: State::Available, trials: 0, begun: 0, slow: Vec::new(), fault: None, observer }
     }
 
     /// Begins a trial; its number.
@@ -95,7 +95,7 @@ impl Entry {
 
     /// A connect came through, TLS included: whoever doubted the host, or waited for a probe, need not any more. A
     /// blacklisting that still lasts is kept: it was decreed after the connect had begun.
-    pub fn came_through(&mut self) -> bool {
+    pub fn succeeded(&mut self) -> bool {
         let changed = matches!(self.state, State::Suspect | State::Due | State::Probing);
         if changed {
             self.become_available();
@@ -104,13 +104,13 @@ impl Entry {
     }
 
     /// A trial ended, and its connect came through.
-    pub fn trial_succeeded(&mut self) -> bool {
+    pub fn attempt_succeeded(&mut self) -> bool {
         self.trials -= 1;
-        self.came_through() | self.may_be_probed()
+        self.succeeded() | self.may_be_probed()
     }
 
     /// A trial ended and said nothing about the host.
-    pub fn trial_ended(&mut self, trial: u64, is_probe: bool) -> bool {
+    pub fn attempt_ended(&mut self, trial: u64, is_probe: bool) -> bool {
         self.trials -= 1;
         self.slow.retain(|slow| *slow != trial);
         if self.state == State::Suspect && self.slow.is_empty() {
@@ -139,14 +139,14 @@ impl Entry {
         self.slow.clear();
         self.fault = Some(fault);
         self.state = State::Out { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
-        self.mirror.show_out(wait);
+        self.observer.show_out(wait);
     }
 
     pub fn become_available(&mut self) {
         self.slow.clear();
         self.state = State::Available;
         self.fault = None;
-        self.mirror.show_available();
+        self.observer.show_available();
     }
 
     /// When a probe may begin, if one may at all. A trial from before the blacklisting serves as the probe.
@@ -168,7 +168,7 @@ impl Entry {
         let expired = matches!(self.state, State::Out { until } if until <= now);
         if expired {
             self.state = State::Due;
-            self.mirror.show_available();
+            self.observer.show_available();
         }
         expired
     }

@@ -10,7 +10,7 @@ use super::Record;
 use crate::net::resolve::Addresses;
 
 /// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
-pub trait Mirror: Send {
+pub trait Observer: Send {
     /// The host is out for so long; `None` is for good.
     fn show_out(&self, wait: Option<Duration>);
     /// The host may be used.

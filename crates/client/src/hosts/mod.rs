@@ -5,12 +5,12 @@
 //! breakers call it).
 #![forbid(unsafe_code)]
 
+mod attempt_guard;
 mod entry;
 mod host;
 mod matching;
 mod record;
 mod resolved;
-mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +20,13 @@ use crate::fault::Fault;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
 
+pub use attempt_guard::AttemptGuard;
 use entry::Entry;
-pub use entry::{STATE_NAMES, Standing, State};
-pub use host::{Host, Mirror};
+pub use entry::{HostStatus, STATE_NAMES, State};
+pub use host::{Host, Observer};
 pub use matching::at_all_of;
-pub use record::{Record, Tally};
+pub use record::{HostMetrics, Record};
 pub use resolved::{Resolved, Unresolved};
-pub use trial::Trial;
 
 /// Hosts in list order. Its lock is held for short walks only.
 pub struct Hosts {
@@ -60,10 +60,10 @@ impl Hosts {
     }
 
     /// Puts a host at a place of the list.
-    pub fn insert(&self, place: usize, host: Arc<Host>, mirror: Box<dyn Mirror>) {
+    pub fn insert(&self, place: usize, host: Arc<Host>, observer: Box<dyn Observer>) {
         let mut entries = self.entries.lock();
         let place = place.min(entries.len());
-        entries.insert(place, Entry::new(host, mirror));
+        entries.insert(place, Entry::new(host, observer));
         self.changed();
     }
 
@@ -87,11 +87,11 @@ impl Hosts {
     }
 
     /// How all hosts stand, in list order.
-    pub fn standings(&self) -> Vec<Standing> {
+    pub fn standings(&self) -> Vec<HostStatus> {
         let entries = self.entries.lock();
         let standings = entries.iter().map(|entry| {
             let Entry { host, state, fault, .. } = entry;
-            Standing { host: Arc::clone(host), state: *state, fault: *fault }
+            HostStatus { host: Arc::clone(host), state: *state, fault: *fault }
         });
         standings.collect()
     }
@@ -107,7 +107,7 @@ impl Hosts {
     /// Has every host show its addresses as they are now.
     pub fn show_addresses(&self) {
         for entry in self.entries.lock().iter() {
-            entry.mirror.show_addresses(&entry.host.addresses().known());
+            entry.observer.show_addresses(&entry.host.addresses().known());
         }
     }
 
@@ -144,7 +144,7 @@ impl Hosts {
         self: &Arc<Self>,
         now: Moment,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
-    ) -> Option<Trial> {
+    ) -> Option<AttemptGuard> {
         let mut entries = self.entries.lock();
         let is_due = |entry: &Entry| entry.probe_at().is_some_and(|probe_at| probe_at <= now);
         let entry = entries.iter_mut().find(|entry| is_due(entry) && is_wanted(&entry.host))?;
@@ -160,7 +160,7 @@ impl Hosts {
         self: &Arc<Self>,
         turn: u32,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
-    ) -> Option<Trial> {
+    ) -> Option<AttemptGuard> {
         let mut entries = self.entries.lock();
         [State::Available, State::Suspect].into_iter().find_map(|state| {
             let is_left = |entry: &Entry| entry.state == state && is_wanted(&entry.host);
@@ -171,9 +171,9 @@ impl Hosts {
         })
     }
 
-    fn begin(self: &Arc<Self>, entry: &mut Entry) -> Trial {
+    fn begin(self: &Arc<Self>, entry: &mut Entry) -> AttemptGuard {
         let number = entry.begin_trial();
-        Trial::new(self, &entry.host, number, entry.state == State::Probing)
+        AttemptGuard::new(self, &entry.host, number, entry.state == State::Probing)
     }
 
     /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
@@ -193,8 +193,8 @@ impl Hosts {
     }
 
     /// A connect to this host came through, which was no trial.
-    pub fn came_through(&self, host: &Arc<Host>) {
-        self.update(host, Entry::came_through);
+    pub fn succeeded(&self, host: &Arc<Host>) {
+        self.update(host, Entry::succeeded);
     }
 
     /// Forgets, in a forked child, the attempts of the parent, which will never end here.

@@ -15,7 +15,7 @@ pub struct Record {
 
 /// A [`Record`] as it stood at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct HostMetrics {
     /// Connects that were begun.
     pub attempts: u64,
     /// What failed, by `Fault as usize`.
@@ -53,8 +53,8 @@ impl Record {
     }
 
     /// The counts so far.
-    pub fn tally(&self) -> Tally {
-        Tally {
+    pub fn metrics(&self) -> HostMetrics {
+        HostMetrics {
             attempts: self.attempts.load(Ordering::Relaxed),
             failures: self.failures.read(),
             full_handshakes: self.full_handshakes.load(Ordering::Relaxed),

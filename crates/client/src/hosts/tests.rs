@@ -10,7 +10,7 @@ use crate::net::resolve::Addresses;
 #[derive(Clone, Default)]
 struct Shown(Arc<Lock<i64>>);
 
-impl Mirror for Shown {
+impl Observer for Shown {
     fn show_out(&self, wait: Option<Duration>) {
         *self.0.lock() = wait.map_or(-1, |wait| wait.as_secs() as i64);
     }
@@ -34,9 +34,9 @@ fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
         let name = format!("127.0.0.{number}");
         let addresses = Arc::new(Addresses::of(&name, 80));
         let host = Host::new(c"80".to_owned(), addresses, number);
-        let mirror = Shown::default();
-        shown.push(mirror.clone());
-        hosts.insert(number - 1, host, Box::new(mirror));
+        let observer = Shown::default();
+        shown.push(observer.clone());
+        hosts.insert(number - 1, host, Box::new(observer));
     }
     let all = hosts.all();
     (hosts, all, shown)
@@ -46,7 +46,7 @@ fn available(hosts: &Hosts) -> Vec<usize> {
     hosts.snapshot().available.iter().map(|host| host.handle()).collect()
 }
 
-fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<Trial> {
+fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<AttemptGuard> {
     hosts.begin_probe(at(seconds), |_| true)
 }
 
@@ -97,7 +97,7 @@ fn a_probe_without_a_verdict_leaves_it_to_the_next() {
     assert!(probe(&hosts, 10).is_some());
 }
 
-fn attempt(hosts: &Arc<Hosts>, turn: u32, wanted: &[usize]) -> Option<Trial> {
+fn attempt(hosts: &Arc<Hosts>, turn: u32, wanted: &[usize]) -> Option<AttemptGuard> {
     hosts.begin_attempt(turn, |host| wanted.contains(&host.handle()))
 }
 
@@ -231,10 +231,10 @@ fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
 fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    hosts.came_through(&all[0]);
+    hosts.succeeded(&all[0]);
     assert!(available(&hosts).is_empty(), "its blacklisting still lasts");
     hosts.refresh(at(10));
-    hosts.came_through(&all[0]);
+    hosts.succeeded(&all[0]);
     assert_eq!(available(&hosts), [1]);
 }
 

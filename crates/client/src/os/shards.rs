@@ -6,44 +6,44 @@ use std::array;
 use crate::os::fork::{self, SHARDS};
 use crate::os::lock::{SpinGuard, SpinLock};
 
-/// One value a lane; a thread always comes to the same.
-pub struct Lanes<T> {
-    lanes: [Lane<T>; SHARDS],
+/// One value a shard; a thread always comes to the same.
+pub struct Shards<T> {
+    shards: [Shard<T>; SHARDS],
 }
 
-/// Processors fetch cache lines by pairs of 64 bytes: no two lanes lie in one pair.
+/// Processors fetch cache lines by pairs of 64 bytes: no two shards lie in one pair.
 #[repr(align(128))]
-struct Lane<T>(SpinLock<T>);
+struct Shard<T>(SpinLock<T>);
 
-/// The number of a lane.
+/// The number of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneNumber(u8);
+pub struct ShardNumber(u8);
 
-impl LaneNumber {
+impl ShardNumber {
     /// The calling thread's.
     #[inline]
-    pub fn own() -> LaneNumber {
-        LaneNumber(fork::own_shard() as u8)
+    pub fn own() -> ShardNumber {
+        ShardNumber(fork::own_shard() as u8)
     }
 }
 
-impl<T> Lanes<T> {
-    /// Lanes with a value each.
-    pub fn new(mut value: impl FnMut() -> T) -> Lanes<T> {
-        Lanes { lanes: array::from_fn(|_| Lane(SpinLock::new(value()))) }
+impl<T> Shards<T> {
+    /// Shards with a value each.
+    pub fn new(mut value: impl FnMut() -> T) -> Shards<T> {
+        Shards { shards: array::from_fn(|_| Shard(SpinLock::new(value()))) }
     }
 
-    /// One lane.
+    /// One shard.
     #[inline]
-    pub fn lane(&self, LaneNumber(number): LaneNumber) -> SpinGuard<'_, T> {
-        self.lanes[usize::from(number) % SHARDS].0.lock()
+    pub fn shard(&self, ShardNumber(number): ShardNumber) -> SpinGuard<'_, T> {
+        self.shards[usize::from(number) % SHARDS].0.lock()
     }
 
-    /// Every lane that a thread has, one after the other: the calling thread's, then those next to it.
+    /// Every shard that a thread has, one after the other: the calling thread's, then those next to it.
     pub fn own_first(&self) -> impl Iterator<Item = SpinGuard<'_, T>> {
-        let LaneNumber(own) = LaneNumber::own();
+        let ShardNumber(own) = ShardNumber::own();
         let count = fork::shards_in_use();
-        (0..count).map(move |step| self.lane(LaneNumber(((usize::from(own) + step) % count) as u8)))
+        (0..count).map(move |step| self.shard(ShardNumber(((usize::from(own) + step) % count) as u8)))
     }
 }
 
@@ -55,23 +55,23 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_to_its_lane() {
-        let lanes = Lanes::new(|| 0);
-        *lanes.lane(LaneNumber::own()) = 7;
-        assert_eq!(*lanes.lane(LaneNumber::own()), 7);
-        let all: Vec<i32> = lanes.own_first().map(|lane| *lane).collect();
+        let shards = Shards::new(|| 0);
+        *shards.shard(ShardNumber::own()) = 7;
+        assert_eq!(*shards.shard(ShardNumber::own()), 7);
+        let all: Vec<i32> = shards.own_first().map(|shard| *shard).collect();
         assert_eq!((all[0], all.iter().sum::<i32>(), all.len()), (7, 7, SHARDS));
     }
 
     #[test]
     fn threads_spread_over_the_lanes() {
-        let lanes = Lanes::new(|| 0);
+        let shards = Shards::new(|| 0);
         thread::scope(|scope| {
             for _ in 0..SHARDS {
-                scope.spawn(|| *lanes.lane(LaneNumber::own()) += 1);
+                scope.spawn(|| *shards.shard(ShardNumber::own()) += 1);
             }
         });
-        let used = lanes.own_first().filter(|lane| **lane > 0).count();
+        let used = shards.own_first().filter(|shard| **shard > 0).count();
         // Threads of other tests may take numbers in between.
-        assert!(used >= SHARDS / 2, "{used} lanes for {SHARDS} threads");
+        assert!(used >= SHARDS / 2, "{used} shards for {SHARDS} threads");
     }
 }

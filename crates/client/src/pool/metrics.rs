@@ -11,7 +11,7 @@ use crate::os::clock::Moment;
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Closing {
+pub enum CloseReason {
     /// The caller terminated it, or did not want it.
     #[default]
     Terminated,
@@ -34,10 +34,10 @@ pub enum Closing {
 }
 
 /// How many reasons there are.
-pub const CLOSINGS: usize = Closing::HostOut as usize + 1;
+pub const CLOSE_REASONS: usize = CloseReason::HostOut as usize + 1;
 
-/// What the reasons are called, by `Closing as usize`.
-pub const NAMES: [&CStr; CLOSINGS] = [
+/// What the reasons are called, by `CloseReason as usize`.
+pub const NAMES: [&CStr; CLOSE_REASONS] = [
     c"terminated",
     c"failed",
     c"incomplete",
@@ -51,22 +51,22 @@ pub const NAMES: [&CStr; CLOSINGS] = [
 
 /// The counts of one context.
 #[derive(Default)]
-pub struct Tally {
+pub struct Metrics {
     created: AtomicU64,
-    closed: [AtomicU64; CLOSINGS],
+    closed: [AtomicU64; CLOSE_REASONS],
     failed: AtomicU64,
     waits: AtomicU64,
     waited: AtomicU64,
     longest_wait: AtomicU64,
 }
 
-/// A [`Tally`] as it stood at one time.
+/// A [`Metrics`] as it stood at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that were opened.
     pub created: u64,
-    /// Connections that were closed, by `Closing as usize`.
-    pub closed: [u64; CLOSINGS],
+    /// Connections that were closed, by `CloseReason as usize`.
+    pub closed: [u64; CLOSE_REASONS],
     /// Checkouts that ended without a connection.
     pub failed: u64,
     /// Checkouts that found no idle connection at once.
@@ -84,14 +84,14 @@ impl Counts {
     }
 }
 
-impl Tally {
+impl Metrics {
     /// A connection was opened.
     pub fn created(&self) {
         self.created.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection was closed.
-    pub fn closed(&self, why: Closing) {
+    pub fn closed(&self, why: CloseReason) {
         self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -110,7 +110,7 @@ impl Tally {
 
     /// Begins again from zero, in a forked child.
     pub fn forget_parent(&self) {
-        let Tally { created, closed, failed, waits, waited, longest_wait } = self;
+        let Metrics { created, closed, failed, waits, waited, longest_wait } = self;
         let all = [created, failed, waits, waited, longest_wait].into_iter().chain(closed);
         all.for_each(|count| count.store(0, Ordering::Relaxed));
     }

@@ -1,11 +1,11 @@
 //! The idle connections of a client: last in, first out, tested before they are handed out.
 //!
-//! The pool knows nothing of sockets: what it holds is [`Poolable`], each connection at the [`Place`] of
+//! The pool knows nothing of sockets: what it holds is [`Poolable`], each connection at the [`IdleSet`] of
 //! those that lead to the same peer. None of its locks is held while a connection is tested or closed.
 //!
-//! So that threads keep out of each other's way there are lanes, one a thread. A connection is given back
-//! to the lane of the thread that checked it out, and a thread looks in its own lane first. With one
-//! thread that is one stack a place; a thread whose lane has nothing left takes from the others' lanes.
+//! So that threads keep out of each other's way there are shards, one a thread. A connection is given back
+//! to the shard of the thread that checked it out, and a thread looks in its own shard first. With one
+//! thread that is one stack a place; a thread whose shard has nothing left takes from the others' shards.
 #![forbid(unsafe_code)]
 
 pub mod metrics;
@@ -17,19 +17,19 @@ use std::time::Duration;
 
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
-use crate::os::shards::{LaneNumber, Lanes};
-use crate::pool::metrics::Closing;
+use crate::os::shards::{ShardNumber, Shards};
+use crate::pool::metrics::CloseReason;
 
 /// What the pool must know of a connection.
 pub trait Poolable {
     /// Where it belongs while it is idle; nothing if it is never pooled.
-    fn place(&self) -> Option<&Place>;
+    fn place(&self) -> Option<&IdleSet>;
 
-    /// The lane of the thread that last checked it out or made it.
-    fn lane(&self) -> LaneNumber;
+    /// The shard of the thread that last checked it out or made it.
+    fn shard(&self) -> ShardNumber;
 
     /// Another thread checks it out.
-    fn change_lane(&mut self, lane: LaneNumber);
+    fn set_shard(&mut self, shard: ShardNumber);
 
     /// Whether it can be used again: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
@@ -38,7 +38,7 @@ pub trait Poolable {
     fn reuses(&self) -> u32;
 
     /// It is closed, for this reason.
-    fn close(self, why: Closing);
+    fn close(self, why: CloseReason);
 }
 
 /// How long, and how often, a connection may serve.
@@ -50,9 +50,9 @@ pub struct Limits {
     pub reuses: u32,
 }
 
-/// Idle connections. Beside them each lane keeps a value of the pool's owner, `K`.
+/// Idle connections. Beside them each shard keeps a value of the pool's owner, `K`.
 pub struct Pool<C, K = ()> {
-    lanes: Lanes<Lane<C, K>>,
+    shards: Shards<Shard<C, K>>,
     /// Of those that were taken out, how many could not be used again.
     rejected: AtomicU64,
     /// Idle connections of a parent process.
@@ -60,7 +60,7 @@ pub struct Pool<C, K = ()> {
     places: Arc<Places>,
 }
 
-struct Lane<C, K> {
+struct Shard<C, K> {
     kept: K,
     /// By the number of their place.
     stacks: Vec<Stack<C>>,
@@ -87,7 +87,7 @@ struct FreeNumbers {
 }
 
 /// Where connections to one peer are idle. Each of them holds on to it, so its number is nobody else's.
-pub struct Place {
+pub struct IdleSet {
     number: usize,
     /// [`OPEN`], [`SUSPENDED`] or [`CLOSED`].
     state: AtomicU8,
@@ -101,7 +101,7 @@ const SUSPENDED: u8 = 1;
 /// It takes none any more.
 const CLOSED: u8 = 2;
 
-impl Place {
+impl IdleSet {
     /// A connection to its peer was made: it takes connections back again, unless it is closed.
     pub fn resume(&self) {
         self.change(SUSPENDED, OPEN);
@@ -117,7 +117,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for IdleSet {
     fn drop(&mut self) {
         self.places.0.lock().given_up.push(self.number);
     }
@@ -127,7 +127,7 @@ impl<C: Poolable, K: Default> Pool<C, K> {
     /// A pool with nothing in it.
     pub fn new() -> Pool<C, K> {
         Pool {
-            lanes: Lanes::new(|| Lane { kept: K::default(), stacks: Vec::new(), taken: 0 }),
+            shards: Shards::new(|| Shard { kept: K::default(), stacks: Vec::new(), taken: 0 }),
             rejected: AtomicU64::new(0),
             inherited: Lock::default(),
             places: Arc::default(),
@@ -137,7 +137,7 @@ impl<C: Poolable, K: Default> Pool<C, K> {
 
 impl<C: Poolable, K> Pool<C, K> {
     /// A place for the connections to one more peer.
-    pub fn add_place(&self) -> Place {
+    pub fn add_place(&self) -> IdleSet {
         let number = {
             let mut numbers = self.places.0.lock();
             let fresh = numbers.next;
@@ -146,32 +146,32 @@ impl<C: Poolable, K> Pool<C, K> {
                 fresh
             })
         };
-        Place { number, state: AtomicU8::new(OPEN), places: Arc::clone(&self.places) }
+        IdleSet { number, state: AtomicU8::new(OPEN), places: Arc::clone(&self.places) }
     }
 
-    /// The connection that was released last in the calling thread's lane, if it is still good. `choose`
-    /// names its place; it is called under the lane's lock.
+    /// The connection that was released last in the calling thread's shard, if it is still good. `choose`
+    /// names its place; it is called under the shard's lock.
     #[inline]
     pub fn checkout_own(
         &self,
-        choose: impl FnOnce(&mut K) -> Option<&Place>,
+        choose: impl FnOnce(&mut K) -> Option<&IdleSet>,
         now: Moment,
         limits: Limits,
     ) -> Option<C> {
         let idle = {
-            let mut lane = self.lanes.lane(LaneNumber::own());
-            let number = choose(&mut lane.kept)?.number;
-            lane.take_last(number)?
+            let mut shard = self.shards.shard(ShardNumber::own());
+            let number = choose(&mut shard.kept)?.number;
+            shard.take_last(number)?
         };
         self.examine(idle, now, limits)
     }
 
-    /// A connection that is still good, of the calling thread's lane if there is one, or of another.
-    pub fn checkout(&self, place: &Place, now: Moment, limits: Limits) -> Option<C> {
+    /// A connection that is still good, of the calling thread's shard if there is one, or of another.
+    pub fn checkout(&self, place: &IdleSet, now: Moment, limits: Limits) -> Option<C> {
         loop {
-            let idle = self.lanes.own_first().find_map(|mut lane| lane.take_last(place.number))?;
+            let idle = self.shards.own_first().find_map(|mut shard| shard.take_last(place.number))?;
             if let Some(mut good) = self.examine(idle, now, limits) {
-                good.change_lane(LaneNumber::own());
+                good.set_shard(ShardNumber::own());
                 return Some(good);
             }
         }
@@ -181,23 +181,23 @@ impl<C: Poolable, K> Pool<C, K> {
     #[inline(always)]
     fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
         if idle.since.after(limits.idle_time) <= now {
-            self.reject_with_older(idle, Closing::Expired);
+            self.reject_with_older(idle, CloseReason::Expired);
             return None;
         }
         if idle.connection.reuses() >= limits.reuses {
-            self.reject(idle, Closing::UsedUp);
+            self.reject(idle, CloseReason::UsedUp);
             return None;
         }
         if !idle.connection.is_good() {
             // The peer has gone away or restarted: the older ones met the same fate.
-            self.reject_with_older(idle, Closing::Stale);
+            self.reject_with_older(idle, CloseReason::Stale);
             return None;
         }
         Some(idle.connection)
     }
 
     #[cold]
-    fn reject_with_older(&self, idle: Idle<C>, why: Closing) {
+    fn reject_with_older(&self, idle: Idle<C>, why: CloseReason) {
         if let Some(place) = idle.connection.place() {
             self.close_each(place, |other| other.since <= idle.since, why);
         }
@@ -205,7 +205,7 @@ impl<C: Poolable, K> Pool<C, K> {
     }
 
     #[cold]
-    fn reject(&self, idle: Idle<C>, why: Closing) {
+    fn reject(&self, idle: Idle<C>, why: CloseReason) {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         idle.connection.close(why);
     }
@@ -214,83 +214,83 @@ impl<C: Poolable, K> Pool<C, K> {
     #[inline(always)]
     pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
         let Some(place) = connection.place() else { return Err(connection) };
-        let mut lane = self.lanes.lane(connection.lane());
+        let mut shard = self.shards.shard(connection.shard());
         // Asked under the lock: who closes the place closes what is idle afterwards, and finds this one.
         if place.state.load(Ordering::Relaxed) != OPEN {
             return Err(connection);
         }
-        let Some(stack) = lane.room_at(place.number) else { return Err(connection) };
-        // Two threads of a lane may have read the clock in one order and come here in the other.
+        let Some(stack) = shard.room_at(place.number) else { return Err(connection) };
+        // Two threads of a shard may have read the clock in one order and come here in the other.
         let since = stack.last().map_or(now, |top| top.since.max(now));
         stack.push(Idle { connection, since });
         Ok(())
     }
 
-    /// Closes those of a place that `unwanted` names; it is called under a lane's lock.
-    pub fn close_matching(&self, place: &Place, unwanted: impl Fn(&C) -> bool) {
-        self.close_each(place, |idle| unwanted(&idle.connection), Closing::Left);
+    /// Closes those of a place that `unwanted` names; it is called under a shard's lock.
+    pub fn close_matching(&self, place: &IdleSet, unwanted: impl Fn(&C) -> bool) {
+        self.close_each(place, |idle| unwanted(&idle.connection), CloseReason::Left);
     }
 
-    fn close_each(&self, place: &Place, unwanted: impl Fn(&Idle<C>) -> bool, why: Closing) {
-        for mut lane in self.lanes.own_first() {
-            let closing = lane.stacks.get_mut(place.number).map(|stack| take(stack, &unwanted));
-            drop(lane);
+    fn close_each(&self, place: &IdleSet, unwanted: impl Fn(&Idle<C>) -> bool, why: CloseReason) {
+        for mut shard in self.shards.own_first() {
+            let closing = shard.stacks.get_mut(place.number).map(|stack| take(stack, &unwanted));
+            drop(shard);
             close_all(closing.into_iter().flatten(), why);
         }
     }
 
     /// Closes what has been idle for `idle_time` or longer.
     pub fn close_expired(&self, now: Moment, idle_time: Duration) {
-        for mut lane in self.lanes.own_first() {
+        for mut shard in self.shards.own_first() {
             let is_expired = |idle: &Idle<C>| idle.since.after(idle_time) <= now;
-            let expired: Vec<_> = lane.stacks.iter_mut().flat_map(|stack| take(stack, is_expired)).collect();
-            drop(lane);
-            close_all(expired, Closing::Expired);
+            let expired: Vec<_> = shard.stacks.iter_mut().flat_map(|stack| take(stack, is_expired)).collect();
+            drop(shard);
+            close_all(expired, CloseReason::Expired);
         }
     }
 
     /// Closes the connection that has been idle longest, wherever it is; false if there is none.
     pub fn close_oldest(&self) -> bool {
-        let oldest = self.lanes.own_first().filter_map(|lane| lane.oldest()).min();
+        let oldest = self.shards.own_first().filter_map(|shard| shard.oldest()).min();
         let Some(oldest) = oldest else { return false };
         // Should it have found a user by now, the next oldest one goes, or the caller tries again.
-        let closing = self.lanes.own_first().find_map(|mut lane| {
-            let mut stacks = lane.stacks.iter_mut();
+        let closing = self.shards.own_first().find_map(|mut shard| {
+            let mut stacks = shard.stacks.iter_mut();
             let stack = stacks.find(|stack| stack.first().is_some_and(|idle| idle.since <= oldest))?;
             Some(stack.remove(0))
         });
-        close_all(closing, Closing::Evicted);
+        close_all(closing, CloseReason::Evicted);
         true
     }
 
     /// Closes what is idle at a place, which from now on takes none back.
-    pub fn close(&self, place: &Place) {
-        // A release that still reads the old state holds the lane's lock now: its connection is closed below.
+    pub fn close(&self, place: &IdleSet) {
+        // A release that still reads the old state holds the shard's lock now: its connection is closed below.
         place.state.store(CLOSED, Ordering::Relaxed);
-        self.close_each(place, |_| true, Closing::Left);
+        self.close_each(place, |_| true, CloseReason::Left);
     }
 
-    /// Closes what is idle at a place, because its host failed. It takes none back until [`Place::resume`].
-    pub fn suspend(&self, place: &Place) {
+    /// Closes what is idle at a place, because its host failed. It takes none back until [`IdleSet::resume`].
+    pub fn suspend(&self, place: &IdleSet) {
         place.change(OPEN, SUSPENDED);
-        self.close_each(place, |_| true, Closing::HostOut);
+        self.close_each(place, |_| true, CloseReason::HostOut);
     }
 
     /// How many connections are idle.
     pub fn idle(&self) -> u64 {
-        let counts = self.lanes.own_first().map(|lane| lane.stacks.iter().map(Vec::len).sum::<usize>());
+        let counts = self.shards.own_first().map(|shard| shard.stacks.iter().map(Vec::len).sum::<usize>());
         counts.sum::<usize>() as u64
     }
 
     /// How many are idle at one place.
-    pub fn idle_at(&self, place: &Place) -> u64 {
-        let counts = self.lanes.own_first().map(|lane| lane.stacks.get(place.number).map_or(0, Vec::len));
+    pub fn idle_at(&self, place: &IdleSet) -> u64 {
+        let counts = self.shards.own_first().map(|shard| shard.stacks.get(place.number).map_or(0, Vec::len));
         counts.sum::<usize>() as u64
     }
 
     /// How often an idle connection was used again.
     pub fn reused(&self) -> u64 {
-        let taken: u64 = self.lanes.own_first().map(|lane| lane.taken).sum();
+        let taken: u64 = self.shards.own_first().map(|shard| shard.taken).sum();
         taken.saturating_sub(self.rejected.load(Ordering::Relaxed))
     }
 
@@ -298,9 +298,9 @@ impl<C: Poolable, K> Pool<C, K> {
     /// [`Pool::close_inherited`].
     pub fn forget_parent(&self) {
         let mut inherited = self.inherited.lock();
-        for mut lane in self.lanes.own_first() {
-            inherited.extend(lane.stacks.iter_mut().flat_map(|stack| stack.drain(..)));
-            lane.taken = 0;
+        for mut shard in self.shards.own_first() {
+            inherited.extend(shard.stacks.iter_mut().flat_map(|stack| stack.drain(..)));
+            shard.taken = 0;
         }
         self.rejected.store(0, Ordering::Relaxed);
     }
@@ -308,30 +308,30 @@ impl<C: Poolable, K> Pool<C, K> {
     /// Closes what a forked child has of its parent's idle connections.
     pub fn close_inherited(&self) {
         let inherited = std::mem::take(&mut *self.inherited.lock());
-        close_all(inherited, Closing::Left);
+        close_all(inherited, CloseReason::Left);
     }
 }
 
 impl<C: Poolable, K> Pool<C, K> {
-    /// What `find` finds in what a lane keeps: the calling thread's, or else another.
+    /// What `find` finds in what a shard keeps: the calling thread's, or else another.
     pub fn find_kept<R>(&self, find: impl Fn(&K) -> Option<R>) -> Option<R> {
-        self.lanes.own_first().find_map(|lane| find(&lane.kept))
+        self.shards.own_first().find_map(|shard| find(&shard.kept))
     }
 
-    /// Changes what the calling thread's lane keeps. What `change` takes out is the caller's to drop: that
+    /// Changes what the calling thread's shard keeps. What `change` takes out is the caller's to drop: that
     /// may take long, and happens without the lock.
     pub fn change_own_kept<R>(&self, change: impl FnOnce(&mut K) -> R) -> R {
-        change(&mut self.lanes.lane(LaneNumber::own()).kept)
+        change(&mut self.shards.shard(ShardNumber::own()).kept)
     }
 
-    /// Changes what every lane keeps that a thread has. What `change` takes out is the caller's to drop, without a
+    /// Changes what every shard keeps that a thread has. What `change` takes out is the caller's to drop, without a
     /// lock.
     pub fn change_kept<R>(&self, change: impl Fn(&mut K) -> R) -> Vec<R> {
-        self.lanes.own_first().map(|mut lane| change(&mut lane.kept)).collect()
+        self.shards.own_first().map(|mut shard| change(&mut shard.kept)).collect()
     }
 }
 
-impl<C, K> Lane<C, K> {
+impl<C, K> Shard<C, K> {
     /// What was released last at a place.
     #[inline]
     fn take_last(&mut self, number: usize) -> Option<Idle<C>> {
@@ -364,7 +364,7 @@ impl<C, K> Lane<C, K> {
     }
 }
 
-fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: Closing) {
+fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseReason) {
     idle.into_iter().for_each(|idle| idle.connection.close(why));
 }
 

@@ -7,22 +7,22 @@ const LIMITS: Limits = Limits { idle_time: Duration::from_secs(100), reuses: 50 
 
 struct Fake {
     id: u32,
-    place: Arc<Place>,
-    lane: LaneNumber,
+    place: Arc<IdleSet>,
+    shard: ShardNumber,
     good: bool,
     reuses: u32,
     tests: Arc<AtomicU32>,
 }
 
 impl Poolable for Fake {
-    fn place(&self) -> Option<&Place> {
+    fn place(&self) -> Option<&IdleSet> {
         Some(&self.place)
     }
-    fn lane(&self) -> LaneNumber {
-        self.lane
+    fn shard(&self) -> ShardNumber {
+        self.shard
     }
-    fn change_lane(&mut self, lane: LaneNumber) {
-        self.lane = lane;
+    fn set_shard(&mut self, shard: ShardNumber) {
+        self.shard = shard;
     }
     fn is_good(&mut self) -> bool {
         self.tests.fetch_add(1, Ordering::Relaxed);
@@ -31,17 +31,17 @@ impl Poolable for Fake {
     fn reuses(&self) -> u32 {
         self.reuses
     }
-    fn close(self, _: Closing) {}
+    fn close(self, _: CloseReason) {}
 }
 
 fn at(seconds: u64) -> Moment {
     Moment::default().after(Duration::from_secs(seconds))
 }
 
-/// A pool, and one place in it, which the lanes keep.
+/// A pool, and one place in it, which the shards keep.
 struct Fixture {
-    pool: Pool<Fake, Option<Arc<Place>>>,
-    place: Arc<Place>,
+    pool: Pool<Fake, Option<Arc<IdleSet>>>,
+    place: Arc<IdleSet>,
 }
 
 impl Fixture {
@@ -56,7 +56,7 @@ impl Fixture {
         Fake {
             id,
             place: Arc::clone(&self.place),
-            lane: LaneNumber::own(),
+            shard: ShardNumber::own(),
             good: true,
             reuses: 0,
             tests: Arc::default(),
@@ -67,15 +67,15 @@ impl Fixture {
         assert!(self.pool.release(connection, at(seconds)).is_ok());
     }
 
-    /// Released after another thread had it, one with another lane than this one.
+    /// Released after another thread had it, one with another shard than this one.
     fn release_elsewhere(&self, connection: Fake, seconds: u64) {
-        let lane = loop {
-            let lane = thread::scope(|scope| scope.spawn(LaneNumber::own).join().unwrap());
-            if lane != LaneNumber::own() {
-                break lane;
+        let shard = loop {
+            let shard = thread::scope(|scope| scope.spawn(ShardNumber::own).join().unwrap());
+            if shard != ShardNumber::own() {
+                break shard;
             }
         };
-        self.release(Fake { lane, ..connection }, seconds);
+        self.release(Fake { shard, ..connection }, seconds);
     }
 
     fn with_good(ids: impl IntoIterator<Item = u32>) -> Fixture {
@@ -255,7 +255,7 @@ fn what_is_kept_is_kept_in_every_lane() {
     pool.change_kept(|kept| *kept = 7);
     let find = |wanted| pool.find_kept(|kept| (*kept == wanted).then_some(*kept));
     assert_eq!((find(7), find(8)), (Some(7), None));
-    let others: Vec<u32> = pool.lanes.own_first().map(|lane| lane.kept).collect();
+    let others: Vec<u32> = pool.shards.own_first().map(|shard| shard.kept).collect();
     assert!(others.iter().all(|kept| *kept == 7), "{others:?}");
 }
 

@@ -14,7 +14,7 @@ use crate::net::resolve::Addresses;
 use crate::net::tls::Sessions;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
-use crate::pool::Place;
+use crate::pool::IdleSet;
 use crate::status::Error;
 
 pub use recent::{Forgotten, Recent};
@@ -25,7 +25,7 @@ pub struct Endpoint {
     /// The host of the list that answers for it.
     host: Option<Arc<Host>>,
     addresses: Arc<Addresses>,
-    place: Place,
+    place: IdleSet,
     /// TLS sessions with it.
     sessions: Arc<Sessions>,
     /// By bucket.
@@ -34,17 +34,22 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A host of the list, by its own name.
-    pub fn listed(host: &Arc<Host>, place: Place) -> Arc<Endpoint> {
+    pub fn listed(host: &Arc<Host>, place: IdleSet) -> Arc<Endpoint> {
         let addresses = Arc::clone(host.addresses());
         Endpoint::new(host.port().to_owned(), Some(Arc::clone(host)), addresses, place)
     }
 
     /// A host that is in no list.
-    pub fn unlisted(port: CString, addresses: Addresses, place: Place) -> Arc<Endpoint> {
+    pub fn unlisted(port: CString, addresses: Addresses, place: IdleSet) -> Arc<Endpoint> {
         Endpoint::new(port, None, Arc::new(addresses), place)
     }
 
-    fn new(port: CString, host: Option<Arc<Host>>, addresses: Arc<Addresses>, place: Place) -> Arc<Endpoint> {
+    fn new(
+        port: CString,
+        host: Option<Arc<Host>>,
+        addresses: Arc<Addresses>,
+        place: IdleSet,
+    ) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             port,
             host,
@@ -60,7 +65,7 @@ impl Endpoint {
         &self,
         bucket: &[u8],
         now: Moment,
-        add_place: impl FnOnce() -> Place,
+        add_place: impl FnOnce() -> IdleSet,
     ) -> Result<Arc<Endpoint>, Error> {
         if let Some(known) = self.virtual_hosts.lock().get(bucket, now) {
             return Ok(known);
@@ -131,7 +136,7 @@ impl Endpoint {
 
     /// The place of its idle connections, those of its virtual hosts not among them.
     #[inline]
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &IdleSet {
         &self.place
     }
 

@@ -119,28 +119,28 @@ mod tests {
     use super::*;
     use crate::net::host_name::HostName;
     use crate::net::resolve::Addresses;
-    use crate::os::shards::LaneNumber;
-    use crate::pool::metrics::Closing;
-    use crate::pool::{Place, Pool, Poolable};
+    use crate::os::shards::ShardNumber;
+    use crate::pool::metrics::CloseReason;
+    use crate::pool::{IdleSet, Pool, Poolable};
 
     /// A connection that nobody makes.
     enum Never {}
 
     impl Poolable for Never {
-        fn place(&self) -> Option<&Place> {
+        fn place(&self) -> Option<&IdleSet> {
             match *self {}
         }
-        fn lane(&self) -> LaneNumber {
+        fn shard(&self) -> ShardNumber {
             match *self {}
         }
-        fn change_lane(&mut self, _: LaneNumber) {}
+        fn set_shard(&mut self, _: ShardNumber) {}
         fn is_good(&mut self) -> bool {
             match *self {}
         }
         fn reuses(&self) -> u32 {
             match *self {}
         }
-        fn close(self, _: Closing) {}
+        fn close(self, _: CloseReason) {}
     }
 
     fn at(second: u64) -> Moment {

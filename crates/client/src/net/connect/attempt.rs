@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Cause, Failure, HEAD_START};
+use super::{CONNECTION_ATTEMPT_DELAY, Cause, Failure};
 use crate::net::stream::{Socket, Stream};
 use crate::net::tls::{Failed, Handshake, Step, TlsPlan};
 use crate::os::sys::PollFd;
@@ -41,7 +41,7 @@ pub struct Attempt {
     next_at: Instant,
     /// How long a connect has before the next one begins: twice as long after each that had to give way, or a slow
     /// network would never see the end of one.
-    head_start: Duration,
+    attempt_delay: Duration,
     deadline: Instant,
     connecting: Vec<Socket>,
     /// Those that have connected, on their way to TLS.
@@ -66,7 +66,7 @@ impl Attempt {
             permit,
             left: plan.addresses.iter().copied().collect(),
             next_at: now,
-            head_start: HEAD_START,
+            attempt_delay: CONNECTION_ATTEMPT_DELAY,
             deadline: now + plan.timeout,
             connecting: Vec::new(),
             handshakes: Vec::new(),
@@ -115,11 +115,11 @@ impl Attempt {
         self.permit = Some(permit);
         self.is_suspended = false;
         self.next_at = now;
-        self.head_start
+        self.attempt_delay
     }
 
     fn gave_way(&mut self) {
-        self.head_start = (2 * self.head_start).min(self.plan.timeout);
+        self.attempt_delay = (2 * self.attempt_delay).min(self.plan.timeout);
         self.was_held_up = true;
     }
 
@@ -199,7 +199,7 @@ impl Attempt {
     /// the next address.
     fn secure(&mut self, socket: Socket, now: Instant) -> Option<Stream> {
         let Some(tls) = &self.plan.tls else { return Some(Stream::Plain(socket)) };
-        self.next_at = now + self.head_start;
+        self.next_at = now + self.attempt_delay;
         match Handshake::begin(tls.clone(), socket) {
             Step::Done(stream) => return Some(Stream::Tls(stream)),
             Step::Pending(handshake) => self.handshakes.push(*handshake),
@@ -216,7 +216,7 @@ impl Attempt {
             return self.failed(peer, Cause::Tls(refusal));
         };
         tls.without_session = Some(refusal.reason);
-        self.next_at = now + self.head_start;
+        self.next_at = now + self.attempt_delay;
         match Socket::connect(peer, permit) {
             Ok(socket) => self.connecting.push(socket),
             Err(error) => self.failed(peer, Cause::Call(error)),
@@ -229,7 +229,7 @@ impl Attempt {
             return;
         };
         let Some(address) = self.left.pop_front() else { return };
-        self.next_at = now + self.head_start;
+        self.next_at = now + self.attempt_delay;
         match Socket::connect(address, permit) {
             Ok(socket) => self.connecting.push(socket),
             Err(error) => {

@@ -12,20 +12,20 @@ use crate::pool::permits::Permit;
 
 /// Several attempts under way, each with the `T` that it is made for. In the order in which they last began, or
 /// gave way.
-pub struct Race<T> {
+pub struct HappyEyeballs<T> {
     runners: Vec<(T, Attempt)>,
 }
 
-impl<T> Default for Race<T> {
-    fn default() -> Race<T> {
-        Race::new()
+impl<T> Default for HappyEyeballs<T> {
+    fn default() -> HappyEyeballs<T> {
+        HappyEyeballs::new()
     }
 }
 
-impl<T> Race<T> {
+impl<T> HappyEyeballs<T> {
     /// A race with nobody in it.
-    pub const fn new() -> Race<T> {
-        Race { runners: Vec::new() }
+    pub const fn new() -> HappyEyeballs<T> {
+        HappyEyeballs { runners: Vec::new() }
     }
 
     /// Lets another attempt run.
@@ -45,7 +45,7 @@ impl<T> Race<T> {
     }
 
     /// Takes over everybody who runs in another race.
-    pub fn join(&mut self, mut other: Race<T>) {
+    pub fn join(&mut self, mut other: HappyEyeballs<T>) {
         self.runners.append(&mut other.runners);
     }
 
@@ -68,9 +68,9 @@ impl<T> Race<T> {
     /// Hands a permit to the attempt that has waited for one for longest. Returns its head start.
     pub fn resume(&mut self, permit: Permit, now: Instant) -> Option<Duration> {
         let place = self.runners.iter().position(|(_, attempt)| attempt.is_suspended())?;
-        let head_start = self.runners[place].1.resume(permit, now);
+        let attempt_delay = self.runners[place].1.resume(permit, now);
         self.runners[place..].rotate_left(1);
-        Some(head_start)
+        Some(attempt_delay)
     }
 
     /// Waits until an attempt ends or `until` comes; nobody is waited for without a deadline, since every

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use attempt::{Attempt, Plan};
-pub use happy_eyeballs::Race;
+pub use happy_eyeballs::HappyEyeballs;
 
 use crate::fault::Fault;
 use crate::net::tls::Refusal;
@@ -18,7 +18,7 @@ use crate::status::Error;
 
 /// The head start of an address, or of a host, before the next one is tried beside it ("Connection
 /// Attempt Delay", RFC 8305, section 5).
-pub const HEAD_START: Duration = Duration::from_millis(250);
+pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Why one address, or the name, did not lead to a connection.
 #[derive(Debug)]

@@ -155,7 +155,7 @@ impl Addresses {
 
     /// A connect to this address came through: until the next look-up it is tried before those that did
     /// not.
-    pub fn came_through(&self, address: SocketAddr) {
+    pub fn succeeded(&self, address: SocketAddr) {
         let mut state = self.state.lock();
         let place = state.in_order().iter().position(|known| *known == address);
         if let Some(place @ 1..) = place {

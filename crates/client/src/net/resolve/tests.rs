@@ -113,10 +113,10 @@ fn what_came_through_is_tried_first_until_the_next_look_up() {
     let three: Vec<SocketAddr> = (1..=3).flat_map(one).collect();
     let current = |second| addresses.current_from(|| at(second), LONG, |_, _| Ok(three.clone())).unwrap();
     assert_eq!(*current(0), *three);
-    addresses.came_through(three[1]);
+    addresses.succeeded(three[1]);
     assert_eq!(*current(1), [three[1], three[2], three[0]]);
-    addresses.came_through(three[1]);
-    addresses.came_through("127.0.0.9:80".parse().unwrap());
+    addresses.succeeded(three[1]);
+    addresses.succeeded("127.0.0.9:80".parse().unwrap());
     assert_eq!(*current(2), [three[1], three[2], three[0]]);
     assert_eq!(*addresses.known(), *three, "the host is known by the first");
     assert_eq!(*current(5), *three);

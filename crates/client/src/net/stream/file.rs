@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use super::{TransferError, patiently, wait_readable, wait_writable, write_all};
+use super::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
 use crate::os::sys::{self, Descriptor, FileKind, PollFd};
 
 /// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
@@ -48,12 +48,12 @@ impl File {
         let file = &self.0;
         let readable = PollFd::readable(file);
         match self.kind() {
-            FileKind::Regular => patiently(readable, timeout, || sys::read(file, buffer)),
-            FileKind::Socket => patiently(readable, timeout, || sys::receive(file, buffer)),
+            FileKind::Regular => with_timeout(readable, timeout, || sys::read(file, buffer)),
+            FileKind::Socket => with_timeout(readable, timeout, || sys::receive(file, buffer)),
             FileKind::Other => {
                 // As for writing: it is not ours to make non-blocking.
                 wait_readable(file, sys::deadline(timeout))?;
-                patiently(readable, timeout, || sys::read(file, buffer))
+                with_timeout(readable, timeout, || sys::read(file, buffer))
             }
         }
     }

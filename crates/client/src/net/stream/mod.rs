@@ -112,7 +112,7 @@ impl Stream {
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         match self {
             Stream::Plain(socket) => {
-                let count = patiently(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))?;
+                let count = with_timeout(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))?;
                 if count > 0 {
                     socket.exchange.read(count);
                 }
@@ -250,7 +250,7 @@ fn write_all(
 }
 
 /// Calls `operation` until it moves bytes, and waits for what is awaited when it would block.
-pub(super) fn patiently(
+pub(super) fn with_timeout(
     awaited: PollFd,
     timeout: Option<Duration>,
     mut operation: impl FnMut() -> io::Result<usize>,

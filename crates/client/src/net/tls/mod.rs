@@ -27,7 +27,7 @@ pub use peer::PeerName;
 pub use refusal::Refusal;
 use sessions::Basis;
 pub use sessions::Sessions;
-use transport::{Patience, Transport};
+use transport::{Timeout, Transport};
 
 use crate::net::stream::{Socket, TransferError, wait_readable, wait_writable};
 use crate::os::libssl::{self, Channel, Stop, with_its_locks, with_own_errors};
@@ -59,7 +59,7 @@ pub struct TlsStream {
     /// Whether it failed, perhaps because of the session that it resumed.
     has_blamed_session: bool,
     /// Whether the peer is told of the end.
-    says_goodbye: bool,
+    got_close_notify: bool,
 }
 
 /// The basis of a new session, and the session that was offered for it.
@@ -84,7 +84,7 @@ impl TlsStream {
             keeping: Some(keeping),
             is_answered: false,
             has_blamed_session: false,
-            says_goodbye: true,
+            got_close_notify: true,
         };
         stream.set_read_timeout(read_timeout);
         // What ended the handshake asks for no reply.
@@ -94,10 +94,10 @@ impl TlsStream {
 
     /// Runs one of our own operations, whose reads and writes wait so long inside OpenSSL.
     #[inline]
-    fn run<R>(&mut self, patience: Patience, operation: impl FnOnce(&mut Channel<Transport>) -> R) -> R {
+    fn run<R>(&mut self, patience: Timeout, operation: impl FnOnce(&mut Channel<Transport>) -> R) -> R {
         self.channel.transport_mut().patience = patience;
         let outcome = with_own_errors(|| operation(&mut self.channel));
-        self.channel.transport_mut().patience = Patience::UpTo(self.read_timeout);
+        self.channel.transport_mut().patience = Timeout::UpTo(self.read_timeout);
         outcome
     }
 
@@ -105,7 +105,7 @@ impl TlsStream {
     #[inline]
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
-        self.channel.transport_mut().patience = Patience::UpTo(timeout);
+        self.channel.transport_mut().patience = Timeout::UpTo(timeout);
     }
 
     /// Whether the reply to what was written may still come. Bytes that came are not enough, they may be
@@ -168,7 +168,7 @@ impl TlsStream {
         if !self.socket().is_own() || sys::has_ended(self.socket()) {
             return false;
         }
-        let outcome = self.run(Patience::None, |channel| with_its_locks(|| channel.peek()));
+        let outcome = self.run(Timeout::None, |channel| with_its_locks(|| channel.peek()));
         // A key update is answered; that asks for no reply.
         self.channel.transport_mut().socket.exchange.settle();
         // The rest of half a record may be anything.
@@ -177,7 +177,7 @@ impl TlsStream {
 
     /// Whether data can be read, beyond what belongs to TLS itself.
     pub fn has_data(&mut self) -> bool {
-        self.run(Patience::None, |channel| with_its_locks(|| channel.peek())).is_ok()
+        self.run(Timeout::None, |channel| with_its_locks(|| channel.peek())).is_ok()
     }
 
     /// Whether data of the peer is left that nobody has read.
@@ -188,7 +188,7 @@ impl TlsStream {
 
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
-        let outcome = self.run(Patience::None, |channel| {
+        let outcome = self.run(Timeout::None, |channel| {
             let mut deadline = None;
             loop {
                 let stop = match with_its_locks(|| channel.read(buffer)) {
@@ -219,7 +219,7 @@ impl TlsStream {
         pieces: &[IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Result<(), TransferError> {
-        self.run(Patience::UpTo(timeout), |channel| match pieces {
+        self.run(Timeout::UpTo(timeout), |channel| match pieces {
             [only] => write(channel, only),
             _ => write_gathered(channel, pieces),
         })
@@ -260,14 +260,14 @@ impl TlsStream {
 
     /// Ends without a word to the peer: the connection failed, or is another process's.
     pub fn abandon(&mut self) {
-        self.says_goodbye = false;
+        self.got_close_notify = false;
     }
 }
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
         // Whatever else has the descriptor's number by now must not get a close_notify.
-        if !self.says_goodbye || !self.socket().is_own() {
+        if !self.got_close_notify || !self.socket().is_own() {
             return;
         }
         let transport = self.channel.transport();
@@ -276,7 +276,7 @@ impl Drop for TlsStream {
         }
         // A session stays resumable only if close_notify was sent (SSL_shutdown(3)); the peer's is not waited
         // for.
-        self.run(Patience::None, |channel| with_its_locks(|| channel.send_close_notify()));
+        self.run(Timeout::None, |channel| with_its_locks(|| channel.send_close_notify()));
     }
 }
 

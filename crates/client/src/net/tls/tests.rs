@@ -27,9 +27,9 @@ fn server<R: Send + 'static>(
     acceptor.set_private_key(&key).unwrap();
     acceptor.set_certificate(&certificate.build()).unwrap();
     let acceptor = acceptor.build();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let thread = thread::spawn(move || serve(acceptor.accept(listener.accept().unwrap().0).unwrap()));
+    let log_callback = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = log_callback.local_addr().unwrap();
+    let thread = thread::spawn(move || serve(acceptor.accept(log_callback.accept().unwrap().0).unwrap()));
     (address, thread)
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use crate::net::stream::{Socket, TransferError, patiently};
+use crate::net::stream::{Socket, TransferError, with_timeout};
 use crate::os::libssl::{self, Method};
 use crate::os::sys::{self, PollFd};
 
@@ -14,7 +14,7 @@ pub struct Transport {
     /// The socket.
     pub socket: Socket,
     /// How long a read or write waits for a byte to move.
-    pub patience: Patience,
+    pub patience: Timeout,
     /// Whether the last read ended because it waited long enough.
     pub timed_out: bool,
     /// Whether the socket failed.
@@ -23,7 +23,7 @@ pub struct Transport {
 
 /// How long to wait for a socket.
 #[derive(Clone, Copy)]
-pub enum Patience {
+pub enum Timeout {
     /// Not at all.
     None,
     /// So long; for ever without a limit.
@@ -33,18 +33,18 @@ pub enum Patience {
 impl Transport {
     /// A transport that does not wait.
     pub fn new(socket: Socket) -> Transport {
-        Transport { socket, patience: Patience::None, timed_out: false, has_failed: false }
+        Transport { socket, patience: Timeout::None, timed_out: false, has_failed: false }
     }
 
     /// Calls `operation` until it moves bytes, and waits for the socket as long as there is patience.
-    fn patiently(
+    fn with_timeout(
         &self,
         awaited: PollFd,
         mut operation: impl FnMut() -> io::Result<usize>,
     ) -> Result<usize, TransferError> {
         match self.patience {
-            Patience::UpTo(timeout) => patiently(awaited, timeout, operation),
-            Patience::None => loop {
+            Timeout::UpTo(timeout) => with_timeout(awaited, timeout, operation),
+            Timeout::None => loop {
                 match operation() {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     outcome => return outcome.map_err(TransferError::Io),
@@ -78,7 +78,8 @@ impl libssl::Transport for Transport {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let outcome = self.patiently(PollFd::readable(&self.socket), || sys::receive(&self.socket, buffer));
+        let outcome =
+            self.with_timeout(PollFd::readable(&self.socket), || sys::receive(&self.socket, buffer));
         self.timed_out = matches!(outcome, Err(TransferError::TimedOut));
         if let Ok(count @ 1..) = outcome {
             self.socket.exchange.read(count);
@@ -89,7 +90,7 @@ impl libssl::Transport for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.exchange.write();
         let piece = [IoSlice::new(bytes)];
-        let outcome = self.patiently(PollFd::writable(&self.socket), || self.socket.send(&piece));
+        let outcome = self.with_timeout(PollFd::writable(&self.socket), || self.socket.send(&piece));
         outcome.map_err(|error| self.failure(error))
     }
 }

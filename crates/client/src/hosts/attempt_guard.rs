@@ -8,7 +8,7 @@ use crate::os::fork;
 
 /// An attempt on a host that is under way. A probe, which alone decides whether its host comes back, leaves it
 /// to the next checkout if it is dropped without a verdict.
-pub struct Trial {
+pub struct AttemptGuard {
     pub(super) hosts: Arc<Hosts>,
     pub(super) host: Arc<Host>,
     /// Its number among the trials of the host.
@@ -20,9 +20,9 @@ pub struct Trial {
     forks: u32,
 }
 
-impl Trial {
-    pub(super) fn new(hosts: &Arc<Hosts>, host: &Arc<Host>, number: u64, is_probe: bool) -> Trial {
-        Trial {
+impl AttemptGuard {
+    pub(super) fn new(hosts: &Arc<Hosts>, host: &Arc<Host>, number: u64, is_probe: bool) -> AttemptGuard {
+        AttemptGuard {
             hosts: Arc::clone(hosts),
             host: Arc::clone(host),
             number,
@@ -61,16 +61,16 @@ impl Trial {
     }
 }
 
-impl Drop for Trial {
+impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if self.forks != fork::generation() {
             return;
         }
         self.hosts.update(&self.host, |entry| {
             if self.has_succeeded {
-                entry.trial_succeeded()
+                entry.attempt_succeeded()
             } else {
-                entry.trial_ended(self.number, self.is_probe)
+                entry.attempt_ended(self.number, self.is_probe)
             }
         });
     }
