@@ -1,11 +1,13 @@
 //! A program that loads Droplet with dlopen(3), as a daemon loads it with a plugin: its calls come to us, and
-//! our messages go to its log function, though no reference of ours to Droplet was bound.
+//! our messages go to its log function, though no reference of ours to Droplet was bound. The plugin may have
+//! Droplet's static library in it.
 
 mod common;
 
+use std::ffi::OsStr;
 use std::process::Command;
 
-use common::{empty_folder, make, root, run, shared_library, write};
+use common::{empty_folder, make, outcome, root, run, shared_library, static_library, write};
 
 const PROGRAM: &str = r#"
 #include <dlfcn.h>
@@ -45,4 +47,66 @@ fn messages_reach_a_droplet_that_was_loaded_later() {
         assert!(printed.contains("connect to 127.0.0.1:1: Connection refused"), "{printed}");
         assert!(printed.contains("status -1"), "{printed}");
     }
+}
+
+/// A plugin, in which Droplet is.
+const PLUGIN: &str = r#"
+#include <droplet.h>
+
+int plugin(char *folder) {
+    dpl_ctx_t *ctx = dpl_ctx_new(folder, "one");
+
+    return ctx ? dpl_put(ctx, "bucket", "path", "", 0) : 1;
+}
+"#;
+
+const LOADER: &str = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+    void *plugin = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+    int (*call)(char *) = plugin ? (int (*)(char *))dlsym(plugin, "plugin") : NULL;
+
+    if (!call)
+        fprintf(stderr, "%s\n", dlerror());
+    else
+        printf("status %d\n", call(argv[2]));
+    return !call;
+}
+"#;
+
+/// The host's own connections are poison: a call that reaches them ends the process.
+#[test]
+fn static_droplet_in_a_plugin_is_replaced() {
+    make(&["c-host"]);
+    let folder = empty_folder("static-in-plugin");
+    write(&folder, "one.profile", "backend = posix\nhost = 127.0.0.1:1\npricing_dir = \"\"\n");
+    let loader = folder.join("loader");
+    run(Command::new("cc").arg(write(&folder, "loader.c", LOADER)).args(["-ldl", "-o"]).arg(&loader));
+    let host = root().join("target/tests-c/3.0/libdroplet.a");
+    let build = |name: &str, before: &[&OsStr]| {
+        let plugin = folder.join(name);
+        run(Command::new("cc")
+            .args(["-shared", "-fPIC", "-D_GNU_SOURCE", "-I"])
+            .arg(root().join("tests-c/host"))
+            .arg(write(&folder, "plugin.c", PLUGIN))
+            .args(before)
+            .arg(&host)
+            .args(["-lssl", "-lcrypto", "-lpthread", "-ldl", "-lm", "-o"])
+            .arg(&plugin));
+        let mut command = Command::new(&loader);
+        command.arg(plugin).arg(&folder);
+        command
+    };
+
+    let mut preloaded = build("plugin.so", &[]);
+    assert_eq!(run(preloaded.env("LD_PRELOAD", shared_library())), "status -1\n");
+    let mut linked = build("linked.so", &[static_library().as_os_str()]);
+    assert_eq!(run(&mut linked), "status -1\n");
+    // A preloaded library does not replace what a plugin binds to itself.
+    let mut bound = build("bound.so", &[OsStr::new("-Wl,-Bsymbolic")]);
+    let aborted = outcome(bound.env("LD_PRELOAD", shared_library()));
+    assert!(!aborted.status.success(), "{aborted:?}");
+    assert!(String::from_utf8_lossy(&aborted.stderr).contains("stand-in's own"), "{aborted:?}");
 }
