@@ -1,6 +1,6 @@
 #!/bin/sh
-# Which of Droplet's names are defined here, by unit: the table of the README, which --write brings up to
-# date.
+# Which of Droplet's names are defined here, by unit: the table in docs/compatibility.md, which --write brings
+# up to date.
 set -eu
 cd "$(dirname "$0")/.."
 # The units that libdroplet.so.0 has something of, by name; then all others in one line.
@@ -33,7 +33,7 @@ table() {
 if [ "${1:-}" = --write ]; then
     table >target/coverage
     sed -i -e '/^| unit | Droplet | /,/^| \*\*all\*\* /{/^| \*\*all\*\* /r target/coverage
-d}' README.md
+d}' docs/compatibility.md
 else
     table
 fi

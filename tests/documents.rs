@@ -1,31 +1,216 @@
-//! The README's table of faults names tests; each of them is there.
+//! The documents say what is there: files that they link, tests that they name, variables that they list.
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use common::root;
 
-/// The tests in the last column, as program and case.
-fn named_tests(readme: &str) -> Vec<(String, String)> {
-    let rows = readme.lines().filter(|line| line.starts_with('|'));
-    let cells = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
-    let quoted = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    let pairs = quoted.filter_map(|text| text.split_once(' ')).filter(|(program, _)| *program != "make");
-    pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+/// The folders that documents lie in, besides those of examples: the top, and these.
+const FOLDERS: [&str; 5] = [".", "docs", "tests-c", "benches", "examples"];
+
+/// Folders whose files are named in documents by their path from the top.
+const NAMED_FOLDERS: [&str; 7] =
+    ["benches/", "docs/", "examples/", "include/", "scripts/", "tests/", "tests-c/"];
+
+struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+impl Document {
+    fn read(path: &Path) -> Document {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        Document { path: path.to_owned(), text }
+    }
+
+    fn named(name: &str) -> Document {
+        Document::read(&root().join(name))
+    }
+
+    /// Its text without blocks of code.
+    fn prose(&self) -> String {
+        let outside = self.text.split("\n```").step_by(2);
+        outside.collect::<Vec<_>>().join("\n")
+    }
+
+    /// What stands between backticks, one a piece of code.
+    fn quoted(&self) -> Vec<String> {
+        let prose = self.prose();
+        prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+    }
+
+    /// The targets of its links.
+    fn links(&self) -> Vec<String> {
+        let prose = self.prose();
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        targets.map(|(target, _)| target.to_owned()).collect()
+    }
+
+    /// The anchors of its headings, as GitHub makes them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let prose = self.prose();
+        let headings = prose.lines().filter(|line| line.starts_with('#'));
+        let anchor = |heading: &str| -> String {
+            let kept = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = kept.chars().filter(|it| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_'));
+            kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+        };
+        headings.map(anchor).collect()
+    }
+
+    fn says(&self) -> String {
+        self.path.strip_prefix(root()).unwrap_or(&self.path).display().to_string()
+    }
+}
+
+/// All documents of the project.
+fn documents() -> Vec<Document> {
+    let files = FOLDERS.into_iter().flat_map(|folder| {
+        let folder = root().join(folder);
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+        entries.map(|entry| entry.expect("readable").path())
+    });
+    let documents: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+    assert!(documents.len() > 10, "{documents:?}");
+    documents.iter().map(|path| Document::read(path)).collect()
+}
+
+/// The source of a C program, if there is one of this name.
+fn c_program(name: &str) -> Option<String> {
+    let folders = ["tests-c", "tests-c/alone"].into_iter();
+    folders
+        .map(|folder| root().join(format!("{folder}/{name}.c")))
+        .find_map(|path| fs::read_to_string(path).ok())
+}
+
+/// Panics unless this C program has this case.
+fn assert_case(document: &Document, program: &str, case: &str) {
+    let place = document.says();
+    let source = c_program(program).unwrap_or_else(|| panic!("{place}: there is no program {program}"));
+    let is_there = [format!("RUN({case})"), format!("\"{case}\"")].iter().any(|it| source.contains(it));
+    assert!(is_there, "{place}: {program} has no case {case}");
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[test]
-fn each_fault_has_a_test_that_is_there() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let faults = readme.split("\n## ").find(|section| section.starts_with("What is better")).unwrap();
-    let tests = named_tests(faults);
-    let rows = faults.lines().filter(|line| line.starts_with("| ") && line.contains('`')).count();
-    assert!(tests.len() >= rows && rows > 20, "{} tests in {rows} rows", tests.len());
-    for (program, case) in tests {
-        let path = root().join(format!("tests-c/{program}.c"));
-        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let is_there = [format!("RUN({case})"), format!("\"{case}\"")].iter().any(|it| source.contains(it));
-        assert!(is_there, "{program} has no case {case}");
+fn readme_is_short() {
+    let lines = Document::named("README.md").text.lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines");
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let folder = document.path.parent().expect("a folder").to_owned();
+        for link in document.links() {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let path = if file.is_empty() { document.path.clone() } else { folder.join(file) };
+            let is_good = match anchor {
+                "" => path.exists(),
+                _ => path.is_file() && Document::read(&path).anchors().contains(anchor),
+            };
+            if !is_good {
+                wrong.push(format!("{}: {link}", document.says()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn named_files_are_there() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        for text in document.quoted() {
+            let is_path = NAMED_FOLDERS.iter().any(|folder| text.starts_with(folder));
+            let is_plain = !text.contains([' ', '*', '{', '<']);
+            if is_path && is_plain && !root().join(&text).exists() {
+                wrong.push(format!("{}: {text}", document.says()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "files that are not there:\n{}", wrong.join("\n"));
+}
+
+/// Two words in backticks, of which the second has an underscore, name a C program and a case of it.
+#[test]
+fn named_cases_are_there() {
+    let mut count = 0;
+    for document in documents() {
+        for text in document.quoted() {
+            let Some((program, case)) = text.split_once(' ') else { continue };
+            let is_case =
+                is_word(program) && is_word(case) && (case.contains('_') || c_program(program).is_some());
+            if is_case {
+                assert_case(&document, program, case);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 80, "{count} cases are named");
+}
+
+#[test]
+fn each_fault_names_a_test() {
+    let faults = Document::named("docs/faults.md");
+    let is_heading =
+        |row: &str| row.starts_with("| fault |") || row.starts_with("| --- |") || row.starts_with("| **");
+    let rows = faults.text.lines().filter(|line| line.starts_with("| ") && !is_heading(line));
+    let mut count = 0;
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit('|').next().expect("a last column");
+        let pairs: Vec<_> =
+            tests.split('`').skip(1).step_by(2).filter_map(|text| text.split_once(' ')).collect();
+        assert!(pairs.iter().any(|(program, _)| c_program(program).is_some()), "without a test: {row}");
+        count += 1;
+    }
+    assert!(count > 40, "{count} rows");
+}
+
+/// The source that says which variables there are.
+fn source_of_variables() -> String {
+    fn find(folder: &Path) -> Option<PathBuf> {
+        let file = folder.join("profile/variables.rs");
+        if file.is_file() {
+            return Some(file);
+        }
+        let entries = fs::read_dir(folder).ok()?.map(|entry| entry.expect("readable").path());
+        entries.filter(|path| path.is_dir()).find_map(|path| find(&path))
+    }
+    let mut folders = ["src", "crates"].into_iter();
+    let path = folders.find_map(|folder| find(&root().join(folder))).expect("profile/variables.rs");
+    fs::read_to_string(path).expect("readable")
+}
+
+#[test]
+fn profiles_document_lists_each_variable() {
+    let source = source_of_variables();
+    let known: BTreeSet<String> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.split_once(": |"))
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| is_word(name))
+        .collect();
+    assert!(known.len() > 30, "{known:?}");
+    let profiles = Document::named("docs/profiles.md");
+    let table = profiles.text.split("\n## ").find(|section| section.starts_with("Variables\n"));
+    let rows = table.expect("Variables").lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let rows: Vec<_> = rows.collect();
+    let listed: BTreeSet<String> = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(listed, known, "left: docs/profiles.md, right: the source");
+    for (name, rest) in rows {
+        assert_eq!(rest.matches('|').count(), 4, "{name}: type, unit, default, meaning");
     }
 }

@@ -111,11 +111,37 @@ fn python_fetches_in_a_few_lines() {
     }
 }
 
+/// The program that the README begins with, built as it says there.
 #[test]
-fn readme_shows_what_is_run() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
-    let fetch = fs::read_to_string(example("python/fetch.py")).expect("readable");
-    assert!(readme.contains(&fetch), "the README shows another examples/python/fetch.py");
+fn c_fetches_in_a_few_lines() {
+    let folder = empty_folder("example-c-program");
+    let (program, certificate) = (folder.join("fetch"), certificate_in(&folder));
+    let mut build = Command::new("cc");
+    build.args(["-Wall", "-Wextra", "-Werror"]).arg(example("c/fetch.c"));
+    run(with_library(build.args(["-ldroplet_conn", "-o"]).arg(&program)));
+    let dead = DeadHost::new().address;
+    for (https, server) in [(false, Server::plain()), (true, Server::tls(&certificate))] {
+        let fetch = |hosts: &str| {
+            let mut command = Command::new(&program);
+            command.arg(format!("use_https = {https}\nhost = {hosts}"));
+            with_library(&mut command).env("SSL_CERT_FILE", &certificate);
+            command
+        };
+        let printed = run(&mut fetch(&format!("{dead}, {}", server.address)));
+        assert!(printed.ends_with("\r\n\r\n1\n"), "https {https}: {printed}");
+        let failed = fetch(&dead.to_string()).output().expect("it runs");
+        let text = format!("connect to {dead}: Connection refused\n");
+        assert_eq!((failed.status.code(), String::from_utf8(failed.stderr)), (Some(1), Ok(text)));
+    }
+}
+
+#[test]
+fn documents_show_what_is_run() {
+    for (document, program) in [("README.md", "c/fetch.c"), ("docs/other-languages.md", "python/fetch.py")] {
+        let text = fs::read_to_string(root().join(document)).expect("readable");
+        let fetch = fs::read_to_string(example(program)).expect("readable");
+        assert!(text.contains(&fetch), "{document} shows another examples/{program}");
+    }
 }
 
 #[test]

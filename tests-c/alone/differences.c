@@ -1,4 +1,4 @@
-/* What differs from the original on purpose: the table in README.md, "Alone". */
+/* What differs from the original on purpose: the table in docs/compatibility.md, "Differences on purpose". */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
