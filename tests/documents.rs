@@ -184,24 +184,56 @@ fn each_fault_names_a_test() {
     assert!(count > 40, "{count} rows");
 }
 
-/// The source that says which variables there are.
-fn source_of_variables() -> String {
-    fn find(folder: &Path) -> Option<PathBuf> {
-        let file = folder.join("profile/variables.rs");
-        if file.is_file() {
-            return Some(file);
+/// The Rust sources of all packages, in order of their paths.
+fn sources() -> Vec<PathBuf> {
+    fn add_to(found: &mut Vec<PathBuf>, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for path in entries.map(|entry| entry.expect("readable").path()) {
+            if path.is_dir() {
+                add_to(found, &path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                found.push(path);
+            }
         }
-        let entries = fs::read_dir(folder).ok()?.map(|entry| entry.expect("readable").path());
-        entries.filter(|path| path.is_dir()).find_map(|path| find(&path))
     }
-    let mut folders = ["src", "crates"].into_iter();
-    let path = folders.find_map(|folder| find(&root().join(folder))).expect("profile/variables.rs");
-    fs::read_to_string(path).expect("readable")
+    let mut found = Vec::new();
+    ["src", "crates"].iter().for_each(|folder| add_to(&mut found, &root().join(folder)));
+    found.sort();
+    found
+}
+
+#[test]
+fn documented_log_messages_are_in_the_source() {
+    let source: String = sources().iter().map(|path| fs::read_to_string(path).expect("readable")).collect();
+    let document = Document::named("docs/observability.md");
+    let rows =
+        document.text.lines().filter(|line| line.starts_with("| error |") || line.starts_with("| warning |"));
+    let mut count = 0;
+    for row in rows {
+        let message = row.split('`').nth(1).expect("a message");
+        let mut message = message.to_owned();
+        for placeholder in
+            ["ADDRESS", "REASON", "NAME:PORT", "NAME", "FILE:LINE", "VARIABLE", "…", "(N)", ": N"]
+        {
+            message = message.replace(placeholder, "\n");
+        }
+        for part in message.split('\n').map(str::trim).filter(|part| part.len() > 3) {
+            assert!(source.contains(part), "no message says {part:?}: {row}");
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "{count} messages");
+}
+
+/// The source whose path ends so.
+fn source(end: &str) -> String {
+    let path = sources().into_iter().find(|path| path.ends_with(end));
+    fs::read_to_string(path.unwrap_or_else(|| panic!("there is no {end}"))).expect("readable")
 }
 
 #[test]
 fn profiles_document_lists_each_variable() {
-    let source = source_of_variables();
+    let (source, defaults) = (source("profile/variables.rs"), source("profile/mod.rs"));
     let known: BTreeSet<String> = source
         .lines()
         .filter_map(|line| line.strip_prefix("    ")?.split_once(": |"))
@@ -217,6 +249,11 @@ fn profiles_document_lists_each_variable() {
     let listed: BTreeSet<String> = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(listed, known, "left: docs/profiles.md, right: the source");
     for (name, rest) in rows {
-        assert_eq!(rest.matches('|').count(), 4, "{name}: type, unit, default, meaning");
+        let cells: Vec<_> = rest.split('|').map(str::trim).collect();
+        let [_type, _unit, default, _meaning, ""] = cells[..] else { panic!("{name}: {cells:?}") };
+        if default.bytes().all(|byte| byte.is_ascii_digit()) || matches!(default, "true" | "false") {
+            let field = if name == "connection_timeout" { "conn_timeout" } else { name };
+            assert!(defaults.contains(&format!(" {field}: {default},")), "{name}: {default}");
+        }
     }
 }
