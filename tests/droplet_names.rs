@@ -98,6 +98,21 @@ fn values_are_the_same_in_cpp() {
     assert_same_values("c++", "c++17", "#include <droplet_conn.h>\n#include <droplet.h>\n");
 }
 
+/// tests/data/constants.tsv was read from the debug information of a build, the list from its headers.
+#[test]
+fn list_agrees_with_the_constants_of_the_binary_interface() {
+    let table = fs::read_to_string(root().join("tests/data/constants.tsv")).expect("the table is readable");
+    let names = listed();
+    let mut compared = 0;
+    for line in table.lines() {
+        let [_, name, value, ..] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+        let Some(it) = names.iter().find(|it| it.name == name && it.kind == "constant") else { continue };
+        assert_eq!(it.value, value, "{name}");
+        compared += 1;
+    }
+    assert_eq!(compared, 42, "status codes, bits of the trace, log levels, behaviors, limits");
+}
+
 /// Macros and their parameters: `NAME`, `NAME(A, B)`.
 fn defined_macros() -> BTreeMap<String, String> {
     let source = write(&empty_folder("droplet-macros"), "use.c", "#include <droplet.h>\n");
