@@ -45,7 +45,7 @@ if [ -n "${DROPLET_ORIGINAL:-}" ]; then
 fi
 echo
 # shellcheck disable=SC2086 # two files
-cargo run --quiet --locked --example report -- "$out/report.html" "$out/results.tsv" $others
+cargo run --quiet --locked --manifest-path report/Cargo.toml --target-dir ../target/report -- "$out/report.html" "$out/results.tsv" $others
 echo "plots: $out/report.html"
 # The original need not come through everything.
 [ -z "$own_incomplete" ] || { echo "a case did not come to its end: see above" >&2; exit 1; }
