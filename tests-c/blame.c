@@ -51,8 +51,7 @@ static void serve_over_tls(struct server_options options, const char *more) {
     REQUIRE(ctx, "a context is made");
 }
 
-/* ---- connects ----------------------------------------------------------------------------------
- */
+/* ---- connects ---------------------------------------------------------------------- */
 
 static dpl_status_t refused(void) {
     serve((struct server_options){.refuse = true}, "");
@@ -96,7 +95,7 @@ static dpl_status_t certificate_of_another(void) {
     return try_connect();
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static bool serve_by_name(void) {
     char host[64];
@@ -151,7 +150,7 @@ static dpl_status_t virtual_name_that_never_was(void) {
     return status;
 }
 
-/* ---- this side ------------------------------------------------------------------------------- */
+/* ---- this side --------------------------------------------------------------------- */
 
 static dpl_status_t no_descriptors(void) {
     struct rlimit before, few;
@@ -231,7 +230,7 @@ static dpl_status_t no_local_port(void) {
     return status;
 }
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------- */
 
 /* The first write may still reach a peer that has gone. */
 static dpl_status_t write_until_it_fails(dpl_conn_t *conn) {
@@ -310,7 +309,7 @@ static dpl_status_t order_of_the_programs(void) {
     return try_connect();
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 enum { IS_IN, IS_OUT };
 

@@ -1,5 +1,4 @@
-/* A wall clock that is set while the program runs: what it shows changes, what is decided does not.
- */
+/* The wall clock is set while the program runs. Public fields change; no decision does. */
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <sys/time.h>
@@ -12,8 +11,7 @@
 
 enum { HOUR = 3600, FAR = HOUR / 2 };
 
-/* ---- the wall clock of this process, whoever reads it -------------------------------------------
- */
+/* ---- the wall clock of this process, whoever reads it ------------------------------ */
 
 static atomic_long step, readings;
 
@@ -60,7 +58,7 @@ static bool is_near(time_t shown, time_t expected) {
     return shown > expected - FAR && shown < expected + FAR;
 }
 
-/* ---- decisions ------------------------------------------------------------------------------- */
+/* ---- decisions --------------------------------------------------------------------- */
 
 static struct {
     struct server *out, *live;
@@ -177,7 +175,7 @@ static void deadlines_stay_where_they_are(void) {
     check_deadline(-HOUR);
 }
 
-/* ---- what is shown --------------------------------------------------------------------------- */
+/* ---- what is shown ----------------------------------------------------------------- */
 
 static void check_times_shown(long by) {
     dpl_conn_t *conn;

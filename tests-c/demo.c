@@ -21,7 +21,7 @@
 enum { SERVERS = 3, THREADS = 6, SECONDS = 9, TRIES = 3, SAMPLE_MS = 2 };
 enum { VICTIM = 2, KILL_AFTER = 3, RESTART_AFTER = 6 };
 
-/* ---- the servers ---------------------------------------------------------------------- */
+/* ---- the servers ------------------------------------------------------------------- */
 
 static const char *const addresses[SERVERS + 1] = {"", "127.0.0.1", "127.0.0.2", "127.0.0.3"};
 
@@ -104,7 +104,7 @@ static dpl_ctx_t *context_over_sites(void) {
     return context_over_servers(servers, SERVERS, "blacklist_expiretime = 1");
 }
 
-/* ---- the program ------------------------------------------------------------------------ */
+/* ---- the program ------------------------------------------------------------------- */
 
 static dpl_ctx_t *ctx;
 static atomic_bool finished;
@@ -150,7 +150,7 @@ static void count_refusals(dpl_ctx_t *context, dpl_log_level_t level, const char
     seen.refusals += strstr(message, "Connection refused") != NULL;
 }
 
-/* ---- what the victim's entry in the host list says ------------------------------------------ */
+/* ---- what the victim's entry in the host list says --------------------------------- */
 
 static enum { IN_USE, KILLED, OUT, RESTARTED, BACK } victim;
 static double changed_at; /* when it was killed or restarted */
@@ -193,7 +193,7 @@ static void begin_second(int second) {
     }
 }
 
-/* ---- what is printed ---------------------------------------------------------------------- */
+/* ---- what is printed --------------------------------------------------------------- */
 
 static struct { long answered, retried, lost, wrong; } total;
 

@@ -58,7 +58,7 @@ static void new_pair(int ends[2]) {
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "a pair of sockets");
 }
 
-/* ---- standard streams ------------------------------------------------------------------------ */
+/* ---- standard streams -------------------------------------------------------------- */
 
 /* A daemon has closed them; what is printed to them must not reach a server. */
 static void no_socket_has_a_standard_streams_number(void) {
@@ -84,7 +84,7 @@ static void no_socket_has_a_standard_streams_number(void) {
     CHECK(fds[0] > 2 && fds[1] > 2, "on a socket above them");
 }
 
-/* ---- idle connections ------------------------------------------------------------------------ */
+/* ---- idle connections -------------------------------------------------------------- */
 
 /* The number of the one idle connection. */
 static int idle_number(void) {
@@ -170,7 +170,7 @@ static void freed_context_closes_nothing_else(void) {
     end();
 }
 
-/* ---- a forked child ---------------------------------------------------------------------------- */
+/* ---- a forked child ---------------------------------------------------------------- */
 
 enum { FILES = 40 };
 
@@ -208,7 +208,7 @@ static void child_keeps_its_own_files(void) {
     end();
 }
 
-/* ---- what the program took ----------------------------------------------------------------- */
+/* ---- what the program took --------------------------------------------------------- */
 
 /* It stays open, and nobody is told of an end. */
 static void check_taken(void (*give_back)(dpl_conn_t *), const char *how) {
@@ -289,7 +289,7 @@ static void file_that_the_program_closed_is_not_closed_again(void) {
     end();
 }
 
-/* ---- what the program put in its place ------------------------------------------------------ */
+/* ---- what the program put in its place --------------------------------------------- */
 
 static void socket_may_get_another_number(void) {
     dpl_conn_t *conn;

@@ -14,7 +14,7 @@
 
 enum { LIMIT_MS = 10000 };
 
-/* ---- a client -------------------------------------------------------------------------------- */
+/* ---- a client ---------------------------------------------------------------------- */
 
 static dpl_conn_t *connect_by(dpl_ctx_t *ctx, const char *bucket) {
     dpl_req_t *req = dplx_req_new(ctx, bucket);
@@ -51,7 +51,7 @@ static bool answer_is(dpl_conn_t *conn, long number, size_t piece) {
     return strlen(strstr(reply, body)) == strlen(body);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static void reply_is_read_in_pieces_of_any_size(void) {
     static const size_t pieces[] = {1, 2, 7, 500};
@@ -225,7 +225,7 @@ static void files_are_read(void) {
     server_stop(bystander);
 }
 
-/* ---- given back ----------------------------------------------------------------------------------- */
+/* ---- given back -------------------------------------------------------------------- */
 
 static void check_kept(dpl_ctx_t *ctx, dpl_conn_t *conn, int kept, const char *what) {
     dpl_conn_release(conn);
@@ -308,7 +308,7 @@ static void what_droplets_reader_left_comes_first(void) {
     server_stop(server);
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------ */
+/* ---- arguments --------------------------------------------------------------------- */
 
 static void nonsense_is_refused(void) {
     struct server *server = server_answering(1);
@@ -340,7 +340,7 @@ static void nonsense_is_refused(void) {
     server_stop(server);
 }
 
-/* ---- facts ------------------------------------------------------------------------------------------ */
+/* ---- facts ------------------------------------------------------------------------- */
 
 static dplx_conn_info_t info_of(dpl_conn_t *conn) {
     dplx_conn_info_t info;
@@ -461,7 +461,7 @@ static void files_have_no_peer(void) {
     server_stop(bystander);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void request_is_as_droplet_makes_it(void) {
     struct server *server = server_answering(1);

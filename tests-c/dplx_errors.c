@@ -34,7 +34,7 @@ static const char *refusal_of(const struct server *server) {
     return text[turn];
 }
 
-/* ---- the text ---------------------------------------------------------------------------- */
+/* ---- the text ---------------------------------------------------------------------- */
 
 static void text_names_each_host_and_cause(void) {
     struct server *servers[2] = {refusing(), refusing()};
@@ -111,7 +111,7 @@ static void misuse_is_told_as_well(void) {
     server_stop(server);
 }
 
-/* ---- every function ------------------------------------------------------------------------ */
+/* ---- every function ---------------------------------------------------------------- */
 
 #define FAILS(call, text) \
     do { \
@@ -184,7 +184,7 @@ static void release_that_succeeds_leaves_the_text_alone(void) {
     server_stop(servers[1]);
 }
 
-/* ---- threads ------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------- */
 
 static void *fail_elsewhere(void *server) {
     dpl_ctx_t *ctx = context_over_server(server, "");
@@ -209,7 +209,7 @@ static void each_thread_has_its_own(void) {
         server_stop(servers[i]);
 }
 
-/* ---- the log --------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------- */
 
 struct heard {
     dpl_ctx_t *ctx;
@@ -265,7 +265,7 @@ static void messages_go_where_they_are_wanted(void) {
     server_stop(server);
 }
 
-/* ---- what belongs to the callback --------------------------------------------------------- */
+/* ---- what belongs to the callback -------------------------------------------------- */
 
 struct owned {
     atomic_int calls, releases;

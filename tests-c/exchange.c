@@ -29,7 +29,7 @@ static void end(void) {
     server_stop(server);
 }
 
-/* ---- programs that read by themselves ----------------------------------------------------- */
+/* ---- programs that read by themselves ---------------------------------------------- */
 
 /* One read, past the library and Droplet's reader. */
 static ssize_t read_some(dpl_conn_t *conn, char *to, size_t size) {
@@ -59,7 +59,7 @@ static bool asked_into_buffer(dpl_conn_t *conn, long number) {
            read_own_reply(conn, conn->read_buf, conn->read_buf_size, number);
 }
 
-/* ---- what may still be answered ------------------------------------------------------------- */
+/* ---- what may still be answered ---------------------------------------------------- */
 
 static void check_given_up(dpl_conn_t *conn, const char *what) {
     dpl_conn_release(conn);
@@ -155,7 +155,7 @@ static void program_cannot_say_that_a_reply_has_come(void) {
     end();
 }
 
-/* ---- chunked replies -------------------------------------------------------------------------- */
+/* ---- chunked replies --------------------------------------------------------------- */
 
 static atomic_int last_line_after_ms;
 static const char chunks[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n";
@@ -217,7 +217,7 @@ static void last_line_may_have_come(void) {
     check_last_line(0, 1);
 }
 
-/* ---- what has been ------------------------------------------------------------------------- */
+/* ---- what has been ----------------------------------------------------------------- */
 
 static void check_kept(dpl_conn_t *conn, const char *what) {
     dpl_conn_release(conn);

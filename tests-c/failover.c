@@ -24,7 +24,7 @@ static int count_answered(dpl_ctx_t *ctx, int n) {
     return good;
 }
 
-/* ---- refused connects ------------------------------------------------------------------ */
+/* ---- refused connects -------------------------------------------------------------- */
 
 static void refusing_host_is_passed_over(void) {
     struct server *servers[] = {refusing_server(), server_answering(1)};
@@ -106,7 +106,7 @@ static void no_expiry_time_is_no_endless_loop(void) {
     server_stop(servers[1]);
 }
 
-/* ---- virtual hosting --------------------------------------------------------------------- */
+/* ---- virtual hosting --------------------------------------------------------------- */
 
 /*
  * BUCKET.HOST has to resolve without a name server: bucket "127.0.0" and host
@@ -206,7 +206,7 @@ static void unknown_bucket_is_nobodys_fault(void) {
     server_stop(servers[1]);
 }
 
-/* ---- strange hosts ------------------------------------------------------------------------ */
+/* ---- strange hosts ----------------------------------------------------------------- */
 
 /* Over TLS the handshake shows it; on a plain socket only the request does, and is repeated. */
 static void resetting_host_is_passed_over(void) {
@@ -246,7 +246,7 @@ static void broken_reply_puts_a_host_out(void) {
     server_stop(server);
 }
 
-/* ---- what is said about it ------------------------------------------------------------------- */
+/* ---- what is said about it --------------------------------------------------------- */
 
 static int redirect_stdout(const char *path) {
     int kept = dup(STDOUT_FILENO);

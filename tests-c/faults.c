@@ -58,8 +58,7 @@ static const struct fault failures[] = {
 /* What a run may end with. */
 enum verdict { MUST_SUCCEED, MUST_NOT_BLAME, MAY_BLAME };
 
-/* ---- scenarios --------------------------------------------------------------------------------
- */
+/* ---- scenarios --------------------------------------------------------------------- */
 
 static struct server *server, *dead;
 static dpl_ctx_t *ctx;
@@ -192,7 +191,7 @@ static void write_much(void) {
                     server_digest(server) != digest_more(digest, big, (size_t)came);
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static int file = -1;    /* what the library gets */
 static int content = -1; /* where its bytes can be read */
@@ -247,7 +246,7 @@ static void write_file(void) {
     close(content);
 }
 
-/* ---- contexts -------------------------------------------------------------------------------- */
+/* ---- contexts ---------------------------------------------------------------------- */
 
 static void make_context(void) {
     char text[600] = "";
@@ -277,8 +276,7 @@ static const struct scenario scenarios[] = {
 
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
-/* ---- one run ------------------------------------------------------------------------------------
- */
+/* ---- one run ----------------------------------------------------------------------- */
 
 /* Without memory OpenSSL may find a good certificate bad, and keep it so in its store. Nor does it
  * always say that memory was the reason. Neither is for a client to mend. */
@@ -380,8 +378,7 @@ static void check_all(const struct fault *faults, size_t n, enum verdict verdict
 
 #define CHECK_ALL(faults, verdict) check_all(faults, sizeof(faults) / sizeof *(faults), verdict)
 
-/* ---- cases
- * ---------------------------------------------------------------------------------------- */
+/* ---- cases ------------------------------------------------------------------------- */
 
 static void begin(void) {
     for (size_t i = 0; i < BIG; i++)

@@ -104,8 +104,7 @@ static void both_go_on_at_once(void) {
     end();
 }
 
-/* ---- a connection in use at the fork ------------------------------------------------------------
- */
+/* ---- a connection in use at the fork ----------------------------------------------- */
 
 static bool give_back(dpl_conn_t *conn) {
     dpl_conn_release(conn);
@@ -160,8 +159,7 @@ static void child_counts_its_own_connections(void) {
     end();
 }
 
-/* ---- a fork while other threads are at work
- * ------------------------------------------------------- */
+/* ---- a fork while other threads are at work ---------------------------------------- */
 
 enum { BUSY_THREADS = 4 };
 

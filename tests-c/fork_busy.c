@@ -75,7 +75,7 @@ static void end(pid_t elsewhere) {
     waitpid(elsewhere, NULL, 0);
 }
 
-/* ---- what the threads do --------------------------------------------------------------------- */
+/* ---- what the threads do ----------------------------------------------------------- */
 
 static void give_back(dpl_conn_t *conn, int i) {
     if (conn)
@@ -149,7 +149,7 @@ static void *change_the_list(void *unused) {
     return unused;
 }
 
-/* ---- what a child does ----------------------------------------------------------------------- */
+/* ---- what a child does ------------------------------------------------------------- */
 
 /* The links of a BSD LIST lead back to where they come from. */
 static bool list_is_whole(dpl_addrlist_t *list) {
@@ -214,7 +214,7 @@ static void whatever_is_under_way(void) {
     end(elsewhere);
 }
 
-/* ---- foreign code ---------------------------------------------------------------------------- */
+/* ---- foreign code ------------------------------------------------------------------ */
 
 static pthread_mutex_t programs_own = PTHREAD_MUTEX_INITIALIZER;
 
@@ -284,7 +284,7 @@ static void child_holds_the_lists_lock(void) {
     end(elsewhere);
 }
 
-/* ---- fork handlers of the program ------------------------------------------------------------- */
+/* ---- fork handlers of the program -------------------------------------------------- */
 
 static void call_the_library(void) {
     if (!ctx)

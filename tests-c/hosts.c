@@ -41,7 +41,7 @@ static bool text_is(dpl_addrlist_t *list, const char *expected) {
     return good;
 }
 
-/* ---- what a host string means -------------------------------------------------------------- */
+/* ---- what a host string means ------------------------------------------------------ */
 
 static void empty_list_is_empty(void) {
     dpl_addrlist_t *list = dpl_addrlist_create("80");
@@ -181,8 +181,7 @@ static void unknown_host_is_refused(void) {
     dpl_addrlist_free(list);
 }
 
-/* ---- who is in the list ------------------------------------------------------------------------
- */
+/* ---- who is in the list ------------------------------------------------------------ */
 
 static void host_is_added_once(void) {
     dpl_addrlist_t *list = list_of("127.0.0.1:81;127.0.0.2:81");
@@ -321,8 +320,7 @@ static void many_hosts_fit(void) {
     dpl_addrlist_free(list);
 }
 
-/* ---- what a program reads there -----------------------------------------------------------------
- */
+/* ---- what a program reads there ---------------------------------------------------- */
 
 static void entries_can_be_read(void) {
     time_t before = time(NULL);
@@ -383,8 +381,7 @@ static void name_of_an_address_fits_its_buffer(void) {
     dpl_addrlist_free(list);
 }
 
-/* ---- who is out ---------------------------------------------------------------------------------
- */
+/* ---- who is out -------------------------------------------------------------------- */
 
 static void blacklisting_ends(void) {
     dpl_addrlist_t *list = list_of("127.0.0.1;127.0.0.2");

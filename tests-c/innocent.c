@@ -27,8 +27,7 @@ static dpl_status_t try_connect(dpl_ctx_t *ctx) {
     return status;
 }
 
-/* ---- what this machine forbids ----------------------------------------------------------------
- */
+/* ---- what this machine forbids ----------------------------------------------------- */
 
 static void check_forbidden(dpl_ctx_t *ctx, unsigned hosts, const char *text) {
     logs_collect();
@@ -115,8 +114,7 @@ static void forbidden_write_blames_nobody(void) {
     server_stop(server);
 }
 
-/* ---- a connection to itself -------------------------------------------------------------------
- */
+/* ---- a connection to itself -------------------------------------------------------- */
 
 /* With a single port to connect from, that of a server which is gone. */
 static void connection_to_itself_is_refused(void) {
@@ -144,8 +142,7 @@ static void connection_to_itself_is_refused(void) {
     close(fd);
 }
 
-/* ---- answers that come early ------------------------------------------------------------------
- */
+/* ---- answers that come early ------------------------------------------------------- */
 
 enum { MUCH = 20 * 1000 * 1000 };
 
@@ -215,8 +212,7 @@ static void connection_that_has_served_may_be_closed(void) {
     server_stop(server);
 }
 
-/* ---- hosts that are asked for by name ----------------------------------------------------------
- */
+/* ---- hosts that are asked for by name ---------------------------------------------- */
 
 static void opened_host_is_not_blamed(void) {
     struct server *dead = server_start((struct server_options){.refuse = true});

@@ -11,8 +11,7 @@
 #include "support/clock.h"
 #include "support/context.h"
 
-/* ---- one lie at a time ------------------------------------------------------------------------
- */
+/* ---- one lie at a time ------------------------------------------------------------- */
 
 /* Many requests, each by a connection that may have been lied to before. */
 static void check_own_answers(enum behaviour behaviour, int connections) {
@@ -61,8 +60,7 @@ static void late_408_is_nobodys(void) {
     server_stop(server);
 }
 
-/* More of it than fits into the reader's buffer: the rest is not even read when it is given back.
- */
+/* The reply does not fit into the reader's buffer: part of it is unread at release. */
 static void unread_flood_is_nobodys(void) {
     struct server *server = server_start((struct server_options){.behaviour = ANSWER_TWICE});
     dpl_ctx_t *ctx = context_over_server(server, "read_buf_size = 16\n");
@@ -76,8 +74,7 @@ static void unread_flood_is_nobodys(void) {
     server_stop(server);
 }
 
-/* ---- all of them, and servers that come and go -------------------------------------------------
- */
+/* ---- all of them, and servers that come and go ------------------------------------- */
 
 enum { SERVERS = 4, THREADS = 8, REQUESTS = 10000, REQUESTS_OF_SOAK = 1000000 };
 

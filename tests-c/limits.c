@@ -1,5 +1,4 @@
-/* Where something runs out: calls fail at once, with a status that says so, and nobody is blamed.
- */
+/* Something runs out: calls fail at once with a status of their own, and no host is blamed. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -57,8 +56,7 @@ static void offer_only(struct pair pair, int which) {
     dpl_addrlist_blacklist(list, "127.0.0.1", server_port(pair.servers[1 - which]), 100);
 }
 
-/* ---- connections ------------------------------------------------------------------------------
- */
+/* ---- connections ------------------------------------------------------------------- */
 
 static void connections_are_limited(void) {
     struct server *server = server_answering(1);
@@ -118,8 +116,7 @@ static void room_is_made_for_another_host(void) {
     pair_stop(pair);
 }
 
-/* ---- hosts that do not answer -----------------------------------------------------------------
- */
+/* ---- hosts that do not answer ------------------------------------------------------ */
 
 enum { THREADS = 8, BLACK_HOLES = 4 };
 
@@ -308,8 +305,7 @@ static void limit_holds_among_threads(void) {
     pair_stop(pair);
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------
- */
+/* ---- descriptors ------------------------------------------------------------------- */
 
 static int use_up_descriptors(int *fds, int size) {
     int n = 0;
@@ -343,8 +339,7 @@ static void descriptors_run_out(void) {
     server_stop(server);
 }
 
-/* ---- time
- * ---------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------- */
 
 static void idle_connections_of_unused_hosts_are_closed(void) {
     struct pair pair = pair_start();

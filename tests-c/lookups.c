@@ -77,7 +77,7 @@ static dpl_ctx_t *context_over_name(const char *name, const struct server *serve
     return ctx;
 }
 
-/* ---- other answers --------------------------------------------------------------------------- */
+/* ---- other answers ----------------------------------------------------------------- */
 
 static void name_that_is_gone_keeps_its_address(void) {
     struct server *server;
@@ -224,8 +224,7 @@ static void name_that_comes_to_be_is_found(void) {
     server_stop(server);
 }
 
-/* ---- the same host ------------------------------------------------------------------------------
- */
+/* ---- the same host ----------------------------------------------------------------- */
 
 static dpl_addr_t *listed(dpl_ctx_t *ctx, const char *host, const struct server *server) {
     dpl_addr_t *addr;
@@ -307,7 +306,7 @@ static void any_name_and_address_lead_to_their_host(void) {
     server_stop(server);
 }
 
-/* ---- names that are not known when the profile is read --------------------------------- */
+/* ---- names that are not known when the profile is read ----------------------------- */
 
 static void unknown_host_does_not_keep_the_others_out(void) {
     struct server *good, *late;
@@ -359,7 +358,7 @@ static void none_but_unknown_hosts_make_no_context(void) {
     CHECK_INT(logs_with("no address for x.test: "), 1, "the log says why");
 }
 
-/* ---- the final dot --------------------------------------------------------------------- */
+/* ---- the final dot ----------------------------------------------------------------- */
 
 /* Only the name with its dot is known: without it the look-up fails. */
 static void final_dot_is_for_the_look_up_alone(void) {
@@ -385,7 +384,7 @@ static void final_dot_is_for_the_look_up_alone(void) {
     server_stop(server);
 }
 
-/* ---- how often ------------------------------------------------------------------------- */
+/* ---- how often --------------------------------------------------------------------- */
 
 static dpl_conn_t *open_b(dpl_ctx_t *ctx, const struct server *server) {
     return dpl_conn_open_host(ctx, AF_UNSPEC, "b.a.test", server_port(server));
@@ -436,7 +435,7 @@ static void opened_host_is_not_forgotten_between_requests(void) {
     check_looked_up_once(open_b);
 }
 
-/* ---- many addresses -------------------------------------------------------------------------- */
+/* ---- many addresses ---------------------------------------------------------------- */
 
 static void all_of_many_addresses_are_tried(void) {
     enum { MANY = 64 };
@@ -491,7 +490,7 @@ static void slow_address_gives_way_at_the_limit(void) {
     server_stop(deaf);
 }
 
-/* ---- two families ---------------------------------------------------------------------------- */
+/* ---- two families ------------------------------------------------------------------ */
 
 static void check_answers_over_ipv4(const struct server *server, const char *more) {
     dpl_ctx_t *ctx = context_over_name("a.test", server, more);

@@ -45,7 +45,7 @@ static void check_logged(const char *function) {
 #define CHECK_NULL(call, function, what) \
     (CHECK((call) == NULL, "%s: %s", function, what), check_logged(function))
 
-/* ---- arguments ------------------------------------------------------------------------------ */
+/* ---- arguments --------------------------------------------------------------------- */
 
 static void connect_checks_its_arguments(void) {
     dpl_conn_t *conn = NULL;
@@ -158,8 +158,7 @@ static void negative_number_counts_from_somewhere(void) {
     end();
 }
 
-/* ---- connections --------------------------------------------------------------------------------
- */
+/* ---- connections ------------------------------------------------------------------- */
 
 static void given_back_twice(void (*first)(dpl_conn_t *), void (*second)(dpl_conn_t *),
                              const char *function) {
@@ -237,8 +236,7 @@ static void closed_descriptor_is_a_failure(void) {
     end();
 }
 
-/* ---- contexts -----------------------------------------------------------------------------------
- */
+/* ---- contexts ---------------------------------------------------------------------- */
 
 static void virtual_host_name_has_a_limit(void) {
     char bucket[5000];

@@ -213,8 +213,7 @@ static void unknown_name_makes_no_context(void) {
     CHECK(context_over(no_such_name, "") == NULL, "a profile with an unknown host is refused");
 }
 
-/* ---- without the host list --------------------------------------------------------------------
- */
+/* ---- without the host list --------------------------------------------------------- */
 
 static void host_is_opened_by_name_and_address(void) {
     static const struct {

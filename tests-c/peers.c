@@ -1,5 +1,4 @@
-/* Servers of other makes: OpenSSL's s_server, nginx and stunnel. What is not installed is skipped.
- */
+/* Servers of other makes: OpenSSL's s_server, nginx and stunnel. Skips those not installed. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 
 enum { ROUNDS = 20, IDLE = 10, MIB = 1024 * 1024 };
 
-/* ---- servers ---------------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------------------- */
 
 /* One of another make, and a context over it. */
 struct foreign {
@@ -60,7 +59,7 @@ static bool is_missing(const char *name) {
     return true;
 }
 
-/* ---- what all of them must do ----------------------------------------------------------- */
+/* ---- what all of them must do ------------------------------------------------------ */
 
 /* A request on each; the connection's TLS, and whether it was resumed. */
 static dpl_conn_t *connect_to(struct foreign *foreign, int version) {
@@ -141,7 +140,7 @@ static void check_quiet(struct foreign *foreign) {
     CHECK_INT(hosts_available(foreign->ctx), 1, "nobody is blamed");
 }
 
-/* ---- nginx ------------------------------------------------------------------------------ */
+/* ---- nginx ------------------------------------------------------------------------- */
 
 static struct foreign start_nginx(const char *protocols, const char *more) {
     int port = free_port();
@@ -230,7 +229,7 @@ static void nginx_that_closes_after_some_requests(void) {
     end(nginx);
 }
 
-/* ---- s_server --------------------------------------------------------------------------- */
+/* ---- s_server ---------------------------------------------------------------------- */
 
 static struct foreign start_s_server(const char *protocol, const char *mode) {
     int port = free_port();
@@ -325,7 +324,7 @@ static void s_server_that_is_restarted(void) {
     end(s_server);
 }
 
-/* ---- stunnel ---------------------------------------------------------------------------- */
+/* ---- stunnel ----------------------------------------------------------------------- */
 
 static struct foreign start_stunnel(struct server *behind, const char *version) {
     int port = free_port();

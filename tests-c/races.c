@@ -108,8 +108,7 @@ static void check_times(int periods) {
     CHECK(race.noticed_later <= periods, "after that one thread a probe");
 }
 
-/* ---- what it costs -----------------------------------------------------------------------------
- */
+/* ---- what it costs ----------------------------------------------------------------- */
 
 static void wait_until(double moment) {
     double left = moment - elapsed();
@@ -153,8 +152,7 @@ static void slow_host_costs_each_thread_one_head_start(void) {
     end();
 }
 
-/* Connects to the slow host that begin in what is left of one blacklisting and the probe after it.
- */
+/* One thread probes the slow host when its blacklisting ends; the others stay away from it. */
 static void slow_host_is_probed_once_a_blacklisting(void) {
     pthread_t threads[THREADS];
     int at_first;
@@ -224,7 +222,7 @@ static void healed_host_comes_back(void) {
     end();
 }
 
-/* ---- all of them slow ------------------------------------------------------------------------ */
+/* ---- all of them slow -------------------------------------------------------------- */
 
 static void *check_out_and_ask(void *unused) {
     dpl_conn_t *conn = checkout(race.ctx);
@@ -261,7 +259,7 @@ static void first_that_answers_serves(void) {
     }
 }
 
-/* ---- what is left behind --------------------------------------------------------------------- */
+/* ---- what is left behind ----------------------------------------------------------- */
 
 /* Leaves one attempt parked: the slow host was tried, and the live one served. */
 static void park_one(void) {
@@ -327,7 +325,7 @@ static void forked_child_has_no_parked_attempt(void) {
     end();
 }
 
-/* ---- few connections ------------------------------------------------------------------------- */
+/* ---- few connections --------------------------------------------------------------- */
 
 static void slow_host_gives_way_at_the_limit(void) {
     begin("connection_timeout = 8");

@@ -41,7 +41,7 @@ static uint64_t sum(const uint64_t counts[DPLX_COUNTS]) {
     return total;
 }
 
-/* ---- connections ------------------------------------------------------------------------ */
+/* ---- connections ------------------------------------------------------------------- */
 
 static void connections_are_counted(void) {
     struct server *server = server_answering(1);
@@ -166,7 +166,7 @@ static void those_of_a_host_that_left_are_counted(void) {
     server_stop(servers[1]);
 }
 
-/* ---- hosts ------------------------------------------------------------------------------ */
+/* ---- hosts ------------------------------------------------------------------------- */
 
 static void hosts_are_told_apart(void) {
     struct server *servers[] = {server_start((struct server_options){.refuse = true}),
@@ -235,7 +235,7 @@ static void handshakes_are_counted(void) {
     server_stop(server);
 }
 
-/* ---- arguments -------------------------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------------------- */
 
 static void sizes_are_respected(void) {
     struct server *servers[] = {server_answering(1), server_answering(2)};
@@ -271,7 +271,7 @@ static void sizes_are_respected(void) {
     server_stop(servers[1]);
 }
 
-/* ---- the table -------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* What a context of a dead and a live host prints on stderr when it is freed. */
 static void print_table(char *text, size_t size) {

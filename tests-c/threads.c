@@ -50,7 +50,7 @@ static void join_threads(pthread_t threads[THREADS]) {
         pthread_join(threads[i], NULL);
 }
 
-/* ---- servers die ---------------------------------------------------------------------------- */
+/* ---- servers die ------------------------------------------------------------------- */
 
 /* A reading request may be repeated: it is lost only when no try is answered. */
 static void ask_until_answered(long number) {
@@ -105,8 +105,7 @@ static void signals_do_not_matter(void) {
     storm_end();
 }
 
-/* ---- exclusive use ----------------------------------------------------------------------------
- */
+/* ---- exclusive use ----------------------------------------------------------------- */
 
 static atomic_bool in_use[DESCRIPTORS];
 static atomic_int shared;
@@ -139,7 +138,7 @@ static void nobody_shares_a_connection(void) {
     end();
 }
 
-/* ---- turns ---- */
+/* ---- turns ------------------------------------------------------------------------- */
 
 enum { CHECKOUTS = 6000, ALLOWANCE = 17 * THREADS }; /* a busy thread may take 17 turns at once */
 
@@ -180,7 +179,7 @@ static void threads_share_the_turns(void) {
     end();
 }
 
-/* ---- what a program changes meanwhile --------------------------------------------------- */
+/* ---- what a program changes meanwhile ---------------------------------------------- */
 
 static atomic_long entries_seen;
 

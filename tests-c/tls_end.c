@@ -38,7 +38,7 @@ static void end(struct pair pair) {
     peer_stop(pair.peer);
 }
 
-/* ---- the end of a connection ------------------------------------------------------------ */
+/* ---- the end of a connection ------------------------------------------------------- */
 
 /* Whether the peer is told of the end, and not by the end of the stream alone. */
 static bool is_told(SSL *peer) {
@@ -134,7 +134,7 @@ static void end_of_a_dead_connection_is_quiet(void) {
     CHECK(true, "20 connections that were reset are closed");
 }
 
-/* ---- forks ------------------------------------------------------------------------------ */
+/* ---- forks ------------------------------------------------------------------------- */
 
 /* Bytes that the server's end of a connection has received, read or not. */
 static long received(SSL *peer) {

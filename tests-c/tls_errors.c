@@ -15,7 +15,7 @@
 
 enum { OWN = 3, MIB = 1024 * 1024 };
 
-/* ---- errors of the program's own -------------------------------------------------------- */
+/* ---- errors of the program's own --------------------------------------------------- */
 
 static const struct {
     const char *file;
@@ -93,7 +93,7 @@ static void elsewhere(void *(*act)(void *), void *arg) {
     pthread_join(thread, NULL);
 }
 
-/* ---- calls that succeed ----------------------------------------------------------------- */
+/* ---- calls that succeed ------------------------------------------------------------ */
 
 static void *read_reply(void *conn) {
     REQUIRE(read_answer(conn).number == 7, "a request is answered");
@@ -133,7 +133,7 @@ static void good_calls_leave_the_queue(void) {
     server_stop(server);
 }
 
-/* ---- calls that fail -------------------------------------------------------------------- */
+/* ---- calls that fail --------------------------------------------------------------- */
 
 static void fail_to_connect(void *ctx) {
     ((dpl_ctx_t *)ctx)->blacklist_expiretime = 0;
@@ -237,7 +237,7 @@ static void timeouts_leave_the_queue(void) {
     peer_stop(peer);
 }
 
-/* ---- idle connections ------------------------------------------------------------------- */
+/* ---- idle connections -------------------------------------------------------------- */
 
 /* Spoils the idle connection and gets another. */
 struct spoiling {
@@ -377,7 +377,7 @@ static void marks_stay(void) {
     server_stop(server);
 }
 
-/* ---- reads of the program's own --------------------------------------------------------- */
+/* ---- reads of the program's own ---------------------------------------------------- */
 
 /* SSL_read() is the program's call, and its errors are meant for the program. */
 static void errors_of_a_read_are_the_programs(void) {

@@ -18,7 +18,7 @@ static dpl_ctx_t *context_over_peer(struct peer *peer, const char *more) {
     return context_over(peer_name(peer), more);
 }
 
-/* ---- servers that do not shake hands ---------------------------------------------------- */
+/* ---- servers that do not shake hands ----------------------------------------------- */
 
 static void stay_silent(int fd) {
     client_stays(fd, 30000);
@@ -182,7 +182,7 @@ static void another_host_takes_over(void) {
     peer_stop(sound);
 }
 
-/* ---- handshakes that succeed ------------------------------------------------------------ */
+/* ---- handshakes that succeed ------------------------------------------------------- */
 
 static int wait_a_moment(SSL *ssl, int *alert, void *milliseconds) {
     (void)ssl;
@@ -297,7 +297,7 @@ static void shared_settings_stay_as_they_were(void) {
     peer_stop(peer);
 }
 
-/* ---- what C reads ----------------------------------------------------------------------- */
+/* ---- what C reads ------------------------------------------------------------------ */
 
 struct line {
     struct peer *peer;
@@ -410,7 +410,7 @@ static void read_of_a_dead_server_fails_at_once(void) {
     disconnect(line);
 }
 
-/* ---- the server's name ------------------------------------------------------------------ */
+/* ---- the server's name ------------------------------------------------------------- */
 
 static void check_server_name(const char *address, const char *host, const char *bucket,
                               const char *expected) {

@@ -110,7 +110,7 @@ static void check_replaced_after(void (*act)(struct line *line)) {
     }
 }
 
-/* ---- what belongs to TLS ---------------------------------------------------------------- */
+/* ---- what belongs to TLS ----------------------------------------------------------- */
 
 static void do_nothing(SSL *server) {
     (void)server;
@@ -183,7 +183,7 @@ static void much_at_once_is_taken_in(void) {
     check_reused_after(send_much, TLS1_3_VERSION);
 }
 
-/* ---- what does not ---------------------------------------------------------------------- */
+/* ---- what does not ----------------------------------------------------------------- */
 
 static void say_goodbye(struct line *line) {
     SSL_shutdown(line->server);
@@ -287,7 +287,7 @@ static void garbage_disqualifies(void) {
     check_replaced_after(send_raw_garbage);
 }
 
-/* ---- in between ------------------------------------------------------------------------- */
+/* ---- in between -------------------------------------------------------------------- */
 
 static const unsigned char half[] = {23, 3, 3, 0, 80, 1, 2, 3};
 

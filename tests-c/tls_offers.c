@@ -15,7 +15,7 @@
 
 enum { ROUNDS = 12 };
 
-/* ---- such servers ----------------------------------------------------------------------- */
+/* ---- such servers ------------------------------------------------------------------ */
 
 /* What becomes of a client that offers a session, and of the others. */
 enum fate { WELCOME, ALERT, HANG_UP_ON_IT, STALL };
@@ -90,7 +90,7 @@ static bool serve_once(struct pair pair) {
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
-/* ---- in the handshake ------------------------------------------------------------------- */
+/* ---- in the handshake -------------------------------------------------------------- */
 
 static void check_all_answered(enum fate fate) {
     for (int i = 0; i < 2; i++) {
@@ -170,7 +170,7 @@ static void refused_certificate_is_no_matter_of_sessions(void) {
     end(pair);
 }
 
-/* ---- after the handshake ---------------------------------------------------------------- */
+/* ---- after the handshake ----------------------------------------------------------- */
 
 /* TLS 1.3: the server may think better of it when the client has done its part. */
 static void check_late(void (*refuse)(struct peer *peer, int n)) {
@@ -221,7 +221,7 @@ static void close_after_a_full_handshake_is_the_hosts(void) {
     end(pair);
 }
 
-/* ---- OpenSSL's own ---------------------------------------------------------------------- */
+/* ---- OpenSSL's own ----------------------------------------------------------------- */
 
 /* A server that asks for certificates and sets no session id context refuses each session that it
  * gave (SSL_CTX_set_session_id_context(3)). */

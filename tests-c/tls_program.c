@@ -57,7 +57,7 @@ static X509_VERIFY_PARAM *rules_of(struct host host) {
     return SSL_CTX_get0_param(host.ctx->ssl_ctx);
 }
 
-/* ---- rules of the program's own --------------------------------------------------------- */
+/* ---- rules of the program's own ---------------------------------------------------- */
 
 static void pinned_name_stands(void) {
     struct host host = host_under("host.test", server_tls_new("DNS:host.test"), "");
@@ -101,7 +101,7 @@ static void host_flags_are_added_to(void) {
     forget(host);
 }
 
-/* ---- whom a session was made with ------------------------------------------------------- */
+/* ---- whom a session was made with -------------------------------------------------- */
 
 static void check_other_context_is_asked(int version) {
     SSL_CTX *tls = server_tls_new(NULL);
@@ -183,7 +183,7 @@ static void session_under_another_pin_is_not_resumed(void) {
     forget(host);
 }
 
-/* ---- the SSL and the BIO ---------------------------------------------------------------- */
+/* ---- the SSL and the BIO ----------------------------------------------------------- */
 
 static void ssl_and_bio_lead_to_the_socket(void) {
     struct host host = host_under("localhost", server_tls_new(NULL), "");
@@ -263,7 +263,7 @@ static void end_of_a_stream_is_what_it_is_to_a_socket(void) {
     forget(host);
 }
 
-/* ---- a certificate that is asked for later ----------------------------------------------- */
+/* ---- a certificate that is asked for later ----------------------------------------- */
 
 static void certificate_is_shown_after_the_handshake(void) {
     const char *file = client_identity_file();

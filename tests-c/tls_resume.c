@@ -16,7 +16,7 @@
 
 enum { MANY = 20, MOST_OFFERS = 64, MOST_BYTES = 2048 };
 
-/* ---- what clients offer to resume ------------------------------------------------------- */
+/* ---- what clients offer to resume -------------------------------------------------- */
 
 /* Of each ClientHello: its PSK identity or session ticket. */
 static struct {
@@ -75,7 +75,7 @@ static int distinct_offers(void) {
     return distinct;
 }
 
-/* ---- a server and a context over it ----------------------------------------------------- */
+/* ---- a server and a context over it ------------------------------------------------ */
 
 static SSL_CTX *server_tls_in(int version, const char *names) {
     SSL_CTX *tls = server_tls_new(names);
@@ -144,7 +144,7 @@ static int resumed_of(struct pair pair, int n) {
     return resumed;
 }
 
-/* ---- resumption ------------------------------------------------------------------------- */
+/* ---- resumption -------------------------------------------------------------------- */
 
 static void check_resumed(SSL_CTX *tls) {
     struct pair pair = pair_under("localhost", tls);
@@ -223,7 +223,7 @@ static void session_of_1_2_is_shared_by_connections_at_once(void) {
     end(pair);
 }
 
-/* ---- whose sessions --------------------------------------------------------------------- */
+/* ---- whose sessions ---------------------------------------------------------------- */
 
 static void check_names_do_not_share(int version) {
     struct pair pair = pair_under("host.test", server_tls_in(version, "DNS:*.host.test"));
@@ -286,7 +286,7 @@ static void contexts_do_not_share_sessions(void) {
     end(pair);
 }
 
-/* ---- connections that are not used again ------------------------------------------------ */
+/* ---- connections that are not used again ------------------------------------------- */
 
 /* As Droplet's REST code does after `Connection: close`. */
 static void check_terminated(int version) {
@@ -361,7 +361,7 @@ static void ticket_is_kept_while_there_is_no_connection(void) {
     end(pair);
 }
 
-/* ---- servers that forget ---------------------------------------------------------------- */
+/* ---- servers that forget ----------------------------------------------------------- */
 
 static void check_forgotten(int version) {
     struct pair pair = pair_in(version);
@@ -396,7 +396,7 @@ static void change_of_version_is_no_error(void) {
     end(pair);
 }
 
-/* ---- forks ------------------------------------------------------------------------------ */
+/* ---- forks ------------------------------------------------------------------------- */
 
 /* A child that is done becomes another program: to a leak checker, what belongs to threads of its
  * parent, which it has not, would be lost in it. */

@@ -68,7 +68,7 @@ static void check_refused(struct host host, const char *reason) {
     CHECK_INT(host.ctx->n_conn_fds, 0, "no connection is counted");
 }
 
-/* ---- the chain -------------------------------------------------------------------------- */
+/* ---- the chain --------------------------------------------------------------------- */
 
 static void check_flaw(enum flaw flaw, const char *more, const char *reason) {
     struct host host = host_under("localhost", server_tls_flawed(NULL, flaw), more);
@@ -139,7 +139,7 @@ static void context_that_does_not_verify_connects_to_all(void) {
     }
 }
 
-/* ---- the name --------------------------------------------------------------------------- */
+/* ---- the name ---------------------------------------------------------------------- */
 
 static void check_accepted(const char *name, const char *certified) {
     struct host host = host_under(name, server_tls_new(certified), "");
@@ -236,7 +236,7 @@ static void underscore_is_part_of_a_label(void) {
     check_mismatch("my_bucket.host.test", "DNS:*.other.test", "hostname mismatch", "*.other.test");
 }
 
-/* ---- virtual hosting -------------------------------------------------------------------- */
+/* ---- virtual hosting --------------------------------------------------------------- */
 
 static void bucket_is_part_of_the_name(void) {
     struct host host = host_under("host.test", server_tls_new("DNS:*.host.test"), "");
@@ -279,10 +279,9 @@ static void opened_host_is_verified(void) {
     forget(host);
 }
 
-/* ---- the switch in the environment ------------------------------------------------------ */
+/* ---- the switch in the environment ------------------------------------------------- */
 
-/* What this program does under that name: connects once, and tells by its exit status how it went.
- */
+/* Run under that name, this program connects once; its exit status says whether it could. */
 static const char connect_once[] = "connect-once";
 
 static int run_connect_once(const char *authority, const char *hosts) {

@@ -16,7 +16,7 @@
 
 enum { KIB = 1024, MIB = 1024 * 1024, RECORD = 16 * 1024, PIECES = 5000 };
 
-/* ---- a peer that reads in a thread of its own ------------------------------------------- */
+/* ---- a peer that reads in a thread of its own -------------------------------------- */
 
 /* What the peer has read; in the order in which it came. */
 struct reader {
@@ -107,7 +107,7 @@ static char *noise(size_t size) {
     return bytes;
 }
 
-/* ---- records ---------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------- */
 
 /* Pieces of these sizes must arrive as they were, in so many records. */
 static void check_records(const char *what, const int *sizes, int n, int expected) {
@@ -243,7 +243,7 @@ static void piece_of_more_than_4_gib_arrives(void) {
     disconnect(line);
 }
 
-/* ---- in time ---------------------------------------------------------------------------- */
+/* ---- in time ----------------------------------------------------------------------- */
 
 static dpl_status_t write_block(dpl_conn_t *conn, char *bytes, size_t size, int timeout) {
     struct iovec iov = {.iov_base = bytes, .iov_len = size};
@@ -359,7 +359,7 @@ static void signals_do_not_disturb_a_write(void) {
     check_slow_reader(true);
 }
 
-/* ---- to a peer that is gone ------------------------------------------------------------- */
+/* ---- to a peer that is gone -------------------------------------------------------- */
 
 /* The first bytes after a close may go out before the peer's answer to them is known. */
 static dpl_status_t write_until_failure(dpl_conn_t *conn) {
@@ -428,7 +428,7 @@ static void reset_in_the_middle_is_a_failure(void) {
     server_stop(server);
 }
 
-/* ---- both ways -------------------------------------------------------------------------- */
+/* ---- both ways --------------------------------------------------------------------- */
 
 /* A key update in the middle of a long write is answered within it. */
 static void peer_may_change_keys_meanwhile(void) {

@@ -64,7 +64,7 @@ static void check_arrived(struct server *server, const char *bytes, size_t size)
           "as it was");
 }
 
-/* ---- all of it -------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 static void all_sizes_arrive(void) {
     static const int sizes[] = {1, 2, 100, 16383, 16384, 16385, 65536, MIB, 5 * MIB};
@@ -123,7 +123,7 @@ static void nothing_to_write_is_a_success(void) {
     disconnect(line);
 }
 
-/* ---- in time ------------------------------------------------------------------------------ */
+/* ---- in time ----------------------------------------------------------------------- */
 
 static void check_large_to_slow_reader(int timeout, bool storm) {
     struct line line = connect_to(
@@ -215,8 +215,7 @@ static void timeout_counts_from_the_last_progress(void) {
     disconnect(line);
 }
 
-/* ---- to a peer that is gone -------------------------------------------------------------------
- */
+/* ---- to a peer that is gone -------------------------------------------------------- */
 
 /* The first bytes after a close may go out before the peer's answer to them is known. */
 static dpl_status_t write_until_failure(dpl_conn_t *conn) {

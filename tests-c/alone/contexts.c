@@ -1,5 +1,4 @@
-/* Contexts from dictionaries and profiles, requests over http and https, and what may not be done.
- */
+/* Contexts from dictionaries and profiles, requests over http and https, and misuse. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

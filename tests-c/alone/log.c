@@ -10,7 +10,7 @@
 #include "support/clock.h"
 #include "support/scratch.h"
 
-/* ---- what goes to stderr ------------------------------------------------------------------- */
+/* ---- what goes to stderr ----------------------------------------------------------- */
 
 static char captured[64 * 1024];
 static int real_stderr;
@@ -40,7 +40,7 @@ static const char *capture_end(void) {
     return captured;
 }
 
-/* ---- the program's functions --------------------------------------------------------------- */
+/* ---- the program's functions ------------------------------------------------------- */
 
 static struct {
     int calls;
@@ -138,7 +138,7 @@ static void without_a_function_traces_go_to_stderr(void) {
     CHECK(strcmp(capture_end(), expected) == 0, "with thread and level, also without a context");
 }
 
-/* ---- a context that the program writes while others trace -------------------------------- */
+/* ---- a context that the program writes while others trace -------------------------- */
 
 static int other_calls;
 
@@ -195,7 +195,7 @@ static void errors_of_openssl_are_logged(void) {
     CHECK_INT((long)ERR_peek_error(), 0, "and are forgotten");
 }
 
-/* ---- dumps --------------------------------------------------------------------------------- */
+/* ---- dumps ------------------------------------------------------------------------- */
 
 static const char *dump(const char *const texts[], int n, size_t bytes, int binary) {
     struct iovec iov[8];

@@ -1,5 +1,4 @@
-/* Profiles as people write them: each fault is told of with its file, its line, and what is wrong.
- */
+/* Profiles as people write them: each error names the file, the line and the reason. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>

@@ -122,7 +122,7 @@ static void silence_ends_in_time(void) {
     check_silence(true);
 }
 
-/* ---- ways of reading -------------------------------------------------------------------- */
+/* ---- ways of reading --------------------------------------------------------------- */
 
 static dpl_status_t note_field(void *text, const char *name, const char *value) {
     sprintf(strchr(text, '\0'), "%s=%s ", name, value);

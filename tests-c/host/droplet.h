@@ -26,7 +26,7 @@ extern "C" {
 #define DROPLET_ASSERT _Static_assert
 #endif
 
-/* ---- values -------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 typedef enum {
     DPL_SUCCESS = 0,
@@ -111,7 +111,7 @@ typedef unsigned int dpl_copy_directive_t;
 #define DPL_MAXPATHLEN 4096
 #define DPL_ADDR_IDENT_STRLEN 53
 
-/* ---- structures ---------------------------------------------------------- */
+/* ---- structures -------------------------------------------------------------------- */
 
 typedef struct dpl_ctx dpl_ctx_t;
 typedef struct dpl_conn dpl_conn_t;
@@ -255,7 +255,7 @@ DROPLET_AT(dpl_req_t, bucket, 32);
 DROPLET_AT(dpl_req_t, data_buf, 928);
 DROPLET_AT(dpl_req_t, copy_source_condition, 1008);
 
-/* ---- the connection subsystem: what the replacement provides --------------- */
+/* ---- the connection subsystem: what the replacement provides ----------------------- */
 
 extern dpl_ctx_t *dpl_default_conn_ctx;
 
@@ -297,7 +297,7 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *list, struct hostent *h
 dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *list, const char *host,
                                            const char *port);
 
-/* ---- what surrounds it: provided by the host ------------------------------- */
+/* ---- what surrounds it: provided by the host --------------------------------------- */
 
 dpl_status_t dpl_init(void);
 void dpl_free(void);

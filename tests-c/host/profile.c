@@ -12,7 +12,7 @@ enum { STRING_MAX = 256 };
 
 #define LOG_ERROR(ctx, ...) dpl_log(ctx, DPL_ERROR, "profile.c", __func__, __LINE__, __VA_ARGS__)
 
-/* ---- variables: each setter says whether it took the value ------------------ */
+/* ---- variables: each setter says whether it took the value ------------------------- */
 
 #define NUMBER(variable, field) \
     static bool set_##variable(dpl_ctx_t *ctx, const char *value) { \
@@ -117,7 +117,7 @@ static dpl_status_t set_variable(dpl_ctx_t *ctx, const char *name, const char *v
     return DPL_FAILURE;
 }
 
-/* ---- the text ---------------------------------------------------------------- */
+/* ---- the text ---------------------------------------------------------------------- */
 
 /* Reads one "variable = value" up to its newline or ';'. Returns the end, NULL if too long. */
 static const char *read_statement(const char *text, char *name, char *value) {
@@ -171,7 +171,7 @@ static char *file_text(const char *path) {
     return text;
 }
 
-/* ---- a context's profile -------------------------------------------------------- */
+/* ---- a context's profile ----------------------------------------------------------- */
 
 dpl_status_t dpl_profile_default(dpl_ctx_t *ctx) {
     ctx->n_conn_buckets = DPL_DEFAULT_N_CONN_BUCKETS;

@@ -21,7 +21,7 @@ struct head {
     bool close;
 };
 
-/* ---- bytes --------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------- */
 
 static bool readable_in_time(dpl_conn_t *conn) {
     struct pollfd wait = {.fd = conn->fd, .events = POLLIN};
@@ -103,7 +103,7 @@ static bool read_exactly(dpl_conn_t *conn, char *to, size_t len) {
     return true;
 }
 
-/* ---- messages -------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------- */
 
 static void read_header(const char *line, struct head *head) {
     const char *value = strchr(line, ':');

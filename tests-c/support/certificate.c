@@ -110,7 +110,7 @@ const char *authority_file(void) {
     return authority_path;
 }
 
-/* ---- certificates -------------------------------------------------------------------- */
+/* ---- certificates ------------------------------------------------------------------ */
 
 static long next_serial(void) {
     static long serial = 1;
@@ -180,7 +180,7 @@ const char *revocations_file(void) {
     return path;
 }
 
-/* ---- files of both -------------------------------------------------------------------- */
+/* ---- files of both ----------------------------------------------------------------- */
 
 static void write_identity(char path[128], const char *who, X509 *certificate, EVP_PKEY *key) {
     FILE *file = create_file(path, who);

@@ -23,7 +23,7 @@ static struct tally {
 static const char *program_name = "?";
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- one check -------------------------------------------------------------------- */
+/* ---- one check --------------------------------------------------------------------- */
 
 static bool report(bool good, const char *file, int line, const char *text, va_list args) {
     pthread_mutex_lock(&printing);
@@ -110,7 +110,7 @@ void check_skip(const char *reason) {
     check_true(true, __FILE__, __LINE__, "# SKIP %s", reason);
 }
 
-/* ---- one case ----------------------------------------------------------------------- */
+/* ---- one case ---------------------------------------------------------------------- */
 
 static _Noreturn void run_in_child(void (*test_case)(void), const sigset_t *mask) {
     int failures = tally->failures;
@@ -171,7 +171,7 @@ void test_run(const char *name, void (*test_case)(void)) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* ---- one program --------------------------------------------------------------------- */
+/* ---- one program ------------------------------------------------------------------- */
 
 void test_begin(const char *program) {
     setvbuf(stdout, NULL, _IOLBF, 0); /* what was printed before a crash counts */

@@ -23,7 +23,7 @@ void reset_at_close(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* ---- bytes ------------------------------------------------------------------------ */
+/* ---- bytes ------------------------------------------------------------------------- */
 
 static bool await_bytes(struct link *link) {
     struct pollfd wait = {.fd = link->fd, .events = POLLIN};
@@ -76,7 +76,7 @@ bool link_write(struct link *link, const char *bytes, size_t len) {
     return done;
 }
 
-/* ---- requests ------------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void forget(struct link *link, size_t len) {
     link->len -= len;
@@ -127,7 +127,7 @@ static bool read_request(struct link *link, struct request *request) {
     return true;
 }
 
-/* ---- replies --------------------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------------------- */
 
 struct message {
     size_t len;
@@ -276,7 +276,7 @@ uint64_t digest_more(uint64_t digest, const char *bytes, size_t len) {
     return digest;
 }
 
-/* ---- the thread --------------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------------------- */
 
 static bool discard(struct link *link, size_t size, int pause_ms) {
     size_t n = read_some(link, link->buffer, size < sizeof link->buffer ? size : LINK_BUFFER);

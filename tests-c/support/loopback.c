@@ -47,7 +47,7 @@ static pthread_t spawn(void *(*run)(void *), void *arg) {
     return thread;
 }
 
-/* ---- addresses ------------------------------------------------------------------------ */
+/* ---- addresses --------------------------------------------------------------------- */
 
 static socklen_t parse_address(const char *text, int port, union address *address) {
     memset(address, 0, sizeof *address);
@@ -89,7 +89,7 @@ static void bind_listener(struct server *server, const char *text) {
     snprintf(server->name, sizeof server->name, v4 ? "%s:%s" : "[%s]:%s", text, server->port);
 }
 
-/* ---- links ------------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------------------- */
 
 static void free_link(struct link *link) {
     pthread_join(link->thread, NULL);
@@ -169,7 +169,7 @@ static void reset(struct link *link) {
     shutdown(link->fd, SHUT_RD); /* its thread wakes up and closes */
 }
 
-/* ---- listening ---------------------------------------------------------------------------- */
+/* ---- listening --------------------------------------------------------------------- */
 
 static void *accept_all(void *arg) {
     struct server *server = arg;
@@ -251,7 +251,7 @@ void server_go_deaf(struct server *server) {
     give_up("a queue that is never full");
 }
 
-/* ---- servers --------------------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------------------- */
 
 struct server *server_start(struct server_options options) {
     struct server *server = calloc(1, sizeof *server);

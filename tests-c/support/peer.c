@@ -41,7 +41,7 @@ static _Noreturn void give_up(const char *what) {
     exit(EXIT_FAILURE);
 }
 
-/* ---- taking connections ----------------------------------------------------------------- */
+/* ---- taking connections ------------------------------------------------------------ */
 
 /* Nobody waits for ever for what the other end fails to do. */
 static void bound_waits(int fd) {
@@ -95,7 +95,7 @@ static void *take_connections(void *arg) {
     return NULL;
 }
 
-/* ---- peers ------------------------------------------------------------------------------ */
+/* ---- peers ------------------------------------------------------------------------- */
 
 static void listen_at(struct peer *peer, const char *address) {
     bool v6 = strchr(address, ':') != NULL;
@@ -186,7 +186,7 @@ int peer_accepted(struct peer *peer) {
     return n;
 }
 
-/* ---- their connections ------------------------------------------------------------------ */
+/* ---- their connections ------------------------------------------------------------- */
 
 static bool is_over(struct peer *peer, int n) {
     bool over;
@@ -216,7 +216,7 @@ void peer_reset(struct peer *peer, int n) {
     peer_close(peer, n);
 }
 
-/* ---- treating them ---------------------------------------------------------------------- */
+/* ---- treating them ----------------------------------------------------------------- */
 
 bool client_stays(int fd, int milliseconds) {
     struct pollfd end = {.fd = fd, .events = POLLRDHUP};
@@ -235,7 +235,7 @@ void send_raw(int fd, const void *bytes, size_t len) {
         return; /* the client has gone */
 }
 
-/* ---- both ends -------------------------------------------------------------------------- */
+/* ---- both ends --------------------------------------------------------------------- */
 
 static bool arrives(SSL *tls, const char *text) {
     char bytes[256];

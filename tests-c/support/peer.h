@@ -35,7 +35,7 @@ SSL *peer_tls(struct peer *peer, int n);
 void peer_close(struct peer *peer, int n);
 void peer_reset(struct peer *peer, int n);
 
-/* ---- for those who treat a connection --------------------------------------------------- */
+/* ---- for those who treat a connection ---------------------------------------------- */
 
 /* Lets so much time pass; false if the client hangs up before. */
 bool client_stays(int fd, int milliseconds);
@@ -45,7 +45,7 @@ bool client_speaks(int fd);
 
 void send_raw(int fd, const void *bytes, size_t len);
 
-/* ---- both ends -------------------------------------------------------------------------- */
+/* ---- both ends --------------------------------------------------------------------- */
 
 /* One text from the one to the other, all of it. Neither waits for ever. */
 bool client_to_peer(dpl_conn_t *conn, SSL *peer, const char *text);

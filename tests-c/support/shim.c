@@ -69,7 +69,7 @@ static bool is_short(void) {
         real; \
     })
 
-/* ---- calls that do nothing when they fail ------------------------------------------------ */
+/* ---- calls that do nothing when they fail ------------------------------------------ */
 
 int socket(int domain, int type, int protocol) {
     return strikes(SOCKET) ? -1 : REAL(socket)(domain, type, protocol);
@@ -119,7 +119,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     return errno == EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
 }
 
-/* ---- calls that go on -------------------------------------------------------------------- */
+/* ---- calls that go on -------------------------------------------------------------- */
 
 /* Interrupted, a connect goes on (connect(2)). */
 int connect(int fd, const struct sockaddr *address, socklen_t len) {
@@ -140,7 +140,7 @@ int close(int fd) {
     return -1;
 }
 
-/* ---- transfers --------------------------------------------------------------------------- */
+/* ---- transfers --------------------------------------------------------------------- */
 
 /* The first byte of the vector, if there is one. */
 static struct iovec first_byte(const struct iovec *iov, size_t n) {
@@ -216,7 +216,7 @@ long syscall(long number, ...) {
     }
 }
 
-/* ---- memory ------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------ */
 
 void *malloc(size_t size) {
     return strikes(MEMORY) ? NULL : REAL(malloc)(size);
