@@ -13,8 +13,6 @@
 #include "support/logs.h"
 #include "support/scratch.h"
 
-enum { LIMIT_MS = 10000 };
-
 /* A profile over these servers; over TLS where the tests run over it. */
 static const char *profile_of(struct server *const servers[], int n, const char *more) {
     static char text[2048];

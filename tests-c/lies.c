@@ -176,7 +176,7 @@ static void no_reply_is_anothers(void) {
     pthread_t threads[THREADS];
     pthread_t flapping;
 
-    requests = soak_wanted() ? REQUESTS_OF_SOAK : patience(1) > 1 ? REQUESTS / 20 : REQUESTS;
+    requests = soak_wanted() ? REQUESTS_OF_SOAK : machine_is_slow() ? REQUESTS / 20 : REQUESTS;
     deeds = calloc((size_t)requests + 1, sizeof *deeds);
     for (int i = 0; i < SERVERS; i++)
         servers[i] = server_start(

@@ -70,7 +70,7 @@ static void connections_are_limited(void) {
         REQUIRE((conns[i] = checkout(ctx)) != NULL, "connection %d is made", i);
     begin = seconds_now();
     CHECK_STATUS(try_connect(ctx, &one_more), DPL_ELIMIT, "beyond n_conn_max there is none");
-    CHECK(seconds_now() - begin < patience(0.5), "which is said at once");
+    CHECK(in_time(begin, 2), "which is said at once");
     CHECK(one_more == NULL, "*connp is unchanged");
     CHECK_INT(ctx->n_conn_fds, 3, "n_conn_fds too");
     CHECK_INT(blacklisted_until(ctx, server), 0, "nobody is blamed");
@@ -139,6 +139,17 @@ static void *check_out(void *ctx) {
     return checkout(ctx);
 }
 
+/* A thread that starts late may find that others have taken its connection for a second attempt. It is told
+ * so at once, and tries again. */
+static void *check_out_when_there_is_room(void *ctx) {
+    double give_up = seconds_now() + patience(5);
+    dpl_conn_t *conn = NULL;
+
+    while (try_connect(ctx, &conn) == DPL_ELIMIT && seconds_now() < give_up)
+        sleep_ms(10);
+    return conn;
+}
+
 /* Whoever has one connection for all attempts turns from host to host, and has to come back to the one whose
  * queue was full at first. */
 static void live_host_is_come_back_to(void) {
@@ -153,7 +164,7 @@ static void live_host_is_come_back_to(void) {
     ctx = context_with_timeout(servers, BLACK_HOLES + 1, 2);
     ctx->n_conn_max = THREADS;
     for (int i = 0; i < THREADS; i++)
-        pthread_create(&threads[i], NULL, check_out, ctx);
+        pthread_create(&threads[i], NULL, check_out_when_there_is_room, ctx);
     sleep_ms(400);
     server_restart(servers[BLACK_HOLES]);
     for (int i = 0; i < THREADS; i++) {

@@ -6,57 +6,84 @@
 #
 #   CONN=DIR         the folder of libdroplet_conn.so.0 (default ../target/lib)
 #   LAYOUTS, MODES   fewer of them
+#   JOBS=N           so many at a time (default 1); most programs wait most of the time
 #   VALGRIND=1       under valgrind
 #   DROPLET_TEST_TLS=1, DROPLET_TEST_CASE=NAME: see README.md
 set -u
 cd "$(dirname "$0")" || exit 1
 out=../target/tests-c
-conn=${CONN:-../target/lib}
-programs=${*:-$(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)}
-failures=0
+conn=$(realpath "${CONN:-../target/lib}")
 [ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 1; }
 
-checker=
-if [ -n "${VALGRIND:-}" ]; then
-    checker='valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
-    # Fair: otherwise a thread that never waits keeps the others from running for seconds.
-    checker="$checker --fair-sched=try --error-exitcode=9"
-    export DROPLET_TEST_SECONDS="${DROPLET_TEST_SECONDS:-600}"
-fi
+# Those that take longest begin first, so that the last ones end together.
+slowest='lookups fork_busy tls_write races tls_handshake threads write slow limits fork probes parked tls_idle
+    tls_resume tls_errors blame'
 
-# $1 layout, $2 mode, $3 program
-run() {
-    preload= path= built=$2
+# $1 layout, $2 mode, $3 program. What it prints goes to $out/LAYOUT/MODE/PROGRAM.out and .err.
+run_one() {
+    preload= path= built=$2 checker=
     case $2 in
-    preload) preload=$(realpath "$conn")/libdroplet_conn.so.0 ;;
-    swapped) built=preload path=$(realpath "$conn")/standalone && mkdir -p "$out/$1/$2" ;;
+    preload) preload=$conn/libdroplet_conn.so.0 ;;
+    swapped) built=preload path=$conn/standalone && mkdir -p "$out/$1/$2" ;;
     esac
-    LD_PRELOAD=$preload LD_LIBRARY_PATH=$path $checker \
-        "$out/$1/$built/$3" >"$out/$1/$2/$3.out" 2>"$out/$1/$2/$3.err"
+    if [ -n "${VALGRIND:-}" ]; then
+        checker='valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+        # Fair: otherwise a thread that never waits keeps the others from running for seconds.
+        checker="$checker --fair-sched=try --error-exitcode=9"
+        export DROPLET_TEST_SECONDS="${DROPLET_TEST_SECONDS:-600}"
+    fi
+    printed=$out/$1/$2/$3
+    began=$(date +%s)
+    LD_PRELOAD=$preload LD_LIBRARY_PATH=$path $checker "$out/$1/$built/$3" >"$printed.out" 2>"$printed.err"
+    echo "$? $(($(date +%s) - began))" >"$printed.status"
 }
 
-# $1 file of what was printed
-tell_failures() {
-    grep -E '^not ok' "$1" | sed 's/^/       /'
+# The programs to run, one a line.
+programs() {
+    printf '%s\n' $slowest | grep -xF "$(printf '%s\n' "$@")"
+    printf '%s\n' "$@" | grep -vxF "$(printf '%s\n' $slowest)"
 }
 
-for program in $programs; do
-    first=
-    for layout in ${LAYOUTS:-3.0 bareos}; do
-        for mode in ${MODES:-preload shared static alone swapped}; do
-            case $layout/$mode in bareos/alone | bareos/swapped) continue ;; esac
-            [ -e "alone/$program.c" ] && [ "$mode" != alone ] && continue
-            printed=$out/$layout/$mode/$program.out
-            verdict=ok
-            run "$layout" "$mode" "$program" || verdict=FAILED
-            first=${first:-$printed}
-            [ $verdict = ok ] && ! cmp -s "$first" "$printed" && verdict="DIFFERS from $first"
-            printf '%-10s %-7s %-8s %s\n' "$program" "$layout" "$mode" "$verdict"
-            [ "$verdict" = ok ] && continue
-            failures=$((failures + 1))
-            tell_failures "$printed"
+# Every run, as "LAYOUT MODE PROGRAM".
+all_runs() {
+    for program in $(programs "$@"); do
+        for layout in ${LAYOUTS:-3.0 bareos}; do
+            for mode in ${MODES:-preload shared static alone swapped}; do
+                case $layout/$mode in bareos/alone | bareos/swapped) continue ;; esac
+                [ -e "alone/$program.c" ] && [ "$mode" != alone ] && continue
+                echo "$layout $mode $program"
+            done
         done
     done
-done
-[ $failures = 0 ] || echo "$failures runs failed; what they printed is in $out/LAYOUT/MODE/PROGRAM.{out,err}"
-[ $failures = 0 ]
+}
+
+if [ "${1:-}" = --one ]; then
+    shift
+    run_one "$@"
+    exit 0
+fi
+
+# shellcheck disable=SC2046 # names without spaces
+[ $# != 0 ] || set -- $(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)
+all_runs "$@" | xargs -P "${JOBS:-1}" -L 1 ./run.sh --one
+
+# The lines of programs that failed are followed by what they say about it.
+all_runs "$@" | {
+    failures=0 previous=
+    while read -r layout mode program; do
+        printed=$out/$layout/$mode/$program
+        [ "$program" = "$previous" ] || first=$printed.out
+        previous=$program verdict=ok
+        read -r status seconds <"$printed.status"
+        [ "$status" = 0 ] || verdict=FAILED
+        [ $verdict = ok ] && ! cmp -s "$first" "$printed.out" && verdict="DIFFERS from $first"
+        printf '%-14s %-7s %-8s %-7s %4d s\n' "$program" "$layout" "$mode" "$verdict" "$seconds"
+        rm -f "$printed.status"
+        [ "$verdict" = ok ] && continue
+        failures=$((failures + 1))
+        grep -E '^not ok' "$printed.out" | sed 's/^/       /'
+        tail -n 30 "$printed.err" | sed 's/^/       /'
+    done
+    [ $failures = 0 ] || echo "$failures runs failed; what they printed is in $out/LAYOUT/MODE/PROGRAM.{out,err}"
+    [ $failures = 0 ]
+}

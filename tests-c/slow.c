@@ -51,7 +51,7 @@ static void check_nobody_waits_for(struct server *slow) {
     double begin = seconds_now();
 
     CHECK_INT(answered_by_threads(ctx), THREADS * REQUESTS, "requests of all threads are answered");
-    CHECK(seconds_now() - begin < patience(3), "long before a connect times out");
+    CHECK(in_time(begin, 4), "long before a connect times out");
     dpl_ctx_free(ctx);
     server_stop(servers[1]);
 }
@@ -85,14 +85,11 @@ static void *connect_in_vain(void *ctx) {
 
 static void release_waits_for_no_connect(void) {
     struct server *servers[] = {deaf_server(), server_answering(1)};
-    char more[80];
-    dpl_ctx_t *ctx;
+    dpl_ctx_t *ctx = context_over_servers(servers, 2, "connection_timeout = 4");
     dpl_conn_t *conn;
     pthread_t connecting;
     double begin;
 
-    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(2));
-    ctx = context_over_servers(servers, 2, more);
     conn = checkout(ctx); /* the deaf host loses the race */
     REQUIRE(conn, "the live host is connected to");
     dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(servers[1]), 100);
@@ -100,7 +97,7 @@ static void release_waits_for_no_connect(void) {
     sleep_ms(300);
     begin = seconds_now();
     dpl_conn_release(conn);
-    CHECK(seconds_now() - begin < patience(0.5), "a release returns while another thread connects");
+    CHECK(in_time(begin, 2), "a release returns while another thread connects");
     pthread_join(connecting, NULL);
     dpl_ctx_free(ctx);
     server_stop(servers[0]);
@@ -114,7 +111,7 @@ static void check_connect_times_out(struct server *deaf) {
 
     CHECK_STATUS(ask(ctx, 1).status, DPL_FAILURE, "a host that never answers is a failure");
     took = seconds_now() - begin;
-    CHECK(took > 0.9 && took < patience(2.5), "after the connection timeout");
+    CHECK(took > 0.9 && in_time(begin, 3), "after the connection timeout");
     CHECK(blacklisted_until(ctx, deaf) != 0, "and the host is out");
     dpl_ctx_free(ctx);
 }

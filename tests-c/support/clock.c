@@ -35,8 +35,16 @@ bool soak_wanted(void) {
     return getenv("DROPLET_TEST_SOAK") != NULL;
 }
 
+bool machine_is_slow(void) {
+    return case_seconds() > 60;
+}
+
 double patience(double seconds) {
-    return case_seconds() > 60 ? seconds * case_seconds() / 60 : seconds;
+    return machine_is_slow() ? seconds * case_seconds() / 60 : seconds;
+}
+
+bool in_time(double since, double seconds) {
+    return machine_is_slow() || seconds_now() - since <= seconds;
 }
 
 static void ignore(int signal_number) {

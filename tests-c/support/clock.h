@@ -9,8 +9,14 @@ double seconds_now(void);
 
 void sleep_ms(int milliseconds);
 
-/* A bound for what a slower machine (valgrind: DROPLET_TEST_SECONDS above 60) does in longer. */
+/* Is this valgrind, or another slow machine (DROPLET_TEST_SECONDS above 60)? */
+bool machine_is_slow(void);
+
+/* A timeout for what a slow machine does in longer. */
 double patience(double seconds);
+
+/* Were these at most so many seconds, from then to now? On a slow machine no time decides: true. */
+bool in_time(double since, double seconds);
 
 /* Are the long forms of tests wanted? (DROPLET_TEST_SOAK=1) */
 bool soak_wanted(void);

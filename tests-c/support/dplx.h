@@ -1,5 +1,5 @@
-/* The replacement's own interface, as its header declares it. Weak: a program that the library is
- * preloaded into is linked without it. */
+/* The replacement's own interface, as its header declares it, and a client that uses it. Weak: a
+ * program that the library is preloaded into is linked without it. */
 #ifndef SUPPORT_DPLX_H
 #define SUPPORT_DPLX_H
 
@@ -24,5 +24,13 @@
 #pragma weak dplx_req_new
 #pragma weak dplx_set_log
 #pragma weak dplx_set_log_owned
+
+enum { LIMIT_MS = 10000 }; /* more than a read or write takes */
+
+/* A new or idle connection, by dplx_req_new() and dpl_try_connect(). */
+dpl_conn_t *connect_by(dpl_ctx_t *ctx, const char *bucket);
+
+/* Writes a request by dplx_conn_write(); the loopback servers answer with its number. */
+void ask_by(dpl_conn_t *conn, long number);
 
 #endif

@@ -1,0 +1,16 @@
+/* OpenSSL's error queue of the calling thread, with errors of the program's own in it. */
+#ifndef SUPPORT_ERROR_QUEUE_H
+#define SUPPORT_ERROR_QUEUE_H
+
+#include <stdbool.h>
+
+/* Leaves n errors in the queue, at most 3. */
+void raise_own(int n);
+
+/* Takes n errors off the queue. Are they those? */
+bool are_own(int n);
+
+/* Checks that the act changes neither an empty queue nor one that holds errors of the program. */
+void check_leaves_queue(const char *what, void (*act)(void *), void *arg);
+
+#endif
