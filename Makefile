@@ -25,10 +25,15 @@ demo: ## three HTTP servers, one of which dies, and a C program that does not no
 	@echo
 	DROPLET_TEST_TLS=1 LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
 
-test: ## everything that CI runs
+test: ## everything that a change can break: format, lints, Rust tests, C programs
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory all
-	@scripts/test.sh
+	@scripts/test.sh test
+
+valgrind: ## the C programs under valgrind
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory all
+	@scripts/test.sh valgrind
 
 soak: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
@@ -78,14 +83,15 @@ clean: ## remove all that was built
 
 # ---- steps of the above ----
 
+# The plus: make does not see that this is make, and would keep its other jobs to itself.
 c-programs: $(LIBRARIES)
-	$(TESTS_C) all
+	+$(TESTS_C) all
 
 c-host:
-	$(TESTS_C) host
+	+$(TESTS_C) host
 
 demo-program: $(LIBRARIES)
-	$(TESTS_C) ../target/tests-c/3.0/preload/demo
+	+$(TESTS_C) ../target/tests-c/3.0/preload/demo
 
 # Removed first: programs may be running on it.
 target/lib/libdroplet_conn.so.0: target/release/libdroplet_conn.so Makefile
@@ -112,5 +118,5 @@ target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
 	cargo build --release --locked
 
-.PHONY: help all demo test soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Runs every suite, also after one has failed, and ends with how many tests passed and failed.
+#   test.sh test       everything that a change can break
+#   test.sh valgrind   the C programs under valgrind
+# Prints a line for each suite. The whole output of each is in target/test-logs/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 logs=target/test-logs
@@ -7,7 +10,7 @@ mkdir -p $logs
 passed=0 failed=0
 failures=()
 
-# What a suite printed, counted: lines of cargo test, and of tests-c/run.sh. Prints "PASSED FAILED".
+# Counts the tests in a suite's output: lines of cargo test, and of tests-c/run.sh. Prints "PASSED FAILED".
 count() {
     awk -v way='^(preload|shared|static|alone|swapped)$' \
         '/^test .* \.\.\. ok$/ || $3 ~ way && $4 == "ok" { passed++ }
@@ -17,53 +20,72 @@ count() {
 
 # $1 the suite's name, the rest the command. One that counts nothing is one test.
 suite() {
-    local name=$1 log=$logs/${1// /-}.log good=0 bad=0 status
+    local name=$1 log=$logs/${1//[ ,]/-}.log good=0 bad=0 status
     shift
-    printf '\n---- %s: %s\n' "$name" "$*"
+    printf '%-36s' "$name"
     SECONDS=0
-    "$@" 2>&1 </dev/null | tee "$log"
-    status=${PIPESTATUS[0]}
+    "$@" >"$log" 2>&1 </dev/null
+    status=$?
     read -r good bad < <(count "$log")
     if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
     if [ "$status" = 0 ] && [ "$good" = 0 ]; then good=1; fi
-    [ "$bad" = 0 ] || failures+=("$name")
     passed=$((passed + good)) failed=$((failed + bad))
-    printf -- '---- %s: %d good, %d bad, %d s\n' "$name" "$good" "$bad" $SECONDS
+    printf '%4d passed %3d failed %5d s\n' "$good" "$bad" $SECONDS
+    [ "$bad" = 0 ] && return
+    failures+=("$name")
+    echo "---- $name: $*"
+    # Lines of runs that went well say nothing about the failure.
+    awk '$4 != "ok" && !/ \.\.\. ok$/' "$log" | tail -n 100
+    echo "---- all of it is in $log"
 }
 
-# Programs wait more than they compute, so several run at once.
-# $1: those left out, a regular expression; the rest: variables for tests-c/run.sh.
+# $1: programs left out, a regular expression; the rest: variables for tests-c/run.sh.
 c_tests() {
-    local without=$1
+    local without=$1 programs
     shift
-    printf '%s\n' tests-c/*.c tests-c/alone/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without" |
-        xargs -P "$(nproc)" -I '{}' env "$@" tests-c/run.sh '{}'
+    programs=$(printf '%s\n' tests-c/*.c tests-c/alone/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without")
+    # shellcheck disable=SC2086 # names without spaces
+    env "$@" tests-c/run.sh $programs
 }
 
-export CONN=../target/lib # for tests-c
+# Programs wait more than they compute, so more of them run than there are processors.
+export CONN=../target/lib JOBS=$((3 * $(nproc)))
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
-suite format cargo fmt --check
-suite lints cargo clippy --locked --all-targets --quiet -- -D warnings
-suite 'C programs' make --silent --jobs="$(nproc)" c-programs
-suite 'hot path' sh -c 'make --silent -C benches &&
-    LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
-suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
-suite 'C tests' c_tests demo MODES='preload alone'
-# How they are linked makes no difference to those that wait for long; `tests-c/run.sh` spares none.
-long='blame|fork|fork_busy|lookups|peers|races|threads|tls_handshake|tls_write|write'
-suite 'C tests, linked' c_tests "demo|$long" MODES='shared static'
-# The same library as alone; that it takes the other's place shows in a few.
-suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify
-# Those named tls_ use TLS in any case.
-suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
-# Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
-suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
-suite 'C tests alone, under valgrind' \
-    env VALGRIND=1 MODES=alone tests-c/run.sh $(cd tests-c/alone && printf '%s\n' *.c | sed 's|\.c$||')
-# Races are about milliseconds, which a handshake there takes hundreds of.
-suite 'C tests over TLS under valgrind' \
-    c_tests 'demo|peers|races' VALGRIND=1 DROPLET_TEST_TLS=1 MODES=preload LAYOUTS=3.0
+c_programs() { make --silent --jobs="$(nproc)" c-programs; }
 
+run_test() {
+    suite 'format' cargo fmt --check
+    suite 'lints' cargo clippy --locked --all-targets --quiet -- -D warnings
+    suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
+    suite 'benchmark report' benches/report/check.sh
+    suite 'C programs' c_programs
+    suite 'hot path' sh -c 'make --silent -C benches &&
+        LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
+    suite 'C tests' c_tests demo MODES='preload alone'
+    # How they are linked makes no difference to those that wait for long; `tests-c/run.sh` spares none.
+    local long='addresses|aliases|blame|fork|fork_busy|lookups|parked|peers|races|threads|tls_handshake|tls_read'
+    suite 'C tests, linked' c_tests "demo|$long|tls_write|write" MODES='shared static'
+    # The same library as alone; that it takes the other's place shows in a few.
+    suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify
+    # Those named tls_ use TLS in any case.
+    suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
+}
+
+run_valgrind() {
+    suite 'C programs' c_programs
+    # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
+    suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
+    suite 'C tests alone, under valgrind' \
+        env VALGRIND=1 MODES=alone tests-c/run.sh $(cd tests-c/alone && printf '%s\n' *.c | sed 's|\.c$||')
+    # Races are about milliseconds, which a handshake there takes hundreds of.
+    suite 'C tests over TLS under valgrind' \
+        c_tests 'demo|parked|peers|races' VALGRIND=1 DROPLET_TEST_TLS=1 MODES=preload LAYOUTS=3.0
+}
+
+case ${1:-} in
+test | valgrind) "run_$1" ;;
+*) echo 'usage: test.sh test|valgrind' >&2; exit 2 ;;
+esac
 echo
 [ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs
 echo "$passed passed, $failed failed"
