@@ -1,4 +1,4 @@
-/* What is measured; README.md has a line on each. */
+/* The cases; README.md has a line on each. */
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 

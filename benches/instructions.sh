@@ -55,7 +55,7 @@ allocations() {
 
 # $1 what, $2 kind
 of_one() {
-    # Whoever comes first in a run of the program is no matter here: the mean is rounded.
+    # The mean is rounded: a few instructions more at the start of the program do not count.
     echo $((($("$1" "$2" $many) - $("$1" "$2" $few) + (many - few) / 2) / (many - few)))
 }
 

@@ -93,7 +93,7 @@ static void tell_library(void) {
     void *function = dlsym(RTLD_DEFAULT, "dpl_try_connect");
 
     if (function && dladdr(function, &info))
-        printf("dpl_try_connect is that of %s\n", strrchr(info.dli_fname, '/') + 1);
+        printf("dpl_try_connect is from %s\n", strrchr(info.dli_fname, '/') + 1);
 }
 
 int main(int argc, char **argv) {

@@ -33,7 +33,7 @@ static double time_of(struct side side, long n) {
     return (now_ns() - start) / (double)n;
 }
 
-/* How many operations fill a round; the best of several, so that a preemption does not decide. */
+/* Number of operations that fill a round; the best of several, so that a preemption does not decide. */
 static long fill(struct side side, double round_ns) {
     double best = 1e18;
 

@@ -1,4 +1,4 @@
-/* What the library costs a process: memory, and time to start. */
+/* Costs of the library for a process: memory, and time to start. */
 #include <malloc.h>
 #include <spawn.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* What was measured: lines for reading on stdout, and a file of tab-separated values. */
+/* Results: lines for reading on stdout, and a file of tab-separated values. */
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H
 
@@ -18,7 +18,7 @@ struct goal {
 /* The file to write; a failure ends the program. */
 void results_open(const char *path);
 
-/* One row of the table. `id` names it for good, `unit` is that of ours and floor. */
+/* One row of the table. `id` never changes; `ours` and `floor` are in `unit`. */
 void result(const char *id, const char *what, const char *unit, struct comparison measured,
             struct goal goal);
 

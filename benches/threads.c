@@ -67,7 +67,7 @@ static void employ(struct worker *workers, struct client *clients, dpl_ctx_t *ct
     }
 }
 
-/* What the ratios of the rounds were, of rates with `many` threads and with `few`. */
+/* Ratios of the rounds: rates with `many` threads to rates with `few`. */
 static struct comparison against(double (*rates)[ROUNDS], int many, int few) {
     double ratios[ROUNDS];
     double many_rates[ROUNDS];

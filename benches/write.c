@@ -103,7 +103,7 @@ static void bare_ssl_write(void *subject, long n) {
     }
 }
 
-/* Bytes in a nanosecond are GB/s; the ratio is that of the rates. */
+/* Bytes in a nanosecond are GB/s; the ratio compares the rates. */
 static struct comparison rates_of(struct comparison times, const struct load *load) {
     return (struct comparison){.ours = (double)load->bytes / times.ours * 1e3,
                                .floor = (double)load->bytes / times.floor * 1e3,

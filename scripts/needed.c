@@ -1,5 +1,5 @@
 /*
- * Refers to every name of Droplet's that the library defines. Part of what -ldroplet_conn stands for.
+ * Refers to every name of Droplet's that the library defines. Part of -ldroplet_conn.
  *
  * Real programs call dpl_put() and its like, never a function of ours. The linker then leaves a shared library
  * out (--as-needed, which Debian and Ubuntu make the default) and takes nothing from an archive, and Droplet

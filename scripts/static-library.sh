@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes of a static library as Rust leaves it one that is fit to be linked with others: one object, in
 # which only the names of a list are global. Rust's own carries the whole standard library in the open,
-# which clashes with that of any other Rust library in the same program.
+# which clashes with the one of any other Rust library in the same program.
 #   static-library.sh RUST.a NAMES OUTPUT.a [PREFIX]
 # PREFIX: names that begin with it stay global as well.
 set -eu

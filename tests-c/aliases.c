@@ -52,7 +52,7 @@ static void order_of_addresses_means_nothing(void) {
         dpl_conn_release(conns[i]);
     sleep_ms(50);
     CHECK_INT(server_accepted(server), 3, "beside those that were idle");
-    CHECK_INT(server_open(server), 3, "none of which was closed");
+    CHECK_INT(server_open(server), 3, "and none of those was closed");
     dpl_ctx_free(ctx);
     server_stop(server);
 }

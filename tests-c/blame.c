@@ -1,5 +1,4 @@
-/* Who is to blame for what: each way to fail, its status, its line in the log, and whether the host
- * is out. */
+/* Each way to fail: its status, its line in the log, and whether the host is blacklisted for it. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +38,7 @@ static void serve_answers(void) {
     serve((struct server_options){.id = 1}, "");
 }
 
-/* Whatever the tests run over. */
+/* Over TLS, also where the tests run over plain connections. */
 static void serve_over_tls(struct server_options options, const char *more) {
     char text[512];
 

@@ -80,10 +80,10 @@ static void cancelled_while_writing(void) {
     server_stop(server);
 }
 
-/* What a thread does that is cancelled all the while: each call meets every point in it at which the
- * thread could end. */
+/* Calls of a thread that was cancelled before them: it ends at the first cancellation point that it meets,
+ * and no call may have one. */
 static dpl_status_t writes[2];
-static bool came_through;
+static bool all_returned;
 
 static void *call_while_cancelled(void *file) {
     dpl_req_t *req = request_new(ctx);
@@ -105,7 +105,7 @@ static void *call_while_cancelled(void *file) {
     conn = checkout(ctx);
     conn->cc = 10; /* bytes that nobody read, so that it is not pooled */
     dpl_conn_release(conn);
-    came_through = true;
+    all_returned = true;
     pthread_testcancel();
     return NULL;
 }
@@ -122,8 +122,8 @@ static void cancelled_before(void) {
     logs_collect();
     pthread_create(&thread, NULL, call_while_cancelled, &pipes[1]);
     pthread_join(thread, &result);
-    CHECK(result == PTHREAD_CANCELED && came_through, "the thread ends after its calls");
-    CHECK_INT(logs_with("is not in use"), 1, "one of which was refused");
+    CHECK(result == PTHREAD_CANCELED && all_returned, "the thread ends after its calls");
+    CHECK_INT(logs_with("is not in use"), 1, "one of them was refused");
     CHECK(writes[0] == DPL_SUCCESS && writes[1] == DPL_SUCCESS, "others have written");
     CHECK_INT(ctx->n_conn_fds, 0, "and each connection was closed");
     close(pipes[0]);

@@ -232,7 +232,7 @@ static void fields_are_filled_in(void) {
     CHECK(conn->port && strcmp(conn->port, server_port(server)) == 0, "port");
     CHECK(conn->fd >= 0, "fd");
     CHECK(conn->hash_info.addr.v4.s_addr == htonl(INADDR_LOOPBACK), "hash_info's address");
-    /* Whether in the order of the host or of the network is not documented. */
+    /* The byte order (host or network) is not documented. */
     CHECK(conn->hash_info.port == port || conn->hash_info.port == htons(port), "hash_info's port");
     CHECK(conn->start_time >= before && conn->start_time <= time(NULL), "start_time");
     CHECK_INT(conn->n_hits, 0, "n_hits");

@@ -11,7 +11,7 @@
 
 enum { HOUR = 3600, FAR = HOUR / 2 };
 
-/* ---- the wall clock of this process, whoever reads it ------------------------------ */
+/* ---- the wall clock of this process, for all its readers --------------------------- */
 
 static atomic_long step, readings;
 
@@ -95,7 +95,7 @@ static int answered_by_live(int n) {
     return good;
 }
 
-/* What has not expired yet has not an hour later by the wall clock, nor an hour earlier. */
+/* Setting the wall clock an hour forward or back makes nothing expire. */
 static void check_nothing_expires(long by) {
     begin("");
     put_out(100);
@@ -125,7 +125,7 @@ static bool asked_both(void) {
     return server_requests(hosts.out) > out && server_requests(hosts.live) > live;
 }
 
-/* What expires within seconds does so, whatever the wall clock says. */
+/* Times of seconds end when they are over, also if the wall clock is put back. */
 static void check_all_expires(long by) {
     begin("");
     hosts.ctx->conn_idle_time = 1;

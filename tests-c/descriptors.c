@@ -210,7 +210,7 @@ static void child_keeps_its_own_files(void) {
 
 /* ---- what the program took --------------------------------------------------------- */
 
-/* It stays open, and nobody is told of an end. */
+/* It stays open, and its peer sees no end. */
 static void check_taken(void (*give_back)(dpl_conn_t *), const char *how) {
     dpl_conn_t *conn;
     int fd;

@@ -158,7 +158,7 @@ static void every_failure_has_a_text(void) {
     server_stop(server);
 }
 
-/* What a release comes across is no failure of its own: an attempt that nobody waited for. */
+/* A release may find that a parked connection attempt has failed. That is not its own failure. */
 static void release_that_succeeds_leaves_the_text_alone(void) {
     struct server *servers[2] = {server_answering(1), server_answering(2)};
     dpl_ctx_t *ctx;
@@ -178,7 +178,7 @@ static void release_that_succeeds_leaves_the_text_alone(void) {
     for (int i = 0; i < 2; i++)
         dpl_conn_release(conns[i]);
     CHECK(logs_with("timed out") > 0, "the attempt at the other host is found to have failed");
-    CHECK_STR(dplx_last_error(), "the connection is NULL", "the text is that of the call");
+    CHECK_STR(dplx_last_error(), "the connection is NULL", "the text belongs to the call");
     dpl_ctx_free(ctx);
     server_stop(servers[0]);
     server_stop(servers[1]);
@@ -318,7 +318,7 @@ static void callback_is_released_when_it_was_replaced(void) {
     CHECK(first.releases == 1 && second.releases == 1 && none.releases == 1, "each once");
 }
 
-/* Whoever replaces it does not wait; the thread that leaves it last releases it. */
+/* Replacing it does not wait for threads that are in it; the last thread to leave releases it. */
 static void callback_is_released_when_the_last_thread_leaves_it(void) {
     struct owned slow = {.waits = true};
     pthread_t threads[3];

@@ -19,14 +19,14 @@ enum { NO_PERIOD = 1 << 30 };
 
 enum { TRANSFERS = SEND | RECV | WRITE | WRITEV };
 
-/* What only delays. */
+/* Faults that only delay. */
 static const struct fault delays[] = {
     {"a transfer of one byte", ONE_BYTE, TRANSFERS},
     {"EINTR", EINTR, TRANSFERS | CONNECT | POLL | CLOSE},
     {"EAGAIN", EAGAIN, SEND | RECV | WRITEV | WRITE},
 };
 
-/* What this side lacks. */
+/* Faults for want of something on this machine. */
 static const struct fault lacks[] = {
     {"EMFILE", EMFILE, SOCKET | GETADDRINFO},
     {"ENFILE", ENFILE, SOCKET | GETADDRINFO},
@@ -37,7 +37,7 @@ static const struct fault lacks[] = {
     {"an allocation that fails", ENOMEM, MEMORY},
 };
 
-/* What the peer, the network or a disk does. */
+/* Faults of the peer, the network or a disk. */
 static const struct fault failures[] = {
     {"ECONNRESET", ECONNRESET, CONNECT | SEND | RECV},
     {"ECONNREFUSED", ECONNREFUSED, CONNECT},
@@ -47,7 +47,7 @@ static const struct fault failures[] = {
     {"EAI_AGAIN", EAGAIN, GETADDRINFO},
 };
 
-/* What a run may end with. */
+/* Permitted ends of a run. */
 enum verdict { MUST_SUCCEED, MUST_NOT_BLAME, MAY_BLAME };
 
 /* ---- one run ----------------------------------------------------------------------- */
@@ -82,7 +82,7 @@ static const char *what_is_wrong(enum verdict verdict) {
     return NULL;
 }
 
-/* How many calls were struck; 0: the scenario does not get so far. */
+/* Returns the number of calls that failed; 0: the scenario makes fewer calls. */
 static int run(const struct scenario *scenario, const struct fault *fault, int nth, int period,
                enum verdict verdict, const char **wrong) {
     int descriptors, struck;
@@ -117,7 +117,7 @@ static int stride(const struct fault *fault) {
     return all > 1 ? 401 : 11;
 }
 
-/* How many of the scenario's calls were struck. */
+/* Returns the number of the scenario's calls that failed in turn. */
 static int check_each(const struct scenario *scenario, const struct fault *fault,
                       enum verdict verdict) {
     const char *wrong = NULL;

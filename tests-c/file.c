@@ -226,7 +226,7 @@ static void stalled_pipe_times_out(void) {
     end();
 }
 
-/* Whether a bad descriptor shows at the opening or at the first write is not documented. */
+/* A bad descriptor may show at the opening or at the first write: that is not documented. */
 static bool is_refused(int fd) {
     dpl_conn_t *conn = dpl_conn_open_file(ctx, fd);
     dpl_status_t status = conn ? write_string(conn, "x", 5) : DPL_FAILURE;

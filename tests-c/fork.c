@@ -28,8 +28,8 @@ static void end(void) {
 }
 
 /*
- * What the child finds is its exit status. It has the memory of threads that it has not: no leak
- * check is to count that, and what is executed has nothing to check.
+ * Runs the act in a child; its exit status is the result. The child has memory of threads that exist in
+ * the parent alone. It executes another program, so that no leak check counts that.
  */
 static pid_t in_child(bool (*act)(dpl_conn_t *), dpl_conn_t *conn) {
     pid_t child = fork();
@@ -203,7 +203,7 @@ static void start_busy_threads(struct busy_thread threads[BUSY_THREADS], void *(
     }
 }
 
-/* How many of their calls failed. */
+/* Number of their calls that failed. */
 static int stop_busy_threads(struct busy_thread threads[BUSY_THREADS]) {
     int failures = 0;
 

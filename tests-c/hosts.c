@@ -81,7 +81,7 @@ static void random_host_is_available(void) {
     dpl_addrlist_free(list);
 }
 
-/* What is sent as Host is what was set last. */
+/* The name that was set last is sent as Host. */
 static void another_name_takes_the_place_of_the_first(void) {
     dpl_addrlist_t *list = list_of("127.0.0.1:81;127.0.0.2:81");
     dpl_addr_t *other = named(list, "127.0.0.2", "81");

@@ -1,5 +1,5 @@
-/* What no host is to blame for: what this machine forbids, an answer that came early, a host that was asked for
- * by name. And what a host is to blame for although a connect seems to succeed. */
+/* Failures for which no host is blamed: connects that this machine forbids, writes whose answer came early, a
+ * host that was asked for by name. And a connect that seems to succeed, but leads nowhere. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -116,7 +116,7 @@ static void forbidden_write_blames_nobody(void) {
 
 /* ---- a connection to itself -------------------------------------------------------- */
 
-/* With a single port to connect from, that of a server which is gone. */
+/* With a single port to connect from: the port of a server that is gone. */
 static void connection_to_itself_is_refused(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(61001)};
     dpl_ctx_t *ctx;

@@ -94,7 +94,7 @@ static struct server *server_of(const dpl_conn_t *conn) {
     return NULL;
 }
 
-/* Whether it may fail: its server ill-served it, or was in trouble in between. */
+/* May it fail? Yes if its server answered it wrongly, or was in trouble meanwhile. */
 static bool is_excused(long number, struct server *server, long over_before) {
     return deeds[number] == ILL_SERVED || server_troubles_begun(server) != over_before;
 }

@@ -29,7 +29,7 @@ static int local_port(dpl_conn_t *conn) {
     return ntohs(address.sin_port);
 }
 
-/* Two servers, of which the host list is made to offer one only. */
+/* Two servers; the tests blacklist one of them. */
 struct pair {
     struct server *servers[2];
     dpl_ctx_t *ctx;
@@ -150,8 +150,8 @@ static void *check_out_when_there_is_room(void *ctx) {
     return conn;
 }
 
-/* Whoever has one connection for all attempts turns from host to host, and has to come back to the one whose
- * queue was full at first. */
+/* A call with one connection for all its attempts turns from host to host. It has to come back to the one
+ * whose queue was full at first. */
 static void live_host_is_come_back_to(void) {
     struct server *servers[BLACK_HOLES + 1];
     pthread_t threads[THREADS];
@@ -191,7 +191,8 @@ static void live_address_is_come_back_to(void) {
 
     if (!own_names("127.0.0.2 a.test\n127.0.0.3 a.test\n"))
         return;
-    servers[0] = server_start((struct server_options){.address = "127.0.0.2", .refuse = true, .tls = TLS_NEVER});
+    servers[0] = server_start(
+        (struct server_options){.address = "127.0.0.2", .refuse = true, .tls = TLS_NEVER});
     servers[1] = server_start((struct server_options){.address = "127.0.0.3",
                                                       .port = atoi(server_port(servers[0])),
                                                       .refuse = true,

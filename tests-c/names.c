@@ -74,7 +74,7 @@ static void host_has_an_ipv6_address(void) {
     server_stop(server);
 }
 
-/* What one server is called, and what the request is told. */
+/* Names of one server, and the name that the request gets. */
 static void check_answers_as(struct server *server, const char *host, const char *told) {
     char hosts[128];
     dpl_ctx_t *ctx;
@@ -88,7 +88,7 @@ static void check_answers_as(struct server *server, const char *host, const char
     REQUIRE(dpl_try_connect(ctx, req, &conn) == DPL_SUCCESS, "%s is connected to", host);
     CHECK_STR(req->host, told, "the request has the host");
     CHECK(answered_on(conn, 1), "it answers");
-    /* As Droplet's reply reader does: the connection's host stands for that of the list. */
+    /* Droplet's reply reader blacklists by the connection's host, too. */
     dpl_blacklist_host(ctx, conn->host, conn->port);
     CHECK_INT(hosts_available(ctx), 0, "by the name that its connection has it is out");
     dpl_conn_terminate(conn);

@@ -141,7 +141,7 @@ static void *check_out_within_limit(void *unused) {
     return unused;
 }
 
-/* More threads than connections, of which attempts on the slow host hold some. */
+/* More threads than connections, and attempts on the slow host hold some of the connections. */
 static void limit_holds_whatever_is_under_way(void) {
     struct server *other = server_answering(2);
     pthread_t threads[2 * THREADS];

@@ -103,7 +103,7 @@ static void check_resumption(struct foreign *foreign, int version) {
     }
     foreign->ctx->n_conn_max_hits = most;
     CHECK_INT(good, ROUNDS + 1, "21 requests, each on a new connection, are answered");
-    CHECK(resumed >= ROUNDS, "of which 20 or more resume a session");
+    CHECK(resumed >= ROUNDS, "20 or more of them resume a session");
 }
 
 static void check_large_request(struct foreign *foreign) {

@@ -1,4 +1,4 @@
-/* Hosts that are put out, and what brings them back: a connect that comes through, and nothing else. */
+/* Only a connect that succeeds brings a blacklisted host back. */
 #include <stdatomic.h>
 
 #include "support/check.h"

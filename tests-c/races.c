@@ -161,7 +161,7 @@ static void one_attempt_at_a_time_without_a_blacklisting(void) {
     }
     CHECK_INT(most, 1, "by one attempt at a time");
     CHECK(connects_to(race.slow) - before <= elapsed() - since + 1,
-          "each of which takes its second");
+          "and each attempt takes a second");
     join_threads(threads);
     end();
 }

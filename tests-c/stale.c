@@ -6,7 +6,7 @@
 
 enum { MANY = 100 };
 
-/* What the server does to an idle connection, the client's kernel knows a moment later. */
+/* Waits until the client's kernel knows what the server did to an idle connection. */
 static void let_it_arrive(void) {
     sleep_ms(50);
 }
@@ -101,7 +101,7 @@ static void *ask_many(void *arg) {
     return NULL;
 }
 
-/* Whoever finds one of them stale, the others must not be used by another thread. */
+/* Once a thread finds one of them stale, no thread may use the others. */
 static void server_restart_goes_unnoticed_by_threads(void) {
     struct server *servers[] = {server_answering(1), server_answering(2)};
     dpl_ctx_t *ctx = context_over_servers(servers, 2, "");

@@ -273,7 +273,7 @@ static void sizes_are_respected(void) {
 
 /* ---- the table --------------------------------------------------------------------- */
 
-/* What a context of a dead and a live host prints on stderr when it is freed. */
+/* Prints on stderr the lines that a context of a dead and a live host logs when it is freed. */
 static void print_table(char *text, size_t size) {
     struct server *servers[] = {server_start((struct server_options){.refuse = true}),
                                 server_answering(1)};

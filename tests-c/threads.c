@@ -155,7 +155,7 @@ static void *take_turns(void *unused) {
     return unused;
 }
 
-/* What is left on stdout is the same in every run. */
+/* Prints nothing on stdout that differs between runs. */
 static bool is_near(const char *what, long is, long should_be) {
     fprintf(stderr, "# %s: %ld, %ld expected\n", what, is, should_be);
     return labs(is - should_be) <= ALLOWANCE;

@@ -40,7 +40,7 @@ static void end(struct pair pair) {
 
 /* ---- the end of a connection ------------------------------------------------------- */
 
-/* Whether the peer is told of the end, and not by the end of the stream alone. */
+/* Did the peer get a close_notify, not just the end of the stream? */
 static bool is_told(SSL *peer) {
     char byte;
     int n = SSL_read(peer, &byte, 1);

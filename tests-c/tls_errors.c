@@ -14,8 +14,8 @@
 
 enum { MIB = 1024 * 1024 };
 
-/* What others do to their own SSLs, and C's own reads, must not be taken for what the library does:
- * each thread has a queue of its own. */
+/* Acts of the server, and reads of the program, are not the library's: another thread does them, and each
+ * thread has a queue of its own. */
 static void elsewhere(void *(*act)(void *), void *arg) {
     pthread_t thread;
 

@@ -92,7 +92,7 @@ static void check_log_says(struct peer *peer, const char *reason) {
 /* The timeout in seconds; 0: the server fails the handshake before the default of 5 s. */
 static void check_fails(void (*treat)(int fd), int timeout, const char *reason) {
     struct peer *peer = peer_start_at("127.0.0.1", NULL, treat);
-    /* What does not wait for it must not meet it either. */
+    /* With the default timeout, a case that takes a second longer than it should fails. */
     dpl_ctx_t *ctx = context_over_peer(peer, timeout ? "connection_timeout = 1" : "");
     int descriptors = open_descriptors();
     double begin = seconds_now();

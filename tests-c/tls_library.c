@@ -60,13 +60,13 @@ static void context_of_another_openssl_is_refused(void) {
     CHECK_INT(logs_with(OpenSSL_version(OPENSSL_VERSION)), 1, "and ours");
     CHECK_STATUS(pool_with(ctx, NULL), DPL_SUCCESS, "one without TLS gets one");
     CHECK_STATUS(pool_with(ctx, own), DPL_SUCCESS, "and one with ours");
-    CHECK_INT(logs_count(), 1, "of which nothing is logged");
+    CHECK_INT(logs_count(), 1, "nothing is logged about either");
     free_context(foreign);
     dpl_ctx_free(ctx);
 }
 
-/* What an SSL_CTX of OpenSSL 1.1 looks like: it begins with its method, and most of the rest is
- * pointers to the heap. */
+/* Looks like an SSL_CTX of OpenSSL 1.1: the method comes first, and most of the rest is pointers to
+ * the heap. */
 static void context_of_an_older_openssl_is_refused(void) {
     dpl_ctx_t *ctx = context_over("127.0.0.1:1", "");
     void *older[64];

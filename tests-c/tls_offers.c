@@ -17,7 +17,7 @@ enum { ROUNDS = 12 };
 
 /* ---- such servers ------------------------------------------------------------------ */
 
-/* What becomes of a client that offers a session, and of the others. */
+/* Answers of the server to clients that offer a session, and to the others. */
 enum fate { WELCOME, ALERT, HANG_UP_ON_IT, STALL };
 
 static enum fate fate_of_offers;
@@ -118,7 +118,7 @@ static void hang_up_on_an_offer_blames_nobody(void) {
     check_all_answered(HANG_UP_ON_IT);
 }
 
-/* The one connection that may be open is that of the failed handshake. */
+/* Only the connection of the failed handshake may be open. */
 static void second_try_takes_the_room_of_the_first(void) {
     struct pair pair = pair_in(TLS1_3_VERSION, ALERT, "");
 
@@ -158,7 +158,7 @@ static void both_tries_have_one_deadline(void) {
     end(pair);
 }
 
-/* What is refused for its certificate is not tried again. */
+/* A server whose certificate is refused is not tried again. */
 static void refused_certificate_is_no_matter_of_sessions(void) {
     struct pair pair = pair_in(TLS1_3_VERSION, WELCOME, "");
 

@@ -1,5 +1,4 @@
-/* What a program does with the SSL_CTX of its context, and with the SSL and BIO of a connection,
- * all of which are its to use. */
+/* A program may use the SSL_CTX of its context, and the SSL and BIO of a connection, as it likes. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -235,7 +234,7 @@ static void ssl_outlives_its_connection(void) {
     forget(host);
 }
 
-/* The end of the stream is told of as by a socket's BIO. */
+/* The end of the stream is reported as a socket's BIO reports it. */
 static void end_of_a_stream_is_what_it_is_to_a_socket(void) {
     struct host host = host_under("localhost", server_tls_new(NULL), "");
     dpl_conn_t *conn = checkout(host.ctx);

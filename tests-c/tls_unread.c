@@ -15,7 +15,7 @@ static void update_both_keys(SSL *server) {
 
 static const unsigned char half[] = {23, 3, 3, 0, 80, 1, 2, 3};
 
-/* What it will be, once it is whole, nobody knows: it is not waited for. */
+/* A record that is not there as a whole is not waited for. */
 static void half_a_record_disqualifies(void) {
     for (size_t length = 1; length <= sizeof half; length += 2) {
         struct line line = idle_in(TLS1_3_VERSION);

@@ -19,7 +19,7 @@ enum { KIB = 1024, MIB = 1024 * 1024, RECORD = 16 * 1024, PIECES = 5000 };
 
 /* ---- a peer that reads in a thread of its own -------------------------------------- */
 
-/* What the peer has read; in the order in which it came. */
+/* Totals of what the peer has read. The digest depends on the order of the bytes. */
 struct reader {
     SSL *tls;
     pthread_t thread;

@@ -148,7 +148,7 @@ fn mirrors() -> Vec<Mirror> {
 #[test]
 fn structs_are_laid_out_as_in_the_library() {
     let mut asserts = "#include <droplet.h>\n".to_owned();
-    // The other context is that of another Droplet.
+    // The other context belongs to another Droplet.
     for Mirror { name, size, fields } in mirrors().into_iter().filter(|it| it.size != "408") {
         let c_name = if name.ends_with("_t") { name.clone() } else { format!("struct {name}") };
         asserts += &format!("_Static_assert(sizeof({c_name}) == {size}, \"{name}\");\n");

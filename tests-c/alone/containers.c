@@ -107,7 +107,7 @@ static void dictionaries_are_copied_and_filtered(void) {
     dpl_dict_free(without);
 }
 
-/* What print functions write. */
+/* Output of the print functions. */
 static const char *printed(void (*print)(FILE *file, void *of), void *of) {
     static char text[1000];
     FILE *file = fmemopen(text, sizeof text, "w");

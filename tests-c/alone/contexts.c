@@ -52,7 +52,7 @@ static void dictionary_makes_a_context(void) {
 
 static void dictionary_sets_up_https(void) {
     struct server *server = server_start((struct server_options){.id = 1, .tls = TLS_ALWAYS});
-    /* Whatever order the dictionary keeps them in. */
+    /* The order in which the dictionary keeps them does not matter. */
     dpl_ctx_t *ctx = context_of((const char *[]){"host", server_name(server), "use_https", "true",
                                                  "ssl_ca_list", authority_file(), NULL});
     dpl_ctx_t *stranger =
@@ -118,11 +118,11 @@ static void password_opens_the_key(void) {
     CHECK(!context_from_text("use_https = true\nhost = 127.0.0.1\nssl_key_file = locked.pem\n"),
           "but not without");
     CHECK_INT(logs_with(":3: ssl_key_file: the key is encrypted, and ssl_password is not set"), 1,
-              "told of");
+              "reported");
     CHECK(!context_from_text(
               "use_https = true\nhost = 127.0.0.1\nssl_key_file = locked.pem\nssl_password = x\n"),
           "nor with another");
-    CHECK_INT(logs_with(":3: ssl_key_file: "), 2, "told of");
+    CHECK_INT(logs_with(":3: ssl_key_file: "), 2, "reported");
     CHECK_INT(logs_count(), 2, "and no more");
 }
 
@@ -131,24 +131,24 @@ static void unusable_dictionaries_are_told_of(void) {
 
     logs_collect();
     CHECK(!dpl_ctx_new_from_dict(NULL), "no dictionary");
-    CHECK_INT(logs_with("dpl_ctx_new_from_dict: the dictionary is NULL"), 1, "told of");
+    CHECK_INT(logs_with("dpl_ctx_new_from_dict: the dictionary is NULL"), 1, "reported");
 
     dpl_value_t number = {.ptr = &number, .type = DPL_VALUE_VOIDPTR};
     dpl_dict_add_value(dict, "read_timeout", &number, 0);
     CHECK(!dpl_ctx_new_from_dict(dict), "a pointer for a string");
-    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 1, "told of");
+    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 1, "reported");
 
     dpl_value_t *value = dpl_dict_get(dict, "read_timeout")->val;
     dpl_dict_get(dict, "read_timeout")->val = NULL;
     CHECK(!dpl_ctx_new_from_dict(dict), "NULL for a value");
-    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 2, "told of");
+    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 2, "reported");
     dpl_dict_get(dict, "read_timeout")->val = value;
 
     dpl_dict_var_t *var = dpl_dict_get(dict, "read_timeout");
     char *key = var->key;
     var->key = NULL;
     CHECK(!dpl_ctx_new_from_dict(dict), "NULL for a name");
-    CHECK_INT(logs_with("dictionary: a variable without a name"), 1, "told of");
+    CHECK_INT(logs_with("dictionary: a variable without a name"), 1, "reported");
     var->key = key;
     dpl_dict_remove(dict, var);
 
@@ -158,7 +158,7 @@ static void unusable_dictionaries_are_told_of(void) {
     dpl_dict_add_value(dict, "access_key", &with_nul, 0);
     dpl_sbuf_free(text);
     CHECK(!dpl_ctx_new_from_dict(dict), "a NUL in a string");
-    CHECK_INT(logs_with("dictionary: access_key: a NUL byte"), 1, "told of");
+    CHECK_INT(logs_with("dictionary: access_key: a NUL byte"), 1, "reported");
     CHECK_INT(logs_count(), 5, "and no more");
     dpl_dict_free(dict);
 }
@@ -172,9 +172,9 @@ static void context_may_be_freed_twice(void) {
     dpl_ctx_free(ctx);
     CHECK_INT(logs_count(), 0, "freed");
     dpl_ctx_free(ctx);
-    CHECK_INT(logs_with("dpl_ctx_free: this context was freed before"), 1, "freed again: told of");
+    CHECK_INT(logs_with("dpl_ctx_free: this context was freed before"), 1, "freed again: reported");
     dpl_ctx_free(own);
-    CHECK_INT(logs_with("dpl_ctx_free: "), 2, "one of the program's own: told of");
+    CHECK_INT(logs_with("dpl_ctx_free: "), 2, "one of the program's own: reported");
     dpl_ctx_free(NULL);
     CHECK_INT(logs_count(), 2, "none: nothing to tell");
     free(own);
@@ -198,7 +198,7 @@ static void lock_is_the_programs(void) {
 
     REQUIRE(ctx, "a context is made");
     dpl_ctx_lock(ctx);
-    CHECK_INT(ctx->canary, 1, "the canary tells of it");
+    CHECK_INT(ctx->canary, 1, "the canary shows it");
     CHECK(answered(ctx, 1), "a request is answered while the program holds the lock");
     dpl_ctx_unlock(ctx);
     CHECK_INT(ctx->canary, 0, "until it is given back");

@@ -1,4 +1,4 @@
-/* What differs from the original on purpose: the table in docs/compatibility.md, "Differences on purpose". */
+/* Differences from the original that are on purpose: the table in docs/compatibility.md. */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -129,7 +129,7 @@ static void errors_of_openssl_have_a_line_each(void) {
     CHECK(!strchr(last_line, '\n'), "and is one line");
 }
 
-/* There it tells of the state of OpenSSL's random numbers, at the level `info`. */
+/* The original logs the state of OpenSSL's random numbers there, at the level `info`. */
 static void the_beginning_is_not_logged(void) {
     dpl_set_log_func(take_line);
     CHECK_STATUS(dpl_init(), DPL_SUCCESS, "dpl_init");

@@ -3,7 +3,7 @@
 
 #include "alone/ends.h"
 
-/* What real servers send in a head, besides fields. */
+/* Heads of replies as real servers send them, with more in them than fields. */
 static void odd_lines_are_passed_over(void) {
     static const char *const lines[] = {"X Foo: 1",
                                         "x-amz-meta-a/b: 1",

@@ -28,7 +28,7 @@ static void check_refused_bytes(const void *text, size_t len, const char *fault,
     logs_collect();
     CHECK(!dpl_ctx_new(scratch_dir(), "bad"), "%s: no context", what);
     snprintf(line, sizeof line, "/bad.profile:%s", fault);
-    CHECK_INT(logs_with(line), 1, "%s: told of", what);
+    CHECK_INT(logs_with(line), 1, "%s: reported", what);
     CHECK_INT(logs_count(), 1, "%s: in one line", what);
 }
 
@@ -120,13 +120,13 @@ static void folders_and_missing_files_are_told_of(void) {
     REQUIRE(mkdir(path, 0700) == 0, "a folder is made");
     logs_collect();
     CHECK(!dpl_ctx_new(scratch_dir(), "folder"), "a folder is no profile");
-    CHECK_INT(logs_with("/folder.profile: Is a directory"), 1, "told of");
+    CHECK_INT(logs_with("/folder.profile: Is a directory"), 1, "reported");
     CHECK(!dpl_ctx_new(scratch_dir(), "missing"), "nor is a missing file");
-    CHECK_INT(logs_with("/missing.profile: No such file or directory"), 1, "told of");
+    CHECK_INT(logs_with("/missing.profile: No such file or directory"), 1, "reported");
     CHECK(!dpl_ctx_new(scratch_dir(), ""), "nor is one without a name");
-    CHECK_INT(logs_with("/.profile: No such file or directory"), 1, "told of");
+    CHECK_INT(logs_with("/.profile: No such file or directory"), 1, "reported");
     CHECK(!dpl_ctx_new("/no/such/folder", "bad"), "nor one in a missing folder");
-    CHECK_INT(logs_with("/no/such/folder/bad.profile: No such file or directory"), 1, "told of");
+    CHECK_INT(logs_with("/no/such/folder/bad.profile: No such file or directory"), 1, "reported");
     rmdir(path);
 }
 
@@ -194,7 +194,7 @@ static void home_is_that_of_getpwuid(void) {
     home = NULL;
     logs_collect();
     CHECK(!dpl_ctx_new(NULL, NULL), "without a home there is no context");
-    CHECK_INT(logs_with("no home directory: set DPLDIR"), 1, "told of");
+    CHECK_INT(logs_with("no home directory: set DPLDIR"), 1, "reported");
 }
 
 static void environment_names_the_profile(void) {

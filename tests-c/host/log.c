@@ -42,7 +42,7 @@ dpl_status_t dpl_log(dpl_ctx_t *ctx, dpl_log_level_t level, const char *file, co
     return DPL_SUCCESS;
 }
 
-/* Whether the level is wanted was decided by the caller, as in the original's macro. */
+/* The caller has checked the level, as in the original's macro. */
 void dpl_trace(dpl_ctx_t *ctx, unsigned int level, const char *file, const char *func, int line,
                const char *format, ...) {
     char text[MESSAGE_SIZE];

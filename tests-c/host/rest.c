@@ -1,5 +1,5 @@
 /*
- * What real programs call: Droplet's own requests. A program that calls nothing else names no function of the
+ * Droplet's own requests, as programs call them. A program that calls nothing else names no function of the
  * connection subsystem.
  */
 #include "droplet.h"

@@ -1,4 +1,4 @@
-/* What the profile says about TLS, put into an SSL_CTX. */
+/* Puts the TLS settings of the profile into an SSL_CTX. */
 #ifndef HOST_TLS_H
 #define HOST_TLS_H
 

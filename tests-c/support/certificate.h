@@ -15,10 +15,10 @@ const char *authority_file(void);
  * none but its common name, "loopback server"). */
 SSL_CTX *server_tls_new(const char *names);
 
-/* What a verifier may hold against a certificate. */
+/* Reasons to refuse a certificate. */
 enum flaw { FLAWLESS, UNTRUSTED, EXPIRED, NOT_YET_VALID, REVOKED };
 
-/* As server_tls_new(), with a certificate of which that is true. */
+/* As server_tls_new(), with a certificate that has this flaw. */
 SSL_CTX *server_tls_flawed(const char *names, enum flaw flaw);
 
 /* The authority's list of the certificates it has revoked so far, for a profile's ssl_crl_list. */

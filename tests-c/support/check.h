@@ -1,8 +1,8 @@
 /*
  * Checks and cases. A program is a list of cases; each runs in a process of its
  * own, so that one that crashes or hangs is reported and the others still run.
- * What goes to stdout (TAP) is the same in every run and way of linking: it has
- * no ports, times or addresses of memory. What was found goes to stderr.
+ * The lines on stdout (TAP) are the same in every run and way of linking: they have
+ * no ports, times or addresses of memory. Unexpected values go to stderr.
  */
 #ifndef SUPPORT_CHECK_H
 #define SUPPORT_CHECK_H

@@ -6,7 +6,7 @@
 
 #include "droplet.h"
 
-/* What came back: which server answered, and which request it saw. */
+/* A reply: the server that answered, and the number of the request that it saw. */
 struct answer {
     dpl_status_t status;
     int server;

@@ -21,7 +21,7 @@ bool in_time(double since, double seconds);
 /* Are the long forms of tests wanted? (DROPLET_TEST_SOAK=1) */
 bool soak_wanted(void);
 
-/* How long a case may take before the watchdog ends it: DROPLET_TEST_SECONDS, 60 without. */
+/* Seconds after which the watchdog ends a case: DROPLET_TEST_SECONDS, 60 without. */
 int case_seconds(void);
 
 /* Waits until the condition holds, for 10 s at most (or patience). Its value is whether it does. */

@@ -40,7 +40,6 @@ void line_end(struct line line) {
     peer_stop(line.peer);
 }
 
-/* What the server does, the client's kernel knows a moment later. */
 void let_it_arrive(void) {
     sleep_ms(50);
 }

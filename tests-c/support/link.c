@@ -181,7 +181,7 @@ static bool reply_twice(struct link *link, long number) {
     return send_message(link, &message);
 }
 
-/* What is not asked for comes when the client may have gone on. */
+/* Unasked bytes come a little later, when the client may have gone on. */
 static bool reply_and_408(struct link *link, long number) {
     bool done = reply(link, "200 OK", number);
 
@@ -215,7 +215,7 @@ static bool refuse_body(struct link *link) {
     return false;
 }
 
-/* What a server that lies does with a request: the same in every run. */
+/* Behaviour of a lying server towards a request: the same in every run. */
 static enum behaviour lie_about(enum behaviour behaviour, long number) {
     static const enum behaviour grave[] = {ANSWER_500, ANSWER_HALF, HANG_UP, LIE};
     unsigned long lot = (unsigned long)number * 2654435761U % 4294967296U >> 16;
@@ -290,7 +290,7 @@ static bool discard(struct link *link, size_t size, int pause_ms) {
 static bool take_turn(struct link *link) {
     const struct server_options *options = &link->server->options;
 
-    /* What to do is decided when there is something to do it with. */
+    /* The behaviour counts at the time when there is something to read. */
     if (link->len == 0 && !await_bytes(link))
         return false;
     switch (link->server->behaviour) {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a server does with a connection; may be changed while it runs. */
+/* Behaviour of a server towards connections; may be changed while it runs. */
 enum behaviour {
     ANSWER,          /* each request, with the server's id and the request's number */
     ANSWER_AND_MORE, /* each reply is followed by bytes that nobody asked for */
@@ -27,7 +27,7 @@ enum behaviour {
     LIE,     /* as FIB, and some as by ANSWER_500, ANSWER_HALF, HANG_UP, or with a late 408 */
 };
 
-/* What became of a request. */
+/* Outcome of a request. */
 enum deed { NOT_SEEN, SERVED, ILL_SERVED };
 
 struct server_options {

@@ -28,7 +28,7 @@ static bool write_file(const char *path, const char *text) {
     return file && fclose(file) == 0 && good;
 }
 
-/* Who is not root becomes it, in a user namespace. */
+/* A user that is not root becomes root, in a user namespace. */
 static bool enter(int namespace) {
     unsigned user = getuid();
     unsigned group = getgid();

@@ -1,4 +1,4 @@
-/* Bytes of which no two neighbourhoods look the same. */
+/* Bytes that never repeat, so that a piece in the wrong place shows. */
 #ifndef SUPPORT_NOISE_H
 #define SUPPORT_NOISE_H
 

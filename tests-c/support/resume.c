@@ -17,7 +17,7 @@ enum { MOST_OFFERS = 64, MOST_BYTES = 2048 };
 /* Of each ClientHello: its PSK identity or session ticket. */
 static struct {
     pthread_mutex_t lock;
-    int n; /* those that offered anything */
+    int n; /* entries of offers[] */
     struct {
         size_t len;
         unsigned char bytes[MOST_BYTES];
@@ -124,7 +124,6 @@ bool serve_once(struct pair pair, const char *bucket) {
     return good;
 }
 
-/* How many of so many such connections the server resumed. */
 int resumed_of(struct pair pair, int n) {
     int resumed = 0;
 

@@ -44,7 +44,7 @@ int shim_end(void) {
     return shim.struck;
 }
 
-/* Whether this call is to fail; errno then tells how. */
+/* Must this call fail? Then errno says how. */
 static bool strikes(enum call call) {
     if (!shim.fault || shim.pauses || !(shim.fault->calls & call) || shim.until_next < 0)
         return false;
@@ -131,7 +131,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t len) {
     return -1;
 }
 
-/* Whatever it returns, the descriptor is gone (close(2)). */
+/* The descriptor is gone even if close(2) fails. */
 int close(int fd) {
     if (!strikes(CLOSE))
         return REAL(close)(fd);

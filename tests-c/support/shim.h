@@ -22,7 +22,7 @@ enum call {
     FSTAT = 1 << 10,
     CLOSE = 1 << 11,
     GETADDRINFO = 1 << 12,
-    MEMORY = 1 << 13, /* malloc() and its like, whoever calls them */
+    MEMORY = 1 << 13, /* malloc() and its like, also in libraries */
 };
 
 enum { ONE_BYTE = -1 }; /* in place of an errno: a transfer of one byte */

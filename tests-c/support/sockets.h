@@ -1,6 +1,6 @@
 /*
  * Counts what a program's threads connect to: every connect() and close() of the process passes
- * here, whoever calls it. To be included by the one file of a program, since it defines both.
+ * here, also those of libraries. To be included by one file of a program, since it defines both.
  */
 #ifndef SUPPORT_SOCKETS_H
 #define SUPPORT_SOCKETS_H
@@ -30,7 +30,7 @@ static inline void sockets_watch(const struct server *server) {
     sockets.is_watched[atoi(server_port(server))] = true;
 }
 
-/* How often the server was connected to, or tried to be. */
+/* Number of connects to the server, also those that failed. */
 static inline int connects_to(const struct server *server) {
     return sockets.attempts[atoi(server_port(server))];
 }
