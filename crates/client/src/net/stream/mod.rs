@@ -101,7 +101,7 @@ impl Stream {
     /// Whether the peer has sent something that nobody has read yet. What came before a reset can still be read.
     fn has_reply(&mut self) -> bool {
         match self {
-            Stream::Plain(socket) => sys::has_data(socket),
+            Stream::Plain(socket) => matches!(sys::peek(socket, &mut [0]), Ok(1..)),
             Stream::Tls(stream) => stream.has_data(),
             Stream::File(_) => false,
         }

@@ -165,7 +165,7 @@ impl TlsStream {
     fn absorbs_what_came(&mut self) -> bool {
         // OpenSSL gives up the session of a connection that it sees end like that. And should the program have closed
         // the socket and opened something else there, that is not ours to read from.
-        if !self.socket().is_own() || sys::has_ended(self.socket()) {
+        if !self.socket().is_own() || matches!(sys::peek(self.socket(), &mut [0]), Ok(0)) {
             return false;
         }
         let outcome = self.run(Timeout::None, |channel| with_its_locks(|| channel.peek()));
