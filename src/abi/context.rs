@@ -303,7 +303,7 @@ impl Context {
         if let Some(foreign) = view.foreign_openssl() {
             return Err(NoPool::OpenSsl(foreign));
         }
-        fork::watch(forget_parent);
+        fork::run_in_children(forget_parent).map_err(|_| NoPool::OutOfMemory)?;
         // A backend is a constant of Droplet's, whatever object that lies in.
         look_into_object_of(view.pointer(view.layout.backend).load(Ordering::Relaxed));
         let gauge = Box::new(move |open| {

@@ -86,7 +86,7 @@ impl AddrList {
             depth: AtomicU32::new(0),
             shown: AtomicU64::new(0),
         };
-        fork::watch(context::forget_parent);
+        fork::run_in_children(context::forget_parent).map_err(|_| Error::OutOfMemory)?;
         Ok(LISTS.insert(list)?.into_raw().cast())
     }
 

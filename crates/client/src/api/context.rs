@@ -145,8 +145,9 @@ impl Context {
             tls,
             log_callback: options.log_callback,
         });
+        fork::run_in_children(forget_parent)
+            .map_err(|error| Error::new(ErrorKind::System, error.to_string()))?;
         CONTEXTS.lock().push(Arc::downgrade(&inner));
-        fork::watch(forget_parent);
         Ok(Context { inner })
     }
 

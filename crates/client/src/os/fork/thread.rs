@@ -1,0 +1,68 @@
+//! The state that the library keeps for each thread.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The number of shards over which per-thread state is spread. Threads share shards if there are more of them.
+pub const SHARDS: usize = 16;
+
+/// The number of threads that have got a shard so far. Threads that have ended are included.
+static THREADS: AtomicU32 = AtomicU32::new(0);
+
+/// The calling thread's state.
+pub struct Thread {
+    /// The number of its shard; `u8::MAX` before the first use.
+    shard: Cell<u8>,
+    /// The number of times that it is inside each kind of gate: sections and TLS steps nest.
+    pub depths: [Cell<u32>; 2],
+    /// True while it is in fork(2). Fork handlers of the program may call this library meanwhile.
+    pub is_forking: Cell<bool>,
+}
+
+thread_local! {
+    pub static THREAD: Thread = const {
+        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 2], is_forking: Cell::new(false) }
+    };
+}
+
+impl Thread {
+    /// Returns the number of its shard.
+    #[inline]
+    pub fn shard(&self) -> usize {
+        match self.shard.get() {
+            u8::MAX => self.take_shard(),
+            shard => usize::from(shard),
+        }
+    }
+
+    #[cold]
+    fn take_shard(&self) -> usize {
+        let shard = THREADS.fetch_add(1, Ordering::SeqCst) as usize % SHARDS;
+        self.shard.set(shard as u8);
+        shard
+    }
+}
+
+/// Returns the number of the calling thread's shard. Threads get shards in turn, at their first call.
+#[inline]
+pub fn own_shard() -> usize {
+    THREAD.with(Thread::shard)
+}
+
+/// Returns a number that no other living thread has. It does not change when the thread forks: the child's thread has
+/// the number of the thread that called fork(2).
+pub fn own_thread() -> usize {
+    THREAD.with(|thread| ptr::from_ref(thread).addr())
+}
+
+/// Returns the number of shards that a thread has got.
+pub fn shards_in_use() -> usize {
+    (THREADS.load(Ordering::Relaxed) as usize).min(SHARDS)
+}
+
+/// True if two threads may have the same shard.
+pub fn are_shards_shared() -> bool {
+    THREADS.load(Ordering::SeqCst) as usize > SHARDS
+}
