@@ -1,5 +1,5 @@
-//! The addresses of a host name: looked up before a new connection, kept for a few seconds, and kept
-//! for as long as nothing better is known.
+//! The addresses of a host name. They are looked up before a new connection, and kept for a few seconds. If a look-up
+//! fails, those of the last successful one stay in use.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,28 +12,29 @@ use crate::net::host_name::HostName;
 use crate::os::clock::Moment;
 use crate::os::fork;
 use crate::os::lock::{Condvar, Lock};
-use crate::os::sys::{self, resolver};
+use crate::os::sys;
+use crate::os::sys::resolver::{self, ResolverError};
 use crate::status::{Error, local_fault};
 
-/// A name is looked up at most once in this time.
+/// The shortest time between two look-ups of a name.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Counts the look-ups that gave other addresses than the one before, whatever the name.
+/// The number of look-ups, of any name, that returned other addresses than the look-up before.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
-/// How often a name led elsewhere than before.
+/// Returns the number of times that the addresses of a name have changed.
 pub fn changes() -> u64 {
     CHANGES.load(Ordering::Acquire)
 }
 
-/// Why there is no address.
+/// A failed look-up.
 #[derive(Clone, Debug)]
 pub enum LookupError {
-    /// The resolver's answer, in its own words.
+    /// The resolver found no address. The text is the resolver's.
     Resolver(String),
-    /// The local system is at fault.
+    /// This machine could not ask, for lack of memory or descriptors.
     Local(Error),
-    /// Another thread's look-up outlasted the deadline.
+    /// Another thread's look-up of this name did not end in time.
     TimedOut,
 }
 
@@ -47,12 +48,12 @@ impl fmt::Display for LookupError {
     }
 }
 
-/// Asks the system for the addresses of a name.
+/// Asks the system's resolver for the addresses of a name.
 fn look_up(name: &HostName, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    let found = resolver::addresses(name.written(), port).map_err(|failure| match failure {
-        resolver::Failure::Resolver(text) => LookupError::Resolver(text),
-        resolver::Failure::OutOfMemory => LookupError::Local(Error::OutOfMemory),
-        resolver::Failure::System(error) => match local_fault(&error) {
+    let found = resolver::addresses(name.written(), port).map_err(|error| match error {
+        ResolverError::NotFound(text) => LookupError::Resolver(text),
+        ResolverError::OutOfMemory => LookupError::Local(Error::OutOfMemory),
+        ResolverError::System(error) => match local_fault(&error) {
             Some(fault) => LookupError::Local(fault),
             None => LookupError::Resolver(sys::error_text(&error)),
         },
@@ -69,7 +70,7 @@ fn look_up(name: &HostName, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
     Ok(distinct)
 }
 
-/// An address of IPv4 that is mapped to IPv6 is one of IPv4: that is what the packets carry.
+/// Turns an IPv4 address that is mapped to IPv6 into the IPv4 address, which is what the packets carry.
 fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip if ip == address.ip() => address,
@@ -77,37 +78,37 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Whether both have the same addresses. Their order means nothing: name servers turn it from answer to answer
-/// (RFC 1794).
+/// True if both have the same addresses, in any order: name servers change the order from answer to answer (RFC 1794).
 fn is_same_set(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
     one.len() == other.len() && one.iter().all(|address| other.contains(address))
 }
 
-/// A name with a port, and the addresses known for it.
+/// A name with a port, and its addresses as far as they are known.
 pub struct Addresses {
     name: HostName,
     port: u16,
     literal: Option<SocketAddr>,
     state: Lock<State>,
     look_up_done: Condvar,
-    /// Set once a look-up gave other addresses than the one before.
+    /// True once a look-up has returned other addresses than the look-up before.
     have_changed: AtomicBool,
 }
 
 struct State {
     known: Arc<[SocketAddr]>,
-    /// The same in another order, if the first of them proved slow or dead.
+    /// The same addresses, with those that accepted a connection first. `None` if the first one did.
     preferred: Option<Arc<[SocketAddr]>>,
-    /// When the last look-up ended; never for a literal address, which needs none.
+    /// The end of the last look-up. `Moment::NEVER` for a literal address, which needs none.
     checked: Moment,
-    failure: Option<LookupError>,
-    /// The process in which a thread is looking it up, by its forks: a child must not wait for the thread
-    /// of its parent.
+    /// The error of the last look-up, if it failed.
+    error: Option<LookupError>,
+    /// The process in which a thread is looking the name up, by [`fork::generation`]. A child must not wait for a
+    /// thread of its parent.
     looking_up_in: Option<u32>,
 }
 
 impl Addresses {
-    /// For a name that has not been looked up yet, or a literal address, which never is.
+    /// Makes the addresses of a name that has not been looked up yet, or of a literal address, which never is.
     pub fn new(name: HostName, port: u16) -> Addresses {
         let literal = name.literal().map(|address| SocketAddr::new(address, port));
         let checked = if literal.is_some() { Moment::NEVER } else { Moment::default() };
@@ -116,20 +117,20 @@ impl Addresses {
             name,
             port,
             literal,
-            state: Lock::new(State { known, preferred: None, checked, failure: None, looking_up_in: None }),
+            state: Lock::new(State { known, preferred: None, checked, error: None, looking_up_in: None }),
             look_up_done: Condvar::default(),
             have_changed: AtomicBool::new(false),
         }
     }
 
-    /// As [`Addresses::new`], for tests.
+    /// As [`Addresses::new`], from a text.
     #[cfg(test)]
     pub fn of(name: &str, port: u16) -> Addresses {
         let name = std::ffi::CString::new(name).unwrap();
         Addresses::new(HostName::new(&name).unwrap(), port)
     }
 
-    /// For a name whose addresses are known already.
+    /// Makes the addresses of a name for which a look-up has returned them already.
     pub fn with_known(name: HostName, addresses: Vec<SocketAddr>, port: u16) -> Addresses {
         let fresh = Addresses::new(name, port);
         if fresh.literal.is_none() && !addresses.is_empty() {
@@ -138,23 +139,22 @@ impl Addresses {
         fresh
     }
 
-    /// The name that they are the addresses of.
+    /// Returns the name.
     pub fn name(&self) -> &HostName {
         &self.name
     }
 
-    /// The port of every address.
+    /// Returns the port of every address.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The addresses known so far, without a look-up; none before the first.
+    /// Returns the addresses known so far, without a look-up. Empty before the first one.
     pub fn known(&self) -> Arc<[SocketAddr]> {
         Arc::clone(&self.state.lock().known)
     }
 
-    /// A connect to this address came through: until the next look-up it is tried before those that did
-    /// not.
+    /// Notes that a connect to this address succeeded. It comes first until the next look-up.
     pub fn succeeded(&self, address: SocketAddr) {
         let mut state = self.state.lock();
         let place = state.in_order().iter().position(|known| *known == address);
@@ -165,28 +165,30 @@ impl Addresses {
         }
     }
 
-    /// Whether the name ever led elsewhere: if not, nothing can be connected to an address that left it.
+    /// True if the addresses have ever changed. If not, every connection of the name leads to one of them.
     #[inline]
     pub fn have_changed(&self) -> bool {
         self.have_changed.load(Ordering::Relaxed)
     }
 
-    /// The addresses to connect to, looked up if the last time was too long ago. While one thread does
-    /// that the others use what is known; with nothing known they wait, so long at most.
-    pub fn current(&self, patience: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
-        self.current_from(Moment::now, patience, look_up)
+    /// Returns the addresses to connect to, and looks them up if the last look-up is too long ago.
+    ///
+    /// While one thread looks a name up, others use the known addresses. If none are known they wait, at most for the
+    /// timeout.
+    pub fn current(&self, timeout: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
+        self.current_from(Moment::now, timeout, look_up)
     }
 
     fn current_from(
         &self,
         clock: impl Fn() -> Moment,
-        patience: Duration,
+        timeout: Duration,
         look_up: impl Fn(&HostName, u16) -> Result<Vec<SocketAddr>, LookupError>,
     ) -> Result<Arc<[SocketAddr]>, LookupError> {
         let mut deadline = None;
         let mut state = self.state.lock();
         while state.is_looking_up() && state.known.is_empty() {
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(LookupError::TimedOut);
@@ -206,19 +208,23 @@ impl Addresses {
                     CHANGES.fetch_add(1, Ordering::Release);
                 }
             }
+            let answer = state.answer();
+            // Unlocked first, so that the threads that wake up need not wait for the lock.
+            drop(state);
             self.look_up_done.notify_all();
+            return answer;
         }
         state.answer()
     }
 }
 
-/// What a look-up has changed.
+/// The effect of a look-up.
 enum Change {
-    /// Nothing that was seen before.
+    /// The addresses are the same, or there are none, or nobody has asked before.
     None,
-    /// There is an address, for the first time since there was none.
+    /// There are addresses, after a look-up that found none.
     First,
-    /// The addresses are others than before.
+    /// The addresses differ from those before.
     Other,
 }
 
@@ -235,7 +241,7 @@ impl State {
         self.looking_up_in = None;
         match answer {
             Ok(addresses) => {
-                let change = match (self.known.is_empty(), self.failure.take()) {
+                let change = match (self.known.is_empty(), self.error.take()) {
                     (true, None) => Change::None,
                     (true, Some(_)) => Change::First,
                     (false, _) if is_same_set(&self.known, &addresses) => Change::None,
@@ -246,10 +252,10 @@ impl State {
                 self.known = addresses.into();
                 return change;
             }
-            // Out of descriptors or memory: that says nothing about the name, the next call may ask.
-            Err(LookupError::Local(fault)) => self.failure = Some(LookupError::Local(fault)),
-            Err(failure) => {
-                self.failure = Some(failure);
+            // Says nothing about the name, so that the next call may ask again.
+            Err(LookupError::Local(error)) => self.error = Some(LookupError::Local(error)),
+            Err(error) => {
+                self.error = Some(error);
                 self.checked = now;
             }
         }
@@ -257,8 +263,8 @@ impl State {
     }
 
     fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
-        match &self.failure {
-            Some(failure) if self.known.is_empty() => Err(failure.clone()),
+        match &self.error {
+            Some(error) if self.known.is_empty() => Err(error.clone()),
             _ => Ok(Arc::clone(self.in_order())),
         }
     }

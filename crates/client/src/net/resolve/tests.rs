@@ -32,13 +32,13 @@ fn a_literal_is_never_looked_up() {
         assert_eq!(*found, [SocketAddr::new(addresses.name().address().unwrap(), port)]);
         assert_eq!(addresses.literal, Some(found[0]));
     }
-    let told = Addresses::with_known(host_name("127.1"), one(9), 80);
-    let found = told.current_from(|| at(100), LONG, |_, _| panic!("looked up")).unwrap();
-    assert_eq!(*found, *one(1), "not even if C says that it leads elsewhere");
+    let known = Addresses::with_known(host_name("127.1"), one(9), 80);
+    let found = known.current_from(|| at(100), LONG, |_, _| panic!("looked up")).unwrap();
+    assert_eq!(*found, *one(1), "not even if C states another address");
 }
 
 #[test]
-fn another_order_is_no_change() {
+fn another_order_of_the_addresses_is_no_change() {
     let addresses = named("name");
     let answers = [[1, 2, 3], [2, 3, 1], [3, 1, 2]].map(|answer| answer.into_iter().flat_map(one).collect());
     let answers: [Vec<SocketAddr>; 3] = answers;
@@ -48,17 +48,17 @@ fn another_order_is_no_change() {
     }
     assert!(!addresses.have_changed());
     addresses.current_from(|| at(15), LONG, |_, _| Ok(answers[0][..2].to_vec())).unwrap();
-    assert!(addresses.have_changed(), "one has left");
+    assert!(addresses.have_changed(), "one address is gone");
 }
 
 #[test]
-fn a_name_that_comes_to_be_is_told_of() {
+fn the_first_addresses_after_a_failed_look_up_count_as_a_change() {
     let addresses = named("name");
     assert!(addresses.current_from(|| at(0), LONG, |_, _| Err(unknown())).is_err());
     let before = changes();
     addresses.current_from(|| at(5), LONG, |_, _| Ok(one(1))).unwrap();
     assert!(changes() > before, "a list may show it without an address");
-    assert!(!addresses.have_changed(), "no connection leads elsewhere");
+    assert!(!addresses.have_changed(), "no connection leads to another address");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_zone_is_looked_up_without_a_name_server() {
 }
 
 #[test]
-fn mapped_addresses_are_those_of_ipv4() {
+fn mapped_addresses_become_ipv4_addresses() {
     assert_eq!(canonical("[::ffff:127.0.0.1]:80".parse().unwrap()), one(1)[0]);
     for text in ["[::1]:80", "[fe80::1%3]:80"] {
         let address: SocketAddr = text.parse().unwrap();
@@ -99,7 +99,7 @@ fn a_name_is_looked_up_once_an_interval() {
 }
 
 #[test]
-fn other_addresses_are_noticed() {
+fn other_addresses_count_as_a_change() {
     let addresses = named("name");
     addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
     let found = addresses.current_from(|| at(5), LONG, |_, _| Ok(one(2))).unwrap();
@@ -108,7 +108,7 @@ fn other_addresses_are_noticed() {
 }
 
 #[test]
-fn what_came_through_is_tried_first_until_the_next_look_up() {
+fn an_address_that_accepted_a_connection_comes_first_until_the_next_look_up() {
     let addresses = named("name");
     let three: Vec<SocketAddr> = (1..=3).flat_map(one).collect();
     let current = |second| addresses.current_from(|| at(second), LONG, |_, _| Ok(three.clone())).unwrap();
@@ -140,15 +140,15 @@ fn a_failure_is_remembered_for_an_interval() {
 }
 
 #[test]
-fn a_local_fault_is_not_held_against_the_name() {
+fn a_local_error_lets_the_next_call_ask_again() {
     let addresses = named("name");
-    let fault = addresses.current_from(|| at(0), LONG, |_, _| Err(LookupError::Local(Error::System)));
-    assert!(matches!(fault, Err(LookupError::Local(Error::System))));
+    let error = addresses.current_from(|| at(0), LONG, |_, _| Err(LookupError::Local(Error::System)));
+    assert!(matches!(error, Err(LookupError::Local(Error::System))));
     assert!(addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).is_ok());
 }
 
 #[test]
-fn one_thread_looks_up_while_the_others_use_what_is_known() {
+fn while_one_thread_looks_up_others_use_the_known_addresses() {
     let addresses = named("name");
     addresses.current_from(|| at(0), LONG, |_, _| Ok(one(1))).unwrap();
     let found = addresses.current_from(
@@ -164,7 +164,7 @@ fn one_thread_looks_up_while_the_others_use_what_is_known() {
 }
 
 #[test]
-fn with_nothing_known_the_others_wait_but_not_for_ever() {
+fn without_known_addresses_others_wait_no_longer_than_the_timeout() {
     let addresses = named("name");
     let found = addresses.current_from(
         || at(0),
@@ -179,7 +179,7 @@ fn with_nothing_known_the_others_wait_but_not_for_ever() {
 }
 
 #[test]
-fn the_system_knows_localhost() {
+fn the_system_resolves_localhost() {
     let found = named("localhost").current(LONG).unwrap();
     assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
     assert!(!found.is_empty());

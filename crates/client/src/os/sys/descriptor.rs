@@ -1,9 +1,8 @@
-//! Descriptors that are closed only while they lead to what was opened.
+//! Descriptors that are closed only if they still lead to the file that was opened.
 //!
-//! The descriptors of idle connections are numbers that a program can close by mistake: a daemon that closes
-//! all of them, a child after a fork. The number is then free for a file of the program's own, which must
-//! neither be closed nor written to. So a [`Descriptor`] knows what it led to at first, and looks before it
-//! closes anything.
+//! A program can close the descriptors of idle connections by mistake: a daemon closes all descriptors, as does a child
+//! after a fork. The number is then free for a file of the program, which must neither be closed nor written to. So a
+//! [`Descriptor`] knows which file it led to at first, and compares before it closes.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,8 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::check;
 
-/// The first number that is not a standard stream's. Whatever is below gets what the program prints, also in a
-/// daemon that has closed those streams.
+/// The first number that is not a standard stream's. A lower one would get what the program prints, even in a daemon
+/// that has closed its standard streams.
 const FIRST_OWN: RawFd = 3;
 
 /// The kind of an open file.
@@ -26,8 +25,7 @@ pub enum FileKind {
     Other,
 }
 
-/// What a descriptor leads to. Each file has a device and an inode of its own; so have sockets and pipes
-/// (stat(2)).
+/// The identity of an open file: its device and inode, which sockets and pipes have as well (stat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFile {
     kind: FileKind,
@@ -36,12 +34,12 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// What is behind a number; an error if that is not open (fstat(2)).
+    /// Returns the file that a descriptor leads to (fstat(2)). An error if it is not open.
     pub fn behind(number: RawFd) -> io::Result<OpenFile> {
         let mut status = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: `status` is writable memory of the right size.
+        // SAFETY: `status` is writable.
         check(unsafe { libc::fstat(number, status.as_mut_ptr()) })?;
-        // SAFETY: fstat(2) succeeded and has filled it in.
+        // SAFETY: fstat(2) has succeeded, so that it has written `status`.
         let status = unsafe { status.assume_init() };
         let kind = match status.st_mode & libc::S_IFMT {
             libc::S_IFREG => FileKind::Regular,
@@ -51,34 +49,34 @@ impl OpenFile {
         Ok(OpenFile { kind, device: status.st_dev, inode: status.st_ino })
     }
 
-    /// Its kind.
+    /// Returns its kind.
     pub fn kind(&self) -> FileKind {
         self.kind
     }
 }
 
-/// An open descriptor. Dropped, it is closed if it still leads to the same file.
+/// An open descriptor. Drop closes it if it still leads to the same file.
 #[derive(Debug)]
 pub struct Descriptor {
     number: RawFd,
-    // The fields of what it led to, one by one: so they take less room.
+    // The fields of an OpenFile one by one, since they take less room so.
     kind: FileKind,
     device: libc::dev_t,
     inode: libc::ino_t,
 }
 
 impl Descriptor {
-    /// Takes over a descriptor that was just opened. It gets another number if it has a standard stream's.
+    /// Takes over a descriptor that was just opened. If it has the number of a standard stream, it gets another one.
     pub fn of_new(fresh: OwnedFd) -> io::Result<Descriptor> {
         let fresh = if fresh.as_raw_fd() < FIRST_OWN { move_up(&fresh)? } else { fresh };
         let file = OpenFile::behind(fresh.as_raw_fd())?;
         Ok(Descriptor::over(fresh.into_raw_fd(), file))
     }
 
-    /// Takes over a descriptor of C's, which leads to `file`.
+    /// Takes over a descriptor from C, which leads to `file`.
     ///
     /// # Safety
-    /// Nobody else closes `number` from now on while it leads there.
+    /// From now on nobody else closes `number` while it leads to `file`.
     pub unsafe fn adopt(number: RawFd, file: OpenFile) -> Descriptor {
         Descriptor::over(number, file)
     }
@@ -87,21 +85,21 @@ impl Descriptor {
         Descriptor { number, kind, device, inode }
     }
 
-    /// What it led to when it was opened.
+    /// Returns the file that it led to when it was opened.
     pub fn file(&self) -> OpenFile {
         OpenFile { kind: self.kind, device: self.device, inode: self.inode }
     }
 
-    /// The descriptor as the standard library knows it; an error after [`Descriptor::forget`].
+    /// Returns it as a type of the standard library. An error after [`Descriptor::forget`].
     pub fn borrowed(&self) -> io::Result<BorrowedFd<'_>> {
         if self.number < 0 {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        // SAFETY: the number is not -1, and its owner does not close it while it is borrowed.
+        // SAFETY: the number is not -1, and the descriptor stays open while `self` is borrowed.
         Ok(unsafe { BorrowedFd::borrow_raw(self.number) })
     }
 
-    /// Whether it still leads to what was opened. An error other than EBADF does not say that it does not.
+    /// True if it still leads to the file that was opened, or if fstat(2) cannot tell: only EBADF proves the contrary.
     pub fn is_own(&self) -> bool {
         match OpenFile::behind(self.number) {
             Ok(file) => file == self.file(),
@@ -109,7 +107,7 @@ impl Descriptor {
         }
     }
 
-    /// Leaves the number to whoever has it now.
+    /// Gives up the number without closing it: it belongs to the program now.
     pub fn forget(&mut self) {
         self.number = -1;
     }
@@ -125,18 +123,18 @@ impl AsRawFd for Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         if self.number >= 0 && self.is_own() {
-            // SAFETY: it is open, and owned.
+            // SAFETY: the number still leads to the file that this descriptor owns.
             drop(unsafe { OwnedFd::from_raw_fd(self.number) });
         }
     }
 }
 
-/// A copy of a descriptor above the standard streams (fcntl(2)).
+/// Duplicates a descriptor to a number above the standard streams (fcntl(2)).
 #[cold]
 fn move_up(low: &OwnedFd) -> io::Result<OwnedFd> {
-    // SAFETY: an open descriptor; the call takes an int.
+    // SAFETY: F_DUPFD_CLOEXEC takes an int, and closes nothing.
     let high = check(unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_OWN) })?;
-    // SAFETY: it was opened by the call, and nobody else knows it.
+    // SAFETY: fcntl(2) has just opened it, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(high) })
 }
 
@@ -155,30 +153,30 @@ mod tests {
         OpenFile::behind(number).is_ok()
     }
 
-    /// Puts another file where the descriptor leads to: what a program does that closes it and opens its own.
+    /// Makes the number of a descriptor lead to another file, as a program does that closes it and opens its own.
     fn replace(descriptor: &Descriptor, other: &impl AsRawFd) {
-        // SAFETY: both are open. The number stays open.
+        // SAFETY: both are open, and the number stays so.
         check(unsafe { libc::dup2(other.as_raw_fd(), descriptor.as_raw_fd()) }).expect("dup2");
     }
 
     fn close(number: RawFd) {
-        // SAFETY: the test has opened it.
+        // SAFETY: the test has opened it, and does not use it any more.
         unsafe { libc::close(number) };
     }
 
     #[test]
-    fn what_was_opened_is_closed() {
+    fn drop_closes_the_file_that_was_opened() {
         let descriptor = socket();
         let number = descriptor.as_raw_fd();
         assert!(descriptor.is_own());
-        // Other tests open files at the same time: this one must be gone, whatever has the number now.
+        // Other tests open files at the same time, which may get the number.
         let file = descriptor.file();
         drop(descriptor);
         assert_ne!(OpenFile::behind(number).ok(), Some(file));
     }
 
     #[test]
-    fn what_lies_under_the_number_by_now_stays_open() {
+    fn drop_leaves_another_file_under_the_number_open() {
         let others: [OwnedFd; 2] = [
             File::open("/dev/null").expect("a file").into(),
             UnixStream::pair().expect("two sockets").0.into(),
@@ -189,13 +187,13 @@ mod tests {
             replace(&descriptor, &other);
             assert!(!descriptor.is_own());
             drop(descriptor);
-            assert!(is_open(number), "the program's file was closed");
+            assert!(is_open(number), "the program's file is closed");
             close(number);
         }
     }
 
     #[test]
-    fn a_forgotten_number_is_nobodys() {
+    fn drop_leaves_a_forgotten_number_open() {
         let mut descriptor = socket();
         let number = descriptor.as_raw_fd();
         descriptor.forget();
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_number_is_moved_up() {
+    fn the_number_of_a_standard_stream_is_replaced() {
         let low = File::open("/dev/null").expect("a file").into();
         let high = move_up(&low).expect("a copy");
         assert!(high.as_raw_fd() >= FIRST_OWN);

@@ -1,4 +1,4 @@
-//! The system's resolver.
+//! The system's resolver (getaddrinfo(3)).
 
 use std::ffi::CStr;
 use std::io;
@@ -8,25 +8,25 @@ use std::ptr;
 
 use libc::{addrinfo, c_int, sockaddr_in, sockaddr_in6};
 
-/// Why it has no address.
+/// A failed look-up.
 #[derive(Debug)]
-pub enum Failure {
-    /// Its own words.
-    Resolver(String),
-    /// Out of memory.
+pub enum ResolverError {
+    /// The resolver found no address. The text is the resolver's (gai_strerror(3)).
+    NotFound(String),
+    /// Memory is short.
     OutOfMemory,
     /// A system call failed.
     System(io::Error),
 }
 
-/// The addresses of a name, without asking anybody if it writes one out.
-pub fn addresses(name: &CStr, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+/// Looks up the addresses of a name. A name that is an address itself needs no name server.
+pub fn addresses(name: &CStr, port: u16) -> Result<Vec<SocketAddr>, ResolverError> {
     let mut found = Vec::new();
     get_addresses(name, 0, |address| found.push(with_port(address, port)))?;
     Ok(found)
 }
 
-/// The address that a text writes out, in any of the resolver's notations. Nobody is asked.
+/// Returns the address that a text is, in any notation that the resolver knows. `None` for a name. Asks no name server.
 pub fn numeric(text: &CStr) -> Option<IpAddr> {
     let mut found = None;
     get_addresses(text, libc::AI_NUMERICHOST, |address| found = Some(address.ip())).ok()?;
@@ -38,39 +38,41 @@ fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
     address
 }
 
-/// getaddrinfo(3), for stream sockets.
-fn get_addresses(name: &CStr, flags: c_int, mut take: impl FnMut(SocketAddr)) -> Result<(), Failure> {
-    // SAFETY: zero is a value of each field: a number or NULL.
+/// Calls getaddrinfo(3), and `take` for each address.
+fn get_addresses(name: &CStr, flags: c_int, mut take: impl FnMut(SocketAddr)) -> Result<(), ResolverError> {
+    // SAFETY: an addrinfo of zeros is valid: its fields are numbers and pointers.
     let mut hints: addrinfo = unsafe { mem::zeroed() };
     hints.ai_socktype = libc::SOCK_STREAM;
     hints.ai_flags = flags;
     let mut first = ptr::null_mut();
-    // SAFETY: the name ends with a NUL, a NULL service asks for no port, and both structs live through the call.
+    // SAFETY: the name ends with a NUL, NULL is no service, the hints are readable, and `first` is writable.
     let outcome = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut first) };
     match outcome {
         0 => {}
-        libc::EAI_SYSTEM => return Err(Failure::System(io::Error::last_os_error())),
-        libc::EAI_MEMORY => return Err(Failure::OutOfMemory),
+        libc::EAI_SYSTEM => return Err(ResolverError::System(io::Error::last_os_error())),
+        libc::EAI_MEMORY => return Err(ResolverError::OutOfMemory),
         other => {
-            // SAFETY: it gives a constant string for every number.
+            // SAFETY: gai_strerror(3) returns a constant string for every number.
             let text = unsafe { CStr::from_ptr(libc::gai_strerror(other)) };
-            return Err(Failure::Resolver(text.to_string_lossy().into_owned()));
+            return Err(ResolverError::NotFound(text.to_string_lossy().into_owned()));
         }
     }
     let mut next = first;
-    // SAFETY: getaddrinfo(3) gave a list that ends with NULL, and nobody else has it.
+    // SAFETY: getaddrinfo(3) has returned a list that ends with NULL; it is freed below.
     while let Some(entry) = unsafe { next.as_ref() } {
-        // SAFETY: an entry's address is of its family.
+        // SAFETY: getaddrinfo(3) returns addresses of the family that the entry names.
         if let Some(address) = unsafe { socket_address(entry) } {
             take(address);
         }
         next = entry.ai_next;
     }
-    // SAFETY: as above; no entry is used any more.
+    // SAFETY: getaddrinfo(3) has returned the list, and no entry is used any more.
     unsafe { libc::freeaddrinfo(first) };
     Ok(())
 }
 
+/// Returns the address of an entry, with port 0. `None` if its family is neither IPv4 nor IPv6.
+///
 /// # Safety
 /// The entry's `ai_addr` is NULL or points to an address of the family that it names.
 unsafe fn socket_address(entry: &addrinfo) -> Option<SocketAddr> {
@@ -79,13 +81,13 @@ unsafe fn socket_address(entry: &addrinfo) -> Option<SocketAddr> {
     }
     match entry.ai_family {
         libc::AF_INET => {
-            // SAFETY: the caller's promise; whatever its alignment, it is copied.
+            // SAFETY: an AF_INET address is a sockaddr_in (contract of this function). Any alignment will do.
             let address = unsafe { entry.ai_addr.cast::<sockaddr_in>().read_unaligned() };
             let ip = Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes());
             Some(SocketAddrV4::new(ip, 0).into())
         }
         libc::AF_INET6 => {
-            // SAFETY: as above.
+            // SAFETY: an AF_INET6 address is a sockaddr_in6 (contract of this function). Any alignment will do.
             let address = unsafe { entry.ai_addr.cast::<sockaddr_in6>().read_unaligned() };
             let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
             Some(SocketAddrV6::new(ip, 0, 0, address.sin6_scope_id).into())
@@ -107,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_number() {
+    fn a_name_is_not_numeric() {
         assert_eq!(numeric(c"localhost"), None);
         assert_eq!(numeric(c"127.1"), Some(Ipv4Addr::LOCALHOST.into()));
     }
 
     #[test]
-    fn what_is_not_found_is_told_in_words() {
+    fn a_name_that_is_not_found_has_a_text() {
         let name = std::ffi::CString::new("x".repeat(64)).unwrap();
-        assert!(matches!(addresses(&name, 80), Err(Failure::Resolver(text)) if !text.is_empty()));
+        assert!(matches!(addresses(&name, 80), Err(ResolverError::NotFound(text)) if !text.is_empty()));
     }
 }
