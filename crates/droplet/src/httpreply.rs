@@ -297,7 +297,7 @@ unsafe fn read_into_memory(
         let fault = match &outcome {
             Ok(reply) => (reply.status / 100 == 5).then_some(Fault::Replied),
             Err(Failure::Malformed(_)) => Some(Fault::Reported),
-            Err(Failure::Source(error)) => (!error.is_of_this_side()).then_some(Fault::Reported),
+            Err(Failure::Source(error)) => (!error.is_local()).then_some(Fault::Reported),
             Err(Failure::Receiver(_)) => None,
         };
         if let Some(fault) = fault {

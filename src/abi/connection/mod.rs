@@ -166,7 +166,7 @@ impl Connection {
                 (self.0.head.read_buf_pos, self.0.head.cc) = (0, 0);
             }
         } else if !self.is_untouched() {
-            self.0.stream.count_what_came();
+            self.0.stream.count_received();
         }
     }
 

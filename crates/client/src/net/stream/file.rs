@@ -1,26 +1,26 @@
-//! A file, pipe or socket that C opened and handed over.
+//! A file, pipe or socket that C has opened.
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use super::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
+use crate::net::socket::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
 use crate::os::sys::{self, Descriptor, FileKind, PollFd};
 
-/// After poll(2) a pipe takes this much without blocking (`PIPE_BUF`, pipe(7)).
+/// The number of bytes that a pipe accepts without blocking, once poll(2) has seen room (`PIPE_BUF`, pipe(7)).
 const PIPE_BUFFER: usize = libc::PIPE_BUF;
 
 /// An open descriptor of any kind.
 pub struct File(Descriptor);
 
 impl File {
-    /// The file behind a descriptor.
+    /// Makes the stream of a descriptor.
     pub fn new(descriptor: Descriptor) -> File {
         File(descriptor)
     }
 
-    /// Its descriptor.
+    /// Returns its descriptor.
     pub fn descriptor(&mut self) -> &mut Descriptor {
         &mut self.0
     }
@@ -39,7 +39,7 @@ impl File {
         sys::without_cancellation(|| match self.kind() {
             FileKind::Regular => write_all(pieces, timeout, file, |some| sys::write_vectored(file, some)),
             FileKind::Socket => write_all(pieces, timeout, file, |some| sys::send(file, some)),
-            FileKind::Other => write_in_turns(file, pieces, timeout),
+            FileKind::Other => write_after_waits(file, pieces, timeout),
         })
     }
 
@@ -51,7 +51,7 @@ impl File {
             FileKind::Regular => with_timeout(readable, timeout, || sys::read(file, buffer)),
             FileKind::Socket => with_timeout(readable, timeout, || sys::receive(file, buffer)),
             FileKind::Other => {
-                // As for writing: it is not ours to make non-blocking.
+                // Waits first, since the descriptor may be blocking: see `write_after_waits`.
                 wait_readable(file, sys::deadline(timeout))?;
                 with_timeout(readable, timeout, || sys::read(file, buffer))
             }
@@ -59,9 +59,9 @@ impl File {
     }
 }
 
-/// Waits before every write, which is then short enough not to block: the descriptor may be shared with
-/// others, so it is not ours to make non-blocking.
-fn write_in_turns(
+/// Waits for room before each write, which is so short that it does not block. The descriptor cannot be made
+/// non-blocking, since other processes may share it.
+fn write_after_waits(
     file: &Descriptor,
     pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,

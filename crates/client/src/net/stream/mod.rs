@@ -1,24 +1,19 @@
-//! What a connection reads from and writes to.
+//! The stream of a connection: a plain socket, TLS, or a file.
 #![forbid(unsafe_code)]
 
-mod exchange;
 mod file;
-mod socket;
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::net::tls::TlsStream;
+pub use crate::net::socket::{Socket, TransferError};
 pub use file::File;
-pub use socket::Socket;
 
 use crate::fault::Fault;
+use crate::net::socket::{with_timeout, write_all};
+use crate::net::tls::TlsStream;
 use crate::os::sys::{self, Descriptor, PollFd};
-use crate::status::{Error, local_fault};
-
-/// The most pieces one system call takes (`IOV_MAX`, writev(2)).
-const MOST_PIECES: usize = 1024;
 
 /// An open stream.
 pub enum Stream {
@@ -26,49 +21,13 @@ pub enum Stream {
     Plain(Socket),
     /// TLS over TCP.
     Tls(Box<TlsStream>),
-    /// A local file that C handed us.
+    /// A file, pipe or socket that C has opened.
     File(File),
 }
 
-/// Why a read or write ended early.
-#[derive(Debug)]
-pub enum TransferError {
-    /// Not a byte moved for as long as the caller would wait.
-    TimedOut,
-    /// The system's answer.
-    Io(io::Error),
-}
-
-impl TransferError {
-    /// The status for the caller.
-    pub fn error(&self) -> Error {
-        match self {
-            TransferError::TimedOut => Error::TimedOut,
-            TransferError::Io(_) => Error::Failure,
-        }
-    }
-
-    /// Whether the peer had no part in it: the caller handed us memory or a descriptor that cannot be used
-    /// (write(2)), a filter of this machine forbids it, or the system had no room.
-    pub fn is_of_this_side(&self) -> bool {
-        let TransferError::Io(error) = self else { return false };
-        matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EBADF | libc::ENOTSOCK | libc::EPERM))
-            || local_fault(error).is_some()
-    }
-}
-
-impl std::fmt::Display for TransferError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TransferError::TimedOut => f.write_str("timed out"),
-            TransferError::Io(error) => f.write_str(&sys::error_text(error)),
-        }
-    }
-}
-
 impl Stream {
-    /// Writes all pieces, in order. `timeout` bounds the time in which not a byte moves; `None` waits for
-    /// ever, zero not at all.
+    /// Writes all pieces, in order. Fails if no byte moves within the timeout: `None` waits for ever, zero does not
+    /// wait.
     pub fn write_all(
         &mut self,
         pieces: &mut [IoSlice<'_>],
@@ -86,20 +45,21 @@ impl Stream {
         }
     }
 
-    /// What the host is to blame for if a write failed so. Nothing, if this side is at fault; if the peer has
-    /// answered before the request was complete, as servers do that refuse it and hang up; or if the connection
-    /// had served before, since the peer may have closed it in between.
+    /// Returns the fault of the host if a write failed with this error. `None` if the host is not to blame:
+    /// - This side caused the error.
+    /// - The peer replied before the request was complete, as servers do that reject it and hang up.
+    /// - The connection had served before, so that the peer may have closed it in between.
     pub fn fault_of_write(&mut self, error: &TransferError, has_served: bool) -> Option<Fault> {
         let fault = match error {
             TransferError::TimedOut => Fault::WriteTimedOut,
-            TransferError::Io(_) if has_served || error.is_of_this_side() => return None,
+            TransferError::Io(_) if has_served || error.is_local() => return None,
             TransferError::Io(_) => Fault::Write,
         };
-        (!self.has_reply()).then_some(fault)
+        (!self.has_data()).then_some(fault)
     }
 
-    /// Whether the peer has sent something that nobody has read yet. What came before a reset can still be read.
-    fn has_reply(&mut self) -> bool {
+    /// True if the peer has sent data that is not read yet. Data that came before a reset can still be read.
+    fn has_data(&mut self) -> bool {
         match self {
             Stream::Plain(socket) => matches!(sys::peek(socket, &mut [0]), Ok(1..)),
             Stream::Tls(stream) => stream.has_data(),
@@ -107,8 +67,8 @@ impl Stream {
         }
     }
 
-    /// Reads what there is, at least one byte; 0 tells of the end. `timeout` bounds the wait for the first
-    /// byte; `None` waits for ever, zero not at all.
+    /// Reads what has come, at least one byte; 0 is the end of the stream. Fails if no byte comes within the timeout:
+    /// `None` waits for ever, zero does not wait.
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         match self {
             Stream::Plain(socket) => {
@@ -123,7 +83,7 @@ impl Stream {
         }
     }
 
-    /// Whether an idle connection can be used again: open at both ends, and nothing was sent on it.
+    /// True if an idle connection can be used again: it is open at both ends, and the peer has sent nothing.
     #[inline(always)]
     pub fn is_good(&mut self) -> bool {
         if let Stream::Plain(socket) = self {
@@ -132,7 +92,8 @@ impl Stream {
         self.tls().is_some_and(TlsStream::is_good)
     }
 
-    /// Whether the reply to what was written may still come: not a byte of it has. Nobody else may get it.
+    /// True if the reply to what was written may still come, since no byte of it has. The next user of the connection
+    /// would read that reply.
     #[inline]
     pub fn awaits_reply(&mut self) -> bool {
         match self {
@@ -142,7 +103,7 @@ impl Stream {
         }
     }
 
-    /// Somebody else has read a reply, past this. Under TLS that cannot happen.
+    /// Notes that the program has read a reply from the descriptor itself. Under TLS it cannot.
     #[inline]
     pub fn was_read_elsewhere(&mut self) {
         if let Stream::Plain(socket) = self {
@@ -150,7 +111,7 @@ impl Stream {
         }
     }
 
-    /// Takes an empty line from the socket, if that is what has come. Under TLS nobody looks.
+    /// Reads an empty line, if the next bytes of a plain socket are one. Returns whether they were.
     #[cold]
     pub fn take_empty_line(&mut self) -> bool {
         let Stream::Plain(socket) = self else { return false };
@@ -160,17 +121,17 @@ impl Stream {
             && sys::receive(socket, &mut line).is_ok()
     }
 
-    /// Something may have been read past this, and more is about to be written: the reply to that is told
-    /// from what came before by counting.
-    pub fn count_what_came(&mut self) {
+    /// Counts the bytes that have come, if the program may have read some of them from the descriptor itself. To be
+    /// called before a write, so that the count tells the reply to it from bytes that came before.
+    pub fn count_received(&mut self) {
         if let Stream::Plain(socket) = self
             && socket.exchange.can_count()
         {
-            socket.count_what_came();
+            socket.count_received();
         }
     }
 
-    /// The descriptor below.
+    /// Returns the descriptor.
     pub fn descriptor(&mut self) -> &mut Descriptor {
         match self {
             Stream::Plain(socket) => socket.descriptor(),
@@ -179,7 +140,7 @@ impl Stream {
         }
     }
 
-    /// The TLS layer, if there is one.
+    /// Returns the TLS connection. `None` without TLS.
     #[inline]
     pub fn tls(&mut self) -> Option<&mut TlsStream> {
         match self {
@@ -188,7 +149,7 @@ impl Stream {
         }
     }
 
-    /// The socket, if it is a network connection.
+    /// Returns the socket of a network connection. `None` for a file.
     pub fn socket(&self) -> Option<&Socket> {
         match self {
             Stream::Plain(socket) => Some(socket),
@@ -205,140 +166,5 @@ impl AsRawFd for Stream {
             Stream::Tls(stream) => stream.as_raw_fd(),
             Stream::File(file) => file.as_raw_fd(),
         }
-    }
-}
-
-/// The bytes of all pieces: of no more than one system call takes it is the true sum, since the kernel refuses
-/// pieces that are longer than there are addresses.
-fn length(pieces: &[IoSlice<'_>]) -> usize {
-    pieces.iter().fold(0, |length, piece| length.wrapping_add(piece.len()))
-}
-
-/// Calls `write` until all pieces are out, and waits on `fd` when it would block. The timeout starts
-/// again whenever bytes move; a signal does not.
-#[inline]
-fn write_all(
-    mut pieces: &mut [IoSlice<'_>],
-    timeout: Option<Duration>,
-    fd: &impl AsRawFd,
-    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-) -> Result<(), TransferError> {
-    let mut deadline = None;
-    // Leading empty pieces go: a call that writes nothing could not be told from one that may not.
-    IoSlice::advance_slices(&mut pieces, 0);
-    while !pieces.is_empty() {
-        let some = &pieces[..pieces.len().min(MOST_PIECES)];
-        match write(some) {
-            Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
-            // As a rule: there is nothing left to walk to.
-            Ok(written) if some.len() == pieces.len() && written == length(some) => return Ok(()),
-            Ok(written) => {
-                IoSlice::advance_slices(&mut pieces, written);
-                deadline = None;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if deadline.is_none() {
-                    deadline = sys::deadline(timeout);
-                }
-                wait_writable(fd, deadline)?;
-            }
-            Err(error) => return Err(TransferError::Io(error)),
-        }
-    }
-    Ok(())
-}
-
-/// Calls `operation` until it moves bytes, and waits for what is awaited when it would block.
-pub(super) fn with_timeout(
-    awaited: PollFd,
-    timeout: Option<Duration>,
-    mut operation: impl FnMut() -> io::Result<usize>,
-) -> Result<usize, TransferError> {
-    let mut deadline = None;
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait(awaited, *deadline.get_or_insert_with(|| sys::deadline(timeout)))?;
-            }
-            outcome => return outcome.map_err(TransferError::Io),
-        }
-    }
-}
-
-pub(super) fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
-    wait(PollFd::readable(fd), deadline)
-}
-
-pub(super) fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
-    wait(PollFd::writable(fd), deadline)
-}
-
-fn wait(fd: PollFd, deadline: Option<Instant>) -> Result<(), TransferError> {
-    match sys::wait(&mut [fd], deadline) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(TransferError::TimedOut),
-        Err(error) => Err(TransferError::Io(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    /// Writes at most `most` bytes a call to a vector.
-    fn through(pieces: &[&[u8]], most: usize) -> (Vec<u8>, usize) {
-        let out = RefCell::new(Vec::new());
-        let mut calls = 0;
-        let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        let never_waited_on = std::io::stdin();
-        write_all(&mut slices, Some(Duration::ZERO), &never_waited_on, |some| {
-            assert!(some.len() <= MOST_PIECES, "{} pieces in a call", some.len());
-            calls += 1;
-            let all: Vec<u8> = some.iter().flat_map(|piece| piece.iter().copied()).collect();
-            let written = all.len().min(most);
-            out.borrow_mut().extend_from_slice(&all[..written]);
-            Ok(written)
-        })
-        .unwrap();
-        (out.into_inner(), calls)
-    }
-
-    #[test]
-    fn short_writes_lose_and_repeat_nothing() {
-        let pieces: [&[u8]; 5] = [b"", b"abc", b"", b"defgh", b"i"];
-        for most in 1..=9 {
-            assert_eq!(through(&pieces, most).0, b"abcdefghi");
-        }
-    }
-
-    #[test]
-    fn nothing_to_write_writes_nothing() {
-        assert_eq!(through(&[], 1).1, 0);
-        assert_eq!(through(&[b"", b""], 1).1, 0);
-    }
-
-    #[test]
-    fn many_pieces_take_several_calls() {
-        let pieces = vec![b"x".as_slice(); 5000];
-        let (out, calls) = through(&pieces, usize::MAX);
-        assert_eq!((out.len(), calls), (5000, 5));
-    }
-
-    #[test]
-    fn a_signal_is_no_failure() {
-        let mut interrupted = false;
-        let mut slices = [IoSlice::new(b"abc")];
-        let outcome = write_all(&mut slices, None, &std::io::stdin(), |_| {
-            if std::mem::replace(&mut interrupted, true) {
-                Ok(3)
-            } else {
-                Err(io::ErrorKind::Interrupted.into())
-            }
-        });
-        assert!(outcome.is_ok());
     }
 }

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::sessions::{Basis, Sessions};
 use super::transport::Transport;
 use super::{Keeping, Security, TlsStream};
-use crate::net::stream::Socket;
+use crate::net::socket::Socket;
 use crate::os::libssl::{self, Channel, Stop, with_its_locks, with_own_errors};
 use crate::os::sys::PollFd;
 use crate::pool::permits::Permit;

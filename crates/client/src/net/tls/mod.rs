@@ -29,7 +29,7 @@ use sessions::Basis;
 pub use sessions::Sessions;
 use transport::{Timeout, Transport};
 
-use crate::net::stream::{Socket, TransferError, wait_readable, wait_writable};
+use crate::net::socket::{Socket, TransferError, wait_readable, wait_writable};
 use crate::os::libssl::{self, Channel, Stop, with_its_locks, with_own_errors};
 use crate::os::sys::{self, Descriptor};
 

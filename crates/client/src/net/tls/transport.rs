@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use crate::net::stream::{Socket, TransferError, with_timeout};
+use crate::net::socket::{Socket, TransferError, with_timeout};
 use crate::os::libssl::{self, Method};
 use crate::os::sys::{self, PollFd};
 

@@ -1,5 +1,8 @@
-//! A TCP socket with its permit.
+//! TCP sockets, and the ways to read from and write to any descriptor.
 #![forbid(unsafe_code)]
+
+mod exchange;
+mod transfer;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -8,22 +11,24 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Type};
 
-use super::exchange::Exchange;
+use exchange::Exchange;
+pub use transfer::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
+
 use crate::os::sys::{self, Descriptor, PollFd};
 use crate::pool::permits::Permit;
 
 /// A TCP socket, close-on-exec and without Nagle's algorithm.
 pub struct Socket {
-    /// It goes first, then the permit: fields are dropped in this order.
+    // Dropped before the permit, which counts open sockets: fields are dropped in this order.
     descriptor: Descriptor,
     peer: SocketAddr,
-    /// What was written on it, and what came back.
+    /// The request and reply under way.
     pub exchange: Exchange,
     permit: Permit,
 }
 
 impl Socket {
-    /// Begins to connect; the socket becomes writable when that has ended.
+    /// Begins to connect. The socket becomes writable when the connect has succeeded or failed.
     pub fn connect(peer: SocketAddr, permit: Permit) -> io::Result<Socket> {
         let fresh = socket2::Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking(), None)?;
         let descriptor = Descriptor::of_new(fresh.into())?;
@@ -35,15 +40,16 @@ impl Socket {
         }
     }
 
-    /// How the connect ended, once a wait for the socket has seen something. A socket that has connected is a
-    /// blocking one from then on, as C expects it.
+    /// Returns the outcome of the connect, once a wait for the socket has seen an event. After a success the socket is
+    /// blocking, as C expects it.
     pub fn end_connect(&self, seen: &PollFd) -> io::Result<()> {
         // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
         if !seen.has_only_room() {
             self.outcome()?;
         }
         if self.leads_to_itself()? {
-            // Reset, it does not hold the port for a minute against the server that is to come (TIME_WAIT).
+            // Closes it by a reset. Otherwise it would keep the port for a minute (TIME_WAIT), and a server that starts
+            // meanwhile could not listen there.
             self.with_inner(|inner| inner.set_linger(Some(Duration::ZERO)))?;
             return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
         }
@@ -57,62 +63,63 @@ impl Socket {
     fn outcome(&self) -> io::Result<()> {
         self.with_inner(|inner| match inner.take_error()? {
             Some(error) => Err(error),
-            // Reading SO_ERROR clears it, so that a second read may miss the error. Then there is no peer.
+            // Reading SO_ERROR clears it, so a second read may miss the error; getpeername(2) still fails.
             None => inner.peer_addr().map(drop),
         })
     }
 
-    /// Whether nobody listens, and the kernel has chosen the peer's own port to connect from: then two SYN of one
-    /// socket meet (simultaneous open, RFC 9293, section 3.5), and it reads what it writes.
+    /// True if the socket is connected to itself. That happens if nobody listens and the kernel has chosen the peer's
+    /// own port as the local one: two SYN of one socket meet (simultaneous open, RFC 9293, section 3.5), and it reads
+    /// what it writes.
     fn leads_to_itself(&self) -> io::Result<bool> {
         self.with_inner(|inner| {
             let local = inner.local_addr()?.as_socket();
-            // The peer's address may have been given as 0.0.0.0, which is not the one connected to.
+            // Compares with the peer that the kernel reports: a connect to 0.0.0.0 leads to another address.
             Ok(local.is_some_and(|local| local.port() == self.peer.port())
                 && local == inner.peer_addr()?.as_socket())
         })
     }
 
-    /// Closes the socket and leaves its permit to another one.
+    /// Closes the socket and returns its permit, for another socket.
     pub fn into_permit(self) -> Permit {
         let Socket { descriptor, permit, .. } = self;
         drop(descriptor);
         permit
     }
 
-    /// Who is at the other end.
+    /// Returns the address of the peer.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// Sends what fits, without waiting and without a SIGPIPE.
+    /// Writes what fits, without waiting and without a SIGPIPE.
     #[inline]
     pub fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         sys::send(&self.descriptor, pieces)
     }
 
-    /// Whether a reply may still come to what was written. Bytes that came count, whoever has read them.
+    /// True if a reply to what was written may still come. Bytes that came count, whether or not they were read here.
     #[inline]
     pub fn awaits_reply(&mut self) -> bool {
         if self.exchange.awaits_reply() {
-            self.count_what_came();
+            self.count_received();
         }
         self.exchange.awaits_reply()
     }
 
-    /// Asks the system how many bytes have come, if that can tell anything.
+    /// Asks the kernel for the number of bytes that have come.
     #[cold]
-    pub fn count_what_came(&mut self) {
+    pub fn count_received(&mut self) {
         let received = sys::traffic(&self.descriptor).map(|traffic| traffic.r#in);
         self.exchange.count(received);
     }
 
-    /// Its descriptor.
+    /// Returns its descriptor.
     pub fn descriptor(&mut self) -> &mut Descriptor {
         &mut self.descriptor
     }
 
-    /// Whether its number still leads to this socket.
+    /// True if its number still leads to this socket.
     pub fn is_own(&self) -> bool {
         self.descriptor.is_own()
     }
@@ -125,7 +132,7 @@ impl AsRawFd for Socket {
     }
 }
 
-/// A connect that a signal interrupted goes on like one that was not awaited (connect(2)).
+/// True if the connect goes on, which it does also after a signal (connect(2)).
 fn is_under_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR))
 }

@@ -1,67 +1,67 @@
-//! Whether the reply to what was written may still be on its way.
+//! The exchange of a request and its reply on a connection.
 //!
-//! Somebody who gives up on a reply and releases the connection leaves that reply to the next user: it may come
-//! when no look at the socket would show it yet. So a connection on which something was written, and to which
-//! no byte came back since, must not be used again.
+//! A program may release a connection before the reply has come. The next user of the connection would then read that
+//! reply, and nothing can be seen of it on the socket yet. So a connection must not be used again if something was
+//! written and no byte has come since.
 #![forbid(unsafe_code)]
 
-/// What was written on a connection, and what came back.
+/// The state of the exchange.
 #[derive(Debug)]
 pub struct Exchange {
-    /// Something was written, and nothing is known to have come since.
+    /// True if something was written, and no byte is known to have come since.
     awaits_reply: bool,
-    /// How many bytes had come by the last time that anybody counted; [`UNKNOWN`] after somebody else has read.
+    /// The number of bytes that had come at the last count; [`UNKNOWN`] after the program itself has read.
     received: u64,
 }
 
-/// More than will ever come.
+/// More bytes than will ever come.
 const UNKNOWN: u64 = u64::MAX;
 
 impl Exchange {
     /// The state of a new connection.
     pub const NEW: Exchange = Exchange { awaits_reply: false, received: 0 };
 
-    /// Something is written.
+    /// Notes a write.
     #[inline]
     pub fn write(&mut self) {
         self.awaits_reply = true;
     }
 
-    /// So many bytes were read, at least one.
+    /// Notes a read of `count` bytes, at least one.
     #[inline]
     pub fn read(&mut self, count: usize) {
         self.awaits_reply = false;
         self.received = self.received.saturating_add(count as u64);
     }
 
-    /// Somebody else has read; how much is not known.
+    /// Notes that the program has read from the descriptor itself. The number of bytes is not known.
     #[inline]
     pub fn read_elsewhere(&mut self) {
         *self = Exchange { awaits_reply: false, received: UNKNOWN };
     }
 
-    /// Nothing that was written so far asks for a reply.
+    /// Notes that what was written so far has no reply.
     pub fn settle(&mut self) {
         self.awaits_reply = false;
     }
 
-    /// Whether a reply may still come, as far as is known without counting.
+    /// True if a reply may still come, as far as is known without a count.
     #[inline]
     pub fn awaits_reply(&self) -> bool {
         self.awaits_reply
     }
 
-    /// Whether a count of the bytes that have come would tell whether some came since the last one.
+    /// True if a count would show whether bytes have come since the last count.
     pub fn can_count(&self) -> bool {
         self.awaits_reply && self.received != UNKNOWN
     }
 
-    /// So many bytes have come in all; `None` if the system does not say.
+    /// Notes the number of bytes that have come on the connection so far. `None` if the kernel does not report it.
     pub fn count(&mut self, received: Option<u64>) {
-        // Nothing is more than what is not known.
         let received = received.unwrap_or(UNKNOWN);
-        let has_answer = received != UNKNOWN && received > self.received;
-        self.awaits_reply &= !has_answer;
+        // False if the earlier number is not known, since UNKNOWN is the largest number.
+        let has_reply = received != UNKNOWN && received > self.received;
+        self.awaits_reply &= !has_reply;
         self.received = received;
     }
 }
@@ -84,18 +84,18 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_came_count_whoever_read_them() {
+    fn counted_bytes_end_the_wait_for_a_reply() {
         let mut exchange = Exchange::NEW;
         exchange.write();
         exchange.count(Some(5));
         assert!(!exchange.awaits_reply());
         exchange.write();
         exchange.count(Some(5));
-        assert!(exchange.awaits_reply(), "those came before");
+        assert!(exchange.awaits_reply(), "the bytes came before the write");
     }
 
     #[test]
-    fn own_reads_are_part_of_the_count() {
+    fn a_count_includes_bytes_that_were_read() {
         let mut exchange = Exchange::NEW;
         exchange.write();
         exchange.read(5);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_earlier_count_or_a_later_one_nothing_is_known() {
+    fn without_two_counts_a_reply_may_still_come() {
         let mut exchange = Exchange::NEW;
         exchange.write();
         exchange.read_elsewhere();
