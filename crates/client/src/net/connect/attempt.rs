@@ -211,11 +211,11 @@ impl Attempt {
     /// A handshake failed. If the session that it offered may be the cause, nobody is to blame yet: the same
     /// address is tried once more, without one.
     fn handshake_failed(&mut self, failed: Failed, now: Instant) {
-        let Failed { peer, refusal, once_more } = failed;
-        let (Some(permit), Some(tls)) = (once_more, &mut self.plan.tls) else {
-            return self.failed(peer, Cause::Tls(refusal));
+        let Failed { peer, error, retry_permit } = failed;
+        let (Some(permit), Some(tls)) = (retry_permit, &mut self.plan.tls) else {
+            return self.failed(peer, Cause::Tls(error));
         };
-        tls.without_session = Some(refusal.reason);
+        tls.without_session = Some(error.reason);
         self.next_at = now + self.attempt_delay;
         match Socket::connect(peer, permit) {
             Ok(socket) => self.connecting.push(socket),

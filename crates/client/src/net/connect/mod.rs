@@ -13,7 +13,7 @@ pub use attempt::{Attempt, Plan};
 pub use happy_eyeballs::HappyEyeballs;
 
 use crate::fault::Fault;
-use crate::net::tls::Refusal;
+use crate::net::tls::HandshakeError;
 use crate::status::Error;
 
 /// The head start of an address, or of a host, before the next one is tried beside it ("Connection
@@ -30,7 +30,7 @@ pub enum Cause {
     /// No answer before the deadline.
     TimedOut,
     /// TLS did not come about.
-    Tls(Refusal),
+    Tls(HandshakeError),
     /// The deadline came, but other connections had taken time from it (`n_conn_max`).
     GivenUp,
 }

@@ -1,4 +1,4 @@
-//! The handshake, as a state machine that never waits.
+//! The TLS handshake: a state machine that never waits.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -7,26 +7,26 @@ use std::sync::Arc;
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslSession};
 
+use super::error::HandshakeError;
 use super::peer::{self, PeerName};
-use super::refusal::Refusal;
-use super::sessions::{Basis, Sessions};
+use super::sessions::{Scope, Sessions};
 use super::transport::Transport;
-use super::{Keeping, Security, TlsStream};
+use super::{NewSession, Security, TlsStream};
 use crate::net::socket::Socket;
-use crate::os::libssl::{self, Channel, Stop, with_its_locks, with_own_errors};
+use crate::os::libssl::{self, Channel, SslError, with_its_locks, with_own_errors};
 use crate::os::sys::PollFd;
 use crate::pool::permits::Permit;
 
-/// The plan of a handshake.
+/// The parameters of a handshake.
 #[derive(Clone)]
 pub struct TlsPlan {
-    /// The context's part.
+    /// The settings of the context.
     pub security: Security,
-    /// The name that the peer has to have.
+    /// The name that the peer must have.
     pub peer: PeerName,
-    /// Where a session to resume is taken from, and a new one goes.
+    /// The sessions to resume; new ones are added.
     pub sessions: Arc<Sessions>,
-    /// The reason to offer no session: one that was offered made the handshake before fail.
+    /// The error of a handshake that has failed with a session offered. This one then offers none.
     pub without_session: Option<String>,
 }
 
@@ -34,15 +34,15 @@ pub struct TlsPlan {
 pub struct Handshake {
     channel: Channel<Transport>,
     plan: TlsPlan,
-    basis: Basis,
-    /// The session that it offers.
+    scope: Scope,
+    /// The session that it offers to resume.
     offered: Option<SslSession>,
     wants_write: bool,
 }
 
-/// The state of a handshake.
+/// The state of a handshake after a step.
 pub enum Step {
-    /// It goes on when the descriptor of [`Handshake::watch`] is ready.
+    /// It can go on when the descriptor of [`Handshake::watch`] is ready.
     Pending(Box<Handshake>),
     /// The connection is secure.
     Done(Box<TlsStream>),
@@ -52,12 +52,12 @@ pub enum Step {
 
 /// A handshake that failed.
 pub struct Failed {
-    /// Who was at the other end.
+    /// The address of the peer.
     pub peer: SocketAddr,
     /// The reason.
-    pub refusal: Refusal,
-    /// For another one without a session, if the session that was offered may be the cause.
-    pub once_more: Option<Permit>,
+    pub error: HandshakeError,
+    /// The permit for another attempt without a session, if the session that was offered may be the reason.
+    pub retry_permit: Option<Permit>,
 }
 
 impl Handshake {
@@ -68,23 +68,23 @@ impl Handshake {
             with_own_errors(|| match Handshake::prepare(plan, socket) {
                 Ok(handshake) => handshake.step(),
                 Err(error) => {
-                    Step::Failed(Failed { peer, refusal: Refusal::of_setup(&error), once_more: None })
+                    Step::Failed(Failed { peer, error: HandshakeError::of_setup(&error), retry_permit: None })
                 }
             })
         })
     }
 
-    /// One that knows whom it wants to talk to.
+    /// Makes a handshake that knows the name of the peer and the session to offer.
     fn prepare(plan: TlsPlan, socket: Socket) -> Result<Handshake, ErrorStack> {
-        let basis = Basis::of(&plan.security.context);
+        let scope = Scope::of(&plan.security.context);
         let mut ssl = Ssl::new(&plan.security.context)?;
-        peer::expect(&mut ssl, &plan.peer)?;
+        peer::set_peer(&mut ssl, &plan.peer)?;
         libssl::offer_post_handshake_authentication(&mut ssl);
-        let session = if plan.without_session.is_none() { plan.sessions.take(&basis) } else { None };
-        // Refused, there is a full handshake.
+        let session = if plan.without_session.is_none() { plan.sessions.take(&scope) } else { None };
+        // A session that cannot be offered leads to a full handshake.
         let offered = session.filter(|session| libssl::resume(&mut ssl, session));
         let channel = Channel::new(ssl, Transport::new(socket))?;
-        Ok(Handshake { channel, plan, basis, offered, wants_write: false })
+        Ok(Handshake { channel, plan, scope, offered, wants_write: false })
     }
 
     /// Goes on as far as possible without waiting.
@@ -93,53 +93,53 @@ impl Handshake {
     }
 
     fn step(mut self) -> Step {
-        match self.channel.shake_hands() {
+        match self.channel.handshake() {
             Ok(()) => Step::Done(Box::new(self.succeeded())),
-            Err(stop @ (Stop::WantsRead | Stop::WantsWrite)) => {
-                self.wants_write = matches!(stop, Stop::WantsWrite);
+            Err(error @ (SslError::WantsRead | SslError::WantsWrite)) => {
+                self.wants_write = matches!(error, SslError::WantsWrite);
                 Step::Pending(Box::new(self))
             }
-            Err(stop) => Step::Failed(self.failed(&stop)),
+            Err(error) => Step::Failed(self.failed(&error)),
         }
     }
 
     fn succeeded(self) -> TlsStream {
-        let Handshake { channel, plan, basis, offered, .. } = self;
+        let Handshake { channel, plan, scope, offered, .. } = self;
         if let Some(reason) = plan.without_session {
             plan.sessions.refused(&reason);
         }
-        let keeping = Keeping { basis, offered };
-        TlsStream::new(channel, plan.security.read_timeout, plan.sessions, keeping)
+        let new_session = NewSession { scope, offered };
+        TlsStream::new(channel, plan.security.read_timeout, plan.sessions, new_session)
     }
 
-    fn failed(self, stop: &Stop) -> Failed {
+    fn failed(self, error: &SslError) -> Failed {
         let peer = self.peer();
-        let refusal = Refusal::of(stop, &self.channel, &self.plan.peer);
-        let mut once_more = None;
+        let error = HandshakeError::of(error, &self.channel, &self.plan.peer);
+        let mut retry_permit = None;
         if self.offered.is_some() {
             self.plan.sessions.clear();
-            if refusal.may_be_of_a_session() {
-                once_more = Some(self.channel.into_transport().socket.into_permit());
+            if error.may_be_due_to_session() {
+                retry_permit = Some(self.channel.into_transport().socket.into_permit());
             }
         }
-        Failed { peer, refusal, once_more }
+        Failed { peer, error, retry_permit }
     }
 
-    /// The deadline came before its end: should the session be the cause, it is not offered again.
-    pub fn time_out(self) -> (SocketAddr, Refusal) {
+    /// Ends the handshake at its deadline. The session that it offered may be the reason, and is not offered again.
+    pub fn time_out(self) -> (SocketAddr, HandshakeError) {
         if self.offered.is_some() {
             self.plan.sessions.clear();
         }
-        (self.peer(), Refusal::timed_out())
+        (self.peer(), HandshakeError::timed_out())
     }
 
-    /// The descriptor and the event that it waits for.
+    /// Returns the descriptor and the event that it waits for.
     pub fn watch(&self) -> PollFd {
         let socket = &self.channel.transport().socket;
         if self.wants_write { PollFd::writable(socket) } else { PollFd::readable(socket) }
     }
 
-    /// Who is at the other end.
+    /// Returns the address of the peer.
     pub fn peer(&self) -> SocketAddr {
         self.channel.transport().socket.peer()
     }

@@ -1,4 +1,4 @@
-//! The name that the peer of a connection has to have.
+//! The name that the peer of a TLS connection must have.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,20 +12,20 @@ use openssl::x509::verify::X509CheckFlags;
 
 use crate::os::libssl::{self, Identities};
 
-/// A name to connect to.
+/// The name of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerName {
-    /// A name, without the dot that may end it.
+    /// A DNS name, without a final dot.
     Dns(String),
     /// A literal address.
     Address(IpAddr),
 }
 
 impl PeerName {
-    /// The name or address in a text. A final dot belongs to the look-up only (RFC 6066, section 3).
+    /// Reads a name or an address. A final dot is part of the look-up only (RFC 6066, section 3).
     pub fn new(text: &str) -> PeerName {
         match text.parse::<IpAddr>() {
-            // An IPv4 address, however it is written.
+            // An IPv4 address that is mapped to IPv6 becomes the IPv4 address.
             Ok(address) => PeerName::Address(address.to_canonical()),
             Err(_) => PeerName::Dns(text.strip_suffix('.').unwrap_or(text).to_owned()),
         }
@@ -41,18 +41,18 @@ impl fmt::Display for PeerName {
     }
 }
 
-/// The name is checked where the chain is, unless the environment says `DPLX_TLS_VERIFY_HOST=off`.
+/// True unless the environment has `DPLX_TLS_VERIFY_HOST=off`: contexts that verify certificates also check the name.
 static VERIFY_NAMES: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("DPLX_TLS_VERIFY_HOST").is_none_or(|value| value != "off"));
 
-/// Sends the server name, unless it is an address (RFC 6066, section 3), and has the certificate checked for
-/// it, if the context verifies certificates.
-pub fn expect(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
+/// Sends the server name, unless it is an address (RFC 6066, section 3). If the context verifies certificates, also has
+/// the name in the certificate checked.
+pub fn set_peer(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
     if let PeerName::Dns(name) = peer {
         ssl.set_hostname(name)?;
     }
     let is_checked = *VERIFY_NAMES && ssl.verify_mode().contains(SslVerifyMode::PEER);
-    // What the program demands itself stands: it may know the server by another name.
+    // Names that the program has set on its SSL_CTX stand: it may know the server by another name.
     if !is_checked || Identities::of_context(ssl.ssl_context()).is_any() {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub fn expect(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
         PeerName::Address(address) => ssl.param_mut().set_ip(*address),
         PeerName::Dns(name) => {
             ssl.param_mut().set_host(name)?;
-            match stand_in(name) {
+            match wildcard_name(name) {
                 Some(other) => libssl::add_host(ssl, &other),
                 None => Ok(()),
             }
@@ -69,12 +69,13 @@ pub fn expect(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
     }
 }
 
-/// A name that a wildcard stands for if it stands for this one, and that no certificate is made out to: for a
-/// first label with an underscore, which OpenSSL lets no wildcard stand for. Buckets have such names.
+/// Returns a name that only a wildcard certificate matches, for a name whose first label has an underscore. `None` for
+/// other names.
 ///
-/// The label is a random one. So all else is as OpenSSL has it: a wildcard is a whole first label and stands
-/// for one label, and a certificate for the name itself has it letter by letter.
-fn stand_in(name: &str) -> Option<String> {
+/// OpenSSL does not match a wildcard against a label with an underscore, but buckets have such names. So the certificate
+/// may also match this name, which has a random first label and the same domain. OpenSSL's rules for wildcards apply to
+/// it: a wildcard is a whole first label, and matches one label.
+fn wildcard_name(name: &str) -> Option<String> {
     let (label, rest) = name.split_once('.')?;
     if !label.contains('_') {
         return None;
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_one_final_dot() {
+    fn one_final_dot_is_removed() {
         let name = |text| PeerName::new(text).to_string();
         assert_eq!((name("s3.example."), name("s3.example")), ("s3.example".into(), "s3.example".into()));
         assert_eq!(name("s3.example.."), "s3.example.");
@@ -99,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_first_label_with_an_underscore_has_a_stand_in() {
+    fn only_a_first_label_with_an_underscore_needs_a_wildcard_name() {
         for name in ["bucket.s3.example", "localhost", "my_bucket", "bucket.my_zone.example"] {
-            assert_eq!(stand_in(name), None, "{name}");
+            assert_eq!(wildcard_name(name), None, "{name}");
         }
-        let (one, other) = (stand_in("my_bucket.s3.example"), stand_in("my_bucket.s3.example"));
+        let (one, other) = (wildcard_name("my_bucket.s3.example"), wildcard_name("my_bucket.s3.example"));
         assert!(one != other && one.is_some_and(|name| name.ends_with(".s3.example") && !name.contains('_')));
     }
 }

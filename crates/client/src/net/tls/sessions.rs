@@ -1,4 +1,4 @@
-//! Sessions to resume.
+//! A cache of TLS sessions to resume.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -13,40 +13,40 @@ use crate::os::fork;
 use crate::os::libssl::{self, Verification, with_its_locks};
 use crate::os::lock::Lock;
 
-/// Sessions kept for one name: as many new connections at once can resume.
-const SESSIONS: usize = 16;
+/// The largest number of sessions in a cache, so of new connections at the same time that can resume one.
+const MAX_SESSIONS: usize = 16;
 
-/// The time for which a server is offered no session after two failures that a session caused. Failures further
-/// apart than that are not counted together.
+/// The time in which a server is offered no session after sessions have caused two failures. It is also the longest time
+/// between these two.
 pub const PAUSE: Duration = Duration::from_secs(600);
 
-/// The context and the verification that a session was made under. It serves under no other: no certificate is
-/// verified when it is resumed.
-pub struct Basis {
-    /// Held, so that its address stays its own.
+/// The `SSL_CTX` of a session, and the way it verified certificates. The session must not be resumed with another one,
+/// since no certificate is verified then.
+pub struct Scope {
+    /// A reference, so that no other `SSL_CTX` gets the same address.
     context: SslContext,
     verification: Verification,
 }
 
-impl Basis {
-    /// The basis of a connection that this context makes now.
-    pub fn of(context: &SslContext) -> Basis {
-        Basis { context: context.clone(), verification: Verification::of(context) }
+impl Scope {
+    /// Returns the scope of a connection that this context makes now.
+    pub fn of(context: &SslContext) -> Scope {
+        Scope { context: context.clone(), verification: Verification::of(context) }
     }
 
-    /// Whether and how certificates were verified.
+    /// Returns the verify mode.
     pub fn verify_mode(&self) -> SslVerifyMode {
         self.verification.mode()
     }
 }
 
-impl PartialEq for Basis {
-    fn eq(&self, other: &Basis) -> bool {
+impl PartialEq for Scope {
+    fn eq(&self, other: &Scope) -> bool {
         self.context.as_ptr() == other.context.as_ptr() && self.verification == other.verification
     }
 }
 
-/// Sessions of one name that new connections can resume.
+/// The sessions of one host name that new connections can resume.
 #[derive(Default)]
 pub struct Sessions {
     state: Lock<State>,
@@ -54,30 +54,30 @@ pub struct Sessions {
 
 #[derive(Default)]
 struct State {
-    kept: Kept,
-    /// When an offered session last made a server fail.
+    cache: Cache,
+    /// The time of the last failure that an offered session has caused.
     refused_at: Option<Moment>,
-    /// The end of the time in which none is offered.
+    /// The end of the time in which no session is offered.
     paused_until: Moment,
-    /// A message that is not logged yet.
+    /// A message that is to be logged.
     notice: Option<String>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Cache {
     newest_last: VecDeque<SslSession>,
-    basis: Option<Basis>,
-    /// The process they belong to.
+    scope: Option<Scope>,
+    /// The process that has made them, by [`fork::generation`].
     forks: u32,
 }
 
-impl Kept {
-    fn are_made_under(&self, basis: &Basis) -> bool {
-        self.forks == fork::generation() && self.basis.as_ref() == Some(basis)
+impl Cache {
+    fn has_scope(&self, scope: &Scope) -> bool {
+        self.forks == fork::generation() && self.scope.as_ref() == Some(scope)
     }
 
-    /// The newest. A ticket of TLS 1.3 serves once (RFC 8446, appendix C.4), others again. Those whose connection
-    /// failed cannot be resumed any more, and are added to the unwanted.
+    /// Returns the newest session. One of TLS 1.3 is removed, since a ticket serves once (RFC 8446, appendix C.4). Sessions
+    /// that cannot be resumed, since their connection has failed, are moved to `unwanted`.
     fn take(&mut self, unwanted: &mut VecDeque<SslSession>) -> Option<SslSession> {
         let newest = self.newest_last.iter().rposition(|session| libssl::is_resumable(session));
         *unwanted = self.newest_last.split_off(newest.map_or(0, |place| place + 1));
@@ -90,44 +90,44 @@ impl Kept {
 }
 
 impl Sessions {
-    /// Keeps a session, in place of the oldest if there are many.
-    pub fn put(&self, session: SslSession, basis: Basis) {
+    /// Adds a session. A full cache drops the oldest one.
+    pub fn put(&self, session: SslSession, scope: Scope) {
         let mut state = self.state.lock();
-        let mut unwanted = Kept::default();
-        if !state.kept.are_made_under(&basis) {
-            let fresh = Kept { basis: Some(basis), forks: fork::generation(), ..Kept::default() };
-            unwanted = mem::replace(&mut state.kept, fresh);
+        let mut unwanted = Cache::default();
+        if !state.cache.has_scope(&scope) {
+            let fresh = Cache { scope: Some(scope), forks: fork::generation(), ..Cache::default() };
+            unwanted = mem::replace(&mut state.cache, fresh);
         }
-        let kept = &mut state.kept.newest_last;
-        let surplus = if kept.len() >= SESSIONS { kept.pop_front() } else { None };
-        kept.push_back(session);
+        let sessions = &mut state.cache.newest_last;
+        let surplus = if sessions.len() >= MAX_SESSIONS { sessions.pop_front() } else { None };
+        sessions.push_back(session);
         drop(state);
         discard((unwanted, surplus));
     }
 
-    /// A session to offer on a connection that is made under the same.
-    pub fn take(&self, basis: &Basis) -> Option<SslSession> {
+    /// Returns a session to offer on a new connection of this scope.
+    pub fn take(&self, scope: &Scope) -> Option<SslSession> {
         let now = Moment::now();
         let mut state = self.state.lock();
-        let (mut unwanted, mut taken) = (Kept::default(), None);
-        if state.kept.are_made_under(basis) && state.paused_until <= now {
-            taken = state.kept.take(&mut unwanted.newest_last);
+        let (mut unwanted, mut taken) = (Cache::default(), None);
+        if state.cache.has_scope(scope) && state.paused_until <= now {
+            taken = state.cache.take(&mut unwanted.newest_last);
         } else {
-            unwanted = mem::take(&mut state.kept);
+            unwanted = mem::take(&mut state.cache);
         }
         drop(state);
         discard(unwanted);
         taken
     }
 
-    /// Forgets all: a connection that was offered one failed.
+    /// Drops all sessions.
     pub fn clear(&self) {
-        let unwanted = mem::take(&mut self.state.lock().kept);
+        let unwanted = mem::take(&mut self.state.lock().cache);
         discard(unwanted);
     }
 
-    /// A connection failed because it was offered a session. A second time soon after, none is offered for a
-    /// while.
+    /// Notes that a connection has failed because a session was offered, and drops all sessions. After the second failure
+    /// within [`PAUSE`] none is offered for that time.
     pub fn refused(&self, reason: &str) {
         self.refused_at(Moment::now(), reason);
     }
@@ -139,19 +139,19 @@ impl Sessions {
         if before.is_some_and(|before| now.since(before) < PAUSE) && state.paused_until <= now {
             state.paused_until = now.after(PAUSE);
             state.notice = Some(format!(
-                "fails when a TLS session is offered ({reason}): none is for {} s",
+                "fails when a TLS session is offered ({reason}): no session is offered for {} s",
                 PAUSE.as_secs()
             ));
         }
     }
 
-    /// Takes the message for the log, if there is one.
+    /// Returns the message that is to be logged, once.
     pub fn take_notice(&self) -> Option<String> {
         self.state.lock().notice.take()
     }
 }
 
-/// Drops what is OpenSSL's, which takes locks of its.
+/// Drops objects of OpenSSL, which locks its own locks meanwhile.
 fn discard<T>(unwanted: T) {
     with_its_locks(|| drop(unwanted));
 }
@@ -171,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn a_basis_is_a_context_and_how_it_verifies() {
+    fn a_scope_is_a_context_and_its_verification() {
         let context = context().build();
-        assert!(Basis::of(&context) == Basis::of(&context));
-        assert!(Basis::of(&context) != Basis::of(&super::tests::context().build()));
-        let before = Basis::of(&context);
+        assert!(Scope::of(&context) == Scope::of(&context));
+        assert!(Scope::of(&context) != Scope::of(&super::tests::context().build()));
+        let before = Scope::of(&context);
         let mut other = super::tests::context();
         other.set_verify(SslVerifyMode::NONE);
         let none = Verification::of(&other.build());
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_refusal_within_a_while_makes_a_pause() {
+    fn a_second_refusal_soon_after_the_first_makes_a_pause() {
         let (sessions, begin) = (Sessions::default(), Moment::now());
         let later = begin.after(PAUSE / 2);
         sessions.refused_at(begin, "alert");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_far_apart_make_none() {
+    fn refusals_far_apart_make_no_pause() {
         let (sessions, begin) = (Sessions::default(), Moment::now());
         for nth in 0..3 {
             let at = begin.after(PAUSE * nth);

@@ -13,7 +13,7 @@ use super::*;
 use crate::os::sys::PollFd;
 use crate::pool::permits::Permits;
 
-/// A server for one connection, on which it does as told.
+/// Starts a server for one connection, and runs `serve` on it.
 fn server<R: Send + 'static>(
     serve: impl FnOnce(SslStream<std::net::TcpStream>) -> R + Send + 'static,
 ) -> (SocketAddr, JoinHandle<R>) {
@@ -27,9 +27,9 @@ fn server<R: Send + 'static>(
     acceptor.set_private_key(&key).unwrap();
     acceptor.set_certificate(&certificate.build()).unwrap();
     let acceptor = acceptor.build();
-    let log_callback = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = log_callback.local_addr().unwrap();
-    let thread = thread::spawn(move || serve(acceptor.accept(log_callback.accept().unwrap().0).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = thread::spawn(move || serve(acceptor.accept(listener.accept().unwrap().0).unwrap()));
     (address, thread)
 }
 
@@ -54,7 +54,7 @@ fn connect(address: SocketAddr, version: SslVersion) -> TlsStream {
                 handshake.advance()
             }
             Step::Done(stream) => return *stream,
-            Step::Failed(failed) => panic!("{}", failed.refusal.reason),
+            Step::Failed(failed) => panic!("{}", failed.error.reason),
         }
     }
 }
@@ -83,7 +83,7 @@ fn a_reply_is_awaited_from_a_write_to_a_read() {
         assert!(!stream.awaits_reply());
     }
     drop(stream);
-    assert_eq!(thread.join().unwrap(), 0, "a close_notify ended it");
+    assert_eq!(thread.join().unwrap(), 0, "the connection ended by a close_notify");
 }
 
 #[test]

@@ -9,42 +9,42 @@ use crate::net::socket::{Socket, TransferError, with_timeout};
 use crate::os::libssl::{self, Method};
 use crate::os::sys::{self, PollFd};
 
-/// A socket as OpenSSL sees it.
+/// A socket, with the timeout of the operations of OpenSSL on it.
 pub struct Transport {
     /// The socket.
     pub socket: Socket,
-    /// How long a read or write waits for a byte to move.
-    pub patience: Timeout,
-    /// Whether the last read ended because it waited long enough.
+    /// The time that a read or write may wait for a byte to move.
+    pub timeout: Timeout,
+    /// True if the last read timed out.
     pub timed_out: bool,
-    /// Whether the socket failed.
+    /// True if the socket has failed.
     pub has_failed: bool,
 }
 
-/// How long to wait for a socket.
+/// The time to wait for a socket.
 #[derive(Clone, Copy)]
 pub enum Timeout {
-    /// Not at all.
-    None,
-    /// So long; for ever without a limit.
+    /// Does not wait.
+    NoWait,
+    /// Waits for this time; `None` is for ever.
     UpTo(Option<Duration>),
 }
 
 impl Transport {
-    /// A transport that does not wait.
+    /// Makes a transport that does not wait.
     pub fn new(socket: Socket) -> Transport {
-        Transport { socket, patience: Timeout::None, timed_out: false, has_failed: false }
+        Transport { socket, timeout: Timeout::NoWait, timed_out: false, has_failed: false }
     }
 
-    /// Calls `operation` until it moves bytes, and waits for the socket as long as there is patience.
+    /// Calls `operation` until it moves bytes, and waits for the socket within the timeout.
     fn with_timeout(
         &self,
         awaited: PollFd,
         mut operation: impl FnMut() -> io::Result<usize>,
     ) -> Result<usize, TransferError> {
-        match self.patience {
+        match self.timeout {
             Timeout::UpTo(timeout) => with_timeout(awaited, timeout, operation),
-            Timeout::None => loop {
+            Timeout::NoWait => loop {
                 match operation() {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     outcome => return outcome.map_err(TransferError::Io),
@@ -53,9 +53,9 @@ impl Transport {
         }
     }
 
-    /// An error as OpenSSL is told of it: a wait that took too long would have blocked.
+    /// Turns an error into the one for OpenSSL: after a timeout that is "would block".
     #[cold]
-    fn failure(&mut self, error: TransferError) -> io::Error {
+    fn error_for_openssl(&mut self, error: TransferError) -> io::Error {
         let error = match error {
             TransferError::TimedOut => io::ErrorKind::WouldBlock.into(),
             TransferError::Io(error) => error,
@@ -84,13 +84,13 @@ impl libssl::Transport for Transport {
         if let Ok(count @ 1..) = outcome {
             self.socket.exchange.read(count);
         }
-        outcome.map_err(|error| self.failure(error))
+        outcome.map_err(|error| self.error_for_openssl(error))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.exchange.write();
         let piece = [IoSlice::new(bytes)];
         let outcome = self.with_timeout(PollFd::writable(&self.socket), || self.socket.send(&piece));
-        outcome.map_err(|error| self.failure(error))
+        outcome.map_err(|error| self.error_for_openssl(error))
     }
 }

@@ -93,7 +93,7 @@ struct Held<T> {
 
 /// The reason why an operation did not come to its end.
 #[derive(Debug)]
-pub enum Stop {
+pub enum SslError {
     /// There is nothing to read yet.
     WantsRead,
     /// There is no room to write yet.
@@ -165,7 +165,7 @@ impl<T: Transport> Channel<T> {
     }
 
     /// Goes on with the handshake.
-    pub fn shake_hands(&mut self) -> Result<(), Stop> {
+    pub fn handshake(&mut self) -> Result<(), SslError> {
         // malloc(3) says so by errno, and OpenSSL often by some other error.
         sys::set_errno(0);
         self.run(|ssl| {
@@ -173,15 +173,15 @@ impl<T: Transport> Channel<T> {
             unsafe { ffi::SSL_do_handshake(ssl) }
         })
         .map_err(|stop| match stop {
-            Stop::Tls(errors) if sys::errno() == libc::ENOMEM || is_want_of_memory(&errors) => {
-                Stop::OutOfMemory
+            SslError::Tls(errors) if sys::errno() == libc::ENOMEM || is_want_of_memory(&errors) => {
+                SslError::OutOfMemory
             }
             other => other,
         })
     }
 
     /// Reads what there is, at least one byte (SSL_read_ex(3)).
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SslError> {
         let mut count = 0;
         self.run(|ssl| {
             // SAFETY: a live SSL; the buffer is writable for its length.
@@ -191,7 +191,7 @@ impl<T: Transport> Channel<T> {
     }
 
     /// Whether there is data of the peer's, which stays unread (SSL_peek_ex(3)).
-    pub fn peek(&mut self) -> Result<(), Stop> {
+    pub fn peek(&mut self) -> Result<(), SslError> {
         let (mut byte, mut count) = (0_u8, 0);
         self.run(|ssl| {
             // SAFETY: a live SSL; the buffer is one byte.
@@ -201,7 +201,7 @@ impl<T: Transport> Channel<T> {
 
     /// Writes some of it (SSL_write_ex(3)).
     #[inline]
-    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, SslError> {
         let mut count = 0;
         self.run(|ssl| {
             // SAFETY: a live SSL; the bytes are readable for their length.
@@ -217,28 +217,28 @@ impl<T: Transport> Channel<T> {
     }
 
     #[inline]
-    fn run(&mut self, operation: impl FnOnce(*mut ffi::SSL) -> c_int) -> Result<(), Stop> {
+    fn run(&mut self, operation: impl FnOnce(*mut ffi::SSL) -> c_int) -> Result<(), SslError> {
         let answer = operation(self.ssl.as_ptr());
         if answer > 0 { Ok(()) } else { Err(self.stop(answer)) }
     }
 
     #[cold]
-    fn stop(&mut self, answer: c_int) -> Stop {
+    fn stop(&mut self, answer: c_int) -> SslError {
         /// `SSL_R_UNEXPECTED_EOF_WHILE_READING`.
         const UNEXPECTED_EOF: c_int = 294;
         // SAFETY: no operation is under way, so nobody else has it.
         let held = unsafe { self.held.as_mut() };
         // SAFETY: a live SSL, and the answer of its last operation.
         match unsafe { ffi::SSL_get_error(self.ssl.as_ptr(), answer) } {
-            ffi::SSL_ERROR_WANT_READ => Stop::WantsRead,
-            ffi::SSL_ERROR_WANT_WRITE => Stop::WantsWrite,
-            ffi::SSL_ERROR_ZERO_RETURN => Stop::Closed,
-            ffi::SSL_ERROR_SYSCALL => held.error.take().map_or(Stop::CutOff, Stop::Io),
+            ffi::SSL_ERROR_WANT_READ => SslError::WantsRead,
+            ffi::SSL_ERROR_WANT_WRITE => SslError::WantsWrite,
+            ffi::SSL_ERROR_ZERO_RETURN => SslError::Closed,
+            ffi::SSL_ERROR_SYSCALL => held.error.take().map_or(SslError::CutOff, SslError::Io),
             _ => {
                 let errors = take_errors();
                 let is_end =
                     errors.errors().first().is_some_and(|error| error.reason_code() == UNEXPECTED_EOF);
-                if is_end && held.has_ended { Stop::CutOff } else { Stop::Tls(errors) }
+                if is_end && held.has_ended { SslError::CutOff } else { SslError::Tls(errors) }
             }
         }
     }

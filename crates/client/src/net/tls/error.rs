@@ -1,0 +1,158 @@
+//! The error of a TLS handshake.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use openssl::error::ErrorStack;
+use openssl::nid::Nid;
+use openssl::ssl::SslRef;
+use openssl::x509::X509Ref;
+
+use super::peer::PeerName;
+use crate::fault::Fault;
+use crate::os::libssl::{Identities, SslError};
+use crate::os::sys;
+use crate::status::{Error, local_fault};
+
+/// A failed handshake.
+#[derive(Debug)]
+pub struct HandshakeError {
+    /// The kind of fault.
+    pub fault: Fault,
+    /// The text for the log.
+    pub reason: String,
+    /// The status for the caller, if this machine caused the error.
+    local: Option<Error>,
+}
+
+impl HandshakeError {
+    /// The deadline has passed.
+    pub fn timed_out() -> HandshakeError {
+        HandshakeError::of_peer(Fault::TimedOut, "TLS handshake timed out".to_owned())
+    }
+
+    /// Returns the status for the caller if this machine caused the error, and no other host would do better.
+    pub fn local_fault(&self) -> Option<Error> {
+        self.local
+    }
+
+    /// OpenSSL could not prepare the handshake.
+    pub fn of_setup(errors: &ErrorStack) -> HandshakeError {
+        HandshakeError {
+            fault: Fault::Local,
+            local: Some(Error::System),
+            ..HandshakeError::of_openssl(errors)
+        }
+    }
+
+    fn of_peer(fault: Fault, reason: String) -> HandshakeError {
+        HandshakeError { fault, reason, local: None }
+    }
+
+    /// A handshake with this peer has failed with an error of OpenSSL.
+    pub fn of(error: &SslError, ssl: &SslRef, peer: &PeerName) -> HandshakeError {
+        match error {
+            SslError::Io(error) => HandshakeError {
+                local: local_fault(error),
+                ..HandshakeError::of_peer(
+                    Fault::of(error),
+                    format!("TLS handshake: {}", sys::error_text(error)),
+                )
+            },
+            SslError::OutOfMemory => HandshakeError {
+                local: Some(Error::OutOfMemory),
+                ..HandshakeError::of_peer(Fault::Local, "TLS handshake: out of memory".to_owned())
+            },
+            SslError::Tls(errors)
+                if errors.errors().iter().any(|error| error.reason_code() == VERIFY_FAILED) =>
+            {
+                HandshakeError::of_peer(Fault::Certificate, certificate_error(ssl, peer))
+            }
+            // No status for the caller: another host may do better.
+            SslError::Tls(errors) if is_internal(errors) => {
+                HandshakeError { fault: Fault::Local, ..HandshakeError::of_openssl(errors) }
+            }
+            SslError::Tls(errors) => HandshakeError::of_openssl(errors),
+            SslError::CutOff | SslError::Closed | SslError::WantsRead | SslError::WantsWrite => {
+                HandshakeError::of_peer(
+                    Fault::Reset,
+                    "TLS handshake: the peer closed the connection".to_owned(),
+                )
+            }
+        }
+    }
+
+    fn of_openssl(errors: &ErrorStack) -> HandshakeError {
+        let reason = errors.errors().first().and_then(|error| error.reason());
+        HandshakeError::of_peer(Fault::Tls, format!("TLS handshake: {}", reason.unwrap_or("failed")))
+    }
+
+    /// True if a session that was offered may be the reason: the peer has sent an alert or invalid data, or hung up.
+    pub fn may_be_due_to_session(&self) -> bool {
+        !matches!(self.fault, Fault::Certificate | Fault::Local | Fault::TimedOut)
+    }
+}
+
+/// True for a reason that all libraries of OpenSSL share (`ERR_R_*` of <openssl/err.h>), such as an internal error.
+/// Errors of the peer have other reasons.
+fn is_internal(errors: &ErrorStack) -> bool {
+    /// `ERR_RFLAG_COMMON`. Before 3.0 these reasons were the numbers below 100.
+    const COMMON: i32 = 2 << 18;
+    let is_common = |reason: i32| if cfg!(openssl3) { reason & COMMON != 0 } else { reason < 100 };
+    errors.errors().last().is_some_and(|error| is_common(error.reason_code()))
+}
+
+/// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of the verification is not enough to tell: it stays set if a callback
+/// of the program overrules it, and another error may follow.
+const VERIFY_FAILED: i32 = 134;
+
+/// `X509_V_ERR_*`, X509_STORE_CTX_get_error(3).
+const HOSTNAME_MISMATCH: i32 = 62;
+const EMAIL_MISMATCH: i32 = 63;
+const IP_ADDRESS_MISMATCH: i32 = 64;
+
+fn certificate_error(ssl: &SslRef, peer: &PeerName) -> String {
+    let result = ssl.verify_result();
+    let text = result.error_string();
+    if !matches!(result.as_raw(), HOSTNAME_MISMATCH | EMAIL_MISMATCH | IP_ADDRESS_MISMATCH) {
+        return format!("certificate refused: {text}");
+    }
+    let names = certified_names(ssl);
+    let required = Identities::of_context(ssl.ssl_context());
+    if required.is_any() {
+        return format!(
+            "certificate refused: {text}: the program's SSL_CTX wants {required}, it is for {names}"
+        );
+    }
+    format!(
+        "certificate refused: {text}: wanted {peer}, it is for {names} \
+         (DPLX_TLS_VERIFY_HOST=off in the environment switches this check off)"
+    )
+}
+
+/// Returns the names in the certificate of the peer.
+fn certified_names(ssl: &SslRef) -> String {
+    let leaf = ssl.verified_chain().and_then(|chain| chain.get(0));
+    let texts = leaf.map_or(Vec::new(), names_of);
+    if texts.is_empty() { "no name".to_owned() } else { texts.join(", ") }
+}
+
+/// Returns the names and addresses of subjectAltName. Without that extension the common names count.
+fn names_of(leaf: &X509Ref) -> Vec<String> {
+    let Some(names) = leaf.subject_alt_names() else {
+        let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
+        return common.filter_map(|entry| entry.data().to_string().ok()).collect();
+    };
+    let text = |name: &openssl::x509::GeneralNameRef| match (name.dnsname(), name.ipaddress()) {
+        (Some(name), _) => Some(name.to_owned()),
+        (None, Some(octets)) => ip_text(octets),
+        (None, None) => None,
+    };
+    names.iter().filter_map(text).collect()
+}
+
+fn ip_text(octets: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let any = v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
+    any.ok().map(|address| address.to_string())
+}
