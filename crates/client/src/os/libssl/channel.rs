@@ -1,5 +1,5 @@
-//! An SSL over a transport of ours, by a BIO method that answers as a socket's does: `SSL_get_fd(ssl)` and
-//! `BIO_get_fd(bio)` give the descriptor.
+//! An SSL over a transport that is written in Rust. Its BIO has the interface of a socket BIO: `SSL_get_fd(ssl)` and
+//! `BIO_get_fd(bio)` return the descriptor.
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::io;
@@ -25,41 +25,41 @@ unsafe extern "C" {
     fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
 }
 
-/// A carrier of the bytes of a [`Channel`].
+/// The transport of the encrypted bytes of a [`Channel`].
 pub trait Transport: AsRawFd {
-    /// The place of the type's BIO method.
+    /// Returns the BIO method of the type, a static of it.
     fn method() -> &'static Method;
 
-    /// Reads what there is; 0 is the end. `WouldBlock` makes OpenSSL say that it wants to read.
+    /// Reads what has come; 0 is the end of the stream. `WouldBlock` becomes `SSL_ERROR_WANT_READ`.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes what fits. `WouldBlock` makes OpenSSL say that it wants to write.
+    /// Writes what fits. `WouldBlock` becomes `SSL_ERROR_WANT_WRITE`.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-/// The place of a BIO method, which is made once and stays.
+/// A BIO method, which is made at the first use and never freed.
 pub struct Method(AtomicPtr<ffi::BIO_METHOD>);
 
 impl Method {
-    /// An empty place.
+    /// Returns a method that is not made yet.
     pub const fn new() -> Method {
         Method(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The method, or NULL for want of memory; then the next call tries again.
+    /// Returns the method. NULL if memory is short; the next call then tries again.
     fn get<T: Transport>(&self) -> *const ffi::BIO_METHOD {
-        /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: by these SSL_get_fd(3) finds it.
+        /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: SSL_get_fd(3) looks for a BIO with these.
         const KIND: c_int = 0x0400 | 0x0100;
         let present = self.0.load(Ordering::Acquire);
         if !present.is_null() {
             return present;
         }
-        // SAFETY: the name is a constant.
+        // SAFETY: the name is a constant, which OpenSSL copies.
         let made = unsafe { ffi::BIO_meth_new(BIO_get_new_index() | KIND, c"droplet-conn".as_ptr()) };
         if made.is_null() {
             return made;
         }
-        // SAFETY: the method is new, and the functions are of the setters' types.
+        // SAFETY: the method is new, and the functions have the types that the setters expect.
         unsafe {
             ffi::BIO_meth_set_read__fixed_rust(made, Some(read::<T>));
             ffi::BIO_meth_set_write__fixed_rust(made, Some(write::<T>));
@@ -67,120 +67,121 @@ impl Method {
         }
         match self.0.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => made,
-            Err(of_another_thread) => {
-                // SAFETY: nobody else knows it.
+            Err(of_other_thread) => {
+                // SAFETY: the method was not stored, so that nobody else has it.
                 unsafe { ffi::BIO_meth_free(made) };
-                of_another_thread
+                of_other_thread
             }
         }
     }
 }
 
-/// Whether OpenSSL says that it had no memory: `ERR_R_MALLOC_FAILURE` of <openssl/err.h>.
-fn is_want_of_memory(errors: &ErrorStack) -> bool {
+/// True if OpenSSL reports that memory is short: `ERR_R_MALLOC_FAILURE` of <openssl/err.h>.
+fn is_out_of_memory(errors: &ErrorStack) -> bool {
     const MALLOC_FAILURE: c_int = if cfg!(openssl3) { 0xC0100 } else { 65 };
     errors.errors().iter().any(|error| error.reason_code() == MALLOC_FAILURE)
 }
 
 /// The data of a BIO.
-struct Held<T> {
+struct BioData<T> {
     transport: T,
-    /// The error of the last read or write, if that failed.
+    /// The error of the last read or write, if it failed.
     error: Option<io::Error>,
-    /// Whether the last read met the end of the stream.
+    /// True if the last read has met the end of the stream.
     has_ended: bool,
 }
 
-/// The reason why an operation did not come to its end.
+/// The error of an operation of OpenSSL (SSL_get_error(3)).
 #[derive(Debug)]
 pub enum SslError {
-    /// There is nothing to read yet.
+    /// The operation can go on when there is something to read.
     WantsRead,
-    /// There is no room to write yet.
+    /// The operation can go on when there is room to write.
     WantsWrite,
     /// The peer has sent its close_notify.
     Closed,
-    /// The stream ended without one: anybody on the way may have cut it (RFC 8446, section 6.1).
+    /// The stream has ended without a close_notify: an attacker may have cut it (RFC 8446, section 6.1).
     CutOff,
     /// The transport failed.
     Io(io::Error),
     /// TLS failed.
     Tls(ErrorStack),
-    /// A handshake failed, and an allocation before it. What OpenSSL says then, of the peer's certificate for example,
-    /// is not to be trusted.
+    /// An allocation has failed during a handshake. Other errors that OpenSSL reports then, of the peer's certificate for
+    /// example, may be false.
     OutOfMemory,
 }
 
-/// An SSL and its transport. C may have the SSL and its BIO too, and keep references to them: once the
-/// channel is gone they lead nowhere.
+/// An SSL and its transport. C may also use the SSL and its BIO, and keep references to them; once the channel is dropped,
+/// the BIO has no transport.
 ///
-/// Operations need an empty error queue: see [`super::with_own_errors`].
+/// Operations need an empty error queue ([`super::with_own_errors`]).
 pub struct Channel<T: Transport> {
     ssl: ManuallyDrop<Ssl>,
     bio: NonNull<ffi::BIO>,
-    /// From a box; the BIO's data.
-    held: NonNull<Held<T>>,
+    /// The data of the BIO, from a box.
+    data: NonNull<BioData<T>>,
 }
 
-// SAFETY: one thread has the channel at a time, and the BIO leads to nothing but what it holds.
+// SAFETY: a channel that is sent to another thread takes along all that it points to: the SSL, its BIO and the data of
+// that. C uses the SSL and the BIO only in the thread that uses the connection (contract of the C interface).
 unsafe impl<T: Transport + Send> Send for Channel<T> {}
 
 impl<T: Transport> Channel<T> {
-    /// A client's, before its handshake.
+    /// Makes the channel of a client, before its handshake.
     pub fn new(ssl: Ssl, transport: T) -> Result<Channel<T>, ErrorStack> {
-        // SAFETY: the method is NULL, which gives NULL, or was made for this type.
+        // SAFETY: the method was made for this type, or is NULL, for which BIO_new returns NULL.
         let bio = unsafe { ffi::BIO_new(T::method().get::<T>()) };
         let bio = NonNull::new(bio).ok_or_else(take_errors)?;
-        let held = NonNull::from(Box::leak(Box::new(Held { transport, error: None, has_ended: false })));
-        // SAFETY: all are new and live. One reference to the BIO is the channel's, the other one the SSL's, for
-        // both directions (SSL_set_bio(3)).
+        let data = NonNull::from(Box::leak(Box::new(BioData { transport, error: None, has_ended: false })));
+        // SAFETY: SSL, BIO and data are live, and the BIO is new. The channel keeps one reference to the BIO; the SSL gets the
+        // other one, for both directions (SSL_set_bio(3)).
         unsafe {
-            ffi::BIO_set_data(bio.as_ptr(), held.as_ptr().cast());
+            ffi::BIO_set_data(bio.as_ptr(), data.as_ptr().cast());
             ffi::BIO_set_init(bio.as_ptr(), 1);
             BIO_up_ref(bio.as_ptr());
             ffi::SSL_set_bio(ssl.as_ptr(), bio.as_ptr(), bio.as_ptr());
             ffi::SSL_set_connect_state(ssl.as_ptr());
         }
-        Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, held })
+        Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, data })
     }
 
-    /// The carrier of its bytes.
+    /// Returns the transport.
     #[inline]
     pub fn transport(&self) -> &T {
-        // SAFETY: it lives as long as the channel, and is changed through `&mut self` and the BIO only: no
-        // operation is under way while it is borrowed.
-        unsafe { &self.held.as_ref().transport }
+        // SAFETY: the data lives as long as the channel. It is changed only through `&mut self` and by operations on the SSL,
+        // and none is under way while `self` is borrowed.
+        unsafe { &self.data.as_ref().transport }
     }
 
-    /// The same, to be changed.
+    /// Returns the transport, to be changed.
     #[inline]
     pub fn transport_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
-        unsafe { &mut self.held.as_mut().transport }
+        // SAFETY: as in `transport`, and `&mut self` excludes other references.
+        unsafe { &mut self.data.as_mut().transport }
     }
 
-    /// The pointers that C gets: the SSL and its BIO.
+    /// Returns pointers to the SSL and its BIO, for C.
     pub fn raw(&self) -> (*mut c_void, *mut c_void) {
         (self.ssl.as_ptr().cast(), self.bio.as_ptr().cast())
     }
 
-    /// Goes on with the handshake.
+    /// Goes on with the handshake (SSL_do_handshake(3)).
     pub fn handshake(&mut self) -> Result<(), SslError> {
-        // malloc(3) says so by errno, and OpenSSL often by some other error.
+        // If memory is short, malloc(3) sets errno, while OpenSSL often reports another error.
         sys::set_errno(0);
         self.run(|ssl| {
-            // SAFETY: a live SSL whose BIO is ours.
+            // SAFETY: a live SSL.
             unsafe { ffi::SSL_do_handshake(ssl) }
         })
-        .map_err(|stop| match stop {
-            SslError::Tls(errors) if sys::errno() == libc::ENOMEM || is_want_of_memory(&errors) => {
+        .map_err(|error| match error {
+            SslError::Tls(errors) if sys::errno() == libc::ENOMEM || is_out_of_memory(&errors) => {
                 SslError::OutOfMemory
             }
             other => other,
         })
     }
 
-    /// Reads what there is, at least one byte (SSL_read_ex(3)).
+    /// Reads what has come, at least one byte (SSL_read_ex(3)).
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SslError> {
         let mut count = 0;
         self.run(|ssl| {
@@ -190,16 +191,16 @@ impl<T: Transport> Channel<T> {
         Ok(count)
     }
 
-    /// Whether there is data of the peer's, which stays unread (SSL_peek_ex(3)).
+    /// Succeeds if data can be read, and leaves it unread (SSL_peek_ex(3)).
     pub fn peek(&mut self) -> Result<(), SslError> {
         let (mut byte, mut count) = (0_u8, 0);
         self.run(|ssl| {
-            // SAFETY: a live SSL; the buffer is one byte.
+            // SAFETY: a live SSL; the buffer has one byte.
             unsafe { ffi::SSL_peek_ex(ssl, (&raw mut byte).cast(), 1, &mut count) }
         })
     }
 
-    /// Writes some of it (SSL_write_ex(3)).
+    /// Writes some of the bytes, at least one (SSL_write_ex(3)). Returns their number.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, SslError> {
         let mut count = 0;
@@ -210,7 +211,7 @@ impl<T: Transport> Channel<T> {
         Ok(count)
     }
 
-    /// Sends the close_notify, if there is room for it. The peer's is not waited for.
+    /// Sends the close_notify, if there is room for it, and does not wait for the peer's.
     pub fn send_close_notify(&mut self) {
         // SAFETY: a live SSL.
         unsafe { ffi::SSL_shutdown(self.ssl.as_ptr()) };
@@ -218,56 +219,58 @@ impl<T: Transport> Channel<T> {
 
     #[inline]
     fn run(&mut self, operation: impl FnOnce(*mut ffi::SSL) -> c_int) -> Result<(), SslError> {
-        let answer = operation(self.ssl.as_ptr());
-        if answer > 0 { Ok(()) } else { Err(self.stop(answer)) }
+        let returned = operation(self.ssl.as_ptr());
+        if returned > 0 { Ok(()) } else { Err(self.error(returned)) }
     }
 
     #[cold]
-    fn stop(&mut self, answer: c_int) -> SslError {
+    fn error(&mut self, returned: c_int) -> SslError {
         /// `SSL_R_UNEXPECTED_EOF_WHILE_READING`.
         const UNEXPECTED_EOF: c_int = 294;
-        // SAFETY: no operation is under way, so nobody else has it.
-        let held = unsafe { self.held.as_mut() };
-        // SAFETY: a live SSL, and the answer of its last operation.
-        match unsafe { ffi::SSL_get_error(self.ssl.as_ptr(), answer) } {
+        // SAFETY: the operation has returned, so that no other reference to the data is in use.
+        let data = unsafe { self.data.as_mut() };
+        // SAFETY: a live SSL, and the return value of its last operation.
+        match unsafe { ffi::SSL_get_error(self.ssl.as_ptr(), returned) } {
             ffi::SSL_ERROR_WANT_READ => SslError::WantsRead,
             ffi::SSL_ERROR_WANT_WRITE => SslError::WantsWrite,
             ffi::SSL_ERROR_ZERO_RETURN => SslError::Closed,
-            ffi::SSL_ERROR_SYSCALL => held.error.take().map_or(SslError::CutOff, SslError::Io),
+            ffi::SSL_ERROR_SYSCALL => data.error.take().map_or(SslError::CutOff, SslError::Io),
             _ => {
                 let errors = take_errors();
                 let is_end =
                     errors.errors().first().is_some_and(|error| error.reason_code() == UNEXPECTED_EOF);
-                if is_end && held.has_ended { SslError::CutOff } else { SslError::Tls(errors) }
+                if is_end && data.has_ended { SslError::CutOff } else { SslError::Tls(errors) }
             }
         }
     }
 
-    /// Frees the SSL and gives the transport back.
+    /// Frees the SSL and returns the transport.
     pub fn into_transport(self) -> T {
         let channel = ManuallyDrop::new(self);
-        // SAFETY: the channel is given up, so it is done once.
-        unsafe { channel.dismantle() }.transport
+        // SAFETY: ManuallyDrop keeps the channel from being dropped, so that it is not used afterwards.
+        unsafe { channel.free() }.transport
     }
 
+    /// Frees the SSL and the reference to the BIO. Returns the data.
+    ///
     /// # Safety
-    /// The channel is not used afterwards.
-    unsafe fn dismantle(&self) -> Box<Held<T>> {
-        // SAFETY: the SSL and the reference to the BIO are the channel's, and given up here; the data came from
-        // a box, and the BIO leads to it no more.
+    /// The channel is neither used nor dropped afterwards.
+    unsafe fn free(&self) -> Box<BioData<T>> {
+        // SAFETY: the channel owns the SSL and one reference to the BIO, and is not used afterwards (contract of this
+        // function). The data came from a box, and the BIO does not point to it any more.
         with_own_errors(|| unsafe {
             ffi::BIO_set_data(self.bio.as_ptr(), ptr::null_mut());
             with_its_locks(|| drop(ptr::read(&*self.ssl)));
             ffi::BIO_free_all(self.bio.as_ptr());
-            Box::from_raw(self.held.as_ptr())
+            Box::from_raw(self.data.as_ptr())
         })
     }
 }
 
 impl<T: Transport> Drop for Channel<T> {
     fn drop(&mut self) {
-        // SAFETY: it is dropped, so it is done once.
-        drop(unsafe { self.dismantle() });
+        // SAFETY: the channel is being dropped, so that it is not used afterwards.
+        drop(unsafe { self.free() });
     }
 }
 
@@ -286,59 +289,60 @@ impl<T: Transport> DerefMut for Channel<T> {
     }
 }
 
-/// The data of a BIO of ours; `None` once its channel is gone.
+/// Returns the data of a BIO. `None` once its channel is dropped.
 ///
 /// # Safety
-/// `bio` has the method of `T`, and no other reference to what it leads to is in use.
-unsafe fn held<'a, T: Transport>(bio: *mut ffi::BIO) -> Option<&'a mut Held<T>> {
-    // SAFETY: the data is NULL or what `Channel::new` has set; otherwise as the caller says.
-    unsafe { ffi::BIO_get_data(bio).cast::<Held<T>>().as_mut() }
+/// `bio` has the method of `T`, and no other reference to its data is in use.
+unsafe fn data<'a, T: Transport>(bio: *mut ffi::BIO) -> Option<&'a mut BioData<T>> {
+    // SAFETY: the data is what `Channel::new` has set, or NULL, since the BIO has the method of `T`; no other reference is
+    // in use (both: contract of this function).
+    unsafe { ffi::BIO_get_data(bio).cast::<BioData<T>>().as_mut() }
 }
 
-/// Notes how a transfer ended, in the terms of BIO_read(3) and BIO_write(3).
-fn answer<T>(held: &mut Held<T>, outcome: io::Result<usize>, retry: impl FnOnce()) -> c_int {
+/// Stores the outcome of a read or write, and returns it as BIO_read(3) and BIO_write(3) do.
+fn finish<T>(data: &mut BioData<T>, outcome: io::Result<usize>, retry: impl FnOnce()) -> c_int {
     match outcome {
-        // No longer than what was asked for, which was an int.
+        // No more than the length that OpenSSL has passed, which was an int.
         Ok(count) => {
-            held.error = None;
+            data.error = None;
             count as c_int
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::WouldBlock {
                 retry();
             }
-            held.error = Some(error);
+            data.error = Some(error);
             -1
         }
     }
 }
 
-/// Runs what a callback does: no panic may pass through C.
+/// Runs a callback. A panic becomes an error, since it must not unwind through C.
 fn guarded(transfer: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
     catch_unwind(AssertUnwindSafe(transfer)).unwrap_or_else(|_| Err(io::Error::other("internal error")))
 }
 
 unsafe extern "C" fn read<T: Transport>(bio: *mut ffi::BIO, buffer: *mut c_char, length: c_int) -> c_int {
-    // SAFETY: OpenSSL calls it for a BIO of this method, within an operation on the channel or of C's, with a
-    // buffer that is writable for its length.
+    // SAFETY: OpenSSL calls this function for a BIO with the method of `T`, with a buffer that is writable for its length. It
+    // does so within an operation on the SSL, during which nobody uses the data otherwise.
     unsafe {
         ffi::BIO_clear_retry_flags(bio);
-        let (Some(held), Ok(length @ 1..)) = (held::<T>(bio), usize::try_from(length)) else { return -1 };
+        let (Some(data), Ok(length @ 1..)) = (data::<T>(bio), usize::try_from(length)) else { return -1 };
         let buffer = slice::from_raw_parts_mut(buffer.cast::<u8>(), length);
-        let outcome = guarded(|| held.transport.read(buffer));
-        held.has_ended = matches!(outcome, Ok(0));
-        answer(held, outcome, || ffi::BIO_set_retry_read(bio))
+        let outcome = guarded(|| data.transport.read(buffer));
+        data.has_ended = matches!(outcome, Ok(0));
+        finish(data, outcome, || ffi::BIO_set_retry_read(bio))
     }
 }
 
 unsafe extern "C" fn write<T: Transport>(bio: *mut ffi::BIO, bytes: *const c_char, length: c_int) -> c_int {
-    // SAFETY: as for `read`, with bytes that are readable.
+    // SAFETY: as in `read`, with bytes that are readable for their length.
     unsafe {
         ffi::BIO_clear_retry_flags(bio);
-        let (Some(held), Ok(length @ 1..)) = (held::<T>(bio), usize::try_from(length)) else { return -1 };
+        let (Some(data), Ok(length @ 1..)) = (data::<T>(bio), usize::try_from(length)) else { return -1 };
         let bytes = slice::from_raw_parts(bytes.cast::<u8>(), length);
-        let outcome = guarded(|| held.transport.write(bytes));
-        answer(held, outcome, || ffi::BIO_set_retry_write(bio))
+        let outcome = guarded(|| data.transport.write(bytes));
+        finish(data, outcome, || ffi::BIO_set_retry_write(bio))
     }
 }
 
@@ -354,21 +358,21 @@ unsafe extern "C" fn control<T: Transport>(
     const FLUSH: c_int = 11;
     /// `BIO_C_GET_FD`.
     const DESCRIPTOR: c_int = 105;
-    // SAFETY: as for `read`.
-    let held = unsafe { held::<T>(bio) };
-    match (command, held) {
+    // SAFETY: as in `read`.
+    let data = unsafe { data::<T>(bio) };
+    match (command, data) {
         (FLUSH, _) => 1,
-        (END, held) => c_long::from(held.is_none_or(|held| held.has_ended)),
-        (DESCRIPTOR, Some(held)) => {
-            let descriptor = held.transport.as_raw_fd();
-            // SAFETY: NULL, or where BIO_get_fd(3) wants it as well.
+        (END, data) => c_long::from(data.is_none_or(|data| data.has_ended)),
+        (DESCRIPTOR, Some(data)) => {
+            let descriptor = data.transport.as_raw_fd();
+            // SAFETY: NULL, or the int of the caller to which BIO_get_fd(3) writes.
             if let Some(place) = unsafe { pointer.cast::<c_int>().as_mut() } {
                 *place = descriptor;
             }
             descriptor.into()
         }
         (DESCRIPTOR, None) => -1,
-        // Whether the descriptor is closed with the BIO (`BIO_get_close`): no. All else is not known.
+        // Includes BIO_get_close(3): the BIO does not close the descriptor.
         _ => 0,
     }
 }

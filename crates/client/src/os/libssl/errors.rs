@@ -1,8 +1,7 @@
 //! The calling thread's queue of OpenSSL errors, which belongs to the program.
 //!
-//! SSL_get_error(3) looks at the queue, so an operation must begin with an empty one; a step of a handshake
-//! empties it itself. The program's errors are therefore put aside meanwhile, with the marks on them
-//! (ERR_set_mark(3)).
+//! SSL_get_error(3) reads the queue, so an operation must begin with an empty one; the step of a handshake even empties it.
+//! The program's errors are therefore put aside meanwhile, with the marks on them (ERR_set_mark(3)).
 
 use std::ffi::c_ulong;
 
@@ -13,15 +12,15 @@ unsafe extern "C" {
     fn ERR_peek_error() -> c_ulong;
 }
 
-/// Runs a TLS operation with an empty error queue, and leaves the thread's queue as it was found: the
-/// program's own errors and marks, and none of ours.
+/// Runs a TLS operation with an empty error queue. Afterwards the thread's queue is as before: it has the program's errors
+/// and marks, and none of the operation.
 #[inline]
 pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
     struct Cleared;
     impl Drop for Cleared {
         fn drop(&mut self) {
             if is_any_error() {
-                // SAFETY: it takes no argument and empties the thread's own queue.
+                // SAFETY: no argument; empties the queue of this thread.
                 unsafe { ERR_clear_error() };
             }
         }
@@ -33,7 +32,7 @@ pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
     operation()
 }
 
-/// Not inlined: an empty queue is the rule, and what is put aside takes a kilobyte of the stack.
+/// Not inlined: the queue is seldom not empty, and its copy takes a kilobyte of the stack.
 #[cold]
 #[inline(never)]
 fn with_errors_aside<R>(operation: impl FnOnce() -> R) -> R {
@@ -42,11 +41,11 @@ fn with_errors_aside<R>(operation: impl FnOnce() -> R) -> R {
 }
 
 fn is_any_error() -> bool {
-    // SAFETY: it takes no argument and changes nothing.
+    // SAFETY: no argument; only reads the queue of this thread.
     unsafe { ERR_peek_error() != 0 }
 }
 
-/// The errors of the last operation, which leave the queue.
+/// Takes the errors of the last operation from the queue.
 pub fn take_errors() -> ErrorStack {
     ErrorStack::get()
 }
@@ -58,14 +57,14 @@ mod aside {
 
     use openssl_sys::CRYPTO_free;
 
-    /// The places of a queue, of which one stays free (`ERR_NUM_ERRORS`).
+    /// The size of a queue (`ERR_NUM_ERRORS`). One place stays free.
     const ERRORS: usize = 16;
 
-    /// `ERR_TXT_MALLOCED`: the text is the queue's own.
+    /// `ERR_TXT_MALLOCED`: the queue owns the text.
     const OWN_TEXT: c_int = 1;
 
-    /// A thread's queue: `struct err_state_st` of <openssl/err.h>, which is the same in all of OpenSSL 3. No
-    /// function of its gives the marks, or puts them back.
+    /// A thread's queue: `struct err_state_st` of <openssl/err.h>, which is the same in all versions of OpenSSL 3. OpenSSL
+    /// has no function that reads or restores the marks.
     #[repr(C)]
     pub struct Queue {
         flags: [c_int; ERRORS],
@@ -106,7 +105,7 @@ mod aside {
             let own = |at: &usize| self.text_flags[*at] & OWN_TEXT != 0;
             let texts = (0..ERRORS).filter(own).map(|at| self.texts[at]);
             for memory in texts.chain(self.files).chain(self.functions) {
-                // SAFETY: NULL, or from OpenSSL's allocator, and nobody else's.
+                // SAFETY: NULL, or memory of OpenSSL's allocator that this queue owns.
                 unsafe { CRYPTO_free(memory.cast(), c"".as_ptr(), 0) };
             }
         }
@@ -127,9 +126,9 @@ mod aside {
         }
     }
 
-    /// Puts another queue in the place of the thread's own, and gives that.
+    /// Replaces the thread's queue, and returns the old one.
     fn exchange(other: Queue) -> Queue {
-        // SAFETY: NULL, or this thread's queue, which only OpenSSL's functions touch otherwise: none runs now.
+        // SAFETY: NULL, or the queue of this thread. Only functions of OpenSSL access it otherwise, and none runs now.
         match unsafe { ERR_get_state().as_mut() } {
             Some(own) => mem::replace(own, other),
             None => other,
@@ -141,7 +140,7 @@ mod aside {
 mod aside {
     use openssl::error::ErrorStack;
 
-    /// The program's errors, put back when this is dropped; marks are lost.
+    /// The program's errors, put back when this is dropped. Marks are lost.
     pub struct Errors(ErrorStack);
 
     impl Errors {
@@ -171,7 +170,7 @@ mod tests {
 
     /// Leaves an error in the queue.
     fn fail() {
-        // SAFETY: they note an error in the thread's own queue; there is no text.
+        // SAFETY: they add an error to the queue of this thread. NULL is no text.
         unsafe {
             openssl_sys::ERR_new();
             openssl_sys::ERR_set_error(128, 7, std::ptr::null());
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_has_the_queue_to_itself_and_leaves_none() {
+    fn an_operation_has_an_empty_queue_and_leaves_no_error() {
         take_errors();
         for before in 0..3 {
             let found = with_own_errors(|| {
@@ -202,7 +201,7 @@ mod tests {
     #[test]
     fn marks_survive() {
         take_errors();
-        // SAFETY: they take no argument and touch the thread's own queue.
+        // SAFETY: no arguments; they access the queue of this thread.
         let (mark, pop) = unsafe { (|| ERR_set_mark(), || ERR_pop_to_mark()) };
         fail();
         assert_eq!(mark(), 1);

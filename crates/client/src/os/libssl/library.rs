@@ -1,4 +1,4 @@
-//! Which OpenSSL an object belongs to: a process may have several, and each knows only its own.
+//! The OpenSSL that an object belongs to. A process may have loaded several, and none can use the objects of another.
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
@@ -10,7 +10,7 @@ unsafe extern "C" {
     fn SSL_CTX_get_ssl_method(context: *const ffi::SSL_CTX) -> *const ffi::SSL_METHOD;
 }
 
-/// A context was made by another OpenSSL than the one that this library is linked with.
+/// An `SSL_CTX` was made by another OpenSSL than the one that this library is linked with.
 #[derive(Debug)]
 pub struct Foreign {
     ours: String,
@@ -30,9 +30,11 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// Whether a context was made by another OpenSSL. Its method tells, a constant of the library that made it:
-/// SSL_CTX_get_ssl_method(3) only reads a pointer near the beginning of the context, whoever made that, and
-/// dladdr(3) compares the pointer with the addresses of what is loaded, and does not follow it.
+/// Returns an error if a context was made by another OpenSSL. `None` for NULL.
+///
+/// Its method tells, since that is a constant of the OpenSSL that made it. SSL_CTX_get_ssl_method(3) only reads a pointer
+/// near the beginning of the context, in any version. dladdr(3) compares that pointer with the addresses of the loaded
+/// libraries, and does not follow it.
 ///
 /// # Safety
 /// `context` is NULL or points to a live `SSL_CTX` of any OpenSSL from 1.1 on.
@@ -40,24 +42,24 @@ pub unsafe fn foreign(context: *const c_void) -> Option<Foreign> {
     if context.is_null() {
         return None;
     }
-    // SAFETY: the first returns a constant; the second reads what lies within every SSL_CTX.
+    // SAFETY: the first returns a constant. The second reads a pointer that lies within the SSL_CTX of every version.
     let (own, method) = unsafe { (ffi::TLS_method(), SSL_CTX_get_ssl_method(context.cast())) };
     let (own_base, ours) = object_with(own.cast())?;
     if object_with(method.cast()).is_some_and(|(base, _)| base == own_base) {
         return None;
     }
-    // In 1.1 the method is the first field, in 3.0 the second.
-    // SAFETY: as above.
+    // The method is the first field in 1.1, and the second in 3.0.
+    // SAFETY: the first field lies within the SSL_CTX of every version.
     let first_field = unsafe { context.cast::<*const c_void>().read() };
     let theirs = object_with(method.cast()).or_else(|| object_with(first_field)).map(|(_, name)| name);
     Some(Foreign { ours, theirs })
 }
 
-/// The object that an address lies in: where it is loaded, and its file.
+/// Returns the load address and the file of the library or program that contains an address.
 fn object_with(address: *const c_void) -> Option<(usize, String)> {
     let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: the address is not followed; what is found is filled in, and its name lasts as long as the object,
-    // which is in use.
+    // SAFETY: dladdr does not follow the address, and writes `found` if it succeeds. The name is valid as long as the
+    // library is loaded, and a loaded one is in use.
     unsafe {
         if libc::dladdr(address, found.as_mut_ptr()) == 0 {
             return None;
@@ -76,18 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_contexts_are_told_from_others() {
+    fn a_context_of_another_openssl_is_detected() {
         let own = SslContext::builder(SslMethod::tls_client()).unwrap().build();
-        // SAFETY: NULL, and a live context.
+        // SAFETY: NULL and a live SSL_CTX are allowed.
         unsafe {
             assert!(foreign(std::ptr::null()).is_none());
             assert!(foreign(ForeignType::as_ptr(&own).cast()).is_none());
         }
-        // One of 1.1 begins with its method, which here is a function of libc's.
+        // A context of 1.1 begins with its method. Here that is an address in libc.
         let heap = Box::new(0_u64);
         let other = [libc::getpid as *const c_void, (&raw const *heap).cast()];
-        // SAFETY: it is readable as far as is read.
-        let found = unsafe { foreign(other.as_ptr().cast()) }.expect("another's");
+        // SAFETY: the two pointers that are read lie within the array.
+        let found = unsafe { foreign(other.as_ptr().cast()) }.expect("an error");
         assert!(found.to_string().contains("this library uses"), "{found}");
     }
 }

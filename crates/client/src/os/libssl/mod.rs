@@ -1,4 +1,4 @@
-//! What OpenSSL has and the openssl crate does not offer, each wrapped once.
+//! Functions of OpenSSL that the openssl crate does not offer, each wrapped once.
 
 mod channel;
 mod errors;
@@ -28,42 +28,42 @@ unsafe extern "C" {
     fn SSL_CIPHER_get_name(cipher: *const c_void) -> *const c_char;
 }
 
-/// Whether all that came was read, to the end of a record: no bytes wait in the connection's buffers, processed
-/// or not (SSL_has_pending(3)), and the next is a record's first ("RH", SSL_rstate_string(3)).
+/// True if everything that has come was read, up to the end of a record: the connection's buffers are empty
+/// (SSL_has_pending(3)), and a record header comes next ("RH", SSL_rstate_string(3)).
 #[inline]
 pub fn is_between_records(ssl: &SslRef) -> bool {
-    // SAFETY: a reference to an SSL, which the calls only read; the string is a constant of two letters.
+    // SAFETY: `ssl` is a live SSL, and the calls only read it. SSL_rstate_string returns a constant of two letters.
     unsafe {
         let ssl = ssl.as_ptr().cast();
         SSL_has_pending(ssl) == 0 && *SSL_rstate_string(ssl).add(1) == b'H' as c_char
     }
 }
 
-/// Whether a session can be resumed (SSL_SESSION_is_resumable(3)); one of TLS 1.3 only once a ticket came.
+/// True if a session can be resumed (SSL_SESSION_is_resumable(3)). One of TLS 1.3 can once a ticket has come.
 pub fn is_resumable(session: &SslSessionRef) -> bool {
-    // SAFETY: a reference to a session; the call only reads it.
+    // SAFETY: `session` is a live session, and the call only reads it.
     unsafe { SSL_SESSION_is_resumable(session.as_ptr().cast()) == 1 }
 }
 
-/// Asks for a session to be resumed (SSL_set_session(3)). False if it cannot be, which does no harm.
-///
-/// The session must come from a connection of the same context: [`crate::net::tls::Sessions`] sees to that.
+/// Offers a session in the handshake to come (SSL_set_session(3)). Returns false if OpenSSL does not accept it; the
+/// handshake is then a full one.
 pub fn resume(ssl: &mut SslRef, session: &SslSessionRef) -> bool {
-    // SAFETY: the session came from a connection of the same context.
+    // SAFETY: the session comes from a connection of the same SSL_CTX: the cache of sessions returns no other
+    // (`Scope` of net/tls/sessions.rs).
     unsafe { ssl.set_session(session) }.is_ok()
 }
 
-/// The names of the protocol (SSL_get_version(3)) and the cipher (SSL_CIPHER_get_name(3)) in use.
+/// Returns the names of the protocol (SSL_get_version(3)) and the cipher (SSL_CIPHER_get_name(3)).
 pub fn protocol_and_cipher(ssl: &SslRef) -> (&'static CStr, &'static CStr) {
     let ssl = ssl.as_ptr().cast();
-    // SAFETY: a live SSL; both names are constants of OpenSSL's, also if there is no cipher yet.
+    // SAFETY: `ssl` is a live SSL. Both names are constants of OpenSSL, also if there is no cipher yet.
     unsafe {
         let cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(ssl));
         (CStr::from_ptr(SSL_get_version(ssl)), CStr::from_ptr(cipher))
     }
 }
 
-/// A share in a context of C's (SSL_CTX_up_ref(3)); nothing for NULL.
+/// Returns a reference to a context of C (SSL_CTX_up_ref(3)). `None` for NULL.
 ///
 /// # Safety
 /// `context` is NULL or points to a live `SSL_CTX`.
@@ -71,31 +71,31 @@ pub unsafe fn share_context(context: *mut c_void) -> Option<SslContext> {
     if context.is_null() {
         return None;
     }
-    // SAFETY: not NULL, and the caller's promise.
+    // SAFETY: not NULL, so that it is a live SSL_CTX (contract of this function).
     Some(unsafe { SslContextRef::from_ptr(context.cast()) }.to_owned())
 }
 
-/// Hands a context to C, which sees an `SSL_CTX`.
+/// Returns a context as a pointer to an `SSL_CTX`, which now owns the reference.
 pub fn hand_over_context(context: SslContext) -> *mut c_void {
     let context = std::mem::ManuallyDrop::new(context);
     ForeignType::as_ptr(&*context).cast()
 }
 
-/// Takes a context back from C; nothing for NULL.
+/// Takes back the reference that [`hand_over_context`] has returned. `None` for NULL.
 ///
 /// # Safety
-/// `context` is NULL or points to an `SSL_CTX` that is not used by this pointer any more.
+/// `context` is NULL or a pointer that owns a reference to an `SSL_CTX`, and is not used afterwards.
 pub unsafe fn take_back_context(context: *mut c_void) -> Option<SslContext> {
-    // SAFETY: not NULL, and the caller's promise.
+    // SAFETY: not NULL, so that it owns a reference (contract of this function).
     (!context.is_null()).then(|| unsafe { SslContext::from_ptr(context.cast()) })
 }
 
-/// What C calls the method that speaks whatever version of TLS both sides know.
+/// Returns the `SSL_METHOD` of TLS in any version, as C sees it.
 pub fn any_method() -> *mut c_void {
     SslMethod::tls().as_ptr().cast_mut().cast()
 }
 
-/// Runs an operation that takes locks of OpenSSL's, such as a step of a handshake, and does not wait.
+/// Runs an operation that locks OpenSSL's own locks and does not wait, such as a step of a handshake. No fork divides it.
 pub fn with_its_locks<R>(operation: impl FnOnce() -> R) -> R {
     let _step = TlsStep::enter();
     operation()

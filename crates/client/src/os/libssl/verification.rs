@@ -1,4 +1,4 @@
-//! Verify parameters: what the program demands of a certificate by its `SSL_CTX`, and what we add.
+//! The verification of certificates: the settings of the program's `SSL_CTX`, and additions for one connection.
 
 #[cfg(openssl3)]
 use std::ffi::CStr;
@@ -30,23 +30,24 @@ unsafe extern "C" {
     fn SSL_set_post_handshake_auth(ssl: *mut ffi::SSL, is_offered: c_int);
 }
 
-/// The names and addresses that a certificate has to be made out to.
+/// The names and addresses that a certificate must match (reference identities, RFC 6125).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Identities {
-    /// Names, of which one suffices.
+    /// DNS names, of which one must match.
     hosts: Vec<CString>,
     email: Option<CString>,
     address: Option<CString>,
 }
 
 impl Identities {
-    /// Those that verify parameters demand.
+    /// Returns the identities that verify parameters have.
     ///
     /// # Safety
-    /// `parameters` are live, and no other thread changes them.
+    /// `parameters` points to live verify parameters, and no other thread changes them.
     #[cfg(openssl3)]
     unsafe fn of(parameters: *mut ffi::X509_VERIFY_PARAM) -> Identities {
-        // SAFETY: as the caller says. Names are strings of the parameters, the address is one for the caller.
+        // SAFETY: live parameters that nobody changes (contract of this function). Names are strings of the parameters. The
+        // address is a new string, which CRYPTO_free frees.
         unsafe {
             let copy = |text: *mut c_char| (!text.is_null()).then(|| CStr::from_ptr(text).to_owned());
             let address = X509_VERIFY_PARAM_get1_ip_asc(parameters);
@@ -62,20 +63,20 @@ impl Identities {
         }
     }
 
-    /// Before OpenSSL 3.0 they cannot be asked for.
+    /// Returns none: OpenSSL before 3.0 has no functions that read them.
     #[cfg(not(openssl3))]
     unsafe fn of(_: *mut ffi::X509_VERIFY_PARAM) -> Identities {
         Identities::default()
     }
 
-    /// Whether any is demanded.
+    /// True if there is any identity.
     pub fn is_any(&self) -> bool {
         *self != Identities::default()
     }
 
-    /// Those that the program demands of every connection of its context.
+    /// Returns the identities that the program has set for all connections of its context.
     pub fn of_context(context: &SslContextRef) -> Identities {
-        // SAFETY: a live context, whose parameters live as long.
+        // SAFETY: the context is live, and so are its parameters. Programs set them before they connect.
         unsafe { Identities::of(ffi::SSL_CTX_get0_param(context.as_ptr())) }
     }
 }
@@ -88,8 +89,8 @@ impl std::fmt::Display for Identities {
     }
 }
 
-/// The way a context verifies certificates. Contexts for which it is equal accept the same ones, as far as OpenSSL
-/// tells.
+/// The settings by which a context verifies certificates. Contexts with equal settings accept the same certificates, as far
+/// as OpenSSL has functions to compare them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verification {
     mode: c_int,
@@ -103,10 +104,10 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// That of a context as it is now.
+    /// Returns the present settings of a context.
     pub fn of(context: &SslContextRef) -> Verification {
         let raw = context.as_ptr();
-        // SAFETY: a live context, whose parameters live as long; the calls only read.
+        // SAFETY: the context is live, and so are its parameters. The calls only read.
         unsafe {
             let parameters = ffi::SSL_CTX_get0_param(raw);
             Verification {
@@ -122,33 +123,33 @@ impl Verification {
         }
     }
 
-    /// Whether and how certificates are verified.
+    /// Returns the verify mode (SSL_CTX_set_verify(3)).
     pub fn mode(&self) -> SslVerifyMode {
         SslVerifyMode::from_bits_retain(self.mode)
     }
 }
 
-/// Adds to the host flags of a connection (X509_VERIFY_PARAM_set_hostflags(3) replaces them).
+/// Adds host flags to those of a connection. X509_VERIFY_PARAM_set_hostflags(3) by itself replaces them.
 pub fn add_host_flags(ssl: &mut SslRef, more: X509CheckFlags) {
     let parameters = ssl.param_mut();
-    // SAFETY: live parameters, which the call only reads.
+    // SAFETY: the parameters of a live SSL, which the call only reads.
     let before = unsafe { X509_VERIFY_PARAM_get_hostflags(parameters.as_ptr()) };
     parameters.set_hostflags(X509CheckFlags::from_bits_retain(before) | more);
 }
 
-/// Accepts a certificate for this name too (X509_VERIFY_PARAM_add1_host(3)).
+/// Also accepts a certificate for this name (X509_VERIFY_PARAM_add1_host(3)).
 pub fn add_host(ssl: &mut SslRef, name: &str) -> Result<(), ErrorStack> {
     let parameters = ssl.param_mut().as_ptr();
-    // SAFETY: live parameters; the name is readable for its length.
+    // SAFETY: the parameters of a live SSL; the name is readable for its length.
     let added = unsafe { X509_VERIFY_PARAM_add1_host(parameters, name.as_ptr().cast(), name.len()) };
     if added == 1 { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
-/// Lets the server ask for the client's certificate after the handshake (SSL_set_post_handshake_auth(3)), if
-/// the context has one to show.
+/// Allows the server to request the client's certificate after the handshake (SSL_set_post_handshake_auth(3)), if the
+/// context has a certificate.
 pub fn offer_post_handshake_authentication(ssl: &mut SslRef) {
     let context = ssl.ssl_context().as_ptr();
-    // SAFETY: a live SSL and its context; the first two calls only read.
+    // SAFETY: a live SSL and its live context. The first two calls only read.
     unsafe {
         let has_certificate = !ffi::SSL_CTX_get0_certificate(context).is_null()
             || !SSL_CTX_get_client_cert_cb(context).is_null();
