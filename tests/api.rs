@@ -177,7 +177,7 @@ fn an_unknown_host_does_not_keep_the_others_out() {
     let is_warned =
         |part: &str| heard.iter().any(|(how, text)| *how == Severity::Warning && text.contains(part));
     assert!(is_warned(&format!("no address for {unknown}")), "{heard:?}");
-    assert!(is_warned("'/' at its end has no effect"), "{heard:?}");
+    assert!(is_warned("'/' at the end has no effect"), "{heard:?}");
     for _ in 0..4 {
         ask(&mut context.connect().expect("connected")).expect("answered");
     }

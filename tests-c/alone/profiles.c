@@ -78,8 +78,8 @@ static void bad_values_are_told_of(void) {
     REFUSED("\nuse_https = perhaps", "2: use_https: 'perhaps' is neither true nor false");
     REFUSED("use_https =", "1: use_https: '' is neither true nor false");
     REFUSED("host=127.0.0.1\nhost=127.0.0.1", "2: host: set a second time");
-    REFUSED("\n\nhost=127.0.0.1:99999", "3: host: '127.0.0.1:99999' is no host with a port");
-    REFUSED("host=127.0.0.1:", "1: host: '127.0.0.1:' is no host with a port");
+    REFUSED("\n\nhost=127.0.0.1:99999", "3: host: '127.0.0.1:99999' is not HOST or HOST:PORT");
+    REFUSED("host=127.0.0.1:", "1: host: '127.0.0.1:' is not HOST or HOST:PORT");
     REFUSED("host=[::1]x", "1: host: ");
     /* Longer than a label may be: no name server is asked. */
     REFUSED("host=" LONG_NAME ".test", "1: host: no address for " LONG_NAME ".test: ");

@@ -1,4 +1,4 @@
-//! `HOST:PORT` as profiles write it.
+//! `HOST:PORT`, and lists of them, as in profiles.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -12,14 +12,14 @@ use crate::status::Error;
 pub struct Authority {
     /// The host.
     pub host: HostName,
-    /// The digits of the port as they were written.
+    /// The digits of the port as in the text.
     pub port: CString,
-    /// Their number.
+    /// The number of the port.
     pub number: u16,
 }
 
 impl Authority {
-    /// A host and a port that came separately.
+    /// Reads a host and a port.
     pub fn new(host: &CStr, port: &CStr) -> Result<Authority, Error> {
         let port = port.to_str().ok().and_then(Port::parse).ok_or(Error::Invalid)?;
         Authority::with(host, &port)
@@ -32,17 +32,17 @@ impl Authority {
     }
 }
 
-/// A port number, from 1 to 65535, with what stands around it.
+/// A port number, from 1 to 65535, and the text that it was read from.
 pub struct Port<'a> {
     digits: &'a str,
     /// The number.
     pub number: u16,
-    /// What follows the digits. It has no effect, here as in C.
+    /// The text after the digits. It has no effect, as in Droplet.
     surplus: &'a str,
 }
 
 impl<'a> Port<'a> {
-    /// The port that a text begins with.
+    /// Reads the port at the beginning of a text.
     pub fn parse(text: &'a str) -> Option<Port<'a>> {
         let text = text.strip_prefix('+').unwrap_or(text);
         let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -55,47 +55,47 @@ impl<'a> Port<'a> {
 /// One entry of a list of hosts.
 pub struct Entry<'a> {
     text: &'a str,
-    /// What it stands for; else what is wrong with it, in words.
+    /// The host and port, or an error message.
     pub authority: Result<Authority, String>,
-    /// What follows host and port.
+    /// The text after host and port. It has no effect.
     surplus: &'a str,
 }
 
 impl<'a> Entry<'a> {
-    /// `NAME`, `NAME:PORT`, `[IPV6]` or `[IPV6]:PORT`, perhaps with a slash behind it as at the end of a URL.
+    /// Reads `NAME`, `NAME:PORT`, `[IPV6]` or `[IPV6]:PORT`. A slash may follow, as in a URL.
     fn new(text: &'a str, default_port: &'a str) -> Entry<'a> {
         let plain = &text[..text.find('/').unwrap_or(text.len())];
         match parse(plain, default_port) {
-            Ok((authority, behind)) => {
-                let surplus = &text[plain.len() - behind.len()..];
+            Ok((authority, surplus)) => {
+                let surplus = &text[plain.len() - surplus.len()..];
                 Entry { text, authority: Ok(authority), surplus }
             }
-            Err(malformed) => Entry { text, authority: Err(malformed.of(text)), surplus: "" },
+            Err(error) => Entry { text, authority: Err(error.message(text)), surplus: "" },
         }
     }
 
-    /// What is odd about it, in words.
+    /// Returns a warning if a part of the entry has no effect.
     pub fn warning(&self) -> Option<String> {
         let (text, surplus) = (self.text.escape_debug(), self.surplus.escape_debug());
-        (!self.surplus.is_empty()).then(|| format!("'{text}': '{surplus}' at its end has no effect"))
+        (!self.surplus.is_empty()).then(|| format!("'{text}': '{surplus}' at the end has no effect"))
     }
 }
 
-/// Why an entry of a list stands for nothing.
-enum Malformed {
+/// An entry that is not a host with a port.
+enum EntryError {
     /// It is no host with a port.
-    NoAuthority,
-    /// It is an IPv6 address, and may be one that is followed by a port.
+    Invalid,
+    /// It is an IPv6 address. The digits after the last colon may be part of it, or a port.
     Ambiguous,
 }
 
-impl Malformed {
-    /// What is wrong with this text, in words.
-    fn of(self, text: &str) -> String {
+impl EntryError {
+    /// Returns the error message for this text.
+    fn message(self, text: &str) -> String {
         let shown = text.escape_debug();
         match self {
-            Malformed::NoAuthority => format!("'{shown}' is no host with a port"),
-            Malformed::Ambiguous => {
+            EntryError::Invalid => format!("'{shown}' is not HOST or HOST:PORT"),
+            EntryError::Ambiguous => {
                 let (address, port) = text.rsplit_once(':').unwrap_or_default();
                 format!("'{shown}' is ambiguous: write [{shown}], or [{address}]:{port}")
             }
@@ -103,8 +103,8 @@ impl Malformed {
     }
 }
 
-/// The entries of a list, which `;`, `,` and white space separate. The line ends of Windows leave a carriage
-/// return at the end of it.
+/// Reads the entries of a list, which are separated by `;`, `,` or white space. A list from a file with the line ends of
+/// Windows ends with a carriage return.
 pub fn parse_list<'a>(list: &'a str, default_port: &'a CStr) -> impl Iterator<Item = Entry<'a>> {
     let is_separator = |letter: char| matches!(letter, ';' | ',') || letter.is_ascii_whitespace();
     let entries = list.split(is_separator).filter(|entry| !entry.is_empty());
@@ -112,26 +112,26 @@ pub fn parse_list<'a>(list: &'a str, default_port: &'a CStr) -> impl Iterator<It
     entries.map(move |entry| Entry::new(entry, default_port))
 }
 
-/// The host and port of an entry, and what follows the digits of the port.
-fn parse<'a>(entry: &'a str, default_port: &'a str) -> Result<(Authority, &'a str), Malformed> {
+/// Reads host and port. Returns also the text after the digits of the port.
+fn parse<'a>(entry: &'a str, default_port: &'a str) -> Result<(Authority, &'a str), EntryError> {
     let (host, port) = match entry.rsplit_once(':') {
         Some((address, port)) if is_ipv6(entry) => {
             if is_ipv6(address) && Port::parse(port).is_some_and(|port| port.surplus.is_empty()) {
-                return Err(Malformed::Ambiguous);
+                return Err(EntryError::Ambiguous);
             }
             (entry, None)
         }
         Some((host, port)) if !entry.ends_with(']') => (host, Some(port)),
         _ => (entry, None),
     };
-    let parsed = Port::parse(port.unwrap_or(default_port)).ok_or(Malformed::NoAuthority)?;
+    let parsed = Port::parse(port.unwrap_or(default_port)).ok_or(EntryError::Invalid)?;
     let surplus = if port.is_some() { parsed.surplus } else { "" };
-    let host = CString::new(host).map_err(|_| Malformed::NoAuthority)?;
-    let authority = Authority::with(&host, &parsed).map_err(|_| Malformed::NoAuthority)?;
+    let host = CString::new(host).map_err(|_| EntryError::Invalid)?;
+    let authority = Authority::with(&host, &parsed).map_err(|_| EntryError::Invalid)?;
     Ok((authority, surplus))
 }
 
-/// Whether this is an IPv6 address without brackets, perhaps with a zone.
+/// True for an IPv6 address without brackets, with or without a zone.
 fn is_ipv6(text: &str) -> bool {
     text.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_enclose_ipv6_and_do_no_harm_elsewhere() {
+    fn brackets_are_allowed_around_any_host() {
         assert_eq!(parsed("[::1]:80"), some("::1", "80", 80));
         assert_eq!(parsed("[::1]"), some("::1", "443", 443));
         assert_eq!(parsed("[fe80::1%lo]:80"), some("fe80::1%lo", "80", 80));
@@ -175,26 +175,26 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_without_brackets_is_taken_where_it_has_one_meaning() {
+    fn ipv6_without_brackets_is_accepted_unless_it_is_ambiguous() {
         for address in ["::1", "fe80::1", "fe80::1%lo", "1:2:3:4:5:6:7:8", "::ffff:127.0.0.1"] {
             assert_eq!(parsed(address), some(address, "443", 443));
         }
         for text in ["::1:80", "fe80::1:80", "2001:db8::1:2"] {
             assert!(parsed(text).is_err(), "{text}");
         }
-        let fault = "'::1:80' is ambiguous: write [::1:80], or [::1]:80";
-        assert_eq!(parsed("::1:80"), Err(fault.to_owned()));
+        let message = "'::1:80' is ambiguous: write [::1:80], or [::1]:80";
+        assert_eq!(parsed("::1:80"), Err(message.to_owned()));
     }
 
     #[test]
-    fn what_is_no_port_is_refused() {
+    fn other_texts_are_rejected() {
         for entry in ["a:b", "a:0", "a:70000", "a:", "a:-1", ":80", "[]", "a:b:80", "http://a:80", "a:/80"] {
-            assert_eq!(parsed(entry), Err(format!("'{entry}' is no host with a port")));
+            assert_eq!(parsed(entry), Err(format!("'{entry}' is not HOST or HOST:PORT")));
         }
     }
 
     #[test]
-    fn what_follows_has_no_effect_and_is_told_of() {
+    fn text_after_host_and_port_gets_a_warning() {
         for (text, surplus) in [("a:80/", "/"), ("a:80/b:81", "/b:81"), ("a:80x", "x"), ("a:80x/y", "x/y")] {
             assert_eq!(parsed(text), some("a", "80", 80));
             assert_eq!(only(text).surplus, surplus);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_split_at_their_separators() {
+    fn a_list_is_split_at_its_separators() {
         let numbers = |list: &str| -> Vec<_> {
             parse_list(list, c"80").map(|entry| entry.authority.ok().map(|it| it.number)).collect()
         };

@@ -1,4 +1,4 @@
-//! What a host is called: a DNS name, or an address written out.
+//! The name of a host: a DNS name or an address.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -7,25 +7,25 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::os::sys::resolver;
 use crate::status::Error;
 
-/// The longest name that DNS knows, in characters (RFC 1035, section 2.3.4).
-const LONGEST_NAME: usize = 253;
+/// The largest length of a DNS name in characters (RFC 1035, section 2.3.4).
+const MAX_LENGTH: usize = 253;
 
-/// The name of a host, in the form that is looked up and in the one that the peer is told.
+/// The name of a host, in the form that is looked up and in the form that is sent to the peer.
 #[derive(Clone, Debug)]
 pub struct HostName {
-    /// Without brackets.
+    /// The name without brackets.
     written: CString,
-    /// Without a final dot or a zone as well.
+    /// The name without brackets, final dot and zone.
     peer_form: CString,
-    /// The address, if it is one that is written out.
+    /// The address, if the name is one.
     address: Option<IpAddr>,
     has_zone: bool,
 }
 
 impl HostName {
-    /// What a text stands for. Brackets around it say nothing more.
+    /// Reads a name or an address, with or without brackets around it.
     ///
-    /// Whatever the resolver takes as an address is one: `127.1` and `0x7f000001` are 127.0.0.1 (inet_aton(3)).
+    /// Addresses have all notations of the resolver: `127.1` and `0x7f000001` are 127.0.0.1 (inet_aton(3)).
     pub fn new(text: &CStr) -> Result<HostName, Error> {
         let name = HostName::parse(text.to_bytes())?;
         // No DNS name has a colon.
@@ -49,47 +49,47 @@ impl HostName {
         Ok(HostName { written: c_string(written)?, peer_form: c_string(peer_form)?, address, has_zone })
     }
 
-    /// The virtual host of a bucket. That of an IPv6 address is no name, and will not be found.
+    /// Returns the virtual host of a bucket. The one of an IPv6 address is not a name that can be found.
     pub fn virtual_host(&self, bucket: &[u8]) -> Result<HostName, Error> {
         let name = HostName::parse(&[bucket, b".", self.written.as_bytes()].concat())?;
-        if name.peer_form.count_bytes() > LONGEST_NAME { Err(Error::NameTooLong) } else { Ok(name) }
+        if name.peer_form.count_bytes() > MAX_LENGTH { Err(Error::NameTooLong) } else { Ok(name) }
     }
 
-    /// The bucket, if this is a virtual host of that host. Buckets are told apart by the case of their letters.
+    /// Returns the bucket, with its letters in their case, if this is a virtual host of `host`.
     pub fn bucket_under(&self, host: &HostName) -> Option<&[u8]> {
         let (own, host) = (self.undotted(), host.undotted());
         let (bucket, suffix) = own.split_at_checked(own.len().checked_sub(host.len())?)?;
         bucket.strip_suffix(b".").filter(|_| suffix.eq_ignore_ascii_case(host))
     }
 
-    /// As somebody wrote it, without brackets. It is looked up in this form: a final dot says that the name is
-    /// a whole one (resolv.conf(5), `ndots`).
+    /// Returns the form that is looked up: the text without brackets. A final dot marks an absolute name (resolv.conf(5),
+    /// `ndots`).
     pub fn written(&self) -> &CStr {
         &self.written
     }
 
-    /// What the peer is told: without a final dot, which is no part of a server name (RFC 6066, section 3), and
-    /// without a zone, which says something to this machine alone (RFC 6874, section 1).
+    /// Returns the form that is sent to the peer. It has no final dot, which is no part of a server name (RFC 6066,
+    /// section 3), and no zone, which has a meaning on this machine only (RFC 6874, section 1).
     pub fn peer_form(&self) -> &CStr {
         &self.peer_form
     }
 
-    /// The address, if one is written out.
+    /// Returns the address, if the name is one.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// The address, if no look-up can tell more. The number of a zone changes with the interfaces.
+    /// Returns the address, if it needs no look-up. One with a zone does: the number of the zone may change.
     pub fn literal(&self) -> Option<IpAddr> {
         self.address.filter(|_| !self.has_zone)
     }
 
-    /// Whether both are the same name. Letters of either case are the same (RFC 4343).
+    /// True if both are the same name. The case of letters does not count (RFC 4343).
     pub fn is_same(&self, other: &HostName) -> bool {
         self.undotted().eq_ignore_ascii_case(other.undotted())
     }
 
-    /// The same for names that are the same, and no others.
+    /// Returns a key that is equal for the same names only.
     pub fn key(&self) -> Vec<u8> {
         self.undotted().to_ascii_lowercase()
     }
@@ -107,7 +107,7 @@ fn without_final_dot(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// An address, and the zone that it counts in (RFC 4007, section 11).
+/// Splits an address from its zone (RFC 4007, section 11).
 fn split_zone(name: &[u8]) -> (&[u8], Option<&[u8]>) {
     match name.iter().position(|byte| *byte == b'%') {
         Some(place) if is_ipv6(&name[..place]) => (&name[..place], Some(&name[place + 1..])),
@@ -119,14 +119,14 @@ fn is_ipv6(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// The address that a text writes out. One of IPv4 that is mapped to IPv6 is one of IPv4: that is what the
-/// packets carry.
+/// Returns the address that a text is. `None` for a name. An IPv4 address that is mapped to IPv6 becomes the IPv4 address,
+/// which is what the packets carry.
 pub fn address(text: &[u8]) -> Option<IpAddr> {
     let exact = std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok());
-    // The resolver knows more notations; all of them begin with a digit or have a colon.
+    // The resolver knows more notations. All of them begin with a digit or have a colon.
     let may_be = text.first().is_some_and(u8::is_ascii_digit) || text.contains(&b':');
-    let asked = || resolver::numeric(&CString::new(text).ok().filter(|_| may_be)?);
-    exact.or_else(asked).map(|address| address.to_canonical())
+    let resolved = || resolver::numeric(&CString::new(text).ok().filter(|_| may_be)?);
+    exact.or_else(resolved).map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
         HostName::new(&CString::new(text).unwrap()).ok()
     }
 
-    /// What is looked up, what the peer is told, and the address.
+    /// Returns the form that is looked up, the form for the peer, and the address.
     fn forms(text: &str) -> Option<(String, String, Option<String>)> {
         let name = named(text)?;
         let text = |text: &CStr| text.to_str().unwrap().to_owned();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_dot_is_for_the_look_up_alone() {
+    fn a_final_dot_is_part_of_the_look_up_only() {
         assert_eq!(forms("s3.example."), some("s3.example.", "s3.example", None));
         assert_eq!(forms("s3.example"), some("s3.example", "s3.example", None));
         let bucket = named("s3.example.").unwrap().virtual_host(b"b").unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_resolver_takes_as_an_address_is_one() {
+    fn addresses_have_all_notations_of_the_resolver() {
         for text in ["127.1", "0x7f000001", "2130706433", "0177.0.0.1"] {
             assert_eq!(forms(text), some(text, text, Some("127.0.0.1")));
         }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_for_this_machine_alone() {
+    fn a_zone_is_not_sent_to_the_peer() {
         assert_eq!(forms("[fe80::1%lo]"), some("fe80::1%lo", "fe80::1", Some("fe80::1")));
         assert_eq!(forms("fe80::1%nowhere"), some("fe80::1%nowhere", "fe80::1", Some("fe80::1")));
         assert_eq!(named("fe80::1%lo").unwrap().literal(), None, "its number may change");
@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_are_rejected() {
         for text in ["", ".", "[]", "a:b", "[::1", "::1]", "a b", "a\rb", "\t", "::1::", "a:b%lo"] {
             assert!(named(text).is_none(), "{text:?}");
         }
     }
 
     #[test]
-    fn names_are_the_same_in_either_case_and_with_a_final_dot() {
+    fn case_and_a_final_dot_make_no_other_name() {
         let same = |one: &str, other: &str| {
             let (one, other) = (named(one).unwrap(), named(other).unwrap());
             assert_eq!(one.is_same(&other), one.key() == other.key());
@@ -209,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn virtual_hosts_are_names() {
+    fn a_virtual_host_is_a_valid_name() {
         let host = |name: &str, bucket: &str| named(name).unwrap().virtual_host(bucket.as_bytes()).err();
         assert_eq!(host("h.example", "b\r\nX: 1"), Some(Error::Invalid));
         assert_eq!(host("::1", "b"), None);
-        let longest = "b".repeat(LONGEST_NAME - ".h.example".len());
+        let longest = "b".repeat(MAX_LENGTH - ".h.example".len());
         assert_eq!(host("h.example.", &longest), None);
         assert_eq!(host("h.example", &(longest + "b")), Some(Error::NameTooLong));
         let bucket = |name: &str| Some(named(name)?.bucket_under(&named("h.example.")?)?.to_owned());

@@ -1,6 +1,6 @@
-//! Monotonic time for decisions that last seconds: idle times, blacklisting, name look-ups.
+//! Monotonic time for what takes seconds: idle times, blacklisting, name look-ups.
 //!
-//! A step of the wall clock changes none of them. Deadlines of single waits need finer time and use
+//! A change of the wall clock has no effect on them. Deadlines of single waits need more precision and use
 //! [`std::time::Instant`].
 #![forbid(unsafe_code)]
 
@@ -15,58 +15,58 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Later than any moment that this process will see.
+    /// A moment that never comes.
     pub const NEVER: Moment = Moment { nanoseconds: u64::MAX };
 
-    /// The current time.
+    /// Returns the current time.
     #[inline]
     pub fn now() -> Moment {
         Moment::from_nanoseconds(sys::coarse_monotonic_nanoseconds())
     }
 
-    /// The current time, exact to the nanosecond; that takes longer to read.
+    /// Returns the current time, exact to the nanosecond. Takes longer than [`Moment::now`].
     pub fn precise() -> Moment {
         Moment::from_nanoseconds(sys::monotonic_nanoseconds())
     }
 
-    /// The moment that lies so many nanoseconds after the clock's origin.
+    /// Makes a moment from the nanoseconds since the clock's origin.
     #[inline]
     pub const fn from_nanoseconds(nanoseconds: u64) -> Moment {
         Moment { nanoseconds }
     }
 
-    /// Nanoseconds since the clock's origin, as an atomic can hold them.
+    /// Returns the nanoseconds since the clock's origin, for an atomic variable.
     #[inline]
     pub const fn nanoseconds(self) -> u64 {
         self.nanoseconds
     }
 
-    /// How long it is since an earlier moment; nothing if that is not earlier.
+    /// Returns the time since an earlier moment. Zero if that is not earlier.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.nanoseconds.saturating_sub(earlier.nanoseconds))
     }
 
-    /// The moment `delay` later.
+    /// Returns the moment that is `delay` later.
     #[inline]
     pub fn after(self, delay: Duration) -> Moment {
-        // Not by Duration::as_nanos, whose 128 bits cost a multiple on the hot path.
+        // Duration::as_nanos computes with 128 bits, which takes several times as long on the hot path.
         let delay = delay.as_secs().saturating_mul(1_000_000_000).saturating_add(delay.subsec_nanos().into());
         Moment { nanoseconds: self.nanoseconds.saturating_add(delay) }
     }
 }
 
-/// Seconds as C states them: nothing for a negative number.
+/// Returns a number of seconds from C as a duration. `None` for a negative number.
 pub fn seconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_secs)
 }
 
-/// How long a blacklisting lasts, in seconds as C states them: nothing for -1, which is for good. With any other
-/// negative number its end lies in the past.
+/// Returns a time in seconds from C for which a host is blacklisted. `None` for -1, which is for ever. Zero for any other
+/// negative number.
 pub fn expiry(seconds: i64) -> Option<Duration> {
     (seconds != -1).then(|| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Milliseconds as C states them: nothing for a negative number.
+/// Returns a number of milliseconds from C as a duration. `None` for a negative number.
 pub fn milliseconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_millis)
 }

@@ -1,11 +1,11 @@
-//! Mutexes that a forked child finds unlocked, with whole data behind them.
+//! Mutexes that are unlocked in a forked child, with consistent data behind them.
 //!
-//! The types are parking_lot's (`lock_api`), the raw locks below them are our own, for two reasons. parking_lot's raw
-//! lock queues the threads that wait in a table of the process, which has locks of its own: by itself that is not safe
-//! at a fork (14 of 440 children hung). And a thread that waits for the first time registers a destructor, for which
-//! glibc ends the process if it has no memory.
+//! The types are parking_lot's (`lock_api`). The raw locks are our own, for two reasons:
+//! - parking_lot's raw lock keeps waiting threads in a table of the process, which has locks of its own. A forked child
+//!   may find these locked (14 of 440 children hung).
+//! - A thread that waits on it for the first time registers a destructor. If memory is short, glibc then ends the process.
 //!
-//! Each lock is held within a [`Section`], which no fork divides.
+//! A lock is held within a [`Section`], and a fork waits for the end of all sections.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,14 +16,14 @@ use parking_lot::lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 use crate::os::fork::{self, Section};
 use crate::os::sys;
 
-/// A mutex.
+/// A mutex on which threads sleep.
 pub type Lock<T> = LockBy<Futex, T>;
 
-/// A mutex for a few instructions, hardly ever wanted by two threads at once. Nobody sleeps on it, so that
-/// unlocking is a plain store.
+/// A spin lock, for data that two threads seldom want at the same time. No thread sleeps on it, so that unlocking is a
+/// plain store.
 pub type SpinLock<T> = LockBy<Spin, T>;
 
-/// Access to what a [`SpinLock`] guards.
+/// The guard of a [`SpinLock`].
 pub type SpinGuard<'a, T> = Guard<'a, Spin, T>;
 
 /// A mutex over the raw lock `R`.
@@ -31,21 +31,20 @@ pub struct LockBy<R, T> {
     inner: Mutex<R, T>,
 }
 
-/// Access to what a lock guards, until it is dropped.
+/// The guard of a lock: it gives access to the data, and unlocks when it is dropped.
 pub struct Guard<'a, R: RawMutex, T> {
-    /// Dropped first: the lock is free before the section ends.
+    // Dropped first, so that the lock is unlocked before the section ends: fields are dropped in this order.
     inner: MutexGuard<'a, R, T>,
     _section: Section,
 }
 
 impl<R: RawMutex, T> LockBy<R, T> {
-    /// An unlocked one.
+    /// Makes an unlocked mutex.
     pub const fn new(value: T) -> LockBy<R, T> {
         LockBy { inner: Mutex::new(value) }
     }
 
-    /// Takes the lock. What is done until the guard is dropped must not wait, make system calls or call foreign
-    /// code.
+    /// Locks. Until the guard is dropped, the thread must not wait, make system calls or call foreign code.
     #[inline]
     pub fn lock(&self) -> Guard<'_, R, T> {
         lock(&self.inner)
@@ -80,17 +79,17 @@ impl<R: RawMutex, T> DerefMut for Guard<'_, R, T> {
     }
 }
 
-/// A raw lock in one word, on which threads wait by futex(2).
+/// A raw lock in one word, on which threads sleep by futex(2).
 pub struct Futex(AtomicU32);
 
 const FREE: u32 = 0;
 const LOCKED: u32 = 1;
-/// Locked, and a thread may be waiting.
+/// Locked, and a thread may sleep on it.
 const CONTENDED: u32 = 2;
 
-// SAFETY: the thread that changes the word from FREE has the lock, and only `unlock` changes it back.
+// SAFETY: one thread at a time changes the word from FREE, and only `unlock` changes it back.
 unsafe impl RawMutex for Futex {
-    #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait requires it")]
     const INIT: Futex = Futex(AtomicU32::new(FREE));
 
     type GuardMarker = GuardNoSend;
@@ -116,7 +115,7 @@ unsafe impl RawMutex for Futex {
 }
 
 impl Futex {
-    /// Takes the lock when it becomes free; the simple mutex of "Futexes Are Tricky" (Drepper, 2011), section 5.
+    /// Waits until the lock is free, and takes it: after "Futexes Are Tricky" (Drepper, 2011).
     #[cold]
     fn wait(&self) {
         for round in 0..100 {
@@ -131,12 +130,12 @@ impl Futex {
     }
 }
 
-/// A raw lock that threads wait for by trying again.
+/// A raw lock for which threads wait by trying again.
 pub struct Spin(AtomicBool);
 
-// SAFETY: the thread that changes the flag from false to true has the lock, and only `unlock` changes it back.
+// SAFETY: one thread at a time changes the flag from false to true, and only `unlock` changes it back.
 unsafe impl RawMutex for Spin {
-    #[allow(clippy::declare_interior_mutable_const, reason = "the trait wants it so")]
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait requires it")]
     const INIT: Spin = Spin(AtomicBool::new(false));
 
     type GuardMarker = GuardNoSend;
@@ -160,7 +159,7 @@ unsafe impl RawMutex for Spin {
 }
 
 impl Spin {
-    /// Takes the lock when it becomes free: at once, unless its holder was interrupted.
+    /// Waits until the lock is free, and takes it. That is soon, unless the holder has lost its processor.
     #[cold]
     fn wait(&self) {
         let mut round = 0_u32;
@@ -171,15 +170,15 @@ impl Spin {
     }
 }
 
-/// A condition that threads wait for, of a [`Lock`].
+/// A condition variable for a [`Lock`].
 #[derive(Default)]
 pub struct Condvar {
-    /// Counts the notifications.
+    /// The number of notifications so far.
     notified: AtomicU32,
 }
 
 impl Condvar {
-    /// Unlocks, waits for a notification or `timeout`, and locks again. It may return without either.
+    /// Unlocks, waits for a notification or the timeout, and locks again. May return earlier.
     pub fn wait_timeout<'a, T>(&self, guard: Guard<'a, Futex, T>, timeout: Duration) -> Guard<'a, Futex, T> {
         let seen = self.notified.load(Ordering::Relaxed);
         let mutex = MutexGuard::mutex(&guard.inner);
@@ -188,7 +187,7 @@ impl Condvar {
         lock(mutex)
     }
 
-    /// Wakes all that wait. What they wait for was changed under the lock before.
+    /// Wakes all waiting threads. To be called after the data was changed under the lock.
     pub fn notify_all(&self) {
         self.notified.fetch_add(1, Ordering::Release);
         sys::futex_wake(&self.notified, i32::MAX);
@@ -203,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    fn lets_one_in_at_a_time<R: RawMutex + Sync>() {
+    fn excludes_other_threads<R: RawMutex + Sync>() {
         const ROUNDS: u64 = 20_000;
         let count = LockBy::<R, u64>::new(0);
         thread::scope(|scope| {
@@ -221,7 +220,7 @@ mod tests {
         assert_eq!(*count.lock(), 4 * ROUNDS);
     }
 
-    fn is_waited_for_while_its_holder_sleeps<R: RawMutex + Sync>() {
+    fn waits_for_a_sleeping_holder<R: RawMutex + Sync>() {
         let lock = LockBy::<R, i32>::new(0);
         thread::scope(|scope| {
             let mut held = lock.lock();
@@ -233,19 +232,19 @@ mod tests {
     }
 
     #[test]
-    fn locks_let_one_in_at_a_time() {
-        lets_one_in_at_a_time::<Spin>();
-        lets_one_in_at_a_time::<Futex>();
+    fn one_thread_at_a_time_holds_a_lock() {
+        excludes_other_threads::<Spin>();
+        excludes_other_threads::<Futex>();
     }
 
     #[test]
-    fn locks_are_waited_for_while_their_holder_sleeps() {
-        is_waited_for_while_its_holder_sleeps::<Spin>();
-        is_waited_for_while_its_holder_sleeps::<Futex>();
+    fn a_thread_waits_for_a_holder_that_sleeps() {
+        waits_for_a_sleeping_holder::<Spin>();
+        waits_for_a_sleeping_holder::<Futex>();
     }
 
     #[test]
-    fn a_condition_is_waited_for_until_it_is_notified() {
+    fn a_thread_waits_for_a_notification_or_the_timeout() {
         let (lock, condition) = (Lock::new(false), Condvar::default());
         let (waits, is_waiting) = mpsc::channel();
         thread::scope(|scope| {

@@ -1,4 +1,6 @@
-//! The operating system: system calls, clock, locks, forks, and memory when there is little.
+//! The operating system: system calls, clock, locks, forks, OpenSSL, and an allocator with a reserve.
+//!
+//! The only code of this crate with `unsafe`.
 
 pub mod clock;
 pub mod fork;

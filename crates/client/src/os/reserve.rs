@@ -1,36 +1,37 @@
-//! The allocator of the libraries for C: malloc(3), with a reserve for when that fails.
+//! The allocator of the libraries for C: malloc(3), and a reserve that is used when malloc(3) fails.
 //!
-//! Rust ends the process when a small allocation fails. A library must not do that to a program that survives a
-//! shortage of memory. What the program asks for (connections, contexts, strings) comes from allocations that may
-//! fail, with DPL_ENOMEM. What a call needs meanwhile comes from the reserve. While half of that is used up, calls
-//! open no connection ([`is_low`]).
+//! Rust ends the process when a small allocation fails. A library must not do that to a program that can go on without
+//! the memory. So the objects that a program asks for (connections, contexts, strings) are allocated by functions that may
+//! fail, with DPL_ENOMEM. The memory that a call needs for itself comes from the reserve if malloc(3) fails. While half of
+//! the reserve is in use, calls open no connection ([`is_low`]).
 //!
-//! The reserve is a static block, whose pages cost nothing until they are used. Its state is a bitmap, which
-//! changes by single atomic operations: no lock is held that a fork could divide.
+//! The reserve is a static block, whose pages take no memory until they are used. Its state is a bitmap, which is changed
+//! by single atomic operations, so that it is consistent at a fork without a lock.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Slots of one size. A block has a slot for itself.
+/// Slots of one size. Each holds one block.
 #[repr(C, align(64))]
 struct Slots<const SIZE: usize, const COUNT: usize, const WORDS: usize> {
     memory: UnsafeCell<[[u8; SIZE]; COUNT]>,
-    /// A bit for each slot: 1 is used.
+    /// A bit for each slot, 1 if it is used.
     used: [AtomicU64; WORDS],
 }
 
-// SAFETY: the thread that sets a slot's bit has the slot, until it clears the bit.
+// SAFETY: a slot is accessed only by the owner of its block. One thread at a time sets the bit of a slot, and the bit is
+// cleared when the block is freed.
 unsafe impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Sync for Slots<SIZE, COUNT, WORDS> {}
 
-/// For most of what a call needs. A checkout that connects uses about thirty blocks at once.
+/// Slots for most blocks. A checkout that connects has about thirty at once.
 static SMALL: Slots<512, 2048, 32> = Slots::new();
 
-/// For messages and lists.
+/// Slots for messages and lists.
 static LARGE: Slots<16384, 64, 1> = Slots::new();
 
-/// Whether half of the reserve is in use.
+/// True if half of the reserve is in use.
 pub fn is_low() -> bool {
     SMALL.is_half_used() || LARGE.is_half_used()
 }
@@ -54,7 +55,7 @@ impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Slots<SIZE, COUN
         used as usize >= COUNT / 2
     }
 
-    /// A block, or NULL if none of its size is left.
+    /// Returns a block. NULL if it does not fit into a slot, or no slot is free.
     fn take(&self, layout: Layout) -> *mut u8 {
         if layout.size() > SIZE || layout.align() > 64 {
             return ptr::null_mut();
@@ -63,7 +64,7 @@ impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Slots<SIZE, COUN
             let set_lowest_zero = |bits: u64| bits.checked_add(1).map(|next| bits | next);
             if let Ok(bits) = word.fetch_update(Ordering::Acquire, Ordering::Relaxed, set_lowest_zero) {
                 let slot = place * 64 + bits.trailing_ones() as usize;
-                // SAFETY: the slot lies within the memory.
+                // SAFETY: the slot is one of COUNT, so that it lies within the memory.
                 return unsafe { self.memory.get().cast::<u8>().add(slot * SIZE) };
             }
         }
@@ -81,7 +82,7 @@ fn take(layout: Layout) -> *mut u8 {
     if small.is_null() { LARGE.take(layout) } else { small }
 }
 
-/// Takes a block back; false if it is not of the reserve.
+/// Frees a block of the reserve. Returns false for other blocks.
 fn give_back(block: *mut u8) -> bool {
     if SMALL.contains(block) {
         SMALL.give_back(block);
@@ -93,29 +94,30 @@ fn give_back(block: *mut u8) -> bool {
     true
 }
 
-/// malloc(3), and the reserve when that fails.
+/// An allocator: malloc(3), and the reserve when malloc(3) fails.
 pub struct WithReserve;
 
-// SAFETY: blocks come from the system's allocator or from the reserve, with the alignment of their layout, and go
-// back to where they came from.
+// SAFETY: blocks come from the system's allocator or from the reserve, and have the size and alignment of their layout.
+// Each is freed where it came from.
 unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the rules of `alloc`.
+        // SAFETY: the caller keeps the contract of `alloc`.
         let block = unsafe { System.alloc(layout) };
         if block.is_null() { take(layout) } else { block }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the rules of `alloc_zeroed`.
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
         let block = unsafe { System.alloc_zeroed(layout) };
         if !block.is_null() {
             return block;
         }
         let block = take(layout);
         if !block.is_null() {
-            // SAFETY: the block has this size; it may have been in use before.
+            // The slot may have been in use before.
+            // SAFETY: the block is not smaller than the layout.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
@@ -124,7 +126,7 @@ unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if !give_back(block) {
-            // SAFETY: it came from the system's allocator, with this layout.
+            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract of `dealloc`).
             unsafe { System.dealloc(block, layout) };
         }
     }
@@ -132,13 +134,14 @@ unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if !SMALL.contains(block) && !LARGE.contains(block) {
-            // SAFETY: it came from the system's allocator, with this layout.
+            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract of `realloc`).
             let grown = unsafe { System.realloc(block, layout, new_size) };
             if !grown.is_null() {
                 return grown;
             }
         }
-        // SAFETY: the caller states a valid size for this alignment. The old block stays until it is copied.
+        // SAFETY: the new size is valid for this alignment (contract of `realloc`). The blocks do not overlap, and the old one
+        // is freed after it was copied.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
             if !new.is_null() {
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_have_a_slot_each_and_come_back() {
+    fn each_block_has_a_slot_which_is_free_again_afterwards() {
         static SLOTS: Slots<64, 128, 2> = Slots::new();
         let blocks: Vec<_> = (0..128).map(|_| SLOTS.take(layout(60, 8))).collect();
         assert!(blocks.iter().all(|block| SLOTS.contains(*block) && SLOTS.offset(*block) & 63 == 0));
@@ -167,7 +170,7 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), 128);
-        assert!(SLOTS.take(layout(1, 1)).is_null(), "more than there are");
+        assert!(SLOTS.take(layout(1, 1)).is_null(), "all slots are used");
         blocks[..64].iter().for_each(|block| SLOTS.give_back(*block));
         assert!(SLOTS.is_half_used());
         assert_eq!(SLOTS.take(layout(64, 64)), blocks[0], "the first is free again");
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_reserve_is_told_apart() {
+    fn blocks_of_malloc_are_told_from_those_of_the_reserve() {
         let mut local = 0_u8;
         assert!(!give_back(&mut local));
         let (small, large) = (take(layout(512, 8)), take(layout(513, 8)));
