@@ -125,7 +125,7 @@ struct Mirror {
 }
 
 fn mirrors() -> Vec<Mirror> {
-    let files = ["src/abi/layout/mod.rs", "src/abi/layout/request.rs", "crates/droplet/src/layout.rs"];
+    let files = ["src/abi/layout/mod.rs", "src/abi/layout/request.rs", "crates/droplet/src/abi/layout.rs"];
     let read = |file| fs::read_to_string(root().join(file)).expect("text");
     let mut found = Vec::new();
     for line in files.map(read).concat().lines() {

@@ -4,5 +4,5 @@ fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet.so.0");
     // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    cc::Build::new().file("src/variadic.c").warnings_into_errors(true).compile("variadic");
+    cc::Build::new().file("src/exports/variadic.c").warnings_into_errors(true).compile("variadic");
 }

@@ -354,7 +354,7 @@ extern "C" {
 /** The longest header of a reply: header_size of the context that was made last. */
 extern int dpl_header_size;
 
-@functions crates/droplet/src/context.rs
+@functions crates/droplet/src/exports/context/mod.rs
 
 #ifdef __cplusplus
 }

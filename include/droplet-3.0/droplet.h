@@ -367,14 +367,6 @@ dpl_status_t dpl_init(void);
 void dpl_free(void);
 
 /**
- * The name of a status.
- *
- * @param status a status
- * @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others
- */
-const char *dpl_status_str(dpl_status_t status);
-
-/**
  * Makes a context from a profile file, `NAME.profile` in the droplet directory. What is wrong is logged
  * with file and line.
  *
@@ -427,6 +419,14 @@ void dpl_ctx_lock(dpl_ctx_t *ctx);
  * @pre `ctx` is NULL or points to a context.
  */
 void dpl_ctx_unlock(dpl_ctx_t *ctx);
+
+/**
+ * The name of a status.
+ *
+ * @param status a status
+ * @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others
+ */
+const char *dpl_status_str(dpl_status_t status);
 
 #ifdef __cplusplus
 }

@@ -1,23 +1,24 @@
-//! Droplet's own units, for programs that have no Droplet: what `libdroplet.so.0` exports besides the
-//! connection subsystem (`exports-standalone.txt`). One file or folder a unit; the rules are those of
-//! [`droplet_conn::exports`]. What needs no C stands in safe modules of its own.
+//! `libdroplet.so.0`: Droplet for programs that have no other. It exports the connection subsystem
+//! ([`droplet_conn`], `exports.txt`) and the units of Droplet around it (`exports-standalone.txt`).
 //!
-//! Functions with any number of arguments are defined in `variadic.c`; under its exported name each is a
-//! jump there, since only what Rust defines is exported.
-#![allow(non_camel_case_types)]
+//! | unit of Droplet | functions | in |
+//! | --- | --- | --- |
+//! | context | contexts from profiles and dictionaries, their lock, names of status codes | `exports/context/` |
+//! | log | log, trace, dumps of IO vectors | `exports/log/` |
+//! | request | what is asked for: method, resource, range, conditions, metadata | `exports/request/` |
+//! | httprequest | a request as text | `exports/httprequest.rs` |
+//! | httpreply | the reply on a connection | `exports/httpreply/` |
+//! | dict, value, vec, sbuf | dictionaries, their values, vectors, string buffers | `exports/dict/`, `exports/*.rs` |
+//!
+//! Three layers, each of which uses only those below it:
+//!
+//! 1. `exports`: the functions. They check pointers from C, and call what is below.
+//! 2. `abi`: the structs that C sees, and their methods.
+//! 3. `http` and `dump`: text, without C, without sockets and without unsafe code (`#![forbid(unsafe_code)]`).
+//!
+//! Below them stand the packages droplet-conn (contexts, connections, hosts as C sees them) and droplet-client.
 
-pub mod context;
-pub mod dict;
+mod abi;
 mod dump;
-mod fields;
-pub mod http;
-mod httpreply;
-mod httprequest;
-mod layout;
-pub mod log;
-pub mod owned;
-mod reply_memory;
-mod req;
-mod sbuf;
-mod value;
-mod vec;
+mod exports;
+mod http;

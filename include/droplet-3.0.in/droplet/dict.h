@@ -22,7 +22,7 @@ struct dpl_dict {
     unsigned int n_buckets;
 };
 
-@functions crates/droplet/src/dict/mod.rs
+@functions crates/droplet/src/exports/dict/mod.rs
 
 #ifdef __cplusplus
 }

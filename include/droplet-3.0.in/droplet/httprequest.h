@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-@functions crates/droplet/src/httprequest.rs
+@functions crates/droplet/src/exports/httprequest.rs
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-@functions crates/droplet/src/req/mod.rs
+@functions crates/droplet/src/exports/request/mod.rs
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@ struct dpl_sbuf {
     size_t allocated;
 };
 
-@functions crates/droplet/src/sbuf.rs
+@functions crates/droplet/src/exports/sbuf.rs
 
 /**
  * Adds a formatted string at the end.

@@ -125,7 +125,7 @@ dpl_status_t dpl_log(dpl_ctx_t *ctx, dpl_log_level_t level, const char *file, co
 void dpl_trace(dpl_ctx_t *ctx, unsigned int level, const char *file, const char *func, int lineno,
                const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
-@functions crates/droplet/src/log.rs
+@functions crates/droplet/src/exports/log/mod.rs
 
 /** Logs a line from here: DPL_LOG(ctx, DPL_ERROR, "read: %s", text). */
 #define DPL_LOG(ctx, level, ...) ((void)dpl_log((ctx), (level), __FILE__, __func__, __LINE__, __VA_ARGS__))

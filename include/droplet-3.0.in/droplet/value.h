@@ -27,7 +27,7 @@ struct dpl_value {
     dpl_value_type_t type;
 };
 
-@functions crates/droplet/src/value.rs
+@functions crates/droplet/src/exports/value.rs
 
 #ifdef __cplusplus
 }

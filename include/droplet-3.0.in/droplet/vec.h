@@ -16,7 +16,7 @@ struct dpl_vec {
     int incr_size; /**< for how many more room is made */
 };
 
-@functions crates/droplet/src/vec.rs
+@functions crates/droplet/src/exports/vec.rs
 
 #ifdef __cplusplus
 }

@@ -123,6 +123,26 @@ int dpl_dict_count(const dpl_dict_t *dict);
 void dpl_dict_print(const dpl_dict_t *dict, FILE *f, int level);
 
 /**
+ * Takes an entry out of a dictionary and frees it.
+ *
+ * @param dict the dictionary
+ * @param var an entry of it; any other is left alone, with a line in the log
+ *
+ * @pre `dict` is NULL or a dictionary that only the caller uses.
+ */
+void dpl_dict_remove(dpl_dict_t *dict, dpl_dict_var_t *var);
+
+/**
+ * Copies a dictionary and all that it contains; of pointers only those themselves.
+ *
+ * @param src the dictionary
+ * @return its copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
+ *
+ * @pre `src` is NULL or a dictionary.
+ */
+dpl_dict_t *dpl_dict_dup(const dpl_dict_t *src);
+
+/**
  * Sets the value of a key to the copy of a value.
  *
  * @param dict the dictionary
@@ -153,16 +173,6 @@ dpl_status_t dpl_dict_add_value(dpl_dict_t *dict,
 dpl_status_t dpl_dict_add(dpl_dict_t *dict, const char *key, const char *string, int lowered);
 
 /**
- * Takes an entry out of a dictionary and frees it.
- *
- * @param dict the dictionary
- * @param var an entry of it; any other is left alone, with a line in the log
- *
- * @pre `dict` is NULL or a dictionary that only the caller uses.
- */
-void dpl_dict_remove(dpl_dict_t *dict, dpl_dict_var_t *var);
-
-/**
  * Sets copies of all entries of another dictionary.
  *
  * @param dst the dictionary
@@ -172,16 +182,6 @@ void dpl_dict_remove(dpl_dict_t *dict, dpl_dict_var_t *var);
  * @pre `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary.
  */
 dpl_status_t dpl_dict_copy(dpl_dict_t *dst, const dpl_dict_t *src);
-
-/**
- * Copies a dictionary and all that it contains; of pointers only those themselves.
- *
- * @param src the dictionary
- * @return its copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
- *
- * @pre `src` is NULL or a dictionary.
- */
-dpl_dict_t *dpl_dict_dup(const dpl_dict_t *src);
 
 /**
  * Sets copies of the entries whose key begins with a prefix, without it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use libc::{c_char, c_void};
 
-use super::http::request::Encoding;
+use crate::http::request::Encoding;
 use droplet_conn::abi::context::ContextHead;
 use droplet_conn::abi::layout::Context30;
 use droplet_conn::abi::memory::string;

@@ -7,11 +7,10 @@ use std::slice;
 use libc::{c_char, c_int, c_uint, time_t};
 
 use super::dict::dpl_dict_t;
-use super::fields::Fields;
-use super::http::request::{self, Head, UtcTime};
-use super::req::Request as _;
-use super::req::{dpl_condition_t, dpl_range_t};
-use crate::layout::{Dict, Value};
+use super::request::{Request as _, dpl_condition_t, dpl_range_t};
+use crate::abi::context_fields::Fields;
+use crate::abi::layout::{Dict, Value};
+use crate::http::request::{self, Head, UtcTime};
 use droplet_client::status::{Error, SUCCESS, code};
 use droplet_conn::abi::layout::{Condition, ConditionOne, Range, RequestHead};
 use droplet_conn::abi::memory::string;

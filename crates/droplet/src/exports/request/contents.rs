@@ -6,9 +6,9 @@ use std::ffi::CString;
 use libc::{c_char, c_int, c_uint};
 
 use super::{Request as _, dpl_condition_t, set, try_set};
-use crate::dict::dpl_dict_t;
+use crate::abi::layout::Value;
+use crate::exports::dict::dpl_dict_t;
 use crate::http::request::{below, resource_below};
-use crate::layout::Value;
 use droplet_conn::abi::layout::{Range, RequestHead};
 use droplet_conn::abi::memory::string;
 use droplet_conn::abi::request::replace;

@@ -1,17 +1,13 @@
-//! Droplet's unit `value`: a string, a dictionary, a vector, or a pointer of the program's.
+//! A value of a dictionary or a vector: a string, a dictionary, a vector, or a pointer of the program's.
 
-use std::ffi::CStr;
 use std::ptr;
 
 use libc::{FILE, c_int, c_void};
 
-use super::owned::{Contents, Owned, raw_or_null};
-use crate::layout::{Dict, Sbuf, Value, Vector};
+use super::file::{indent, put};
+use super::layout::{Dict, Sbuf, Value, Vector};
+use super::owned::{Contents, Owned};
 use droplet_client::status::Error;
-use droplet_conn::exports::{guard, refuse};
-
-/// `dpl_value_t`.
-pub type dpl_value_t = Value;
 
 const STRING: c_int = 0;
 const SUBDICT: c_int = 1;
@@ -129,80 +125,4 @@ impl Value {
             }
         }
     }
-}
-
-/// Writes a text to a file.
-///
-/// # Safety
-/// `file` is open for writing.
-pub unsafe fn put(file: *mut FILE, text: &CStr) {
-    // SAFETY: the caller's promise.
-    unsafe { libc::fputs(text.as_ptr(), file) };
-}
-
-/// Writes spaces to a file.
-///
-/// # Safety
-/// `file` is open for writing.
-pub unsafe fn indent(file: *mut FILE, level: c_int) {
-    for _ in 0..level {
-        // SAFETY: the caller's promise.
-        unsafe { put(file, c" ") };
-    }
-}
-
-/// Frees a value and all that it contains; what a pointer leads to stays.
-///
-/// @param value the value; NULL has no effect
-///
-/// # Safety
-/// `value` is NULL or a value that nobody uses any more.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn dpl_value_free(value: *mut dpl_value_t) {
-    // SAFETY: the caller's promise.
-    guard(c"dpl_value_free", (), || drop(unsafe { Owned::from_raw(value) }))
-}
-
-/// Copies a value and all that it contains; of a pointer only that itself.
-///
-/// @param src the value
-/// @return its copy, to be freed with dpl_value_free(); NULL for NULL, or if memory is out
-///
-/// # Safety
-/// `src` is NULL or a value.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn dpl_value_dup(src: *mut dpl_value_t) -> *mut dpl_value_t {
-    const NAME: &CStr = c"dpl_value_dup";
-    guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
-        match unsafe { src.as_ref() } {
-            Some(src) => raw_or_null(src.copy()),
-            None => {
-                refuse(None, NAME, "the value is NULL");
-                ptr::null_mut()
-            }
-        }
-    })
-}
-
-/// Writes a value to a file, for people to read.
-///
-/// @param val the value
-/// @param f the file
-/// @param level by how many spaces lines are indented
-/// @param indent 0 not to indent the first line
-///
-/// # Safety
-/// `val` is NULL or a value; `f` is NULL or open for writing.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn dpl_value_print(val: *mut dpl_value_t, f: *mut FILE, level: c_int, indent: c_int) {
-    const NAME: &CStr = c"dpl_value_print";
-    guard(NAME, (), || {
-        // SAFETY: the caller's promise.
-        match unsafe { val.as_ref() } {
-            // SAFETY: the caller's promise.
-            Some(value) if !f.is_null() => unsafe { value.print(f, level, indent != 0) },
-            _ => refuse(None, NAME, "the value or the file is NULL"),
-        }
-    })
 }

@@ -5,26 +5,25 @@
 //! Each read waits for at most the context's `read_timeout`. A line of the head may have `header_size` bytes,
 //! the head 16 times as many, with the replies of 1xx and the empty lines before it.
 
-use std::ffi::CStr;
+mod functions;
+mod memory;
+mod reading;
+
+use std::ffi::{CStr, CString};
 use std::ptr;
-use std::time::Duration;
 
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::dict::dpl_dict_t;
-use super::fields::Fields;
-use super::http::Limits;
-use super::http::reader::{self, Failure, Receiver, Reply, Source};
-use super::http::reply::Expected;
-use super::reply_memory::{Memory, Results, c_string};
+use crate::http::reader::Failure;
 use droplet_client::fault::Fault;
-use droplet_client::log;
-use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS, code};
-use droplet_conn::abi::connection::{Connection, peer_name};
 use droplet_conn::exports::conn::in_use;
 use droplet_conn::exports::transfer::blame;
-use droplet_conn::exports::{call_log, dpl_conn_t, dpl_status_t, guard, refuse};
+use droplet_conn::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
+use functions::Functions;
+use memory::{Memory, Results};
+use reading::{fields, read};
 
 /// `dpl_header_func_t`: a field's name and value; anything but DPL_SUCCESS ends the reading.
 pub type dpl_header_func_t =
@@ -32,15 +31,6 @@ pub type dpl_header_func_t =
 
 /// `dpl_buffer_func_t`: bytes of the body, and how many; anything but DPL_SUCCESS ends the reading.
 pub type dpl_buffer_func_t = Option<unsafe extern "C" fn(*mut c_void, *mut c_char, c_uint) -> dpl_status_t>;
-
-/// `header_size` where a context states none.
-const USUAL_HEADER_SIZE: usize = 8192;
-
-/// How many lines of the greatest length a head may have.
-const LONG_LINES: usize = 16;
-
-/// The read timeout of a connection whose context was freed.
-const USUAL_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a reply, and hands it on as it comes in. A line of its head that is no field is passed over. Bytes that
 /// come after it, before the next request, are dropped, and close the connection when it is given back.
@@ -202,76 +192,6 @@ pub unsafe extern "C" fn dpl_location(headers_returned: *mut dpl_dict_t) -> *mut
     })
 }
 
-/// A connection that is read from.
-struct Incoming<'a> {
-    connection: &'a mut Connection,
-    timeout: Option<Duration>,
-}
-
-impl Source for Incoming<'_> {
-    type Error = TransferError;
-
-    fn buffered(&mut self) -> &mut [u8] {
-        self.connection.buffered()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.connection.consume(count);
-    }
-
-    fn fill(&mut self) -> Result<bool, TransferError> {
-        self.connection.fill(self.timeout)
-    }
-}
-
-/// Reads a reply. What goes wrong is logged.
-fn read<R: Receiver>(
-    connection: &mut Connection,
-    with_body: bool,
-    receiver: &mut R,
-    function: &'static CStr,
-) -> Result<Reply, Failure<TransferError, R::Error>> {
-    let context = connection.context();
-    let is_secured = connection.stream().tls().is_some();
-    let timeout = context.map_or(Some(USUAL_READ_TIMEOUT), |context| match is_secured {
-        true => context.view().tls_read_timeout(),
-        false => context.view().read_timeout(),
-    });
-    let line = fields(connection).map_or(USUAL_HEADER_SIZE, |fields| fields.header_size(USUAL_HEADER_SIZE));
-    let limits = Limits { line, head: line.saturating_mul(LONG_LINES) };
-    let expected = Expected { body: with_body, continuation: connection.awaits_continue(), limits };
-    connection.begin_exchange();
-    connection.drop_surplus();
-    let outcome = reader::read(&mut Incoming { connection: &mut *connection, timeout }, receiver, expected);
-    let fault = match &outcome {
-        // The reply to the request is still to come, and may be in the buffer.
-        Ok(Reply { status: 100, .. }) => return outcome,
-        // Other words than HTTP's follow, and may be in the buffer.
-        Ok(Reply { status: 101, .. }) => return outcome,
-        Ok(Reply { is_last, .. }) => {
-            // After bytes that nobody asked for, nobody else gets the connection.
-            if !is_last && connection.buffered().is_empty() {
-                connection.end_exchange();
-            }
-            connection.set_reply_is_over();
-            return outcome;
-        }
-        Err(Failure::Malformed(fault)) => fault.to_string(),
-        Err(Failure::Source(error)) => error.to_string(),
-        Err(Failure::Receiver(_)) => "what came was not taken".to_owned(),
-    };
-    // The rest of it would answer the next request.
-    connection.mark_broken();
-    log!(&call_log(context, function), Error, "reply from {}: {fault}", peer_name(connection));
-    outcome
-}
-
-/// The context of a connection, unless it was freed.
-fn fields(connection: &Connection) -> Option<Fields> {
-    // SAFETY: the context is there.
-    connection.context().and_then(|_| unsafe { Fields::of(connection.head().ctx.cast()) })
-}
-
 /// Reads a reply for [`dpl_read_http_reply_ext`].
 ///
 /// # Safety
@@ -311,30 +231,7 @@ unsafe fn read_into_memory(
     })
 }
 
-/// The caller's functions.
-struct Functions {
-    header_func: dpl_header_func_t,
-    buffer_func: dpl_buffer_func_t,
-    cb_arg: *mut c_void,
-}
-
-impl Receiver for Functions {
-    type Error = Error;
-
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let Some(function) = self.header_func else { return Ok(()) };
-        let (name, value) = (c_string(name.as_bytes())?, c_string(value)?);
-        // SAFETY: the caller's promise; both are strings.
-        accepted(unsafe { function(self.cb_arg, name.as_ptr(), value.as_ptr()) })
-    }
-
-    fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        let Some(function) = self.buffer_func else { return Ok(()) };
-        // SAFETY: the caller's promise; a piece is no larger than the read buffer, whose size is an int.
-        accepted(unsafe { function(self.cb_arg, bytes.as_mut_ptr().cast(), bytes.len() as c_uint) })
-    }
-}
-
-fn accepted(status: dpl_status_t) -> Result<(), Error> {
-    if status == SUCCESS { Ok(()) } else { Err(Error::Failure) }
+/// A name or value of a field, none of which has a NUL in it.
+fn c_string(text: &[u8]) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Failure)
 }

@@ -49,7 +49,7 @@ c_struct! {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/common/reference.rs"]
+#[path = "../../../../tests/common/reference.rs"]
 mod reference;
 
 #[cfg(test)]

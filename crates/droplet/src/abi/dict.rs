@@ -6,9 +6,9 @@ use std::slice;
 
 use libc::{FILE, c_int};
 
-use crate::layout::{Dict, DictVar, Value};
-use crate::owned::{Contents, Owned};
-use crate::value::{indent, put};
+use super::file::{indent, put};
+use super::layout::{Dict, DictVar, Value};
+use super::owned::{Contents, Owned};
 use droplet_client::status::Error;
 use droplet_conn::abi::memory::{Block, duplicate, string};
 

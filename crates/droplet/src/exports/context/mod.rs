@@ -1,5 +1,8 @@
 //! Droplet's unit `context`: contexts from profile files and dictionaries.
 
+mod lock;
+mod status;
+
 use std::env;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
@@ -8,11 +11,11 @@ use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use libc::{c_char, c_int};
+use libc::c_char;
 
 use super::dict::dpl_dict_t;
-use super::layout::Dict;
-use super::owned::Owned;
+use crate::abi::layout::Dict;
+use crate::abi::owned::Owned;
 use droplet_client::os::sys;
 use droplet_client::profile::Profile;
 use droplet_client::status::SUCCESS;
@@ -39,40 +42,6 @@ pub extern "C" fn dpl_init() -> dpl_status_t {
 /// Ends the use of the library. It has no effect: OpenSSL clears up after itself when the process ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_free() {}
-
-/// The name of a status.
-///
-/// @param status a status
-/// @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others
-#[unsafe(no_mangle)]
-pub extern "C" fn dpl_status_str(status: dpl_status_t) -> *const c_char {
-    static NAMES: [&CStr; 22] = [
-        c"DPL_SUCCESS",
-        c"DPL_FAILURE",
-        c"DPL_ENOENT",
-        c"DPL_EINVAL",
-        c"DPL_ETIMEOUT",
-        c"DPL_ENOMEM",
-        c"DPL_ESYS",
-        c"DPL_EIO",
-        c"DPL_ELIMIT",
-        c"DPL_ENAMETOOLONG",
-        c"DPL_ENOTDIR",
-        c"DPL_ENOTEMPTY",
-        c"DPL_EISDIR",
-        c"DPL_EEXIST",
-        c"DPL_ENOTSUPP",
-        c"DPL_EREDIRECT",
-        c"DPL_ETOOMANYREDIR",
-        c"DPL_ECONNECT",
-        c"DPL_EPERM",
-        c"DPL_EPRECOND",
-        c"DPL_ECONFLICT",
-        c"DPL_ERANGEUNAVAIL",
-    ];
-    let name = status.checked_neg().and_then(|number| NAMES.get(usize::try_from(number).ok()?));
-    name.unwrap_or(&c"Unknown error").as_ptr()
-}
 
 /// Makes a context from a profile file, `NAME.profile` in the droplet directory. What is wrong is logged
 /// with file and line.
@@ -214,56 +183,6 @@ pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
         unsafe {
             drop(Owned::<Dict>::from_raw((*ctx.cast::<Context30>()).cwds.cast()));
             owned_context::destroy(ctx, Maker::Droplet);
-        }
-    })
-}
-
-/// Takes a context's lock, for programs that change several of its fields at once. No function of this
-/// library takes it.
-///
-/// @param ctx the context
-///
-/// # Safety
-/// `ctx` is NULL or points to a context.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn dpl_ctx_lock(ctx: *mut dpl_ctx_t) {
-    with_lock(ctx, c"dpl_ctx_lock", |lock, canary| {
-        // SAFETY: the mutex of a live context.
-        if unsafe { libc::pthread_mutex_lock(lock) } == 0 {
-            canary.store(1, Ordering::Relaxed);
-        }
-    });
-}
-
-/// Gives a context's lock back.
-///
-/// @param ctx the context, whose lock the calling thread has
-///
-/// # Safety
-/// `ctx` is NULL or points to a context.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn dpl_ctx_unlock(ctx: *mut dpl_ctx_t) {
-    with_lock(ctx, c"dpl_ctx_unlock", |lock, canary| {
-        canary.store(0, Ordering::Relaxed);
-        // SAFETY: the mutex of a live context.
-        unsafe { libc::pthread_mutex_unlock(lock) };
-    });
-}
-
-/// `canary` is 1 while the lock is held.
-fn with_lock(
-    ctx: *mut dpl_ctx_t,
-    function: &'static CStr,
-    body: impl FnOnce(*mut libc::pthread_mutex_t, &AtomicI32),
-) {
-    guard(function, (), || {
-        if ctx.is_null() {
-            return refuse(None, function, "the context is NULL");
-        }
-        let context = ctx.cast::<Context30>();
-        // SAFETY: the caller's promise to the exported function; the canary is written under the lock only.
-        unsafe {
-            body(&raw mut (*context).lock, AtomicI32::from_ptr(&raw mut (*context).canary as *mut c_int))
         }
     })
 }

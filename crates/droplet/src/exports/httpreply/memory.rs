@@ -1,14 +1,14 @@
-//! A reply in memory: its fields in a dictionary, its body in a buffer.
+//! The receiver that keeps a reply in memory: its fields in a dictionary, its body in a buffer.
 
-use std::ffi::CString;
 use std::ptr;
 
 use libc::{c_char, c_int, c_uint};
 
-use super::dict::dpl_dict_t;
-use super::http::reader::Receiver;
-use super::owned::Owned;
-use crate::layout::{Dict, Sbuf, Value};
+use super::c_string;
+use crate::abi::layout::{Dict, Sbuf, Value};
+use crate::abi::owned::Owned;
+use crate::exports::dict::dpl_dict_t;
+use crate::http::reader::Receiver;
 use droplet_client::status::Error;
 
 /// The buckets of a dictionary of fields, which C can see.
@@ -126,9 +126,4 @@ impl Receiver for Memory {
             }
         }
     }
-}
-
-/// A name or value of a field, none of which has a NUL in it.
-pub fn c_string(text: &[u8]) -> Result<CString, Error> {
-    CString::new(text).map_err(|_| Error::Failure)
 }

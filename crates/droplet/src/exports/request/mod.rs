@@ -10,9 +10,9 @@ use std::ptr;
 
 use libc::c_int;
 
-use super::fields::Fields;
-use super::owned::{Contents, Owned, raw_or_null};
-use crate::layout::Dict;
+use crate::abi::context_fields::Fields;
+use crate::abi::layout::Dict;
+use crate::abi::owned::{Contents, Owned, raw_or_null};
 use droplet_client::status::{Error, code};
 use droplet_conn::abi::layout::{Condition, Range, RequestHead};
 use droplet_conn::abi::memory::Block;

@@ -1,0 +1,36 @@
+//! The receiver that hands a reply to the program's functions.
+
+use libc::{c_uint, c_void};
+
+use super::{c_string, dpl_buffer_func_t, dpl_header_func_t};
+use crate::http::reader::Receiver;
+use droplet_client::status::{Error, SUCCESS};
+use droplet_conn::exports::dpl_status_t;
+
+/// The caller's functions.
+pub struct Functions {
+    pub header_func: dpl_header_func_t,
+    pub buffer_func: dpl_buffer_func_t,
+    pub cb_arg: *mut c_void,
+}
+
+impl Receiver for Functions {
+    type Error = Error;
+
+    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let Some(function) = self.header_func else { return Ok(()) };
+        let (name, value) = (c_string(name.as_bytes())?, c_string(value)?);
+        // SAFETY: the caller's promise; both are strings.
+        accepted(unsafe { function(self.cb_arg, name.as_ptr(), value.as_ptr()) })
+    }
+
+    fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        let Some(function) = self.buffer_func else { return Ok(()) };
+        // SAFETY: the caller's promise; a piece is no larger than the read buffer, whose size is an int.
+        accepted(unsafe { function(self.cb_arg, bytes.as_mut_ptr().cast(), bytes.len() as c_uint) })
+    }
+}
+
+fn accepted(status: dpl_status_t) -> Result<(), Error> {
+    if status == SUCCESS { Ok(()) } else { Err(Error::Failure) }
+}

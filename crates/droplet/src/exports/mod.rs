@@ -1,0 +1,17 @@
+//! The functions that C sees, one file or folder for each unit of Droplet. The rules are those of
+//! [`droplet_conn::exports`]: a pointer becomes a reference, a safe call is made, its result becomes a status; no panic
+//! leaves.
+//!
+//! Rust cannot define functions with a variable number of arguments. `variadic.c` defines them under hidden names, and
+//! the exported name of each is a jump there: the linker exports only what Rust defines.
+#![allow(non_camel_case_types)]
+
+mod context;
+mod dict;
+mod httpreply;
+mod httprequest;
+mod log;
+mod request;
+mod sbuf;
+mod value;
+mod vec;
