@@ -92,9 +92,9 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     let fields = context.head.get_mut();
     fields.set_strings(profile).map_err(out_of_memory)?;
     if let Some(hosts) = &profile.hosts {
-        let warn = |text: String| log!(log, Warning, "{}", profile.fault_in("host", text));
+        let warn = |text: String| log!(log, Warning, "{}", profile.error_in("host", text));
         fields.addrlist =
-            host_list(hosts, warn).map_err(|fault| profile.fault_in("host", fault).to_string())?;
+            host_list(hosts, warn).map_err(|fault| profile.error_in("host", fault).to_string())?;
     }
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);

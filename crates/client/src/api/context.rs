@@ -126,10 +126,10 @@ impl Context {
         if let Some(list) = &parsed.hosts {
             let warn = |text: String| {
                 if let Some(log_callback) = &options.log_callback {
-                    log_callback(Severity::Warning, &parsed.fault_in("host", text).to_string());
+                    log_callback(Severity::Warning, &parsed.error_in("host", text).to_string());
                 }
             };
-            add(list, &hosts, warn).map_err(|error| fault(parsed.fault_in("host", error).to_string()))?;
+            add(list, &hosts, warn).map_err(|error| fault(parsed.error_in("host", error).to_string()))?;
         }
         let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
         let inner = Arc::new_cyclic(|own| Inner {

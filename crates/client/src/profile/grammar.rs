@@ -1,8 +1,9 @@
-//! The text of a profile, taken apart: `variable = value`, ended by a newline or `;`.
+//! The grammar of a profile: statements `variable = value`, each ended by a newline or `;`.
 //!
-//! `#` begins a comment, up to the end of the line. Blanks outside double quotes vanish. A backslash takes
-//! the next byte as it is, in quotes and outside; `\n`, `\r` and `\t` are the bytes of these names. A carriage
-//! return at the end of a line vanishes, outside quotes.
+//! - `#` begins a comment, up to the end of the line.
+//! - Spaces and tabs outside double quotes are dropped, and so is a carriage return at the end of a line.
+//! - A backslash makes the next byte part of the text, inside quotes and outside. `\n`, `\r` and `\t` are a newline, a
+//!   carriage return and a tab.
 #![forbid(unsafe_code)]
 
 use std::str;
@@ -10,28 +11,28 @@ use std::str;
 /// The longest name and the longest value, in bytes.
 pub const LONGEST: usize = 256;
 
-/// One variable and what it is set to.
+/// A variable and its value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The line on which it begins, counted from 1.
+    /// Line that it begins on, counted from 1.
     pub line: u32,
-    /// The variable's name.
+    /// Name of the variable.
     pub name: Vec<u8>,
-    /// Its value, which has no NUL.
+    /// Value, without a NUL.
     pub value: Vec<u8>,
 }
 
-/// What is wrong with the text, and on which line.
+/// An error in the grammar of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// The line, counted from 1.
+pub struct SyntaxError {
+    /// Line of the error, counted from 1.
     pub line: u32,
-    /// What is wrong.
-    pub fault: String,
+    /// Description of the error.
+    pub reason: String,
 }
 
-/// The statements of a profile, up to the first that is malformed.
-pub fn statements(text: &[u8]) -> impl Iterator<Item = Result<Statement, Malformed>> {
+/// Returns the statements of a text. The first error ends them.
+pub fn statements(text: &[u8]) -> impl Iterator<Item = Result<Statement, SyntaxError>> {
     let mut reader = Reader { rest: text, line: 1, quoted_since: None };
     let mut is_over = false;
     std::iter::from_fn(move || {
@@ -44,25 +45,28 @@ pub fn statements(text: &[u8]) -> impl Iterator<Item = Result<Statement, Malform
     })
 }
 
-/// A byte of a statement, and what it means.
+/// A byte of a statement, after quotes and escapes.
 enum Symbol {
     /// Part of a name or a value.
     Text(u8),
-    /// `=`, which parts the name from the value, and is part of the value after that.
+    /// An unquoted `=`. The first one ends the name, others are part of the value.
     Equals,
     /// The end of a statement.
     End,
 }
 
 struct Reader<'a> {
+    /// Bytes that were not read yet.
     rest: &'a [u8],
+    /// Line of the next byte.
     line: u32,
+    /// Line of the open quote, if there is one.
     quoted_since: Option<u32>,
 }
 
 impl Reader<'_> {
-    fn malformed<T>(line: u32, fault: impl Into<String>) -> Result<T, Malformed> {
-        Err(Malformed { line, fault: fault.into() })
+    fn fail<T>(line: u32, reason: impl Into<String>) -> Result<T, SyntaxError> {
+        Err(SyntaxError { line, reason: reason.into() })
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -72,12 +76,12 @@ impl Reader<'_> {
         Some(byte)
     }
 
-    /// The next symbol; nothing at the end of the text.
-    fn symbol(&mut self) -> Result<Option<Symbol>, Malformed> {
+    /// Reads the next symbol. `None` at the end of the text.
+    fn symbol(&mut self) -> Result<Option<Symbol>, SyntaxError> {
         let is_quoted = |reader: &Self| reader.quoted_since.is_some();
         while let Some(byte) = self.byte() {
             return Ok(Some(match byte {
-                0 => return Self::malformed(self.line, "a NUL byte"),
+                0 => return Self::fail(self.line, "a NUL byte"),
                 b'\\' => Symbol::Text(self.escaped()?),
                 b'"' => {
                     self.quoted_since = if is_quoted(self) { None } else { Some(self.line) };
@@ -97,24 +101,24 @@ impl Reader<'_> {
             }));
         }
         match self.quoted_since {
-            Some(line) => Self::malformed(line, "a quote that does not end"),
+            Some(line) => Self::fail(line, "a quote that does not end"),
             None => Ok(None),
         }
     }
 
-    fn escaped(&mut self) -> Result<u8, Malformed> {
+    fn escaped(&mut self) -> Result<u8, SyntaxError> {
         match self.byte() {
             Some(b'n') => Ok(b'\n'),
             Some(b'r') => Ok(b'\r'),
             Some(b't') => Ok(b'\t'),
-            Some(0) => Self::malformed(self.line, "a NUL byte"),
+            Some(0) => Self::fail(self.line, "a NUL byte"),
             Some(byte) => Ok(byte),
-            None => Self::malformed(self.line, "a backslash at the end"),
+            None => Self::fail(self.line, "a backslash at the end"),
         }
     }
 
-    /// The next statement; nothing if there is no more.
-    fn statement(&mut self) -> Result<Option<Statement>, Malformed> {
+    /// Reads the next statement. `None` at the end of the text.
+    fn statement(&mut self) -> Result<Option<Statement>, SyntaxError> {
         let mut statement = Statement { line: self.line, name: Vec::new(), value: Vec::new() };
         let mut has_value = false;
         loop {
@@ -130,9 +134,9 @@ impl Reader<'_> {
                     return match (statement.name.is_empty(), has_value, end) {
                         (false, true, _) => Ok(Some(statement)),
                         (false, false, _) => {
-                            Self::malformed(statement.line, format!("no = after {}", show(&statement.name)))
+                            Self::fail(statement.line, format!("no = after {}", show(&statement.name)))
                         }
-                        (true, true, _) => Self::malformed(line, "no variable before ="),
+                        (true, true, _) => Self::fail(line, "no variable before ="),
                         (true, false, None) => Ok(None),
                         (true, false, Some(_)) => {
                             statement.line = self.line;
@@ -147,14 +151,14 @@ impl Reader<'_> {
             }
             if part.len() == LONGEST {
                 let what = if has_value { "value" } else { "variable" };
-                return Self::malformed(line, format!("a {what} of more than {LONGEST} bytes"));
+                return Self::fail(line, format!("a {what} of more than {LONGEST} bytes"));
             }
             part.push(byte);
         }
     }
 }
 
-/// What was written, for a message: quoted, and what is not text escaped.
+/// Quotes a text for a message. Bytes that are not UTF-8, and control characters, are escaped.
 pub fn show(text: &[u8]) -> String {
     match str::from_utf8(text) {
         Ok(text) => format!("'{}'", text.escape_debug()),

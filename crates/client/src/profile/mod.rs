@@ -1,11 +1,20 @@
-//! Profiles: which hosts a context has, how it secures its connections, and all else that may be set.
+//! Profiles: the settings of a context, as text: its hosts, its timeouts, how it secures its connections.
 //!
-//! A profile begins with the defaults and takes variables from a text or one by one. What it says is
-//! checked here as far as that needs no network; the C side makes a context of it.
+//! A [`Profile`] begins with the defaults and takes variables from a text ([`Profile::read`]) or one by one
+//! ([`Profile::set_all`]). It is checked here as far as that needs no network. A context is then made of it: for C in
+//! `src/abi/owned_context.rs`, for Rust in `api/context.rs`.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `variables.rs` | the table of variables: name, field, type, default, meaning. **Add a new variable there** |
+//! | `value.rs` | how the text of a value becomes a boolean, a number, a path |
+//! | `grammar.rs` | how a text is split into names and values |
+//! | `tls.rs` | the OpenSSL context of a profile |
 #![forbid(unsafe_code)]
 
 mod grammar;
 mod tls;
+mod value;
 mod variables;
 
 #[cfg(test)]
@@ -14,34 +23,35 @@ mod properties;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString};
 use std::fmt;
+use std::ops::Deref;
 
-use openssl::ssl::SslVersion;
+pub use variables::Values;
 
-/// Why there is no context: which variable is wrong, where, and what is wrong with it.
+/// An invalid profile: where, which variable, and what is wrong with it, as one line of text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault(String);
+pub struct ProfileError(String);
 
-impl fmt::Display for Fault {
+impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// How requests are told from one another: what Droplet's own code does beyond connecting. It is kept for
-/// those who look it up, by name.
+/// A kind of storage, which decides what Droplet's own code does with a connection. The context has it for programs
+/// that ask for its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Its name.
     pub name: &'static CStr,
-    /// Whether it has hosts.
+    /// True if a profile with this backend must have hosts.
     pub needs_host: bool,
-    /// What `preserve_root_path` becomes when it is chosen, if it changes.
+    /// True if choosing it sets `preserve_root_path`.
     preserve_root_path: bool,
 }
 
-/// The backends that exist.
+/// All backends. The first is the default.
 pub const BACKENDS: [Backend; 6] = {
     const fn backend(name: &'static CStr) -> Backend {
         Backend { name, needs_host: true, preserve_root_path: false }
@@ -56,152 +66,101 @@ pub const BACKENDS: [Backend; 6] = {
     ]
 };
 
-/// What a profile says; fields are named as in `dpl_ctx_t`.
+/// A profile: the values of all variables, and where they were set. It derefs to [`Values`].
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Profile {
-    /// What messages call it: a file, or what else it came from.
+    /// Name in messages: a file, or another origin.
     name: String,
-    /// Where a variable was set last.
+    /// The line that set a variable last.
     lines: BTreeMap<&'static str, u32>,
-    /// What is odd, to be logged.
+    /// The values of the variables.
+    values: Values,
+    /// Warnings, to be logged.
     pub warnings: Vec<String>,
-
-    pub conn_timeout: c_int,
-    pub read_timeout: c_int,
-    pub write_timeout: c_int,
-    pub use_https: bool,
-    pub hosts: Option<HostList>,
-    pub blacklist_expiretime: c_int,
-    pub base_path: CString,
-    pub access_key: Option<CString>,
-    pub secret_key: Option<CString>,
-    pub aws_auth_sign_version: u8,
-    pub aws_region: CString,
-    pub ssl_cert_file: Option<CString>,
-    pub ssl_key_file: Option<CString>,
-    pub ssl_password: Option<CString>,
-    pub ssl_ca_list: Option<CString>,
-    pub ssl_crl_list: Option<CString>,
-    pub cert_verif: bool,
-    ssl_method: Option<SslVersion>,
-    pub ssl_cipher_list: CString,
-    pub ssl_comp: bool,
-    pub pricing: Option<CString>,
-    pub read_buf_size: u32,
-    pub encrypt_key: Option<CString>,
-    pub encode_slashes: bool,
-    pub empty_folder_emulation: bool,
-    pub keep_alive: bool,
-    pub url_encoding: bool,
+    /// True if `/` is a resource of its own below the base path. The backend sets it.
     pub preserve_root_path: bool,
-    pub enterprise_number: u32,
-    pub backend: Backend,
-    pub header_size: c_int,
+    /// Directory that relative paths begin at.
     pub droplet_dir: CString,
+    /// Name of the profile.
     pub profile_name: CString,
-    pub pricing_dir: Option<CString>,
 }
 
-/// The `host` variable.
+impl Deref for Profile {
+    type Target = Values;
+
+    fn deref(&self) -> &Values {
+        &self.values
+    }
+}
+
+/// Value of the variable `host`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HostList {
-    /// The port of hosts that name none.
+    /// Port of hosts without one.
     pub default_port: &'static CStr,
-    /// The hosts, as written.
+    /// Text of the list.
     pub text: String,
 }
 
 impl Profile {
-    /// The defaults. `name` is for messages; what is relative to the droplet directory is to `droplet_dir`.
+    /// Returns a profile with the defaults. `name` is for messages; relative paths begin at `droplet_dir`.
     pub fn new(name: String, droplet_dir: CString, profile_name: CString) -> Profile {
         Profile {
             name,
             lines: BTreeMap::new(),
+            values: Values::default(),
             warnings: Vec::new(),
-            conn_timeout: 5,
-            read_timeout: 30,
-            write_timeout: 30,
-            use_https: false,
-            hosts: None,
-            blacklist_expiretime: 10,
-            base_path: c"/".to_owned(),
-            access_key: None,
-            secret_key: None,
-            aws_auth_sign_version: 4,
-            aws_region: c"us-east-1".to_owned(),
-            ssl_cert_file: None,
-            ssl_key_file: None,
-            ssl_password: None,
-            ssl_ca_list: None,
-            ssl_crl_list: None,
-            cert_verif: true,
-            ssl_method: None,
-            ssl_cipher_list: c"ALL:-aNULL:!LOW:!MEDIUM:!RC2:!3DES:!MD5:!DSS:!SEED:!RC4:@STRENGTH".to_owned(),
-            ssl_comp: false,
-            pricing: None,
-            read_buf_size: 8192,
-            encrypt_key: None,
-            encode_slashes: false,
-            empty_folder_emulation: false,
-            keep_alive: true,
-            url_encoding: true,
             preserve_root_path: false,
-            enterprise_number: 37489,
-            backend: BACKENDS[0],
-            header_size: 8192,
             droplet_dir,
             profile_name,
-            pricing_dir: None,
         }
     }
 
-    /// Takes the variables that a text sets, then looks at the whole.
-    pub fn read(&mut self, text: &[u8]) -> Result<(), Fault> {
+    /// Sets the variables of a text, then checks the whole.
+    pub fn read(&mut self, text: &[u8]) -> Result<(), ProfileError> {
         for statement in grammar::statements(text) {
-            let statement =
-                statement.map_err(|malformed| self.fault_on(Some(malformed.line), &malformed.fault))?;
-            self.take(&statement.name, &statement.value, Some(statement.line))?;
+            let statement = statement.map_err(|error| self.error_on(Some(error.line), &error.reason))?;
+            self.set(&statement.name, &statement.value, Some(statement.line))?;
         }
         self.check()
     }
 
-    /// Takes variables that came one by one, in whatever order, then looks at the whole.
+    /// Sets variables that come one by one, in any order, then checks the whole.
     pub fn set_all<'a>(
         &mut self,
         variables: impl Iterator<Item = (&'a CStr, &'a [u8])>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProfileError> {
         let mut variables: Vec<_> = variables.collect();
-        // The default port of `host` depends on `use_https`, which is therefore taken first.
+        // `use_https` is set first because the default port of `host` depends on it.
         variables.sort_by_key(|(name, _)| (*name != c"use_https", *name));
         for (name, value) in variables {
-            self.take(name.to_bytes(), value, None)?;
+            self.set(name.to_bytes(), value, None)?;
         }
         self.check()
     }
 
-    /// What the profile says as a whole.
-    fn check(&mut self) -> Result<(), Fault> {
+    /// Checks what depends on more than one variable.
+    fn check(&mut self) -> Result<(), ProfileError> {
         if self.hosts.is_none() && self.backend.needs_host {
-            return Err(self.fault_on(self.lines.get("host").copied(), "no host is set"));
+            return Err(self.error_on(self.lines.get("host").copied(), "no host is set"));
         }
         let is_set = |variable: &Option<CString>| variable.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&self.pricing) || is_set(&self.pricing_dir) {
             let text = "pricing and pricing_dir have no effect: prices are not reckoned, events not logged";
-            self.warnings.push(self.fault_on(None, text).0);
+            self.warnings.push(self.error_on(None, text).0);
         }
         Ok(())
     }
 
-    /// A fault in what a variable was set to.
-    pub fn fault_in(&self, variable: &'static str, fault: impl fmt::Display) -> Fault {
-        self.fault_on(self.lines.get(variable).copied(), &format!("{variable}: {fault}"))
+    /// Returns an error in the value of a variable, with the line that set it.
+    pub fn error_in(&self, variable: &'static str, reason: impl fmt::Display) -> ProfileError {
+        self.error_on(self.lines.get(variable).copied(), &format!("{variable}: {reason}"))
     }
 
-    fn fault_on(&self, line: Option<u32>, fault: &str) -> Fault {
-        Fault(match line {
-            Some(line) => format!("{}:{line}: {fault}", self.name),
-            None => format!("{}: {fault}", self.name),
+    fn error_on(&self, line: Option<u32>, reason: &str) -> ProfileError {
+        ProfileError(match line {
+            Some(line) => format!("{}:{line}: {reason}", self.name),
+            None => format!("{}: {reason}", self.name),
         })
     }
 }

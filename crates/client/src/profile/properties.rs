@@ -1,4 +1,4 @@
-//! What holds for any text: what was meant is read, and what has no meaning is refused with its line.
+//! Properties of any text: a valid profile is read as it was written, and an invalid one is refused with its line.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,19 +7,19 @@ use proptest::sample::select;
 use super::Profile;
 use super::grammar::{LONGEST, Statement, statements};
 
-/// A byte of a name or value, and one of the ways to write it: 0 plain if it can be, 1 escaped, 2 quoted.
+/// A byte of a name or a value, and how it is written: 0 plain if possible, 1 escaped, 2 quoted.
 type Written = (u8, u8);
 
 fn strings(shortest: usize) -> impl Strategy<Value = Vec<Written>> {
     vec((1..=u8::MAX, 0..3u8), shortest..=LONGEST)
 }
 
-/// Blanks and nothing, which may stand between any two bytes.
+/// Blanks, or an empty text, which may stand between any two bytes.
 fn blanks() -> impl Strategy<Value = &'static str> {
     select(vec!["", "", " ", "\t", " \t ", "\"\""])
 }
 
-/// What may stand between statements.
+/// Text that may stand between statements.
 fn ends() -> impl Strategy<Value = &'static str> {
     select(vec!["\n", ";", "\n\n", " ;; ", "# a = \"b\n", "#\n#;\n"])
 }
@@ -32,7 +32,7 @@ fn write(to: &mut Vec<u8>, text: &[Written], blank: &str) {
             (b'\n', 1) => to.extend_from_slice(b"\\n"),
             (b'\r', 1) => to.extend_from_slice(b"\\r"),
             (b'\t', 1) => to.extend_from_slice(b"\\t"),
-            // A backslash before these three makes another byte of them.
+            // A backslash before one of these three means another byte.
             (b'n' | b'r' | b't', _) => to.push(*byte),
             (byte, 0) if !is_special => to.push(byte),
             (byte, 2) if !b"\"\\".contains(&byte) => to.extend_from_slice(&[b'"', byte, b'"']),
@@ -49,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_written_is_read(
+    fn a_profile_is_read_as_it_was_written(
         all in vec((strings(1), strings(0), blanks(), ends()), 0..8),
         beginning in ends(),
     ) {
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_ends_in_statements_or_a_fault(
+    fn any_text_is_statements_up_to_an_error(
         text in vec(prop_oneof![any::<u8>(), select(b"\n=;#\"\\ ab".to_vec())], 0..2000),
     ) {
         let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count() as u32;
@@ -80,7 +80,7 @@ proptest! {
                     let has_nul = it.name.contains(&0) || it.value.contains(&0);
                     (it.line, lengths[0] > 0 && lengths.iter().all(|length| *length <= LONGEST) && !has_nul)
                 }
-                Err(malformed) => (malformed.line, !malformed.fault.is_empty()),
+                Err(error) => (error.line, !error.reason.is_empty()),
             };
             prop_assert!(is_sound);
             prop_assert!((line_before..=lines).contains(&line), "line {line} of {line_before} to {lines}");
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_is_taken_or_refused_by_name(
+    fn any_value_is_accepted_or_refused_with_its_variable(
         variable in select(vec![
             "use_https", "host", "port", "blacklist_expiretime", "header_size", "base_path", "aws_region",
             "aws_auth_sign_version", "ssl_cert_file", "ssl_method", "read_buf_size", "backend", "read_timeout",
@@ -98,8 +98,8 @@ proptest! {
         value in vec(prop_oneof![1..=u8::MAX, select(b"0123456789xX-+aftru".to_vec())], 0..40),
     ) {
         let mut profile = Profile::new("p".to_owned(), c"/d".to_owned(), c"n".to_owned());
-        if let Err(fault) = profile.take(variable.as_bytes(), &value, Some(7)) {
-            let text = fault.to_string();
+        if let Err(error) = profile.set(variable.as_bytes(), &value, Some(7)) {
+            let text = error.to_string();
             prop_assert!(text.starts_with(&format!("p:7: {variable}: ")), "{text}");
             prop_assert!(!text.contains(char::is_control), "{text:?}");
         }

@@ -1,22 +1,26 @@
-use super::grammar::{LONGEST, Malformed, Statement, statements};
+//! Profiles as texts and dictionaries: what is accepted, and what each error says.
+
+use openssl::ssl::SslVersion;
+
+use super::grammar::{LONGEST, Statement, SyntaxError, statements};
 use super::*;
 
 fn profile() -> Profile {
     Profile::new("test.profile".to_owned(), c"/etc/droplet".to_owned(), c"test".to_owned())
 }
 
-/// The profile of a text that ends with a host.
+/// Reads a text, to which a host is added.
 fn read(text: &str) -> Profile {
     let mut profile = profile();
-    profile.read(format!("{text}\nhost=127.0.0.1").as_bytes()).expect("a good profile");
+    profile.read(format!("{text}\nhost=127.0.0.1").as_bytes()).expect("a valid profile");
     profile
 }
 
-fn fault(text: impl AsRef<[u8]>) -> String {
-    profile().read(text.as_ref()).expect_err("a bad profile").to_string()
+fn error(text: impl AsRef<[u8]>) -> String {
+    profile().read(text.as_ref()).expect_err("an invalid profile").to_string()
 }
 
-/// Names and values of a text.
+/// Returns the names and values of a text.
 fn pairs(text: &str) -> Vec<(String, String)> {
     let text_of = |bytes| String::from_utf8(bytes).expect("text");
     let all: Result<Vec<_>, _> = statements(text.as_bytes()).collect();
@@ -50,7 +54,7 @@ fn comments_blanks_quotes_and_escapes() {
 }
 
 #[test]
-fn carriage_returns_at_line_ends_do_no_harm() {
+fn carriage_returns_at_line_ends_are_dropped() {
     let two = [pair("a", "1"), pair("b", "2")].concat();
     assert_eq!(pairs("a=1\r\n# x\r\n\r\nb=2\r\n"), two);
     assert_eq!(pairs("a = \"1\"\t\r\nb=2\r"), two);
@@ -61,7 +65,7 @@ fn carriage_returns_at_line_ends_do_no_harm() {
 
 /// As strtol(3) and atoi(3) read them.
 #[test]
-fn numbers_are_those_of_c() {
+fn numbers_are_read_as_in_c() {
     for (text, number) in [
         ("16", 16),
         ("+16", 16),
@@ -82,12 +86,12 @@ fn numbers_are_those_of_c() {
     assert_eq!(read("read_timeout = +0x").read_timeout, 0);
     assert_eq!(read("blacklist_expiretime = \" +010\"").blacklist_expiretime, 10);
     for text in ["+-5", "+", "- 5x", "x"] {
-        assert!(fault(format!("read_timeout = \"{text}\"")).ends_with("is no number"), "{text}");
+        assert!(error(format!("read_timeout = \"{text}\"")).ends_with("is no number"), "{text}");
     }
 }
 
 #[test]
-fn lines_are_those_on_which_statements_begin() {
+fn a_statement_has_the_line_it_begins_on() {
     let lines = |text: &str| -> Vec<u32> {
         statements(text.as_bytes()).map(|it| it.expect("well-formed").line).collect()
     };
@@ -95,10 +99,10 @@ fn lines_are_those_on_which_statements_begin() {
 }
 
 #[test]
-fn malformed_text_is_refused_with_its_line() {
+fn syntax_errors_have_their_line() {
     let malformed = |text: &[u8]| statements(text).find_map(Result::err).expect("malformed");
-    let expect = |text: &str, line, fault: &str| {
-        assert_eq!(malformed(text.as_bytes()), Malformed { line, fault: fault.to_owned() }, "{text:?}");
+    let expect = |text: &str, line, reason: &str| {
+        assert_eq!(malformed(text.as_bytes()), SyntaxError { line, reason: reason.to_owned() }, "{text:?}");
     };
     expect("a=1\nbc\n", 2, "no = after 'bc'");
     expect("a=1\nbc", 2, "no = after 'bc'");
@@ -114,14 +118,14 @@ fn malformed_text_is_refused_with_its_line() {
 }
 
 #[test]
-fn longest_strings_are_taken() {
+fn strings_of_the_greatest_length_are_accepted() {
     let (name, value) = ("n".repeat(LONGEST), "v".repeat(LONGEST));
     assert_eq!(pairs(&format!("{name} = \"{value}\"")), pair(&name, &value));
 }
 
 #[test]
-fn nothing_follows_what_is_malformed() {
-    let all: Vec<Result<Statement, Malformed>> = statements(b"a=1\nb\nc=2").collect();
+fn a_syntax_error_ends_the_statements() {
+    let all: Vec<Result<Statement, SyntaxError>> = statements(b"a=1\nb\nc=2").collect();
     assert!(matches!(&all[..], [Ok(_), Err(_)]), "{all:?}");
 }
 
@@ -165,11 +169,11 @@ fn every_variable_has_its_field() {
 }
 
 #[test]
-fn default_port_is_that_of_the_lines_above() {
+fn default_port_is_443_after_use_https() {
     let port = |text: &str| {
         let mut profile = profile();
-        profile.read(text.as_bytes()).expect("a good profile");
-        profile.hosts.expect("it has hosts").default_port
+        profile.read(text.as_bytes()).expect("a valid profile");
+        profile.hosts.as_ref().expect("it has hosts").default_port
     };
     assert_eq!(port("host = a"), c"80");
     assert_eq!(port("use_https = true; host = a"), c"443");
@@ -177,61 +181,61 @@ fn default_port_is_that_of_the_lines_above() {
 }
 
 #[test]
-fn bad_values_are_refused_by_name_and_line() {
-    assert_eq!(fault("a = 1"), "test.profile:1: no such variable: 'a'");
-    assert_eq!(fault("# \n  a\\nb = 1"), "test.profile:2: no such variable: 'a\\nb'");
-    assert_eq!(fault("\nuse_https = yes"), "test.profile:2: use_https: 'yes' is neither true nor false");
-    assert_eq!(fault("keep_alive = \rx"), "test.profile:1: keep_alive: '\\rx' is neither true nor false");
-    assert_eq!(fault("host=a\nhost=b"), "test.profile:2: host: set a second time");
-    assert_eq!(fault(b"host=\xff"), "test.profile:1: host: '\\xff' is no text");
-    assert_eq!(fault("read_timeout ="), "test.profile:1: read_timeout: '' is no number");
-    assert_eq!(fault("read_timeout = soon"), "test.profile:1: read_timeout: 'soon' is no number");
-    assert_eq!(fault("read_timeout = -"), "test.profile:1: read_timeout: '-' is no number");
+fn invalid_values_are_refused_with_variable_and_line() {
+    assert_eq!(error("a = 1"), "test.profile:1: no such variable: 'a'");
+    assert_eq!(error("# \n  a\\nb = 1"), "test.profile:2: no such variable: 'a\\nb'");
+    assert_eq!(error("\nuse_https = yes"), "test.profile:2: use_https: 'yes' is neither true nor false");
+    assert_eq!(error("keep_alive = \rx"), "test.profile:1: keep_alive: '\\rx' is neither true nor false");
+    assert_eq!(error("host=a\nhost=b"), "test.profile:2: host: set a second time");
+    assert_eq!(error(b"host=\xff"), "test.profile:1: host: '\\xff' is no text");
+    assert_eq!(error("read_timeout ="), "test.profile:1: read_timeout: '' is no number");
+    assert_eq!(error("read_timeout = soon"), "test.profile:1: read_timeout: 'soon' is no number");
+    assert_eq!(error("read_timeout = -"), "test.profile:1: read_timeout: '-' is no number");
     assert_eq!(
-        fault("write_timeout = 2147483648"),
+        error("write_timeout = 2147483648"),
         "test.profile:1: write_timeout: '2147483648' is out of range"
     );
     let number = "9".repeat(LONGEST);
     assert_eq!(
-        fault(format!("header_size = {number}")),
+        error(format!("header_size = {number}")),
         format!("test.profile:1: header_size: '{number}' is out of range")
     );
-    assert_eq!(fault("enterprise_number=-1"), "test.profile:1: enterprise_number: '-1' is out of range");
+    assert_eq!(error("enterprise_number=-1"), "test.profile:1: enterprise_number: '-1' is out of range");
     for size in ["0", "-1", "4294967296"] {
         let expected = format!("test.profile:1: read_buf_size: '{size}' is out of range");
-        assert_eq!(fault(format!("read_buf_size={size}")), expected);
+        assert_eq!(error(format!("read_buf_size={size}")), expected);
     }
     assert_eq!(
-        fault("aws_auth_sign_version=3"),
+        error("aws_auth_sign_version=3"),
         "test.profile:1: aws_auth_sign_version: '3' is neither 2 nor 4"
     );
     let region = "r".repeat(32);
     assert_eq!(
-        fault(format!("aws_region={region}")),
+        error(format!("aws_region={region}")),
         format!("test.profile:1: aws_region: '{region}' is longer than 31 bytes")
     );
-    assert_eq!(fault("base_path = /a/"), "test.profile:1: base_path: '/a/' ends with a slash");
+    assert_eq!(error("base_path = /a/"), "test.profile:1: base_path: '/a/' ends with a slash");
     assert_eq!(
-        fault("backend=S3"),
+        error("backend=S3"),
         "test.profile:1: backend: 'S3' is none of s3, cdmi, swift, srws, sproxyd, posix"
     );
     assert!(
-        fault("ssl_method=SSLv3").starts_with("test.profile:1: ssl_method: 'SSLv3' is gone from OpenSSL (")
+        error("ssl_method=SSLv3").starts_with("test.profile:1: ssl_method: 'SSLv3' is gone from OpenSSL (")
     );
     assert_eq!(
-        fault("ssl_method=TLS"),
+        error("ssl_method=TLS"),
         "test.profile:1: ssl_method: 'TLS' is none of SSLv23, TLSv1, TLSv1.1, TLSv1.2"
     );
-    assert_eq!(fault("use_https=true"), "test.profile: no host is set");
+    assert_eq!(error("use_https=true"), "test.profile: no host is set");
     assert_eq!(profile().read(b"backend=posix"), Ok(()));
-    for nothing in ["", "\"\"", "\" , ;\""] {
-        assert_eq!(fault(format!("\nhost = {nothing}\n")), "test.profile:2: no host is set");
+    for empty in ["", "\"\"", "\" , ;\""] {
+        assert_eq!(error(format!("\nhost = {empty}\n")), "test.profile:2: no host is set");
     }
     assert_eq!(profile().read(b"host =\nbackend=posix"), Ok(()));
 }
 
 #[test]
-fn odd_values_are_taken_with_a_warning() {
+fn odd_values_are_accepted_with_a_warning() {
     let odd = |text, warning: &str| assert_eq!(read(text).warnings, [warning]);
     odd("\nport = 80", "test.profile:2: port: has no effect: ports stand in host, NAME:PORT");
     odd("read_timeout = 30s", "test.profile:1: read_timeout: '30s' is taken for 30");
@@ -248,16 +252,16 @@ fn a_dictionary_needs_no_order() {
     let set = |variables: &[(&'static CStr, &'static CStr)]| {
         let mut profile = profile();
         let variables = variables.iter().map(|(name, value)| (*name, value.to_bytes()));
-        profile.set_all(variables).map(|()| profile).map_err(|fault| fault.to_string())
+        profile.set_all(variables).map(|()| profile).map_err(|error| error.to_string())
     };
     let good = set(&[(c"host", c"a"), (c"use_https", c"true"), (c"droplet_dir", c"/x")]).expect("good");
-    assert_eq!(good.hosts.map(|hosts| hosts.default_port), Some(c"443"));
+    assert_eq!(good.hosts.as_ref().map(|hosts| hosts.default_port), Some(c"443"));
     let bad = set(&[(c"host", c"a"), (c"use_https", c"maybe")]).expect_err("bad");
     assert_eq!(bad, "test.profile: use_https: 'maybe' is neither true nor false");
 }
 
 #[test]
-fn tls_files_are_told_of_by_name_and_line() {
+fn unusable_tls_files_are_refused_with_variable_and_line() {
     let tls = |text: &str| {
         let profile = read(&format!("use_https=true\n{text}"));
         profile.tls_context().expect_err("refused").to_string()
@@ -268,25 +272,25 @@ fn tls_files_are_told_of_by_name_and_line() {
         let expected = format!("test.profile:2: {variable}: /: Is a directory");
         assert_eq!(tls(&format!("{variable} = /")), expected);
         let this = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let told = tls(&format!("{variable} = {this}"));
-        assert!(told.starts_with(&format!("test.profile:2: {variable}: {this}: ")), "{told}");
+        let printed = tls(&format!("{variable} = {this}"));
+        assert!(printed.starts_with(&format!("test.profile:2: {variable}: {this}: ")), "{printed}");
     }
     assert_eq!(tls("ssl_cipher_list = nothing"), "test.profile:2: ssl_cipher_list: no cipher match");
     assert!(read("ssl_cert_file=/no/file").tls_context().expect("unused").is_none(), "without https");
 }
 
 #[test]
-fn versions_that_openssl_refuses_are_told_of() {
+fn versions_that_openssl_refuses_are_an_error() {
     let method = |text: &str| read(&format!("use_https=true\n{text}")).tls_context().map(|_| ());
     assert_eq!(method("ssl_method = SSLv23"), Ok(()));
     assert_eq!(method("ssl_method = TLSv1.2"), Ok(()));
     assert_eq!(method("ssl_method = TLSv1; ssl_cipher_list = DEFAULT@SECLEVEL=0"), Ok(()));
     if openssl::version::number() >= 0x3000_0000 {
-        let fault = method("ssl_method = TLSv1").expect_err("refused").to_string();
-        assert!(fault.starts_with("test.profile:2: ssl_method: OpenSSL 3"), "{fault}");
+        let error = method("ssl_method = TLSv1").expect_err("refused").to_string();
+        assert!(error.starts_with("test.profile:2: ssl_method: OpenSSL 3"), "{error}");
         assert!(
-            fault.ends_with("speaks TLS 1.0 and 1.1 only with @SECLEVEL=0 in ssl_cipher_list"),
-            "{fault}"
+            error.ends_with("speaks TLS 1.0 and 1.1 only with @SECLEVEL=0 in ssl_cipher_list"),
+            "{error}"
         );
     }
 }

@@ -1,5 +1,4 @@
-//! What TLS connections of a profile have in common: an OpenSSL context with certificate, authorities,
-//! ciphers and verification as the profile says.
+//! The OpenSSL context of a profile: certificate, authorities, ciphers and verification of its TLS connections.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
@@ -14,25 +13,25 @@ use openssl::ssl::{
 use openssl::x509::store::X509Lookup;
 use openssl::x509::verify::X509VerifyFlags;
 
-use super::{Fault, Profile};
+use super::{Profile, ProfileError};
 use crate::os::libssl::with_own_errors;
 use crate::os::sys;
 
-/// From this one on OpenSSL refuses TLS 1.0 and 1.1 unless the security level is 0.
+/// The first version of OpenSSL that refuses TLS 1.0 and 1.1 unless the security level is 0.
 const OPENSSL_3: i64 = 0x3000_0000;
 
 impl Profile {
-    /// The OpenSSL context; nothing if connections are not to be secured.
-    pub fn tls_context(&self) -> Result<Option<SslContext>, Fault> {
+    /// Makes the OpenSSL context. `None` if the profile does not use TLS.
+    pub fn tls_context(&self) -> Result<Option<SslContext>, ProfileError> {
         if !self.use_https {
             return Ok(None);
         }
         with_own_errors(|| self.build()).map(Some)
     }
 
-    fn build(&self) -> Result<SslContext, Fault> {
+    fn build(&self) -> Result<SslContext, ProfileError> {
         let mut builder = SslContextBuilder::new(SslMethod::tls())
-            .map_err(|errors| self.fault_in("use_https", reason(&errors)))?;
+            .map_err(|errors| self.error_in("use_https", reason(&errors)))?;
         self.set_ciphers(&mut builder)?;
         self.set_certificate(&mut builder)?;
         self.set_authorities(&mut builder)?;
@@ -45,48 +44,48 @@ impl Profile {
         Ok(context)
     }
 
-    fn set_ciphers(&self, builder: &mut SslContextBuilder) -> Result<(), Fault> {
-        let fault = |errors: ErrorStack| self.fault_in("ssl_cipher_list", reason(&errors));
+    fn set_ciphers(&self, builder: &mut SslContextBuilder) -> Result<(), ProfileError> {
+        let error = |errors: ErrorStack| self.error_in("ssl_cipher_list", reason(&errors));
         let list = self.utf8("ssl_cipher_list", &self.ssl_cipher_list)?;
-        builder.set_cipher_list(list).map_err(fault)?;
+        builder.set_cipher_list(list).map_err(error)?;
         if self.ssl_method.is_some() {
-            let fault = |errors: ErrorStack| self.fault_in("ssl_method", reason(&errors));
-            builder.set_min_proto_version(self.ssl_method).map_err(fault)?;
-            builder.set_max_proto_version(self.ssl_method).map_err(fault)?;
+            let error = |errors: ErrorStack| self.error_in("ssl_method", reason(&errors));
+            builder.set_min_proto_version(self.ssl_method).map_err(error)?;
+            builder.set_max_proto_version(self.ssl_method).map_err(error)?;
         }
         Ok(())
     }
 
-    /// Better no context than one of which each handshake fails.
-    fn check_method(&self, context: &SslContext) -> Result<(), Fault> {
+    /// Refuses a version that each handshake would fail with.
+    fn check_method(&self, context: &SslContext) -> Result<(), ProfileError> {
         let is_old = matches!(self.ssl_method, Some(SslVersion::TLS1 | SslVersion::TLS1_1));
         if is_old && openssl::version::number() >= OPENSSL_3 && context.security_level() > 0 {
             let library = openssl::version::version();
             let text = format!("{library} speaks TLS 1.0 and 1.1 only with @SECLEVEL=0 in ssl_cipher_list");
-            return Err(self.fault_in("ssl_method", text));
+            return Err(self.error_in("ssl_method", text));
         }
         Ok(())
     }
 
-    fn set_certificate(&self, builder: &mut SslContextBuilder) -> Result<(), Fault> {
+    fn set_certificate(&self, builder: &mut SslContextBuilder) -> Result<(), ProfileError> {
         if let Some(file) = &self.ssl_cert_file {
             self.with_file("ssl_cert_file", file, |path, _| builder.set_certificate_chain_file(path))?;
         }
         if let Some(file) = &self.ssl_key_file {
             self.set_key(builder, file)?;
             if self.ssl_cert_file.is_some() {
-                let fault = |errors| self.fault_in("ssl_key_file", reason(&errors));
-                builder.check_private_key().map_err(fault)?;
+                let error = |errors| self.error_in("ssl_key_file", reason(&errors));
+                builder.check_private_key().map_err(error)?;
             }
         }
         Ok(())
     }
 
-    fn set_key(&self, builder: &mut SslContextBuilder, file: &CStr) -> Result<(), Fault> {
+    fn set_key(&self, builder: &mut SslContextBuilder, file: &CStr) -> Result<(), ProfileError> {
         let password = self.ssl_password.as_ref().map(|password| password.to_bytes());
         let mut lacks_password = false;
         let set = self.with_file("ssl_key_file", file, |_, text| {
-            // Asked only if the key is encrypted; without a callback OpenSSL would ask at the terminal.
+            // OpenSSL calls this only if the key is encrypted. Without a callback it would ask at the terminal.
             let key = PKey::private_key_from_pem_callback(text, |buffer| {
                 let password = password.filter(|password| password.len() <= buffer.len());
                 lacks_password = password.is_none();
@@ -96,21 +95,21 @@ impl Profile {
             })?;
             builder.set_private_key(&key)
         });
-        set.map_err(|fault| match (lacks_password, password) {
+        set.map_err(|error| match (lacks_password, password) {
             (true, None) => {
-                self.fault_in("ssl_key_file", "the key is encrypted, and ssl_password is not set")
+                self.error_in("ssl_key_file", "the key is encrypted, and ssl_password is not set")
             }
-            (true, Some(_)) => self.fault_in("ssl_password", "longer than OpenSSL takes"),
-            (false, _) => fault,
+            (true, Some(_)) => self.error_in("ssl_password", "longer than OpenSSL takes"),
+            (false, _) => error,
         })
     }
 
-    fn set_authorities(&self, builder: &mut SslContextBuilder) -> Result<(), Fault> {
+    fn set_authorities(&self, builder: &mut SslContextBuilder) -> Result<(), ProfileError> {
         match &self.ssl_ca_list {
             Some(file) => self.with_file("ssl_ca_list", file, |path, _| builder.set_ca_file(path))?,
             None => builder
                 .set_default_verify_paths()
-                .map_err(|errors| self.fault_in("ssl_ca_list", reason(&errors)))?,
+                .map_err(|errors| self.error_in("ssl_ca_list", reason(&errors)))?,
         }
         if let Some(file) = &self.ssl_crl_list {
             self.with_file("ssl_crl_list", file, |path, _| {
@@ -122,25 +121,27 @@ impl Profile {
         Ok(())
     }
 
-    /// Has a file used that a variable names; that it cannot be read, or not be used, is told of.
+    /// Calls `use_it` with the path and the content of a file that a variable names. A file that cannot be read or used
+    /// is an error of that variable.
     fn with_file(
         &self,
         variable: &'static str,
         file: &CStr,
         use_it: impl FnOnce(&Path, &[u8]) -> Result<(), ErrorStack>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProfileError> {
         let path = self.utf8(variable, file)?;
         let text = fs::read(path)
-            .map_err(|error| self.fault_in(variable, format!("{path}: {}", sys::error_text(&error))))?;
+            .map_err(|error| self.error_in(variable, format!("{path}: {}", sys::error_text(&error))))?;
         use_it(Path::new(path), &text)
-            .map_err(|errors| self.fault_in(variable, format!("{path}: {}", reason(&errors))))
+            .map_err(|errors| self.error_in(variable, format!("{path}: {}", reason(&errors))))
     }
 
-    fn utf8<'a>(&self, variable: &'static str, text: &'a CStr) -> Result<&'a str, Fault> {
-        text.to_str().map_err(|_| self.fault_in(variable, "not written in UTF-8"))
+    fn utf8<'a>(&self, variable: &'static str, text: &'a CStr) -> Result<&'a str, ProfileError> {
+        text.to_str().map_err(|_| self.error_in(variable, "not written in UTF-8"))
     }
 }
 
+/// Returns the first reason of OpenSSL's that has a text.
 fn reason(errors: &ErrorStack) -> &'static str {
     errors.errors().first().and_then(|error| error.reason()).unwrap_or("unusable")
 }

@@ -1,247 +1,154 @@
-//! The variables: what each is set to, and how its value is written.
+//! The table of variables. **A new variable is a new entry in `variables!` below**, and nothing else in this module:
+//! the entry makes a field of [`Values`], its default, and the variable that sets it.
 #![forbid(unsafe_code)]
 
-use std::ffi::{CString, OsStr, c_int};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::ffi::{CString, c_int};
 
 use openssl::ssl::SslVersion;
 
-use super::grammar::show;
-use super::{BACKENDS, Fault, HostList, Profile};
+use super::value::RawValue;
+use super::{BACKENDS, Backend, HostList, Profile, ProfileError, grammar};
 
-/// The longest `aws_region`: its place in `dpl_ctx_t`, less the NUL.
-const LONGEST_REGION: usize = 31;
-
-impl Profile {
-    /// Takes one variable.
-    pub(super) fn take(&mut self, name: &[u8], value: &[u8], line: Option<u32>) -> Result<(), Fault> {
-        let Some(variable) = VARIABLES.iter().find(|variable| variable.name.as_bytes() == name) else {
-            return Err(self.fault_on(line, &format!("no such variable: {}", show(name))));
-        };
-        let mut setting = Setting { profile: self, value, warning: None };
-        let outcome = (variable.set)(&mut setting);
-        let told = |text: String| format!("{}: {text}", variable.name);
-        if let Some(warning) = setting.warning {
-            self.warnings.push(self.fault_on(line, &told(warning)).0);
-        }
-        outcome.map_err(|text| self.fault_on(line, &told(text)))?;
-        if let Some(line) = line {
-            self.lines.insert(variable.name, line);
-        }
-        Ok(())
-    }
-}
-
-/// A variable: its name, and what is to be done with its value.
-struct Variable {
+/// A variable, and the function that sets its field.
+pub struct Variable {
     name: &'static str,
-    set: fn(&mut Setting<'_>) -> Result<(), String>,
+    /// Reads the text and sets the field. A warning may be left, an error is the reason of a [`ProfileError`].
+    set: fn(&mut Profile, &[u8], &mut Option<String>) -> Result<(), String>,
 }
 
+/// Makes [`Values`] and [`VARIABLES`] of the table.
 macro_rules! variables {
-    ($($name:ident: |$setting:ident| $set:expr,)*) => {
-        &[$(Variable {
-            name: stringify!($name),
-            set: |$setting| {
-                let () = $set;
-                Ok(())
-            },
-        },)*]
+    ($($(#[$meaning:meta])* $variable:ident => $field:ident: $type:ty = $default:expr, $read:path;)*) => {
+        /// The values of the variables. The fields are named as in `dpl_ctx_t`.
+        #[derive(Debug)]
+        pub struct Values {
+            $($(#[$meaning])* pub $field: $type,)*
+        }
+
+        impl Default for Values {
+            fn default() -> Values {
+                Values { $($field: $default,)* }
+            }
+        }
+
+        /// The variables that set a field of [`Values`].
+        static VARIABLES: &[Variable] = &[
+            $(Variable {
+                name: stringify!($variable),
+                set: |profile, text, warning| {
+                    let value = $read(&mut RawValue { text, profile: &*profile, warning })?;
+                    profile.values.$field = value;
+                    Ok(())
+                },
+            },)*
+        ];
     };
 }
 
-static VARIABLES: &[Variable] = variables! {
-    use_https: |it| it.profile.use_https = it.boolean()?,
-    host: |it| it.set_hosts()?,
-    port: |it| it.warn("has no effect: ports stand in host, NAME:PORT"),
-    blacklist_expiretime: |it| it.profile.blacklist_expiretime = it.decimal()?,
-    header_size: |it| it.profile.header_size = it.number()?,
-    base_path: |it| it.set_base_path()?,
-    access_key: |it| it.profile.access_key = Some(it.text()?),
-    secret_key: |it| it.profile.secret_key = Some(it.text()?),
-    aws_auth_sign_version: |it| it.set_sign_version()?,
-    aws_region: |it| it.set_region()?,
-    ssl_cert_file: |it| it.profile.ssl_cert_file = Some(it.path()?),
-    ssl_key_file: |it| it.profile.ssl_key_file = Some(it.path()?),
-    ssl_password: |it| it.profile.ssl_password = Some(it.text()?),
-    ssl_ca_list: |it| it.profile.ssl_ca_list = Some(it.text()?),
-    ssl_crl_list: |it| it.profile.ssl_crl_list = Some(it.text()?),
-    ssl_method: |it| it.set_method()?,
-    ssl_cipher_list: |it| it.profile.ssl_cipher_list = it.text()?,
-    ssl_comp: |it| it.profile.ssl_comp = it.boolean()?,
-    cert_verif: |it| it.profile.cert_verif = it.boolean()?,
-    pricing: |it| it.profile.pricing = Some(it.text()?),
-    pricing_dir: |it| it.profile.pricing_dir = Some(it.text()?),
-    read_buf_size: |it| it.set_read_buffer_size()?,
-    encrypt_key: |it| it.profile.encrypt_key = Some(it.text()?),
-    backend: |it| it.set_backend()?,
-    encode_slashes: |it| it.profile.encode_slashes = it.boolean()?,
-    empty_folder_emulation: |it| it.profile.empty_folder_emulation = it.boolean()?,
-    keep_alive: |it| it.profile.keep_alive = it.boolean()?,
-    url_encoding: |it| it.profile.url_encoding = it.boolean()?,
-    enterprise_number: |it| it.profile.enterprise_number = it.number()?,
-    connection_timeout: |it| it.profile.conn_timeout = it.number()?,
-    read_timeout: |it| it.profile.read_timeout = it.number()?,
-    write_timeout: |it| it.profile.write_timeout = it.number()?,
-    // Known before the profile is read, from wherever that comes.
-    droplet_dir: |_it| (),
-    profile_name: |_it| (),
-};
+// An entry: the meaning; variable => field: type = default, the function of `value.rs` that reads the text.
+variables! {
+    // ---- hosts and connections ----
+    /// Hosts to connect to, with their ports.
+    host => hosts: Option<HostList> = None, RawValue::hosts;
+    /// Seconds that a connect may take, with its TLS handshake.
+    connection_timeout => conn_timeout: c_int = 5, RawValue::number;
+    /// Seconds that a read waits for bytes.
+    read_timeout => read_timeout: c_int = 30, RawValue::number;
+    /// Seconds that a write waits for room.
+    write_timeout => write_timeout: c_int = 30, RawValue::number;
+    /// Seconds that a host stays blacklisted.
+    blacklist_expiretime => blacklist_expiretime: c_int = 10, RawValue::decimal;
+    /// Size of the read buffer of a connection, in bytes.
+    read_buf_size => read_buf_size: u32 = 8192, RawValue::read_buffer_size;
+    /// Longest line in the head of a reply, in bytes.
+    header_size => header_size: c_int = 8192, RawValue::number;
+    /// True if connections serve more than one request.
+    keep_alive => keep_alive: bool = true, RawValue::boolean;
 
-/// A variable about to be set.
-struct Setting<'a> {
-    profile: &'a mut Profile,
-    value: &'a [u8],
-    warning: Option<String>,
+    // ---- TLS ----
+    /// True if connections use TLS.
+    use_https => use_https: bool = false, RawValue::boolean;
+    /// File with the client's certificate chain.
+    ssl_cert_file => ssl_cert_file: Option<CString> = None, RawValue::some_path;
+    /// File with the client's private key.
+    ssl_key_file => ssl_key_file: Option<CString> = None, RawValue::some_path;
+    /// Password of the private key.
+    ssl_password => ssl_password: Option<CString> = None, RawValue::some_text;
+    /// File with the certificates of trusted authorities; the system's are trusted if there is none.
+    ssl_ca_list => ssl_ca_list: Option<CString> = None, RawValue::some_text;
+    /// File with revoked certificates.
+    ssl_crl_list => ssl_crl_list: Option<CString> = None, RawValue::some_text;
+    /// The only TLS version to speak; any if `None`.
+    ssl_method => ssl_method: Option<SslVersion> = None, RawValue::tls_version;
+    /// Ciphers, in OpenSSL's notation.
+    ssl_cipher_list => ssl_cipher_list: CString =
+        c"ALL:-aNULL:!LOW:!MEDIUM:!RC2:!3DES:!MD5:!DSS:!SEED:!RC4:@STRENGTH".to_owned(), RawValue::text;
+    /// True if TLS may compress.
+    ssl_comp => ssl_comp: bool = false, RawValue::boolean;
+    /// True if the server's certificate is verified.
+    cert_verif => cert_verif: bool = true, RawValue::boolean;
+
+    // ---- requests: the code around the connection subsystem reads these in the context ----
+    /// Path that all resources lie below.
+    base_path => base_path: CString = c"/".to_owned(), RawValue::base_path;
+    /// True if resources are percent-encoded.
+    url_encoding => url_encoding: bool = true, RawValue::boolean;
+    /// True if slashes are percent-encoded too.
+    encode_slashes => encode_slashes: bool = false, RawValue::boolean;
+    /// User name or access key.
+    access_key => access_key: Option<CString> = None, RawValue::some_text;
+    /// Password or secret key.
+    secret_key => secret_key: Option<CString> = None, RawValue::some_text;
+    /// Version of the AWS signature, 2 or 4.
+    aws_auth_sign_version => aws_auth_sign_version: u8 = 4, RawValue::sign_version;
+    /// AWS region of the signature.
+    aws_region => aws_region: CString = c"us-east-1".to_owned(), RawValue::region;
+    /// Kind of storage.
+    backend => backend: Backend = BACKENDS[0], RawValue::backend;
+    /// Key that Droplet's own code encrypts data with.
+    encrypt_key => encrypt_key: Option<CString> = None, RawValue::some_text;
+    /// True if Droplet's own code emulates empty folders.
+    empty_folder_emulation => empty_folder_emulation: bool = false, RawValue::boolean;
+    /// Enterprise number in object identifiers (CDMI).
+    enterprise_number => enterprise_number: u32 = 37489, RawValue::number;
+    /// File with prices. Has no effect.
+    pricing => pricing: Option<CString> = None, RawValue::some_text;
+    /// Folder for logs of priced events. Has no effect.
+    pricing_dir => pricing_dir: Option<CString> = None, RawValue::some_text;
 }
 
-impl<'a> Setting<'a> {
-    fn warn(&mut self, text: &str) {
-        self.warning = Some(text.to_owned());
-    }
+/// The variables that set nothing.
+static WITHOUT_FIELD: [Variable; 3] = [
+    Variable {
+        name: "port",
+        set: |_, _, warning| {
+            *warning = Some("has no effect: ports stand in host, NAME:PORT".to_owned());
+            Ok(())
+        },
+    },
+    // The caller of Profile::new() has found out these two before the profile is read.
+    Variable { name: "droplet_dir", set: |_, _, _| Ok(()) },
+    Variable { name: "profile_name", set: |_, _, _| Ok(()) },
+];
 
-    fn shown(&self) -> String {
-        show(self.value)
-    }
-
-    fn text(&self) -> Result<CString, String> {
-        CString::new(self.value).map_err(|_| "a NUL byte".to_owned())
-    }
-
-    fn boolean(&self) -> Result<bool, String> {
-        match self.value.to_ascii_lowercase().as_slice() {
-            b"true" => Ok(true),
-            b"false" => Ok(false),
-            _ => Err(format!("{} is neither true nor false", self.shown())),
-        }
-    }
-
-    /// A path, which the droplet directory is put before unless it is absolute.
-    fn path(&self) -> Result<CString, String> {
-        let folder = OsStr::from_bytes(self.profile.droplet_dir.as_bytes());
-        let path = Path::new(folder).join(OsStr::from_bytes(self.value));
-        CString::new(path.into_os_string().into_vec()).map_err(|_| "a NUL byte".to_owned())
-    }
-
-    /// A number as strtol(3) reads it with base 0: 0x for hexadecimal, 0 for octal, after the sign.
-    fn number<T: TryFrom<i64>>(&mut self) -> Result<T, String> {
-        let (is_negative, unsigned) = self.sign();
-        match unsigned {
-            [b'0', b'x' | b'X', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => {
-                self.digits(is_negative, rest, 16)
-            }
-            [b'0', ..] => self.digits(is_negative, unsigned, 8),
-            _ => self.digits(is_negative, unsigned, 10),
-        }
-    }
-
-    /// A decimal number, whatever it begins with.
-    fn decimal(&mut self) -> Result<c_int, String> {
-        let (is_negative, unsigned) = self.sign();
-        self.digits(is_negative, unsigned, 10)
-    }
-
-    /// Whether the value begins with a minus sign, and what follows the sign. C passes over blanks before it.
-    fn sign(&self) -> (bool, &'a [u8]) {
-        match self.value.trim_ascii_start() {
-            [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            all => (false, all),
-        }
-    }
-
-    /// What follows the digits has no effect, here as in C, but is told of.
-    fn digits<T: TryFrom<i64>>(&mut self, is_negative: bool, digits: &[u8], base: u32) -> Result<T, String> {
-        let end = digits.iter().position(|byte| !char::from(*byte).is_digit(base)).unwrap_or(digits.len());
-        let (digits, rest) = digits.split_at(end);
-        if digits.is_empty() {
-            return Err(format!("{} is no number", self.shown()));
-        }
-        let number =
-            std::str::from_utf8(digits).ok().and_then(|digits| i64::from_str_radix(digits, base).ok());
-        let number = number.map(|number| if is_negative { -number } else { number });
-        let Some((number, fitting)) = number.and_then(|number| Some((number, T::try_from(number).ok()?)))
-        else {
-            return Err(format!("{} is out of range", self.shown()));
+impl Profile {
+    /// Sets one variable. `line` is the line of the profile file that sets it.
+    pub(super) fn set(&mut self, name: &[u8], text: &[u8], line: Option<u32>) -> Result<(), ProfileError> {
+        let mut all = VARIABLES.iter().chain(&WITHOUT_FIELD);
+        let Some(variable) = all.find(|variable| variable.name.as_bytes() == name) else {
+            return Err(self.error_on(line, &format!("no such variable: {}", grammar::show(name))));
         };
-        if !rest.is_empty() {
-            self.warning = Some(format!("{} is taken for {number}", self.shown()));
+        let mut warning = None;
+        let outcome = (variable.set)(self, text, &mut warning);
+        if let Some(warning) = warning {
+            self.warnings.push(self.error_on(line, &format!("{}: {warning}", variable.name)).0);
         }
-        Ok(fitting)
-    }
-
-    fn set_hosts(&mut self) -> Result<(), String> {
-        if self.profile.hosts.is_some() {
-            return Err("set a second time".to_owned());
+        outcome.map_err(|reason| self.error_on(line, &format!("{}: {reason}", variable.name)))?;
+        if let Some(line) = line {
+            self.lines.insert(variable.name, line);
         }
-        let text = std::str::from_utf8(self.value).map_err(|_| format!("{} is no text", self.shown()))?;
-        if text.chars().all(|it| matches!(it, ';' | ',' | ' ')) {
-            return Ok(());
-        }
-        let default_port = if self.profile.use_https { c"443" } else { c"80" };
-        self.profile.hosts = Some(HostList { default_port, text: text.to_owned() });
-        Ok(())
-    }
-
-    fn set_base_path(&mut self) -> Result<(), String> {
-        if self.value.len() > 1 && self.value.ends_with(b"/") {
-            return Err(format!("{} ends with a slash", self.shown()));
-        }
-        self.profile.base_path = self.text()?;
-        Ok(())
-    }
-
-    fn set_sign_version(&mut self) -> Result<(), String> {
-        match self.decimal()? {
-            version @ (2 | 4) => self.profile.aws_auth_sign_version = version as u8,
-            _ => return Err(format!("{} is neither 2 nor 4", self.shown())),
-        }
-        Ok(())
-    }
-
-    fn set_region(&mut self) -> Result<(), String> {
-        if self.value.len() > LONGEST_REGION {
-            return Err(format!("{} is longer than {LONGEST_REGION} bytes", self.shown()));
-        }
-        self.profile.aws_region = self.text()?;
-        Ok(())
-    }
-
-    fn set_read_buffer_size(&mut self) -> Result<(), String> {
-        // C holds positions in the buffer as int.
-        match self.number::<c_int>()? {
-            size @ 1.. => self.profile.read_buf_size = size as u32,
-            _ => return Err(format!("{} is out of range", self.shown())),
-        }
-        Ok(())
-    }
-
-    fn set_backend(&mut self) -> Result<(), String> {
-        let Some(backend) = BACKENDS.iter().find(|backend| backend.name.to_bytes() == self.value) else {
-            let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name.to_string_lossy()).collect();
-            return Err(format!("{} is none of {}", self.shown(), names.join(", ")));
-        };
-        self.profile.backend = *backend;
-        // As in the original, it stays so if another backend is set after that.
-        self.profile.preserve_root_path |= backend.preserve_root_path;
-        Ok(())
-    }
-
-    fn set_method(&mut self) -> Result<(), String> {
-        self.profile.ssl_method = match self.value {
-            b"SSLv23" => None,
-            b"TLSv1" => Some(SslVersion::TLS1),
-            b"TLSv1.1" => Some(SslVersion::TLS1_1),
-            b"TLSv1.2" => Some(SslVersion::TLS1_2),
-            b"SSLv2" | b"SSLv3" => {
-                let library = openssl::version::version();
-                return Err(format!("{} is gone from OpenSSL (this is {library})", self.shown()));
-            }
-            _ => {
-                return Err(format!("{} is none of SSLv23, TLSv1, TLSv1.1, TLSv1.2", self.shown()));
-            }
-        };
+        // As in the original, a later backend does not take this back.
+        self.preserve_root_path |= self.values.backend.preserve_root_path;
         Ok(())
     }
 }
