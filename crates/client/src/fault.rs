@@ -1,4 +1,4 @@
-//! What went wrong, sorted into the few kinds that statistics count.
+//! Kinds of failures. The statistics of a host count them, and a host's status says which one blacklisted it.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
@@ -7,43 +7,43 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::status::local_fault;
 
-/// Why an attempt, a write or a host failed.
+/// Kind of failure of a connection attempt, a write or a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nobody listens there.
+    /// No process listens on the port.
     Refused,
-    /// No route leads there.
+    /// There is no route to the host.
     Unreachable,
-    /// No answer in time.
+    /// The host did not answer in time.
     TimedOut,
     /// The peer reset or closed the connection.
     Reset,
-    /// The TLS handshake failed for another reason than those named here.
+    /// The TLS handshake failed, but not by the certificate or another kind named here.
     Tls,
-    /// The certificate was refused.
+    /// The certificate of the host was refused.
     Certificate,
-    /// The name has no address.
+    /// The name did not resolve to an address.
     Name,
     /// A write on a new connection failed.
     Write,
-    /// A write took too long.
+    /// A write timed out.
     WriteTimedOut,
-    /// The caller says so: a reply did not come, or was broken.
+    /// The caller reported a failure: a reply was missing or malformed.
     Reported,
-    /// This side: descriptors, memory, ports, its policy, or the limit of connections.
+    /// The failure was local: descriptors, memory, ports, a policy, or the limit of connections.
     Local,
-    /// Anything else.
+    /// Another failure.
     Other,
-    /// A complete reply said that the server is at fault (5xx).
+    /// A complete reply had a status of 5xx.
     Replied,
-    /// Nothing: the program took the host out.
+    /// Nothing failed. The program blacklisted the host.
     Ordered,
 }
 
-/// How many kinds there are.
+/// Number of kinds.
 pub const FAULTS: usize = Fault::Ordered as usize + 1;
 
-/// What the kinds are called, by `Fault as usize`.
+/// Names of the kinds, indexed by `Fault as usize`.
 pub const NAMES: [&CStr; FAULTS] = [
     c"refused",
     c"unreachable",
@@ -62,17 +62,16 @@ pub const NAMES: [&CStr; FAULTS] = [
 ];
 
 impl Fault {
-    /// The kind of an error of the system, which may have come over the network.
+    /// Returns the kind of a system error that the network may have caused.
     pub fn of(error: &io::Error) -> Fault {
         if local_fault(error).is_some() {
             return Fault::Local;
         }
         match error.raw_os_error() {
-            // No ICMP message leads to these.
+            // No ICMP message causes these.
             Some(libc::EADDRNOTAVAIL | libc::EPERM | libc::ENETDOWN) => Fault::Local,
             Some(libc::ECONNREFUSED) => Fault::Refused,
-            // EACCES is what becomes of "administratively prohibited" in ICMPv6 (icmpv6_err_convert() of the
-            // kernel).
+            // The kernel turns the ICMPv6 message "administratively prohibited" into EACCES (icmpv6_err_convert()).
             Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::EACCES) => {
                 Fault::Unreachable
             }
@@ -82,9 +81,9 @@ impl Fault {
         }
     }
 
-    /// The kind of what socket(2) or connect(2) itself returned, before anything was heard from the network.
-    /// Unless it says that the way or the peer is missing, this side would not have the connect: by its routes,
-    /// its filters, or what its kernel knows.
+    /// Returns the kind of an error that socket(2) or connect(2) returned at once, before any answer from the network.
+    /// Such an error is local (a route, a filter, a missing protocol), unless it says that the host is unreachable or
+    /// refuses.
     pub fn of_call(error: &io::Error) -> Fault {
         match error.raw_os_error() {
             Some(libc::EACCES) => Fault::Local,
@@ -95,29 +94,29 @@ impl Fault {
         }
     }
 
-    /// Whether something failed, so that other connections of the host may be dead as well. A host that replies
-    /// is there, and one that the program took out may be well.
+    /// Returns whether other connections of the host may have failed too. Not so if the host replied, or if the program
+    /// blacklisted it.
     pub fn is_failure(self) -> bool {
         !matches!(self, Fault::Replied | Fault::Ordered)
     }
 }
 
-/// How often each kind of fault occurred.
+/// Number of failures of each kind.
 #[derive(Default)]
 pub struct FaultCounts([AtomicU64; FAULTS]);
 
 impl FaultCounts {
-    /// Counts one.
+    /// Counts a failure.
     pub fn add(&self, fault: Fault) {
         self.0[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Begins again from zero.
+    /// Sets all counts to zero.
     pub fn clear(&self) {
         self.0.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
-    /// The counts so far, by `Fault as usize`.
+    /// Returns the counts, indexed by `Fault as usize`.
     pub fn read(&self) -> [u64; FAULTS] {
         std::array::from_fn(|kind| self.0[kind].load(Ordering::Relaxed))
     }
@@ -128,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_sorted_by_their_number() {
+    fn system_errors_have_a_kind() {
         let kind = |number| Fault::of(&io::Error::from_raw_os_error(number));
         assert_eq!(kind(libc::ECONNREFUSED), Fault::Refused);
         assert_eq!(kind(libc::ENETUNREACH), Fault::Unreachable);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_call_itself_says_is_of_this_side_unless_the_way_is_missing() {
+    fn errors_of_the_call_itself_are_local_unless_the_host_is_unreachable() {
         let kind = |number| Fault::of_call(&io::Error::from_raw_os_error(number));
         let policy = [
             libc::EPERM,

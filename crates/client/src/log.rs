@@ -1,37 +1,44 @@
-//! Where messages go: the layers below the boundary speak to a [`Log`], the boundary decides who listens.
+//! Messages for the log. Code of this crate writes them with the macros `log!` and `trace!` to a [`Log`], which its caller
+//! passes in; the caller decides where they go. There is no global log.
+//!
+//! | message | macro | goes to |
+//! | --- | --- | --- |
+//! | an attempt or a call failed | `log!(log, Error, ...)` | the log callback |
+//! | something is unexpected, the call goes on | `log!(log, Warning, ...)` | the log callback |
+//! | a connection was opened, reused, closed | `trace!(log, ...)` | the trace, if it is switched on |
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-/// How serious a message is, as in `dpl_log_level_t`.
+/// Level of a message, with its number in `dpl_log_level_t`. Two levels are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Level {
-    /// Something is odd; the call goes on.
+    /// Something is unexpected, and the call goes on.
     Warning = 2,
     /// An attempt or a call failed.
     Error = 3,
 }
 
-/// Where in the source a message was written.
+/// Place in the source of the call that writes a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Location {
-    /// The source file.
+    /// Source file.
     pub file: &'static str,
-    /// Its line, counted from 1.
+    /// Line, counted from 1.
     pub line: u32,
 }
 
-/// A receiver of messages. Implementations do not fail and are called with no lock held.
+/// A receiver of messages. It does not fail, and is called while no lock is held.
 pub trait Log {
-    /// A message for the program's log function.
+    /// Takes a message for the log callback.
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>);
 
-    /// A message for the trace of connections (`DPL_TRACE_CONN`), dropped unless that is switched on.
+    /// Takes a message for the trace of connections (`DPL_TRACE_CONN`). It is dropped unless the trace is switched on.
     fn trace(&self, location: Location, message: fmt::Arguments<'_>);
 }
 
-/// Logs to a log: `log!(log, Error, "connect to {address}: {error}")`.
+/// Writes a message to a [`Log`]: `log!(log, Error, "connect to {address}: {error}")`.
 #[macro_export]
 macro_rules! log {
     ($log:expr, $level:ident, $($message:tt)+) => {
@@ -44,7 +51,7 @@ macro_rules! log {
     };
 }
 
-/// Traces to a log: `trace!(log, "opened {address}")`.
+/// Writes a message to the trace of a [`Log`]: `trace!(log, "opened {address}")`.
 #[macro_export]
 macro_rules! trace {
     ($log:expr, $($message:tt)+) => {

@@ -1,10 +1,12 @@
-//! What a call can end with.
+//! Status codes: the result of a call, as C and the log see it.
+//!
+//! A call that succeeds returns `DPL_SUCCESS`, 0. A call that fails returns the negative code of an [`Error`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 
-/// Why a call failed: one variant for each status code of Droplet that this library returns.
+/// Failure of a call: one variant for each of Droplet's status codes that this library returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Error {
@@ -12,15 +14,15 @@ pub enum Error {
     Failure = -1,
     /// `DPL_ENOENT`: no such host.
     NotFound = -2,
-    /// `DPL_EINVAL`: an argument that no call can work with.
+    /// `DPL_EINVAL`: an invalid argument.
     Invalid = -3,
-    /// `DPL_ETIMEOUT`: the peer took too long.
+    /// `DPL_ETIMEOUT`: the peer did not answer in time.
     TimedOut = -4,
     /// `DPL_ENOMEM`: out of memory.
     OutOfMemory = -5,
-    /// `DPL_ESYS`: the local system refused, for example because descriptors ran out.
+    /// `DPL_ESYS`: the local system refused, for example for lack of descriptors.
     System = -6,
-    /// `DPL_ELIMIT`: the context has as many connections as it may.
+    /// `DPL_ELIMIT`: the context has `n_conn_max` connections.
     Limit = -8,
     /// `DPL_ENAMETOOLONG`: a host name longer than DNS allows.
     NameTooLong = -9,
@@ -30,13 +32,11 @@ pub enum Error {
 pub const SUCCESS: i32 = 0;
 
 impl Error {
-    /// The status code that C sees.
+    /// Returns the status code.
     pub const fn status(self) -> i32 {
         self as i32
     }
-}
 
-impl Error {
     const ALL: [Error; 8] = [
         Error::Failure,
         Error::NotFound,
@@ -68,16 +68,16 @@ impl fmt::Display for Error {
     }
 }
 
-/// What a status that tells of a failure means.
+impl std::error::Error for Error {}
+
+/// Returns the text for the status code of a failure.
 #[cold]
 pub fn meaning(status: i32) -> &'static str {
     let found = Error::ALL.into_iter().find(|error| error.status() == status);
     found.map_or("failure", Error::text)
 }
 
-impl std::error::Error for Error {}
-
-/// The status code of a result whose success has no value, by Droplet's convention.
+/// Returns the status code of a result without a value.
 pub fn code(result: Result<(), Error>) -> i32 {
     match result {
         Ok(()) => SUCCESS,
@@ -85,9 +85,7 @@ pub fn code(result: Result<(), Error>) -> i32 {
     }
 }
 
-/// If the local system is at fault, and not the peer: what to tell the caller.
-///
-/// Descriptors and memory run out on this side (connect(2), socket(2)).
+/// Returns the failure if this host lacks descriptors or memory (socket(2), connect(2)). `None` for all other errors.
 pub fn local_fault(error: &io::Error) -> Option<Error> {
     match error.raw_os_error()? {
         libc::ENOMEM => Some(Error::OutOfMemory),

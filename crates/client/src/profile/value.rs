@@ -20,7 +20,7 @@ pub struct RawValue<'a> {
     pub text: &'a [u8],
     /// The profile, as the variables before this one have set it.
     pub profile: &'a Profile,
-    /// A warning, for a value that is valid and odd.
+    /// A warning, for a value that is accepted but has an unexpected meaning.
     pub warning: &'a mut Option<String>,
 }
 
