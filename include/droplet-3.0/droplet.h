@@ -355,7 +355,7 @@ extern "C" {
 extern int dpl_header_size;
 
 /**
- * Initialises the library. Nothing needs it: it is there for programs that call it.
+ * Initialises the library. The call is optional, and has no effect.
  *
  * @return DPL_SUCCESS
  */
@@ -367,8 +367,8 @@ dpl_status_t dpl_init(void);
 void dpl_free(void);
 
 /**
- * Makes a context from a profile file, `NAME.profile` in the droplet directory. What is wrong is logged
- * with file and line.
+ * Makes a context from a profile file, `NAME.profile` in the droplet directory. An error is logged with file
+ * and line.
  *
  * @param droplet_dir the directory; NULL for the environment's `DPLDIR`, or else `~/.droplet`
  * @param profile_name the name; NULL for the environment's `DPLPROFILE`, or else "default"
@@ -380,8 +380,8 @@ dpl_ctx_t *dpl_ctx_new(const char *droplet_dir,
                        const char *profile_name);
 
 /**
- * Makes a context from a dictionary of the variables that a profile file has, and `droplet_dir` and
- * `profile_name`. `use_https` counts for `host` wherever it stands.
+ * Makes a context from a dictionary with the variables of a profile file, and `droplet_dir` and
+ * `profile_name`. The order of `use_https` and `host` does not matter.
  *
  * @param profile the dictionary, which stays the caller's
  * @return as dpl_ctx_new()
@@ -391,19 +391,19 @@ dpl_ctx_t *dpl_ctx_new(const char *droplet_dir,
 dpl_ctx_t *dpl_ctx_new_from_dict(const dpl_dict_t *profile);
 
 /**
- * Closes the idle connections of a context and frees it, with all that belongs to it. Connections in use
- * stay usable.
+ * Closes the idle connections of a context and frees it, with all that it owns. Connections in use stay usable.
+ * It also frees contexts from dplx_ctx_new().
  *
- * @param ctx the context, which no other thread uses; NULL has no effect. One that was freed before is
- *        left alone, with a line in the log
+ * @param ctx the context, which no other thread uses; NULL has no effect. A context that was freed before, or that
+ *        is not from this library, is left alone, with a line in the log
  *
- * @pre `ctx` is NULL or came from a function of this library.
+ * @pre `ctx` is NULL or came from a function of this library. No other thread uses it.
  */
 void dpl_ctx_free(dpl_ctx_t *ctx);
 
 /**
- * Takes a context's lock, for programs that change several of its fields at once. No function of this
- * library takes it.
+ * Takes a context's lock, so that a program can change several fields at once. No function of this library
+ * takes it.
  *
  * @param ctx the context
  *
@@ -412,16 +412,16 @@ void dpl_ctx_free(dpl_ctx_t *ctx);
 void dpl_ctx_lock(dpl_ctx_t *ctx);
 
 /**
- * Gives a context's lock back.
+ * Releases a context's lock.
  *
- * @param ctx the context, whose lock the calling thread has
+ * @param ctx the context, whose lock the calling thread holds
  *
- * @pre `ctx` is NULL or points to a context.
+ * @pre `ctx` is NULL or points to a context, whose lock the calling thread holds.
  */
 void dpl_ctx_unlock(dpl_ctx_t *ctx);
 
 /**
- * The name of a status.
+ * Returns the name of a status.
  *
  * @param status a status
  * @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others

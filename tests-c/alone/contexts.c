@@ -136,12 +136,12 @@ static void unusable_dictionaries_are_told_of(void) {
     dpl_value_t number = {.ptr = &number, .type = DPL_VALUE_VOIDPTR};
     dpl_dict_add_value(dict, "read_timeout", &number, 0);
     CHECK(!dpl_ctx_new_from_dict(dict), "a pointer for a string");
-    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 1, "reported");
+    CHECK_INT(logs_with("dictionary: read_timeout: not a string"), 1, "reported");
 
     dpl_value_t *value = dpl_dict_get(dict, "read_timeout")->val;
     dpl_dict_get(dict, "read_timeout")->val = NULL;
     CHECK(!dpl_ctx_new_from_dict(dict), "NULL for a value");
-    CHECK_INT(logs_with("dictionary: read_timeout: no string"), 2, "reported");
+    CHECK_INT(logs_with("dictionary: read_timeout: not a string"), 2, "reported");
     dpl_dict_get(dict, "read_timeout")->val = value;
 
     dpl_dict_var_t *var = dpl_dict_get(dict, "read_timeout");

@@ -1,26 +1,31 @@
-//! Bytes written for people to read.
+//! Dumps of bytes, for people to read.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
-/// How many bytes stand in a line of a dump.
+/// Number of bytes in a row.
 const ROW: usize = 16;
 
-/// A dump of several pieces. As in the original, a row is left out that is the same as the last whole row that
-/// something followed in its piece, which may be a piece before; the first left out in a run is told of.
+/// A dump of several pieces. A row that repeats the previous row is left out; the first of several such rows is replaced
+/// by a mark (`*` or `...`).
+///
+/// As in the original, the previous row may be in an earlier piece, but the last row of a piece is not a previous row.
 pub struct Dump {
+    /// True if rows show offsets, values and characters; false if they are the bytes themselves.
     binary: bool,
+    /// The row that the next one is compared with. `None` at first.
     previous: Option<[u8; ROW]>,
+    /// True if the last row was left out.
     is_repeating: bool,
 }
 
 impl Dump {
-    /// A dump of the bytes as they are, or of their offsets, values and characters.
+    /// Returns an empty dump: `binary` for offsets, values and characters, else for the bytes themselves.
     pub fn new(binary: bool) -> Dump {
         Dump { binary, previous: None, is_repeating: false }
     }
 
-    /// Adds a piece.
+    /// Writes a piece to the end of `to`.
     pub fn piece(&mut self, to: &mut Vec<u8>, bytes: &[u8]) {
         for (number, row) in bytes.chunks(ROW).enumerate() {
             let whole = <[u8; ROW]>::try_from(row).ok();
@@ -47,7 +52,7 @@ impl Dump {
     }
 }
 
-/// `OFFSET  VALUES  CHARACTERS`
+/// Writes a row as `OFFSET  VALUES  CHARACTERS`.
 fn row_of_bytes(to: &mut Vec<u8>, offset: usize, row: &[u8]) {
     let _ = write!(to, "{offset:08}  ");
     for at in 0..ROW {

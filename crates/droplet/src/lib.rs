@@ -10,7 +10,7 @@
 //! | httpreply | the reply on a connection | `exports/httpreply/` |
 //! | dict, value, vec, sbuf | dictionaries, their values, vectors, string buffers | `exports/dict/`, `exports/*.rs` |
 //!
-//! Three layers, each of which uses only those below it:
+//! There are three layers. Each uses only the layers below it:
 //!
 //! 1. `exports`: the functions. They check pointers from C, and call what is below.
 //! 2. `abi`: the structs that C sees, and their methods.

@@ -25,62 +25,59 @@ struct dpl_dict {
 /**
  * Makes an empty dictionary.
  *
- * @param n_buckets how many buckets its entries are spread over, more than 0
- * @return the dictionary, to be freed with dpl_dict_free(); NULL for any other number, or if memory is out
+ * @param n_buckets the number of buckets that entries are spread over, more than 0
+ * @return the dictionary, to be freed with dpl_dict_free(); NULL for another number, or if memory is out
  */
 dpl_dict_t *dpl_dict_new(int n_buckets);
 
 /**
- * Frees a dictionary with its entries and their values; what pointers among them lead to stays.
+ * Frees a dictionary with its entries and their values. What a pointer among them points to is not freed.
  *
  * @param dict the dictionary; NULL has no effect
  *
- * @pre `dict` is NULL or a dictionary that nobody uses any more.
+ * @pre `dict` is NULL or a dictionary that is not used any more.
  */
 void dpl_dict_free(dpl_dict_t *dict);
 
 /**
- * Frees an entry with its value. It must be in no dictionary: see dpl_dict_remove().
+ * Frees an entry with its value. It must not be in a dictionary: dpl_dict_remove() is for those.
  *
  * @param var the entry; NULL has no effect
  *
- * @pre `var` is NULL or an entry that nobody uses any more.
+ * @pre `var` is NULL or an entry that is not used any more.
  */
 void dpl_dict_var_free(dpl_dict_var_t *var);
 
 /**
- * The entry of a key.
+ * Returns the entry of a key.
  *
  * @param dict the dictionary
- * @param key the key, matched to the letter
- * @return the entry, which stays the dictionary's; NULL if there is none, or for NULL
+ * @param key the key, compared exactly
+ * @return the entry, which the dictionary owns; NULL if there is none, or for NULL
  *
  * @pre `dict` is NULL or a dictionary; `key` is NULL or a string.
  */
 dpl_dict_var_t *dpl_dict_get(const dpl_dict_t *dict, const char *key);
 
 /**
- * The entry of a key in small letters.
+ * Returns the entry of a key in lower case.
  *
- * @param dict the dictionary, to which entries were added with `lowered`
- * @param key the key, in letters of any case
- * @param varp receives the entry, which stays the dictionary's; NULL only to see whether there is one.
- *        Unchanged on error
+ * @param dict the dictionary, whose entries were added with `lowered`
+ * @param key the key, in upper or lower case
+ * @param varp receives the entry, which the dictionary owns; may be NULL. Unchanged on error
  * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL for NULL
  *
  * @pre `dict` is NULL or a dictionary; `key` is NULL or a string; `varp` is NULL or writable.
  */
-dpl_status_t dpl_dict_get_lowered(const dpl_dict_t *dict,
-                                  const char *key,
-                                  dpl_dict_var_t **varp);
+dpl_status_t dpl_dict_get_lowered(const dpl_dict_t *dict, const char *key, dpl_dict_var_t **varp);
 
 /**
- * The string of a key.
+ * Returns the string of a key.
  *
  * @param dict the dictionary
- * @param key the key, matched to the letter
- * @return the string, which stays the dictionary's; NULL if there is none, if the value is no string, or
- *         for NULL
+ * @param key the key, compared exactly
+ * @return the string, which the dictionary owns; NULL if there is none, if the value is not a string, or for
+ *         NULL
  *
  * @pre `dict` is NULL or a dictionary; `key` is NULL or a string.
  */
@@ -88,12 +85,12 @@ char *dpl_dict_get_value(const dpl_dict_t *dict,
                          const char *key);
 
 /**
- * Calls a function for each entry, until one call returns something else than DPL_SUCCESS.
+ * Calls a function for each entry, until a call returns something other than DPL_SUCCESS.
  *
  * @param dict the dictionary
- * @param cb_func the function, which may remove the entry it is handed
- * @param cb_arg handed to it
- * @return what the last call returned; DPL_SUCCESS if there is no entry; DPL_EINVAL for NULL
+ * @param cb_func the function, which may remove the entry that it is called with
+ * @param cb_arg passed to the function
+ * @return the result of the last call; DPL_SUCCESS if there is no entry; DPL_EINVAL for NULL
  *
  * @pre `dict` is NULL or a dictionary that no other thread changes; `cb_func` is NULL or a function that takes
  * `cb_arg`.
@@ -103,9 +100,9 @@ dpl_status_t dpl_dict_iterate(const dpl_dict_t *dict,
                               void *cb_arg);
 
 /**
- * How many entries there are.
+ * Returns the number of entries.
  *
- * @param dict the dictionary, or NULL for none
+ * @param dict the dictionary; NULL counts as empty
  *
  * @pre `dict` is NULL or a dictionary.
  */
@@ -116,39 +113,39 @@ int dpl_dict_count(const dpl_dict_t *dict);
  *
  * @param dict the dictionary
  * @param f the file
- * @param level by how many spaces lines are indented
+ * @param level the number of spaces that lines are indented by
  *
  * @pre `dict` is NULL or a dictionary; `f` is NULL or open for writing.
  */
 void dpl_dict_print(const dpl_dict_t *dict, FILE *f, int level);
 
 /**
- * Takes an entry out of a dictionary and frees it.
+ * Removes an entry from a dictionary and frees it.
  *
  * @param dict the dictionary
- * @param var an entry of it; any other is left alone, with a line in the log
+ * @param var an entry of the dictionary; any other is left alone, with a line in the log
  *
  * @pre `dict` is NULL or a dictionary that only the caller uses.
  */
 void dpl_dict_remove(dpl_dict_t *dict, dpl_dict_var_t *var);
 
 /**
- * Copies a dictionary and all that it contains; of pointers only those themselves.
+ * Copies a dictionary and all that it contains. A pointer is copied, but not what it points to.
  *
  * @param src the dictionary
- * @return its copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
+ * @return the copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
  *
  * @pre `src` is NULL or a dictionary.
  */
 dpl_dict_t *dpl_dict_dup(const dpl_dict_t *src);
 
 /**
- * Sets the value of a key to the copy of a value.
+ * Sets the value of a key to a copy of a value.
  *
  * @param dict the dictionary
  * @param key the key, which is copied
- * @param value the value, which stays the caller's
- * @param lowered 0 to keep the key as it is, else for one in small letters
+ * @param value the value, which the caller keeps
+ * @param lowered 0 to keep the key as it is, else to set it in lower case
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `dict` is NULL or a dictionary that only the caller uses; `key` is NULL or a string; `value` is NULL or a
@@ -165,7 +162,7 @@ dpl_status_t dpl_dict_add_value(dpl_dict_t *dict,
  * @param dict the dictionary
  * @param key the key, which is copied
  * @param string the string, which is copied
- * @param lowered 0 to keep the key as it is, else for one in small letters
+ * @param lowered 0 to keep the key as it is, else to set it in lower case
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `dict` is NULL or a dictionary that only the caller uses; `key` and `string` are NULL or strings.
@@ -176,7 +173,7 @@ dpl_status_t dpl_dict_add(dpl_dict_t *dict, const char *key, const char *string,
  * Sets copies of all entries of another dictionary.
  *
  * @param dst the dictionary
- * @param src the other one, or NULL for none
+ * @param src the other one; NULL counts as empty
  * @return DPL_SUCCESS; DPL_FAILURE if `dst` is NULL; DPL_ENOMEM
  *
  * @pre `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary.
@@ -184,11 +181,11 @@ dpl_status_t dpl_dict_add(dpl_dict_t *dict, const char *key, const char *string,
 dpl_status_t dpl_dict_copy(dpl_dict_t *dst, const dpl_dict_t *src);
 
 /**
- * Sets copies of the entries whose key begins with a prefix, without it.
+ * Sets copies of the entries whose key begins with a prefix. The prefix is removed from the key.
  *
  * @param dst the dictionary
- * @param src where the entries come from, or NULL for none
- * @param prefix the prefix, matched to the letter; NULL matches nothing
+ * @param src the dictionary that entries are copied from; NULL counts as empty
+ * @param prefix the prefix, compared exactly; NULL matches no key
  * @return as dpl_dict_copy()
  *
  * @pre `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary; `prefix` is NULL
@@ -202,8 +199,8 @@ dpl_status_t dpl_dict_filter_prefix(dpl_dict_t *dst,
  * Sets copies of the entries whose key does not begin with a prefix.
  *
  * @param dst the dictionary
- * @param src where the entries come from, or NULL for none
- * @param prefix the prefix, matched to the letter; with NULL nothing is set
+ * @param src the dictionary that entries are copied from; NULL counts as empty
+ * @param prefix the prefix, compared exactly; with NULL nothing is set
  * @return as dpl_dict_copy()
  *
  * @pre As for dpl_dict_filter_prefix().

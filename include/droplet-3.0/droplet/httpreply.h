@@ -42,19 +42,19 @@ typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, cons
 typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 
 /**
- * Reads a reply, and hands it on as it comes in. A line of its head that is no field is passed over. Bytes that
- * come after it, before the next request, are dropped, and close the connection when it is given back.
+ * Reads a reply, and passes it on while it is received. A line of the head that is not a field is skipped. Bytes after
+ * the reply and before the next request are dropped, and the connection is closed when it is released.
  *
- * @param conn the connection. If this fails nothing more is written on it, and it is closed when it is given
- *        back
- * @param expect_data 0 for the reply to a HEAD, which has no body whatever its head says
+ * @param conn the connection. After an error nothing more can be written on it, and it is closed when it is
+ *        released
+ * @param expect_data 0 for the reply to a HEAD, which has no body although its head may say so
  * @param http_statusp receives the status; may be NULL. Unchanged on error
- * @param header_func is called for each field, but for `Transfer-Encoding`, and for `Content-Length` unless
+ * @param header_func called for each field, except for `Transfer-Encoding`, and for `Content-Length` unless
  *        `expect_data` is 0; may be NULL
- * @param buffer_func is called for the body, piece by piece, in a buffer that it may change; may be NULL
- * @param cb_arg handed to both
- * @return DPL_SUCCESS, whatever the status; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
- *         malformed, does not come in time, or one of the functions did not return DPL_SUCCESS
+ * @param buffer_func called for each piece of the body, in a buffer that it may change; may be NULL
+ * @param cb_arg passed to both functions
+ * @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
+ *         malformed or late, or a function did not return DPL_SUCCESS
  *
  * @pre `conn` is NULL or came from a function of this library; `http_statusp` is NULL or writable; the functions
  * are NULL or take `cb_arg`.
@@ -67,24 +67,24 @@ dpl_status_t dpl_read_http_reply_buffered(dpl_conn_t *conn,
                                           void *cb_arg);
 
 /**
- * Reads a reply into memory. If there is none, or its status is 5xx, its host is blacklisted as by
- * dpl_blacklist_host(): a reused connection that the peer had merely closed does not count.
+ * Reads a reply into memory. If there is none, or its status is 5xx, the host is blacklisted as by
+ * dpl_blacklist_host(): a reused connection that the peer had only closed does not count.
  *
  * @param conn the connection
  * @param expect_data 0 for the reply to a HEAD
- * @param buffer_provided 0 for a body that the caller frees with free(); else it is put into the buffer that
- *        `data_bufp` points to, which has room for `*data_lenp` bytes, and what does not fit is dropped
- * @param data_bufp receives the body; NULL to drop it. NULL is received if there is none
+ * @param buffer_provided 0 if the caller frees the body with free(). Otherwise the body is stored in the buffer
+ *        `*data_bufp`, which has room for `*data_lenp` bytes, and the rest is dropped
+ * @param data_bufp receives the body, or NULL if there is none; NULL to drop it
  * @param data_lenp receives its length in bytes
- * @param headersp receives the fields, as in dpl_read_http_reply_buffered(), their names in small letters;
- *        to be freed with dpl_dict_free(). May be NULL
- * @param connection_closep receives 1 if the connection is to be given back with dpl_conn_terminate(), else
- *        0; may be NULL
- * @return as dpl_map_http_status() for the status; DPL_FAILURE if there is no reply, and what came of it is
- *         still received; DPL_EINVAL for NULL, and nothing is received
+ * @param headersp receives the fields, as in dpl_read_http_reply_buffered(), with names in lower case; to be
+ *        freed with dpl_dict_free(). May be NULL
+ * @param connection_closep receives 1 if the connection is to be closed with dpl_conn_terminate(), else 0; may
+ *        be NULL
+ * @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply: the part
+ *         that came is still stored; DPL_EINVAL for NULL, and nothing is stored
  *
- * @pre `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable; a
- * buffer that is provided has the room that is said.
+ * @pre `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable. If
+ * `buffer_provided` is not 0, `*data_bufp` has room for `*data_lenp` bytes.
  */
 dpl_status_t dpl_read_http_reply_ext(dpl_conn_t *conn,
                                      int expect_data,
@@ -95,15 +95,15 @@ dpl_status_t dpl_read_http_reply_ext(dpl_conn_t *conn,
                                      int *connection_closep);
 
 /**
- * Reads a reply into memory that the caller frees: dpl_read_http_reply_ext() without a buffer.
+ * Reads a reply into memory that the caller frees. It is dpl_read_http_reply_ext() without a buffer of the caller's.
  *
- * @param conn as there
- * @param expect_data as there
- * @param data_bufp as there
- * @param data_lenp as there
- * @param headersp as there
- * @param connection_closep as there
- * @return as there
+ * @param conn the connection
+ * @param expect_data 0 for the reply to a HEAD
+ * @param data_bufp receives the body, to be freed with free(), or NULL if there is none; NULL to drop it
+ * @param data_lenp receives its length in bytes
+ * @param headersp as in dpl_read_http_reply_ext()
+ * @param connection_closep as in dpl_read_http_reply_ext()
+ * @return the same as dpl_read_http_reply_ext()
  *
  * @pre As for dpl_read_http_reply_ext().
  */
@@ -115,7 +115,7 @@ dpl_status_t dpl_read_http_reply(dpl_conn_t *conn,
                                  int *connection_closep);
 
 /**
- * The status that a status of HTTP means.
+ * Returns the status for a status of HTTP.
  *
  * @param http_status the status of HTTP
  * @return DPL_SUCCESS for 100, 200, 201, 204 and 206; DPL_EREDIRECT for 301 and 302; DPL_EPERM for 403,
@@ -125,9 +125,9 @@ dpl_status_t dpl_read_http_reply(dpl_conn_t *conn,
 dpl_status_t dpl_map_http_status(int http_status);
 
 /**
- * Whether the fields of a reply say that nothing follows it on its connection.
+ * Returns whether the fields of a reply say that it is the last one of its connection.
  *
- * @param headers_returned the fields, as dpl_read_http_reply() gives them
+ * @param headers_returned the fields, as dpl_read_http_reply() stores them
  * @return 1 if `connection` has `close` among its options, or for NULL; else 0
  *
  * @pre `headers_returned` is NULL or a dictionary.
@@ -135,10 +135,10 @@ dpl_status_t dpl_map_http_status(int http_status);
 int dpl_connection_close(dpl_dict_t *headers_returned);
 
 /**
- * Where the fields of a reply lead to.
+ * Returns the location in the fields of a reply.
  *
- * @param headers_returned the fields, as dpl_read_http_reply() gives them
- * @return the value of `location`, which stays the dictionary's; NULL if there is none, or for NULL
+ * @param headers_returned the fields, as dpl_read_http_reply() stores them
+ * @return the value of `location`, which the dictionary owns; NULL if there is none, or for NULL
  *
  * @pre `headers_returned` is NULL or a dictionary.
  */

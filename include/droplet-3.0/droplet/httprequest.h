@@ -9,10 +9,10 @@ extern "C" {
 #endif
 
 /**
- * Sets the field `Host` to the host and port of a request; a port of 80 is left out. Without a host nothing
- * is set.
+ * Sets the field `Host` to the host and port of a request. A port of 80 is left out. Without a host nothing is
+ * set.
  *
- * @param req the request, which dpl_try_connect() has told where it is connected to
+ * @param req the request, whose host and port dpl_try_connect() has set
  * @param headers the fields
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
@@ -24,8 +24,8 @@ dpl_status_t dpl_add_host_to_headers(dpl_req_t *req,
 /**
  * Sets the field `Range`.
  *
- * @param range the first and the last byte, of which one may be DPL_UNDEF: the last `end` bytes, or all
- *        from `start` on
+ * @param range the first and the last byte. If `start` is DPL_UNDEF, the range is the last `end` bytes; if `end` is
+ *        DPL_UNDEF, it is all bytes from `start` on
  * @param headers the fields
  * @return DPL_SUCCESS; DPL_EINVAL for NULL, or if both are DPL_UNDEF; DPL_ENOMEM
  *
@@ -35,23 +35,23 @@ dpl_status_t dpl_add_range_to_headers(const dpl_range_t *range,
                                       dpl_dict_t *headers);
 
 /**
- * Sets the field `Content-Range`, otherwise as dpl_add_range_to_headers().
+ * Sets the field `Content-Range`, and is otherwise like dpl_add_range_to_headers().
  *
- * @param range as there
- * @param headers as there
- * @return as there
+ * @param range the range
+ * @param headers the fields
+ * @return the same as dpl_add_range_to_headers()
  *
  * @pre As for dpl_add_range_to_headers().
  */
 dpl_status_t dpl_add_content_range_to_headers(const dpl_range_t *range, dpl_dict_t *headers);
 
 /**
- * Sets a field of any name to a range, otherwise as dpl_add_range_to_headers().
+ * Sets a field of any name to a range, and is otherwise like dpl_add_range_to_headers().
  *
- * @param range as there
- * @param field the field's name
- * @param headers as there
- * @return as there
+ * @param range the range
+ * @param field the name of the field
+ * @param headers the fields
+ * @return the same as dpl_add_range_to_headers()
  *
  * @pre As for dpl_add_range_to_headers(); `field` is NULL or a string.
  */
@@ -60,13 +60,13 @@ dpl_status_t dpl_add_range_to_headers_internal(const dpl_range_t *range,
                                                dpl_dict_t *headers);
 
 /**
- * Sets the fields `If-Modified-Since`, `If-Unmodified-Since`, `If-Match` and `If-None-Match`, those of them
- * that there are conditions for. An etag is written as it is.
+ * Sets the field of each condition: `If-Modified-Since`, `If-Unmodified-Since`, `If-Match` or `If-None-Match`.
+ * An etag is not quoted.
  *
  * @param condition the conditions
  * @param headers the fields
- * @return DPL_SUCCESS; DPL_EINVAL for NULL, more than DPL_COND_MAX conditions, or a time that no calendar
- *         has; DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL, more than DPL_COND_MAX conditions, or a time that gmtime(3) refuses;
+ *         DPL_ENOMEM
  *
  * @pre `condition` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses.
  */
@@ -74,8 +74,8 @@ dpl_status_t dpl_add_condition_to_headers(const dpl_condition_t *condition,
                                           dpl_dict_t *headers);
 
 /**
- * Sets the field `Authorization` to the context's `access_key` and `secret_key` (RFC 7617). Without one of
- * them nothing is set.
+ * Sets the field `Authorization` to the context's `access_key` and `secret_key` (RFC 7617). Unless the context has
+ * both, nothing is set.
  *
  * @param req a request of the context
  * @param headers the fields
@@ -89,16 +89,16 @@ dpl_status_t dpl_add_basic_authorization_to_headers(const dpl_req_t *req,
 /**
  * Writes the head of a request: the request line and the fields, without the empty line that ends it.
  *
- * @param ctx the context, whose `url_encoding` and `encode_slashes` say how the resource is written
- * @param req the request, of which the method, the resource and the subresource count
+ * @param ctx the context; its `url_encoding` and `encode_slashes` say how the resource is encoded
+ * @param req the request; its method, resource and subresource are used
  * @param headers the fields, in the order of dpl_dict_iterate(); NULL for none
- * @param query_params the parameters of the query, which are written as they are; NULL for none. An empty
- *        dictionary is an empty query, `?`
+ * @param query_params the parameters of the query, which are not encoded; NULL for none. An empty dictionary is an
+ *        empty query, `?`
  * @param buf receives the text, without a NUL at its end
  * @param len the size of `buf` in bytes
  * @param lenp receives the length of the text; may be NULL. Unchanged on error
- * @return DPL_SUCCESS; DPL_FAILURE if `buf` is too small; DPL_EINVAL for NULL, a method that there is not,
- *         a value that is no string, or text with a line's end in it
+ * @return DPL_SUCCESS; DPL_FAILURE if `buf` is too small; DPL_EINVAL for NULL, an unknown method, a value that is
+ *         not a string, or text with a line end in it
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or a request; `headers` and `query_params` are NULL
  * or dictionaries; `buf` is NULL or has room for `len` bytes; `lenp` is NULL or writable.

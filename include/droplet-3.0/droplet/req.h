@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 /**
- * Makes a request: a GET that wants virtual hosting and keeps connections open.
+ * Makes a request: a GET with virtual hosting that keeps connections open.
  *
- * @param ctx the context that it is for, which must outlive it
+ * @param ctx the context, which must outlive the request
  * @return the request, to be freed with dpl_req_free(); NULL if memory is out
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
@@ -19,17 +19,18 @@ extern "C" {
 dpl_req_t *dpl_req_new(dpl_ctx_t *ctx);
 
 /**
- * Frees a request with its strings and metadata; the data to send stay the caller's.
+ * Frees a request with its strings and metadata. The data to send are not freed. Requests from dplx_req_new() are
+ * freed too.
  *
  * @param req the request; NULL has no effect
  *
- * @pre `req` is NULL or a request that nobody uses any more.
+ * @pre `req` is NULL or a request that is not used any more.
  */
 void dpl_req_free(dpl_req_t *req);
 
 /**
- * Sets the resource: what lies below the context's `base_path`. The base path itself is meant by `/`
- * (unless the context has `preserve_root_path` set), by "" and by NULL.
+ * Sets the resource, a path below the context's `base_path`. "", NULL and `/` mean the base path itself, but not `/`
+ * if the context has `preserve_root_path`.
  *
  * @param req the request
  * @param resource the resource, not percent-encoded
@@ -41,22 +42,22 @@ dpl_status_t dpl_req_set_resource(dpl_req_t *req,
                                   const char *resource);
 
 /**
- * Sets the resource that is copied from.
+ * Sets the resource to copy from, a path below the context's `base_path`.
  *
  * @param req the request
  * @param src_resource the resource
- * @return as dpl_req_set_src_resource_ext(), below the base path
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre As for dpl_req_set_src_resource_ext().
  */
 dpl_status_t dpl_req_set_src_resource(dpl_req_t *req, const char *src_resource);
 
 /**
- * Sets the resource that is copied from.
+ * Sets the resource to copy from.
  *
  * @param req the request
  * @param src_resource the resource
- * @param add_base_path 0 to take it as it is, else it lies below the context's `base_path`
+ * @param add_base_path 0 to take it as it is, else it is a path below the context's `base_path`
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `req` is NULL or a request that only the caller uses; `src_resource` is NULL or a string.
@@ -66,15 +67,16 @@ dpl_status_t dpl_req_set_src_resource_ext(dpl_req_t *req,
                                           int add_base_path);
 
 /**
- * Adds to the subresource, after a semicolon if there is one.
+ * Adds a text to the subresource. A semicolon separates it from the subresource that is set already.
  *
  * @param req the request
- * @param subresource what is added
+ * @param subresource the text
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `req` is NULL or a request that only the caller uses; `subresource` is NULL or a string.
  */
-dpl_status_t dpl_req_add_subresource(dpl_req_t *req, const char *subresource);
+dpl_status_t dpl_req_add_subresource(dpl_req_t *req,
+                                     const char *subresource);
 
 /**
  * Switches behaviors on.
@@ -100,7 +102,7 @@ void dpl_req_rm_behavior(dpl_req_t *req, unsigned int flags);
  * Sets the data to send.
  *
  * @param req the request; NULL has no effect
- * @param data_buf the data, which stay the caller's and must outlive the request
+ * @param data_buf the data, which the caller keeps and which must outlive the request
  * @param data_len their length in bytes
  *
  * @pre `req` is NULL or a request that only the caller uses.
@@ -108,11 +110,11 @@ void dpl_req_rm_behavior(dpl_req_t *req, unsigned int flags);
 void dpl_req_set_data(dpl_req_t *req, const char *data_buf, unsigned int data_len);
 
 /**
- * Sets the range of bytes that is meant; one set before is forgotten.
+ * Sets the range of bytes. It replaces the range that was set before.
  *
  * @param req the request
- * @param start the first byte, from 0; DPL_UNDEF for the last `end` bytes
- * @param end the last byte; DPL_UNDEF for all that follow
+ * @param start the first byte, counted from 0; DPL_UNDEF for the last `end` bytes
+ * @param end the last byte; DPL_UNDEF for all bytes from `start` on
  * @return DPL_SUCCESS; DPL_EINVAL for NULL
  *
  * @pre `req` is NULL or a request that only the caller uses.
@@ -130,7 +132,7 @@ dpl_status_t dpl_req_add_range(dpl_req_t *req, uint64_t start, uint64_t end);
 void dpl_req_set_condition(dpl_req_t *req, const dpl_condition_t *condition);
 
 /**
- * Sets the conditions that the object which is copied from must meet.
+ * Sets the conditions that the object to copy from must meet.
  *
  * @param req the request; NULL has no effect
  * @param condition the conditions, which are copied; NULL has no effect
@@ -140,11 +142,11 @@ void dpl_req_set_condition(dpl_req_t *req, const dpl_condition_t *condition);
 void dpl_req_set_copy_source_condition(dpl_req_t *req, const dpl_condition_t *condition);
 
 /**
- * Sets one of the metadata.
+ * Sets one entry of the metadata.
  *
  * @param req the request
- * @param key its name
- * @param value its value
+ * @param key the name
+ * @param value the value
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `req` is NULL or a request that only the caller uses; `key` and `value` are NULL or strings.
@@ -152,10 +154,10 @@ void dpl_req_set_copy_source_condition(dpl_req_t *req, const dpl_condition_t *co
 dpl_status_t dpl_req_add_metadatum(dpl_req_t *req, const char *key, const char *value);
 
 /**
- * Sets metadata.
+ * Sets entries of the metadata.
  *
  * @param req the request
- * @param metadata their names and values, which are copied; NULL for none
+ * @param metadata the names and values, which are copied; NULL for none
  * @return DPL_SUCCESS; DPL_EINVAL if the request is NULL; DPL_ENOMEM
  *
  * @pre `req` is NULL or a request that only the caller uses; `metadata` is NULL or a dictionary.
@@ -163,7 +165,7 @@ dpl_status_t dpl_req_add_metadatum(dpl_req_t *req, const char *key, const char *
 dpl_status_t dpl_req_add_metadata(dpl_req_t *req, const dpl_dict_t *metadata);
 
 /**
- * Sets the host it is for: that of the field `Host`, which dpl_try_connect() sets.
+ * Sets the host, for the field `Host`. dpl_try_connect() sets it too.
  *
  * @param req the request
  * @param host the string, which is copied
@@ -174,7 +176,7 @@ dpl_status_t dpl_req_add_metadata(dpl_req_t *req, const dpl_dict_t *metadata);
 dpl_status_t dpl_req_set_host(dpl_req_t *req, const char *host);
 
 /**
- * Sets the port it is for, which dpl_try_connect() sets.
+ * Sets the port, for the field `Host`. dpl_try_connect() sets it too.
  *
  * @param req the request
  * @param port the string, which is copied
@@ -185,7 +187,7 @@ dpl_status_t dpl_req_set_host(dpl_req_t *req, const char *host);
 dpl_status_t dpl_req_set_port(dpl_req_t *req, const char *port);
 
 /**
- * Sets the bucket; with virtual hosting the connection is made to `BUCKET.HOST`.
+ * Sets the bucket. With virtual hosting, the connection is made to `BUCKET.HOST`.
  *
  * @param req the request
  * @param bucket the string, which is copied
@@ -196,7 +198,7 @@ dpl_status_t dpl_req_set_port(dpl_req_t *req, const char *port);
 dpl_status_t dpl_req_set_bucket(dpl_req_t *req, const char *bucket);
 
 /**
- * Sets the subresource, which begins the query.
+ * Sets the subresource, the beginning of the query.
  *
  * @param req the request
  * @param subresource the string, which is copied
@@ -251,7 +253,7 @@ dpl_status_t dpl_req_set_content_encoding(dpl_req_t *req, const char *content_en
 dpl_status_t dpl_req_set_content_type(dpl_req_t *req, const char *content_type);
 
 /**
- * Sets the bucket that is copied from.
+ * Sets the bucket to copy from.
  *
  * @param req the request
  * @param src_bucket the string, which is copied
@@ -262,7 +264,7 @@ dpl_status_t dpl_req_set_content_type(dpl_req_t *req, const char *content_type);
 dpl_status_t dpl_req_set_src_bucket(dpl_req_t *req, const char *src_bucket);
 
 /**
- * Sets the subresource that is copied.
+ * Sets the subresource to copy from.
  *
  * @param req the request
  * @param src_subresource the string, which is copied
@@ -276,27 +278,27 @@ dpl_status_t dpl_req_set_src_subresource(dpl_req_t *req, const char *src_subreso
  * Sets the method.
  *
  * @param req the request; NULL has no effect
- * @param method what it is set to
+ * @param method the method
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
 void dpl_req_set_method(dpl_req_t *req, dpl_method_t method);
 
 /**
- * Sets where a bucket is made.
+ * Sets the location of a new bucket.
  *
  * @param req the request; NULL has no effect
- * @param location_constraint what it is set to
+ * @param location_constraint the location
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
 void dpl_req_set_location_constraint(dpl_req_t *req, dpl_location_constraint_t location_constraint);
 
 /**
- * Sets who may do what.
+ * Sets the access control list, one of the predefined lists.
  *
  * @param req the request; NULL has no effect
- * @param canned_acl what it is set to
+ * @param canned_acl the list
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
@@ -306,34 +308,34 @@ void dpl_req_set_canned_acl(dpl_req_t *req, dpl_canned_acl_t canned_acl);
  * Sets the storage class.
  *
  * @param req the request; NULL has no effect
- * @param storage_class what it is set to
+ * @param storage_class the storage class
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
 void dpl_req_set_storage_class(dpl_req_t *req, dpl_storage_class_t storage_class);
 
 /**
- * Sets when a signed URL expires.
+ * Sets the time at which a signed URL expires.
  *
  * @param req the request; NULL has no effect
- * @param expires what it is set to
+ * @param expires the time
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
 void dpl_req_set_expires(dpl_req_t *req, time_t expires);
 
 /**
- * Sets what a copy does.
+ * Sets the kind of copy.
  *
  * @param req the request; NULL has no effect
- * @param copy_directive what it is set to
+ * @param copy_directive the kind
  *
  * @pre `req` is NULL or a request that only the caller uses.
  */
 void dpl_req_set_copy_directive(dpl_req_t *req, dpl_copy_directive_t copy_directive);
 
 /**
- * Sets what kind of object is meant.
+ * Sets the kind of object.
  *
  * @param req the request
  * @param object_type the kind

@@ -18,13 +18,13 @@ struct dpl_sbuf {
 /**
  * Makes an empty string buffer.
  *
- * @param size how many bytes it has room for at first, the NUL among them
+ * @param size the number of bytes that it has room for at first, including the NUL
  * @return the buffer, to be freed with dpl_sbuf_free(); NULL if memory is out
  */
 dpl_sbuf_t *dpl_sbuf_new(size_t size);
 
 /**
- * Makes a string buffer that holds a string.
+ * Makes a string buffer with a string in it.
  *
  * @param str the string, which is copied
  * @return the buffer, to be freed with dpl_sbuf_free(); NULL for a NULL string, or if memory is out
@@ -34,12 +34,12 @@ dpl_sbuf_t *dpl_sbuf_new(size_t size);
 dpl_sbuf_t *dpl_sbuf_new_from_str(const char *str);
 
 /**
- * Adds bytes at the end.
+ * Adds bytes to the end.
  *
  * @param sb the buffer
- * @param buf the bytes, which may be some of the buffer's own; NULL only if there are none
- * @param len how many there are
- * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM, and the buffer is then as before
+ * @param buf the bytes, which may be in the buffer itself; may be NULL if `len` is 0
+ * @param len the number of bytes
+ * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM, which leaves the buffer unchanged
  *
  * @pre `sb` is NULL or a buffer that only the caller uses; `buf` is NULL or points to `len` readable bytes.
  */
@@ -48,7 +48,7 @@ dpl_status_t dpl_sbuf_add(dpl_sbuf_t *sb,
                           size_t len);
 
 /**
- * Adds a string at the end.
+ * Adds a string to the end.
  *
  * @param sb the buffer
  * @param str the string
@@ -62,17 +62,17 @@ dpl_status_t dpl_sbuf_add_str(dpl_sbuf_t *sb, const char *str);
  * Copies a buffer.
  *
  * @param src the buffer
- * @return its copy, to be freed with dpl_sbuf_free(); NULL for NULL, or if memory is out
+ * @return the copy, to be freed with dpl_sbuf_free(); NULL for NULL, or if memory is out
  *
  * @pre `src` is NULL or a buffer.
  */
 dpl_sbuf_t *dpl_sbuf_dup(const dpl_sbuf_t *src);
 
 /**
- * The string in a buffer.
+ * Returns the string in a buffer.
  *
  * @param sbuf the buffer
- * @return the string, which stays the buffer's and is valid until it is added to or freed; NULL for NULL
+ * @return the string, which the buffer owns; it is valid until the buffer is changed or freed. NULL for NULL
  *
  * @pre `sbuf` is NULL or a buffer.
  */
@@ -83,12 +83,12 @@ char *dpl_sbuf_get_str(dpl_sbuf_t *sbuf);
  *
  * @param sb the buffer; NULL has no effect
  *
- * @pre `sb` is NULL or a buffer that nobody uses any more.
+ * @pre `sb` is NULL or a buffer that is not used any more.
  */
 void dpl_sbuf_free(dpl_sbuf_t *sb);
 
 /**
- * Writes what a buffer holds to a file.
+ * Writes the bytes of a buffer to a file.
  *
  * @param f the file
  * @param sb the buffer
@@ -98,8 +98,7 @@ void dpl_sbuf_free(dpl_sbuf_t *sb);
 void dpl_sbuf_print(FILE *f, dpl_sbuf_t *sb);
 
 /**
- * Puts `%` and two hexadecimal digits (RFC 3986, section 2.1) in place of every byte that is no letter or
- * digit, nor one of `-`, `.` and `_`.
+ * Percent-encodes the bytes of a buffer (RFC 3986, section 2.1), except for letters, digits, `-`, `.` and `_`.
  *
  * @param sb the buffer
  * @return as dpl_sbuf_add()

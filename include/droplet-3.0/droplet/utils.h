@@ -126,30 +126,30 @@ void dpl_trace(dpl_ctx_t *ctx, unsigned int level, const char *file, const char 
                const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 /**
- * Sets who gets the log, for the whole process.
+ * Sets the function that gets the log, for the whole process.
  *
- * @param logfunc called with each line, which has no newline; NULL for stderr
+ * @param logfunc called with each line, without a newline; NULL to log to stderr
  */
 void dpl_set_log_func(dpl_log_func_t logfunc);
 
 /**
- * Logs the errors that OpenSSL has noted for this thread, a line each, and forgets them.
+ * Logs the errors in OpenSSL's queue of this thread, one a line, and clears the queue.
  *
- * @param ctx handed to the log function; may be NULL
+ * @param ctx passed to the log function; may be NULL
  * @param file the caller's file
  * @param func the caller's name
  * @param line the caller's line
- * @param str what was tried
+ * @param str the operation that failed
  *
  * @pre `file`, `func` and `str` are NULL or strings.
  */
 void dpl_ssl_perror(dpl_ctx_t *ctx, const char *file, const char *func, int line, const char *str);
 
 /**
- * How many bytes an IO vector holds.
+ * Returns the number of bytes in an IO vector.
  *
  * @param iov the pieces
- * @param n_iov how many there are
+ * @param n_iov the number of pieces
  * @return the sum of their lengths
  *
  * @pre `iov` is NULL or points to `n_iov` pieces.
@@ -160,9 +160,9 @@ size_t dpl_iov_size(struct iovec *iov, int n_iov);
  * Writes an IO vector to stderr, for people to read.
  *
  * @param iov the pieces
- * @param n_iov how many there are
- * @param n_bytes at most so many bytes
- * @param binary 0 for the bytes as they are, else for their offsets, values and characters
+ * @param n_iov the number of pieces
+ * @param n_bytes the greatest number of bytes to write
+ * @param binary 0 to write the bytes themselves, else to write their offsets, values and characters
  *
  * @pre `iov` is NULL or points to `n_iov` pieces of readable memory.
  */

@@ -28,19 +28,19 @@ struct dpl_value {
 };
 
 /**
- * Frees a value and all that it contains; what a pointer leads to stays.
+ * Frees a value and all that it contains. What a pointer points to is not freed.
  *
  * @param value the value; NULL has no effect
  *
- * @pre `value` is NULL or a value that nobody uses any more.
+ * @pre `value` is NULL or a value that is not used any more.
  */
 void dpl_value_free(dpl_value_t *value);
 
 /**
- * Copies a value and all that it contains; of a pointer only that itself.
+ * Copies a value and all that it contains. A pointer is copied, but not what it points to.
  *
  * @param src the value
- * @return its copy, to be freed with dpl_value_free(); NULL for NULL, or if memory is out
+ * @return the copy, to be freed with dpl_value_free(); NULL for NULL, or if memory is out
  *
  * @pre `src` is NULL or a value.
  */
@@ -51,7 +51,7 @@ dpl_value_t *dpl_value_dup(dpl_value_t *src);
  *
  * @param val the value
  * @param f the file
- * @param level by how many spaces lines are indented
+ * @param level the number of spaces that lines are indented by
  * @param indent 0 not to indent the first line
  *
  * @pre `val` is NULL or a value; `f` is NULL or open for writing.

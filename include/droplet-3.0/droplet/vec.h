@@ -19,27 +19,27 @@ struct dpl_vec {
 /**
  * Makes an empty vector.
  *
- * @param init_size how many items it has room for at first, more than 0
- * @param incr_size by how many items it grows; 0 or less for half as many again
- * @return the vector, to be freed with dpl_vec_free(); NULL for any other `init_size`, or if memory is out
+ * @param init_size the number of items that it has room for at first, more than 0
+ * @param incr_size the number of items that it grows by; 0 or less for half its size
+ * @return the vector, to be freed with dpl_vec_free(); NULL for another `init_size`, or if memory is out
  */
 dpl_vec_t *dpl_vec_new(int init_size,
                        int incr_size);
 
 /**
- * Frees a vector and its values; what pointers in it lead to stays.
+ * Frees a vector and its values. What a pointer among them points to is not freed.
  *
  * @param vec the vector; NULL has no effect
  *
- * @pre `vec` is NULL or a vector that nobody uses any more.
+ * @pre `vec` is NULL or a vector that is not used any more.
  */
 void dpl_vec_free(dpl_vec_t *vec);
 
 /**
- * Adds the copy of a value.
+ * Adds a copy of a value.
  *
  * @param vec the vector
- * @param value the value, which stays the caller's
+ * @param value the value, which the caller keeps
  * @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
  *
  * @pre `vec` is NULL or a vector that only the caller uses; `value` is NULL or a value.
@@ -47,10 +47,10 @@ void dpl_vec_free(dpl_vec_t *vec);
 dpl_status_t dpl_vec_add_value(dpl_vec_t *vec, dpl_value_t *value);
 
 /**
- * Adds a pointer of the program's, which dpl_vec_get() gives back.
+ * Adds a pointer of the program's, which dpl_vec_get() returns.
  *
  * @param vec the vector
- * @param item the pointer, which is not followed
+ * @param item the pointer, which is not dereferenced
  * @return as dpl_vec_add_value()
  *
  * @pre `vec` is NULL or a vector that only the caller uses.
@@ -58,10 +58,10 @@ dpl_status_t dpl_vec_add_value(dpl_vec_t *vec, dpl_value_t *value);
 dpl_status_t dpl_vec_add(dpl_vec_t *vec, void *item);
 
 /**
- * A pointer of the program's in a vector.
+ * Returns a pointer of the program's.
  *
  * @param vec the vector
- * @param i its number, from 0
+ * @param i the number of the item, from 0
  * @return the pointer; NULL if there is no such item, if it is a value of another type, or for NULL
  *
  * @pre `vec` is NULL or a vector.
@@ -73,17 +73,17 @@ void *dpl_vec_get(dpl_vec_t *vec, int i);
  *
  * @param vec the vector
  * @param f the file
- * @param level by how many spaces lines are indented
+ * @param level the number of spaces that lines are indented by
  *
  * @pre `vec` is NULL or a vector; `f` is NULL or open for writing.
  */
 void dpl_vec_print(dpl_vec_t *vec, FILE *f, int level);
 
 /**
- * Copies a vector and all that it contains; of pointers only those themselves.
+ * Copies a vector and all that it contains. A pointer is copied, but not what it points to.
  *
  * @param vec the vector
- * @return its copy, to be freed with dpl_vec_free(); NULL for NULL, or if memory is out
+ * @return the copy, to be freed with dpl_vec_free(); NULL for NULL, or if memory is out
  *
  * @pre `vec` is NULL or a vector.
  */
@@ -93,8 +93,8 @@ dpl_vec_t *dpl_vec_dup(dpl_vec_t *vec);
  * Sorts a vector as qsort(3) does.
  *
  * @param vec the vector
- * @param cmp_func gets pointers to two items, each a `dpl_value_t *`, and returns less than, equal to or
- *        greater than 0
+ * @param cmp_func compares two items: its arguments are pointers to them, each a `dpl_value_t **`, and its result
+ *        is less than, equal to or greater than 0
  *
  * @pre `vec` is NULL or a vector that only the caller uses; `cmp_func` is NULL or a function that orders its
  * items.

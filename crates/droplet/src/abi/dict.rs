@@ -1,4 +1,4 @@
-//! A dictionary as C walks it: buckets of entries that are linked both ways.
+//! A dictionary: buckets of entries that are linked both ways. C walks them too.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -14,7 +14,7 @@ use droplet_conn::abi::memory::{Block, duplicate, string};
 
 impl Contents for DictVar {
     unsafe fn free_contents(&mut self) {
-        // SAFETY: both are NULL or from malloc, and its own.
+        // SAFETY: key and value are NULL or from malloc, and the entry owns them.
         unsafe {
             libc::free(self.key.cast());
             drop(Owned::<Value>::from_raw(self.val));
@@ -23,15 +23,15 @@ impl Contents for DictVar {
 }
 
 impl DictVar {
-    /// Its key.
+    /// Returns the key.
     pub fn key(&self) -> &CStr {
-        // SAFETY: a key is NULL or ends with a NUL.
+        // SAFETY: `key` is NULL or a string.
         unsafe { string(self.key) }.unwrap_or_default()
     }
 
-    /// Its value.
+    /// Returns the value. `None` for NULL.
     pub fn value(&self) -> Option<&Value> {
-        // SAFETY: it is NULL or a value.
+        // SAFETY: `val` is NULL or a value.
         unsafe { self.val.as_ref() }
     }
 }
@@ -39,16 +39,16 @@ impl DictVar {
 impl Contents for Dict {
     unsafe fn free_contents(&mut self) {
         for var in self.vars() {
-            // SAFETY: the entries are the dictionary's own; the walk has gone past this one.
+            // SAFETY: the dictionary owns the entry, and the iterator has gone past it.
             drop(unsafe { Owned::from_raw(var) });
         }
-        // SAFETY: NULL or from malloc, and its own.
+        // SAFETY: `buckets` is NULL or from malloc, and the dictionary owns it.
         unsafe { libc::free(self.buckets.cast()) };
     }
 }
 
-/// A walk through all entries, bucket by bucket, in each the newest first. The entry it has given may be
-/// taken out before it goes on.
+/// An iterator over all entries, bucket by bucket, and in each bucket from the newest. The entry that it returned last
+/// may be removed.
 pub struct Vars<'a> {
     buckets: slice::Iter<'a, *mut DictVar>,
     next: *mut DictVar,
@@ -62,54 +62,55 @@ impl Iterator for Vars<'_> {
             self.next = *self.buckets.next()?;
         }
         let current = self.next;
-        // SAFETY: a dictionary's links lead to entries, or are NULL.
+        // SAFETY: `current` is not NULL, and so an entry of the dictionary.
         self.next = unsafe { (*current).prev };
         Some(current)
     }
 }
 
-// Its own fields stay as they are while entries come and go, so that none of this needs it to be mutable.
+// Methods take `&self`: the fields of the struct itself stay the same when entries are added and removed.
 impl Dict {
-    /// An empty dictionary.
+    /// Makes an empty dictionary. An error for 0 buckets.
     pub fn new(buckets: usize) -> Result<Owned<Dict>, Error> {
         let n_buckets = u32::try_from(buckets).ok().filter(|count| *count > 0).ok_or(Error::Invalid)?;
         let size = buckets.checked_mul(size_of::<*mut DictVar>()).ok_or(Error::OutOfMemory)?;
         let memory = Block::<*mut DictVar>::of_size(size)?;
-        // SAFETY: the block has room for them.
+        // SAFETY: the block has room for `buckets` pointers.
         unsafe { memory.as_ptr().write_bytes(0, buckets) };
         Owned::new(Dict { buckets: memory.into_raw(), n_buckets })
     }
 
+    /// Returns the buckets.
     fn buckets(&self) -> &[*mut DictVar] {
         if self.buckets.is_null() {
             return &[];
         }
-        // SAFETY: a dictionary has as many buckets as it says.
+        // SAFETY: `buckets` is not NULL, so it has `n_buckets` elements.
         unsafe { slice::from_raw_parts(self.buckets, self.n_buckets as usize) }
     }
 
-    /// Where a key's entries hang, if there are buckets at all.
+    /// Returns the bucket of a key. `None` if the dictionary has no buckets.
     fn bucket(&self, key: &CStr) -> Option<*mut *mut DictVar> {
         let number = hash(key.to_bytes()).checked_rem(self.n_buckets)?;
-        // SAFETY: there are that many buckets.
+        // SAFETY: `number` is less than `n_buckets`.
         (!self.buckets.is_null()).then(|| unsafe { self.buckets.add(number as usize) })
     }
 
-    /// All entries.
+    /// Returns an iterator over all entries.
     pub fn vars(&self) -> Vars<'_> {
         Vars { buckets: self.buckets().iter(), next: ptr::null_mut() }
     }
 
-    /// The entries that have a key and a value.
+    /// Returns an iterator over the keys and values. Entries without a value are skipped.
     pub fn entries(&self) -> impl Iterator<Item = (&CStr, &Value)> {
-        // SAFETY: the walk gives entries, which live as long as the dictionary lets them.
+        // SAFETY: the iterator returns entries, which the dictionary owns.
         self.vars().map(|var| unsafe { &*var }).filter_map(|var| Some((var.key(), var.value()?)))
     }
 
-    /// The entry of a key, or NULL.
+    /// Returns the entry of a key. NULL if there is none.
     pub fn find(&self, key: &CStr) -> *mut DictVar {
         let Some(bucket) = self.bucket(key) else { return ptr::null_mut() };
-        // SAFETY: a dictionary's links lead to entries, or are NULL.
+        // SAFETY: buckets and links are NULL or point to entries.
         unsafe {
             let mut var = *bucket;
             while !var.is_null() && (*var).key() != key {
@@ -119,25 +120,25 @@ impl Dict {
         }
     }
 
-    /// The string of a key, if it has one.
+    /// Returns the string of a key. `None` if there is no such key, or its value is not a string.
     pub fn text(&self, key: &CStr) -> Option<&CStr> {
-        // SAFETY: NULL or an entry.
+        // SAFETY: find() returns NULL or an entry.
         let var = unsafe { self.find(key).as_ref() };
         Some(var?.value()?.as_string()?.text())
     }
 
     /// Sets the value of a key.
     pub fn set(&self, key: &CStr, value: Owned<Value>) -> Result<(), Error> {
-        // SAFETY: NULL or an entry.
+        // SAFETY: find() returns NULL or an entry.
         if let Some(var) = unsafe { self.find(key).as_mut() } {
             let old = std::mem::replace(&mut var.val, value.into_raw());
-            // SAFETY: it was the entry's own.
+            // SAFETY: the entry owned its old value, and has the new one now.
             drop(unsafe { Owned::from_raw(old) });
             return Ok(());
         }
         let bucket = self.bucket(key).ok_or(Error::Invalid)?;
         let key = duplicate(key)?;
-        // SAFETY: the bucket is the dictionary's, and its entries are.
+        // SAFETY: the bucket is one of the dictionary's, and is NULL or points to an entry.
         unsafe {
             let older = *bucket;
             let (key, val) = (key.into_raw(), value.into_raw());
@@ -150,12 +151,12 @@ impl Dict {
         Ok(())
     }
 
-    /// Takes an entry out and frees it. False if it is not in this dictionary.
+    /// Removes an entry and frees it. False if the dictionary does not have it.
     pub fn remove(&self, var: *mut DictVar) -> bool {
         if !self.vars().any(|one| one == var) {
             return false;
         }
-        // SAFETY: it is an entry of this dictionary, and so are those it is linked to.
+        // SAFETY: `var` is an entry of this dictionary, and its links are NULL or entries.
         unsafe {
             let Some(owned) = Owned::<DictVar>::from_raw(var) else { return false };
             match owned.next.as_mut() {
@@ -184,20 +185,20 @@ impl Dict {
         })
     }
 
-    /// A copy, of all that it contains too.
+    /// Copies the dictionary and all that it contains.
     pub fn copy(&self) -> Result<Owned<Dict>, Error> {
         let made = Dict::new(self.n_buckets as usize)?;
         made.set_all(self, |key| Some(key))?;
         Ok(made)
     }
 
-    /// Writes a line an entry to a file.
+    /// Writes the entries to a file, one a line.
     ///
     /// # Safety
     /// `file` is open for writing.
     pub unsafe fn print(&self, file: *mut FILE, level: c_int) {
         for (key, value) in self.entries() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `file` is open for writing (contract of this function).
             unsafe {
                 indent(file, level);
                 put(file, key);
@@ -209,13 +210,14 @@ impl Dict {
     }
 }
 
-/// A key in small letters.
+/// Returns a key in lower case.
 pub fn lowered(key: &CStr) -> CString {
-    // Lowering makes no NUL.
+    // The key has no NUL, and lower case adds none.
     CString::new(key.to_bytes().to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// The ELF hash of a key, its bytes taken as signed: C sees in which bucket an entry is.
+/// Returns the ELF hash of a key, with its bytes as signed numbers. C sees which bucket an entry is in, so it must be the
+/// original's.
 fn hash(key: &[u8]) -> u32 {
     key.iter().fold(0, |hash: u32, byte| {
         let sum = (hash << 4).wrapping_add(*byte as i8 as u32);
@@ -228,9 +230,9 @@ fn hash(key: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Buckets as the original of Droplet 3.0 chose them.
+    /// The buckets are those of the original (Droplet 3.0).
     #[test]
-    fn keys_fall_into_the_buckets_that_c_expects() {
+    fn a_key_has_the_bucket_that_it_has_in_the_original() {
         let buckets = |key: &[u8]| [13, 1 << 16, 1 << 24, (1 << 24) + 1].map(|count| hash(key) % count);
         assert_eq!(buckets(b""), [0, 0, 0, 0]);
         assert_eq!(buckets(b"ab"), [12, 1650, 1650, 1650]);
@@ -257,18 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_entry_of_a_bucket_comes_first_and_one_set_again_keeps_its_place() {
+    fn the_newest_entry_of_a_bucket_comes_first() {
         assert_eq!(texts(&with(&[c"a", c"b", c"c", c"a"])), ["c=2", "b=1", "a=3"]);
     }
 
     #[test]
-    fn entries_can_be_removed_at_both_ends_and_in_between() {
+    fn entries_can_be_removed_at_both_ends_and_in_the_middle() {
         for (key, rest) in [(c"a", ["c=2", "b=1"]), (c"b", ["c=2", "a=0"]), (c"c", ["b=1", "a=0"])] {
             let dict = with(&[c"a", c"b", c"c"]);
             assert!(dict.remove(dict.find(key)));
             assert_eq!(texts(&dict), rest);
             let vars: Vec<_> = dict.vars().collect();
-            // SAFETY: both are entries of the dictionary.
+            // SAFETY: the pointers are entries of the dictionary.
             unsafe {
                 assert!((*vars[0]).next.is_null() && (*vars[1]).prev.is_null());
                 assert!((*vars[0]).prev == vars[1] && (*vars[1]).next == vars[0]);
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_survives_the_removal_of_what_it_gave() {
+    fn the_current_entry_of_an_iteration_may_be_removed() {
         let dict = with(&[c"a", c"b", c"c"]);
         dict.vars().for_each(|var| assert!(dict.remove(var)));
         assert_eq!(dict.vars().count(), 0);
@@ -299,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn values_of_null_are_passed_over() {
+    fn entries_without_a_value_are_skipped() {
         let dict = with(&[c"a", c"b"]);
-        // SAFETY: an entry of the dictionary, whose value is freed here instead.
+        // SAFETY: the pointer is an entry of the dictionary. Its value is freed below.
         let value = unsafe { std::mem::replace(&mut (*dict.find(c"a")).val, ptr::null_mut()) };
-        // SAFETY: it was the entry's own.
+        // SAFETY: the entry owned the value, and does not have it any more.
         drop(unsafe { Owned::from_raw(value) });
         assert_eq!(texts(&dict.copy().unwrap()), ["b=1"]);
         assert_eq!(dict.text(c"a"), None);

@@ -9,17 +9,17 @@ use libc::{FILE, c_int};
 /// # Safety
 /// `file` is open for writing.
 pub unsafe fn put(file: *mut FILE, text: &CStr) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `file` is open for writing (contract of this function).
     unsafe { libc::fputs(text.as_ptr(), file) };
 }
 
-/// Writes spaces to a file.
+/// Writes `level` spaces to a file.
 ///
 /// # Safety
 /// `file` is open for writing.
 pub unsafe fn indent(file: *mut FILE, level: c_int) {
     for _ in 0..level {
-        // SAFETY: the caller's promise.
+        // SAFETY: `file` is open for writing (contract of this function).
         unsafe { put(file, c" ") };
     }
 }

@@ -1,10 +1,10 @@
-//! Dictionaries, values, vectors and string buffers, all of it plain C memory.
+//! The layout of dictionaries, values, vectors and string buffers, asserted at compile time.
 
 use droplet_conn::c_struct;
 use libc::{c_char, c_int, c_uint, c_void};
 
 c_struct! {
-    /// A dictionary: buckets of entries, an entry's place decided by the hash of its key.
+    /// A dictionary: a hash table with linked entries.
     pub struct Dict = "dpl_dict", 16 {
         0 buckets: *mut *mut DictVar,
         8 n_buckets: c_uint,
@@ -12,7 +12,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// An entry. A bucket points to the newest; `prev` leads to the next older one, `next` back.
+    /// An entry of a dictionary. A bucket points to its newest entry, `prev` to the next older one, `next` back.
     pub struct DictVar = "dpl_dict_var", 32 {
         0 prev: *mut DictVar,
         8 next: *mut DictVar,
@@ -22,7 +22,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A value: what `ptr` leads to is told by `type`.
+    /// A value. `type` says what `ptr` points to.
     pub struct Value = "dpl_value", 16 {
         0 ptr: *mut c_void,
         8 r#type: c_int,
@@ -40,7 +40,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A string buffer, whose `buf` ends with a NUL that `len` does not count.
+    /// A string buffer. `buf` ends with a NUL, which `len` does not count.
     pub struct Sbuf = "dpl_sbuf_t", 24 {
         0 buf: *mut c_char,
         8 len: usize,

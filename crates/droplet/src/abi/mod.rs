@@ -1,8 +1,8 @@
-//! Memory that C sees, besides that of the connection subsystem: the structs of Droplet's other units, to the byte, and
-//! what can be done with them. The functions of [`crate::exports`] stand above it.
+//! The structs of Droplet's units that C sees, with their layout and their methods. (Those of the connection subsystem
+//! are in [`droplet_conn::abi`].)
 //!
-//! Every struct lies in a block from malloc(3), because C may free its parts. A struct points to its parts, and owns
-//! them; [`owned::Owned`] is a struct that Rust still owns.
+//! Each struct is a block from malloc(3), because C may free it or one of its parts. A struct owns what it points to.
+//! [`owned::Owned`] is a struct that was not handed to C yet.
 
 pub mod context_fields;
 pub mod dict;

@@ -14,48 +14,49 @@ use droplet_conn::abi::memory::{Block, string};
 
 impl Contents for Sbuf {
     unsafe fn free_contents(&mut self) {
-        // SAFETY: the buffer is NULL or from malloc, and its own.
+        // SAFETY: `buf` is NULL or from malloc, and the struct owns it.
         unsafe { libc::free(self.buf.cast()) };
     }
 }
 
 impl Sbuf {
-    /// An empty buffer with room for `size` bytes, the NUL among them.
+    /// Makes an empty buffer with room for `size` bytes, including the NUL.
     pub fn new(size: usize) -> Result<Owned<Sbuf>, Error> {
         let allocated = size.max(1);
         let buf = Block::<c_char>::of_size(allocated)?;
-        // SAFETY: there is room for a byte.
+        // SAFETY: the block has room for at least one byte.
         unsafe { *buf.as_ptr() = 0 };
         Owned::new(Sbuf { buf: buf.into_raw(), len: 0, allocated })
     }
 
-    /// A buffer that holds these bytes.
+    /// Makes a buffer with these bytes.
     pub fn holding(bytes: &[u8]) -> Result<Owned<Sbuf>, Error> {
         let mut made = Sbuf::new(bytes.len() + 1)?;
         made.append(bytes)?;
         Ok(made)
     }
 
-    /// What it holds.
+    /// Returns the bytes.
     pub fn bytes(&self) -> &[u8] {
         if self.buf.is_null() {
             return &[];
         }
-        // SAFETY: a buffer holds as many bytes as it says.
+        // SAFETY: `buf` is not NULL, so it holds `len` bytes.
         unsafe { slice::from_raw_parts(self.buf.cast(), self.len) }
     }
 
-    /// What it holds, up to the first NUL.
+    /// Returns the bytes up to the first NUL.
     pub fn text(&self) -> &CStr {
-        // SAFETY: a buffer that is not NULL ends with a NUL.
+        // SAFETY: `buf` is NULL or ends with a NUL.
         unsafe { string(self.buf) }.unwrap_or_default()
     }
 
-    /// Adds bytes at the end.
+    /// Adds bytes to the end.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let len = self.len.checked_add(bytes.len()).ok_or(Error::OutOfMemory)?;
         self.make_room(len)?;
-        // SAFETY: there is room for `len` bytes and a NUL, and `bytes` are elsewhere: the buffer is borrowed.
+        // SAFETY: there is room for `len` bytes and a NUL (make_room). `bytes` do not overlap with the buffer, which is
+        // borrowed mutably.
         unsafe {
             self.buf.add(self.len).copy_from_nonoverlapping(bytes.as_ptr().cast(), bytes.len());
             *self.buf.add(len) = 0;
@@ -71,7 +72,7 @@ impl Sbuf {
             return Ok(());
         }
         let size = needed.max(self.allocated.saturating_mul(2));
-        // SAFETY: the buffer is NULL or from malloc, and its own.
+        // SAFETY: `buf` is NULL or from malloc, and the struct owns it.
         let moved = unsafe { libc::realloc(self.buf.cast(), size) };
         if moved.is_null() {
             return Err(Error::OutOfMemory);
@@ -81,18 +82,18 @@ impl Sbuf {
         Ok(())
     }
 
-    /// Hands what it holds, with a NUL after it, to whoever frees it.
+    /// Takes the block out of the struct, for C to free. The bytes end with a NUL.
     pub fn take_buffer(&mut self) -> *mut c_char {
         self.len = 0;
         mem::replace(&mut self.buf, ptr::null_mut())
     }
 
-    /// Writes what it holds to a file of C's.
+    /// Writes the bytes to a file.
     ///
     /// # Safety
     /// `file` is open for writing.
     pub unsafe fn print(&self, file: *mut FILE) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `file` is open for writing (contract of this function).
         unsafe { libc::fwrite(self.bytes().as_ptr().cast(), 1, self.bytes().len(), file) };
     }
 }

@@ -14,20 +14,20 @@ const SUBDICT: c_int = 1;
 const VECTOR: c_int = 2;
 const POINTER: c_int = 3;
 
-/// What a value's `ptr` leads to.
+/// The content of a value.
 enum Content<'a> {
     String(&'a Sbuf),
     Dictionary(&'a Dict),
     Vector(&'a Vector),
-    /// The program's own, of which nothing is known.
+    /// A pointer of the program's. It is not dereferenced here.
     Pointer(*mut c_void),
-    /// A type that has no name, or a NULL where there should be something.
+    /// No content: an unknown type, or NULL instead of a struct.
     Nothing,
 }
 
 impl Contents for Value {
     unsafe fn free_contents(&mut self) {
-        // SAFETY: the value says what its content is, and owns it unless it is a pointer of the program's.
+        // SAFETY: `type` says what `ptr` points to, and the value owns that unless it is a pointer of the program's.
         unsafe {
             match self.r#type {
                 STRING => drop(Owned::<Sbuf>::from_raw(self.ptr.cast())),
@@ -40,12 +40,12 @@ impl Contents for Value {
 }
 
 impl Value {
-    /// A string.
+    /// Makes a string.
     pub fn string(text: &[u8]) -> Result<Owned<Value>, Error> {
         Value::owning(STRING, Sbuf::holding(text)?)
     }
 
-    /// A pointer of the program's.
+    /// Makes a value of a pointer of the program's.
     pub fn pointer(ptr: *mut c_void) -> Result<Owned<Value>, Error> {
         Owned::new(Value { ptr, r#type: POINTER })
     }
@@ -55,7 +55,7 @@ impl Value {
     }
 
     fn content(&self) -> Content<'_> {
-        // SAFETY: the value says what its content is: NULL or valid.
+        // SAFETY: `type` says what `ptr` points to; `ptr` is NULL or valid.
         let content = unsafe {
             match self.r#type {
                 STRING => self.ptr.cast::<Sbuf>().as_ref().map(Content::String),
@@ -68,7 +68,7 @@ impl Value {
         content.unwrap_or(Content::Nothing)
     }
 
-    /// The string, if it is one.
+    /// Returns the string. `None` for another type.
     pub fn as_string(&self) -> Option<&Sbuf> {
         match self.content() {
             Content::String(string) => Some(string),
@@ -76,7 +76,7 @@ impl Value {
         }
     }
 
-    /// The program's pointer, if it is one.
+    /// Returns the program's pointer. `None` for another type.
     pub fn as_pointer(&self) -> Option<*mut c_void> {
         match self.content() {
             Content::Pointer(pointer) => Some(pointer),
@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    /// A copy, of all that it contains too; of a pointer only that itself.
+    /// Copies the value and all that it contains. A pointer of the program's is copied, but not what it points to.
     pub fn copy(&self) -> Result<Owned<Value>, Error> {
         match self.content() {
             Content::String(string) => Value::owning(STRING, Sbuf::holding(string.bytes())?),
@@ -95,12 +95,12 @@ impl Value {
         }
     }
 
-    /// Writes the value to a file, the first line indented or not.
+    /// Writes the value to a file. The first line is indented if `is_indented`.
     ///
     /// # Safety
     /// `file` is open for writing.
     pub unsafe fn print(&self, file: *mut FILE, level: c_int, is_indented: bool) {
-        // SAFETY: the caller's promise; the formats fit their arguments.
+        // SAFETY: `file` is open for writing (contract of this function); the formats fit their arguments.
         unsafe {
             let lead = if is_indented { level } else { 0 };
             match self.content() {

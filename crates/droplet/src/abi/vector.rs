@@ -13,54 +13,56 @@ use droplet_conn::abi::memory::Block;
 impl Contents for Vector {
     unsafe fn free_contents(&mut self) {
         for item in self.items() {
-            // SAFETY: a vector owns its items, each NULL or a value.
+            // SAFETY: each item is NULL or a value that the vector owns.
             drop(unsafe { Owned::from_raw(*item) });
         }
-        // SAFETY: the array is NULL or from malloc, and its own.
+        // SAFETY: the array is NULL or from malloc, and the vector owns it.
         unsafe { libc::free(self.items.cast()) };
     }
 }
 
 impl Vector {
-    /// An empty vector with room for `size` items, that grows by `growth` items, or by half if that is 0.
+    /// Makes an empty vector with room for `size` items. It grows by `growth` items, or by half its size if that is 0 or
+    /// less.
     pub fn new(size: c_int, growth: c_int) -> Result<Owned<Vector>, Error> {
         let room = usize::try_from(size).map_err(|_| Error::Invalid)?;
         let items = items_of_size(room)?.into_raw();
         Owned::new(Vector { items, n_items: 0, size, incr_size: growth })
     }
 
-    /// Its items.
+    /// Returns the items. Each is NULL or a value.
     pub fn items(&self) -> &[*mut Value] {
         match usize::try_from(self.n_items) {
-            // SAFETY: a vector has as many items as it says.
+            // SAFETY: the array is not NULL, so it has `n_items` items.
             Ok(count) if !self.items.is_null() => unsafe { slice::from_raw_parts(self.items, count) },
             _ => &[],
         }
     }
 
-    /// Its items that are not NULL.
+    /// Returns the items that are not NULL.
     fn values(&self) -> impl Iterator<Item = &Value> {
         // SAFETY: each item is NULL or a value.
         self.items().iter().filter_map(|item| unsafe { item.as_ref() })
     }
 
-    /// Adds a value at the end.
+    /// Adds a value to the end.
     pub fn push(&mut self, value: Owned<Value>) -> Result<(), Error> {
         let count = self.items().len();
         if count >= usize::try_from(self.size).unwrap_or(0) || self.items.is_null() {
             self.grow()?;
         }
-        // SAFETY: there is room for another item.
+        // SAFETY: the array has room for more than `count` items (grow).
         unsafe { *self.items.add(count) = value.into_raw() };
         self.n_items = c_int::try_from(count + 1).map_err(|_| Error::OutOfMemory)?;
         Ok(())
     }
 
+    /// Moves the items to a larger array.
     fn grow(&mut self) -> Result<(), Error> {
         let growth = if self.incr_size > 0 { self.incr_size } else { (self.size / 2).max(1) };
         let size = self.size.max(0).checked_add(growth).ok_or(Error::OutOfMemory)?;
         let block = items_of_size(size as usize)?;
-        // SAFETY: the block is larger than the old array, which is NULL or from malloc, and its own.
+        // SAFETY: the block is larger than the old array. That is NULL or from malloc, and the vector owns it.
         unsafe {
             block.as_ptr().copy_from(self.items().as_ptr(), self.items().len());
             libc::free(self.items.cast());
@@ -70,20 +72,20 @@ impl Vector {
         Ok(())
     }
 
-    /// A copy, of all that it contains too.
+    /// Copies the vector and all that it contains.
     pub fn copy(&self) -> Result<Owned<Vector>, Error> {
         let mut made = Vector::new(self.size, self.incr_size)?;
         self.values().try_for_each(|value| made.push(value.copy()?))?;
         Ok(made)
     }
 
-    /// Writes its items to a file, with commas between them.
+    /// Writes the items to a file, separated by commas.
     ///
     /// # Safety
     /// `file` is open for writing.
     pub unsafe fn print(&self, file: *mut FILE, level: c_int) {
         for (number, value) in self.values().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `file` is open for writing (contract of this function).
             unsafe {
                 if number > 0 {
                     put(file, c",");
@@ -94,6 +96,7 @@ impl Vector {
     }
 }
 
+/// Allocates an array of items.
 fn items_of_size(count: usize) -> Result<Block<*mut Value>, Error> {
     Block::of_size(count.checked_mul(size_of::<*mut Value>()).ok_or(Error::OutOfMemory)?)
 }

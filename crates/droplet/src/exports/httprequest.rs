@@ -1,4 +1,4 @@
-//! Droplet's unit `httprequest`: requests as text, and the fields that go with them.
+//! Droplet's unit `httprequest`: the head of a request as text, and its fields.
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
@@ -16,16 +16,16 @@ use droplet_conn::abi::layout::{Condition, ConditionOne, Range, RequestHead};
 use droplet_conn::abi::memory::string;
 use droplet_conn::exports::{dpl_ctx_t, dpl_req_t, dpl_status_t, guard, refuse};
 
-/// `dpl_method_t` as text.
+/// The names of the methods, in the order of `dpl_method_t`.
 const METHODS: [&str; 5] = ["GET", "PUT", "DELETE", "HEAD", "POST"];
 
 /// `DPL_UNDEF`.
 const UNDEFINED: u64 = u64::MAX;
 
-/// Sets the field `Host` to the host and port of a request; a port of 80 is left out. Without a host nothing
-/// is set.
+/// Sets the field `Host` to the host and port of a request. A port of 80 is left out. Without a host nothing is
+/// set.
 ///
-/// @param req the request, which dpl_try_connect() has told where it is connected to
+/// @param req the request, whose host and port dpl_try_connect() has set
 /// @param headers the fields
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
@@ -36,7 +36,8 @@ pub unsafe extern "C" fn dpl_add_host_to_headers(
     req: *mut dpl_req_t,
     headers: *mut dpl_dict_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises; a request's strings end with a NUL.
+    // SAFETY: `req` is NULL or a request; `headers` is NULL or a dictionary that only the caller uses
+    // (contract of this function); a request's strings end with a NUL.
     unsafe {
         let add = |req: &RequestHead, headers: &Dict| match string(req.host) {
             Some(host) => {
@@ -51,8 +52,8 @@ pub unsafe extern "C" fn dpl_add_host_to_headers(
 
 /// Sets the field `Range`.
 ///
-/// @param range the first and the last byte, of which one may be DPL_UNDEF: the last `end` bytes, or all
-///        from `start` on
+/// @param range the first and the last byte. If `start` is DPL_UNDEF, the range is the last `end` bytes; if `end` is
+///        DPL_UNDEF, it is all bytes from `start` on
 /// @param headers the fields
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL, or if both are DPL_UNDEF; DPL_ENOMEM
 ///
@@ -63,15 +64,16 @@ pub unsafe extern "C" fn dpl_add_range_to_headers(
     range: *const dpl_range_t,
     headers: *mut dpl_dict_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `range` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses (contract
+    // of this function).
     unsafe { add_range(range, Some(c"Range"), headers, c"dpl_add_range_to_headers") }
 }
 
-/// Sets the field `Content-Range`, otherwise as dpl_add_range_to_headers().
+/// Sets the field `Content-Range`, and is otherwise like dpl_add_range_to_headers().
 ///
-/// @param range as there
-/// @param headers as there
-/// @return as there
+/// @param range the range
+/// @param headers the fields
+/// @return the same as dpl_add_range_to_headers()
 ///
 /// # Safety
 /// As for [`dpl_add_range_to_headers`].
@@ -80,16 +82,17 @@ pub unsafe extern "C" fn dpl_add_content_range_to_headers(
     range: *const dpl_range_t,
     headers: *mut dpl_dict_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `range` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses (contract
+    // of this function).
     unsafe { add_range(range, Some(c"Content-Range"), headers, c"dpl_add_content_range_to_headers") }
 }
 
-/// Sets a field of any name to a range, otherwise as dpl_add_range_to_headers().
+/// Sets a field of any name to a range, and is otherwise like dpl_add_range_to_headers().
 ///
-/// @param range as there
-/// @param field the field's name
-/// @param headers as there
-/// @return as there
+/// @param range the range
+/// @param field the name of the field
+/// @param headers the fields
+/// @return the same as dpl_add_range_to_headers()
 ///
 /// # Safety
 /// As for [`dpl_add_range_to_headers`]; `field` is NULL or a string.
@@ -99,17 +102,18 @@ pub unsafe extern "C" fn dpl_add_range_to_headers_internal(
     field: *const c_char,
     headers: *mut dpl_dict_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `range` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses; `field`
+    // is NULL or a string (contract of this function).
     unsafe { add_range(range, string(field), headers, c"dpl_add_range_to_headers_internal") }
 }
 
-/// Sets the fields `If-Modified-Since`, `If-Unmodified-Since`, `If-Match` and `If-None-Match`, those of them
-/// that there are conditions for. An etag is written as it is.
+/// Sets the field of each condition: `If-Modified-Since`, `If-Unmodified-Since`, `If-Match` or `If-None-Match`.
+/// An etag is not quoted.
 ///
 /// @param condition the conditions
 /// @param headers the fields
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL, more than DPL_COND_MAX conditions, or a time that no calendar
-///         has; DPL_ENOMEM
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL, more than DPL_COND_MAX conditions, or a time that gmtime(3) refuses;
+///         DPL_ENOMEM
 ///
 /// # Safety
 /// `condition` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses.
@@ -126,12 +130,13 @@ pub unsafe extern "C" fn dpl_add_condition_to_headers(
             None => Ok(()),
         })
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `condition` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses
+    // (contract of this function).
     unsafe { add_to(condition, headers, add, c"dpl_add_condition_to_headers") }
 }
 
-/// Sets the field `Authorization` to the context's `access_key` and `secret_key` (RFC 7617). Without one of
-/// them nothing is set.
+/// Sets the field `Authorization` to the context's `access_key` and `secret_key` (RFC 7617). Unless the context has
+/// both, nothing is set.
 ///
 /// @param req a request of the context
 /// @param headers the fields
@@ -153,22 +158,23 @@ pub unsafe extern "C" fn dpl_add_basic_authorization_to_headers(
             None => Ok(()),
         }
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request; `headers` is NULL or a dictionary that only the caller uses
+    // (contract of this function).
     unsafe { add_to(req, headers, add, c"dpl_add_basic_authorization_to_headers") }
 }
 
 /// Writes the head of a request: the request line and the fields, without the empty line that ends it.
 ///
-/// @param ctx the context, whose `url_encoding` and `encode_slashes` say how the resource is written
-/// @param req the request, of which the method, the resource and the subresource count
+/// @param ctx the context; its `url_encoding` and `encode_slashes` say how the resource is encoded
+/// @param req the request; its method, resource and subresource are used
 /// @param headers the fields, in the order of dpl_dict_iterate(); NULL for none
-/// @param query_params the parameters of the query, which are written as they are; NULL for none. An empty
-///        dictionary is an empty query, `?`
+/// @param query_params the parameters of the query, which are not encoded; NULL for none. An empty dictionary is an
+///        empty query, `?`
 /// @param buf receives the text, without a NUL at its end
 /// @param len the size of `buf` in bytes
 /// @param lenp receives the length of the text; may be NULL. Unchanged on error
-/// @return DPL_SUCCESS; DPL_FAILURE if `buf` is too small; DPL_EINVAL for NULL, a method that there is not,
-///         a value that is no string, or text with a line's end in it
+/// @return DPL_SUCCESS; DPL_FAILURE if `buf` is too small; DPL_EINVAL for NULL, an unknown method, a value that is
+///         not a string, or text with a line end in it
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or a request; `headers` and `query_params` are NULL
@@ -185,7 +191,9 @@ pub unsafe extern "C" fn dpl_req_gen_http_request(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_req_gen_http_request";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or a request; `headers` and
+        // `query_params` are NULL or dictionaries; `buf` is NULL or has room for `len` bytes (contract of
+        // this function).
         let (fields, req, headers, query) =
             unsafe { (Fields::of(ctx), req.as_ref(), headers.as_ref(), query_params.as_ref()) };
         let (Some((fields, req)), Ok(size)) = (fields.zip(req), usize::try_from(len)) else {
@@ -193,7 +201,7 @@ pub unsafe extern "C" fn dpl_req_gen_http_request(
             return Error::Invalid.status();
         };
         let Ok(head) = head(fields, req, headers, query).inspect_err(|_| {
-            refuse(None, NAME, "an unknown method, a field without a name, or text with a line's end in it");
+            refuse(None, NAME, "an unknown method, a field without a name, or text with a line end in it");
         }) else {
             return Error::Invalid.status();
         };
@@ -205,7 +213,8 @@ pub unsafe extern "C" fn dpl_req_gen_http_request(
         if text.len() > size {
             return Error::Failure.status();
         }
-        // SAFETY: the caller's promises, and the text is no longer than that.
+        // SAFETY: `buf` is NULL or has room for `len` bytes; `lenp` is NULL or writable (contract of this
+        // function), and the text is no longer than that.
         unsafe {
             buf.cast::<u8>().copy_from(text.as_ptr(), text.len());
             if let Some(lenp) = lenp.as_mut() {
@@ -216,6 +225,7 @@ pub unsafe extern "C" fn dpl_req_gen_http_request(
     })
 }
 
+/// Makes the head of a request.
 fn head(
     fields: Fields,
     req: &RequestHead,
@@ -238,24 +248,24 @@ fn head(
     Ok(head)
 }
 
-/// A field or a parameter: its name and its value.
+/// The name and the value of a field or a parameter.
 type Entry<'a> = (&'a [u8], &'a [u8]);
 
-/// The entries of a dictionary, all of which must be strings.
+/// Returns the entries of a dictionary. An error unless all values are strings.
 fn strings(dict: &Dict) -> Result<Vec<Entry<'_>>, Error> {
     dict.entries()
         .map(|(key, value)| Ok((key.to_bytes(), value.as_string().ok_or(Error::Invalid)?.text().to_bytes())))
         .collect()
 }
 
-/// The name and the value of the field that a condition is sent as; none for one of an unknown type.
+/// Returns the name and the value of the field for a condition. `None` for an unknown type.
 fn condition_field(condition: &ConditionOne) -> Result<Option<(&'static CStr, Vec<u8>)>, Error> {
     let date = || {
         let time = utc(condition.content[0] as time_t).as_ref().and_then(request::date);
         time.map(String::into_bytes).ok_or(Error::Invalid)
     };
     let etag = || {
-        // SAFETY: any bytes are valid.
+        // SAFETY: `content` has at least ETAG_SIZE bytes, and any bytes are valid as u8.
         let bytes = unsafe { slice::from_raw_parts(condition.content.as_ptr().cast::<u8>(), ETAG_SIZE) };
         bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
     };
@@ -271,10 +281,10 @@ fn condition_field(condition: &ConditionOne) -> Result<Option<(&'static CStr, Ve
 /// `DPL_ETAG_SIZE`, with the NUL.
 const ETAG_SIZE: usize = 65;
 
-/// gmtime_r(3).
+/// Converts a time to UTC with gmtime_r(3). `None` if the year has too many digits.
 fn utc(time: time_t) -> Option<UtcTime> {
     let mut parts = MaybeUninit::uninit();
-    // SAFETY: `parts` is writable, and filled in unless NULL is returned.
+    // SAFETY: `parts` is writable, and initialised unless the result is NULL.
     let parts = unsafe { libc::gmtime_r(&time, parts.as_mut_ptr()).as_ref() }?;
     Some(UtcTime {
         weekday: parts.tm_wday as usize,
@@ -300,11 +310,12 @@ unsafe fn add_range(
         let text = request::range(start, end).ok_or(Error::Invalid)?;
         set(headers, field.ok_or(Error::Invalid)?, text.into_bytes())
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `range` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses (contract
+    // of this function).
     unsafe { add_to(range, headers, add, function) }
 }
 
-/// Adds to fields what comes from an argument. Neither may be NULL.
+/// Calls `add` with an argument and the fields. If one of them is NULL, the result is DPL_EINVAL, with a line in the log.
 ///
 /// # Safety
 /// `from` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses.
@@ -315,7 +326,8 @@ unsafe fn add_to<T>(
     function: &'static CStr,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `from` is NULL or valid; `headers` is NULL or a dictionary that only the caller uses
+        // (contract of this function).
         let Some((from, headers)) = (unsafe { from.as_ref().zip(headers.as_ref()) }) else {
             refuse(None, function, "the fields, or what to add to them, are NULL");
             return Error::Invalid.status();
@@ -324,7 +336,7 @@ unsafe fn add_to<T>(
     })
 }
 
-/// Sets a field. What is made of strings has no NUL in it.
+/// Sets a field. Values are made of strings, so they have no NUL.
 fn set(headers: &Dict, name: &CStr, value: Vec<u8>) -> Result<(), Error> {
     let value = CString::new(value).map_err(|_| Error::Invalid)?;
     headers.set(name, Value::string(value.to_bytes())?)

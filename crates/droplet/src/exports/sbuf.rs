@@ -23,7 +23,7 @@ unsafe extern "C" {
     fn droplet_conn_sbuf_add_str_fmt(sb: *mut dpl_sbuf_t, format: *const c_char, ...) -> dpl_status_t;
 }
 
-// What variadic.c calls, by a name that stays inside: Rust exports whatever it names for C.
+// The function that variadic.c calls. Its name is hidden; a name with #[no_mangle] would be exported.
 std::arch::global_asm!(
     ".globl droplet_conn_sbuf_add_text",
     ".hidden droplet_conn_sbuf_add_text",
@@ -33,14 +33,14 @@ std::arch::global_asm!(
 
 /// Makes an empty string buffer.
 ///
-/// @param size how many bytes it has room for at first, the NUL among them
+/// @param size the number of bytes that it has room for at first, including the NUL
 /// @return the buffer, to be freed with dpl_sbuf_free(); NULL if memory is out
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_sbuf_new(size: size_t) -> *mut dpl_sbuf_t {
     guard(c"dpl_sbuf_new", ptr::null_mut(), || raw_or_null(Sbuf::new(size)))
 }
 
-/// Makes a string buffer that holds a string.
+/// Makes a string buffer with a string in it.
 ///
 /// @param str the string, which is copied
 /// @return the buffer, to be freed with dpl_sbuf_free(); NULL for a NULL string, or if memory is out
@@ -51,7 +51,7 @@ pub extern "C" fn dpl_sbuf_new(size: size_t) -> *mut dpl_sbuf_t {
 pub unsafe extern "C" fn dpl_sbuf_new_from_str(str: *const c_char) -> *mut dpl_sbuf_t {
     const NAME: &CStr = c"dpl_sbuf_new_from_str";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `str` is NULL or a string (contract of this function).
         let Some(text) = (unsafe { string(str) }) else {
             refuse(None, NAME, "the string is NULL");
             return ptr::null_mut();
@@ -60,22 +60,23 @@ pub unsafe extern "C" fn dpl_sbuf_new_from_str(str: *const c_char) -> *mut dpl_s
     })
 }
 
-/// Adds bytes at the end.
+/// Adds bytes to the end.
 ///
 /// @param sb the buffer
-/// @param buf the bytes, which may be some of the buffer's own; NULL only if there are none
-/// @param len how many there are
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM, and the buffer is then as before
+/// @param buf the bytes, which may be in the buffer itself; may be NULL if `len` is 0
+/// @param len the number of bytes
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM, which leaves the buffer unchanged
 ///
 /// # Safety
 /// `sb` is NULL or a buffer that only the caller uses; `buf` is NULL or points to `len` readable bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_sbuf_add(sb: *mut dpl_sbuf_t, buf: *const c_char, len: size_t) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `sb` is NULL or a buffer that only the caller uses; `buf` is NULL or points to `len` readable
+    // bytes (contract of this function).
     unsafe { add(sb, buf, len, c"dpl_sbuf_add") }
 }
 
-/// Adds a string at the end.
+/// Adds a string to the end.
 ///
 /// @param sb the buffer
 /// @param str the string
@@ -85,14 +86,15 @@ pub unsafe extern "C" fn dpl_sbuf_add(sb: *mut dpl_sbuf_t, buf: *const c_char, l
 /// `sb` is NULL or a buffer that only the caller uses; `str` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_sbuf_add_str(sb: *mut dpl_sbuf_t, str: *const c_char) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `sb` is NULL or a buffer that only the caller uses; `str` is NULL or a string (contract of this
+    // function).
     unsafe {
         let length = string(str).map_or(1, CStr::count_bytes);
         add(sb, str, length, c"dpl_sbuf_add_str")
     }
 }
 
-/// Adds a formatted text at the end.
+/// Adds a formatted text to the end.
 ///
 /// @param sb the buffer
 /// @param format as for printf(3), with its arguments
@@ -103,19 +105,19 @@ pub unsafe extern "C" fn dpl_sbuf_add_str_fmt() -> dpl_status_t {
     naked_asm!("jmp {}", sym droplet_conn_sbuf_add_str_fmt)
 }
 
-/// The text of `dpl_sbuf_add_str_fmt`, formatted; NULL if that failed.
+/// Adds the formatted text of `dpl_sbuf_add_str_fmt`. `text` is NULL if formatting failed.
 ///
 /// # Safety
 /// As for [`dpl_sbuf_add`].
 unsafe extern "C" fn add_text(sb: *mut dpl_sbuf_t, text: *const c_char, length: size_t) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `sb` is NULL or a buffer that only the caller uses (contract of this function).
     unsafe { add(sb, text, length, c"dpl_sbuf_add_str_fmt") }
 }
 
 /// Copies a buffer.
 ///
 /// @param src the buffer
-/// @return its copy, to be freed with dpl_sbuf_free(); NULL for NULL, or if memory is out
+/// @return the copy, to be freed with dpl_sbuf_free(); NULL for NULL, or if memory is out
 ///
 /// # Safety
 /// `src` is NULL or a buffer.
@@ -123,7 +125,7 @@ unsafe extern "C" fn add_text(sb: *mut dpl_sbuf_t, text: *const c_char, length: 
 pub unsafe extern "C" fn dpl_sbuf_dup(src: *const dpl_sbuf_t) -> *mut dpl_sbuf_t {
     const NAME: &CStr = c"dpl_sbuf_dup";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `src` is NULL or a buffer (contract of this function).
         match unsafe { src.as_ref() } {
             Some(src) => raw_or_null(Sbuf::holding(src.bytes())),
             None => {
@@ -134,16 +136,16 @@ pub unsafe extern "C" fn dpl_sbuf_dup(src: *const dpl_sbuf_t) -> *mut dpl_sbuf_t
     })
 }
 
-/// The string in a buffer.
+/// Returns the string in a buffer.
 ///
 /// @param sbuf the buffer
-/// @return the string, which stays the buffer's and is valid until it is added to or freed; NULL for NULL
+/// @return the string, which the buffer owns; it is valid until the buffer is changed or freed. NULL for NULL
 ///
 /// # Safety
 /// `sbuf` is NULL or a buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_sbuf_get_str(sbuf: *mut dpl_sbuf_t) -> *mut c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: `sbuf` is NULL or a buffer (contract of this function).
     unsafe { sbuf.as_ref() }.map_or(ptr::null_mut(), |sbuf| sbuf.buf)
 }
 
@@ -152,14 +154,14 @@ pub unsafe extern "C" fn dpl_sbuf_get_str(sbuf: *mut dpl_sbuf_t) -> *mut c_char 
 /// @param sb the buffer; NULL has no effect
 ///
 /// # Safety
-/// `sb` is NULL or a buffer that nobody uses any more.
+/// `sb` is NULL or a buffer that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_sbuf_free(sb: *mut dpl_sbuf_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `sb` is NULL or a buffer that is not used any more (contract of this function).
     drop(unsafe { Owned::from_raw(sb) });
 }
 
-/// Writes what a buffer holds to a file.
+/// Writes the bytes of a buffer to a file.
 ///
 /// @param f the file
 /// @param sb the buffer
@@ -170,17 +172,16 @@ pub unsafe extern "C" fn dpl_sbuf_free(sb: *mut dpl_sbuf_t) {
 pub unsafe extern "C" fn dpl_sbuf_print(f: *mut FILE, sb: *mut dpl_sbuf_t) {
     const NAME: &CStr = c"dpl_sbuf_print";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `sb` is NULL or a buffer (contract of this function).
         match unsafe { sb.as_ref() } {
-            // SAFETY: the caller's promise.
+            // SAFETY: `f` is NULL or open for writing; `sb` is NULL or a buffer (contract of this function).
             Some(sb) if !f.is_null() => unsafe { sb.print(f) },
             _ => refuse_null(NAME),
         }
     })
 }
 
-/// Puts `%` and two hexadecimal digits (RFC 3986, section 2.1) in place of every byte that is no letter or
-/// digit, nor one of `-`, `.` and `_`.
+/// Percent-encodes the bytes of a buffer (RFC 3986, section 2.1), except for letters, digits, `-`, `.` and `_`.
 ///
 /// @param sb the buffer
 /// @return as dpl_sbuf_add()
@@ -191,7 +192,7 @@ pub unsafe extern "C" fn dpl_sbuf_print(f: *mut FILE, sb: *mut dpl_sbuf_t) {
 pub unsafe extern "C" fn dpl_sbuf_url_encode(sb: *mut dpl_sbuf_t) -> dpl_status_t {
     const NAME: &CStr = c"dpl_sbuf_url_encode";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `sb` is NULL or a buffer that only the caller uses (contract of this function).
         let Some(sb) = (unsafe { sb.as_mut() }) else {
             refuse_null(NAME);
             return Error::Invalid.status();
@@ -200,13 +201,14 @@ pub unsafe extern "C" fn dpl_sbuf_url_encode(sb: *mut dpl_sbuf_t) -> dpl_status_
     })
 }
 
-/// Adds bytes for one of the functions above.
+/// Adds bytes to a buffer, for the exported function `function`.
 ///
 /// # Safety
 /// As for [`dpl_sbuf_add`].
 unsafe fn add(sb: *mut Sbuf, buf: *const c_char, len: usize, function: &'static CStr) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `sb` is NULL or a buffer that only the caller uses; `buf` is NULL or points to `len`
+        // readable bytes (contract of this function).
         let Some(sb) = (unsafe { sb.as_mut() }) else {
             refuse_null(function);
             return Error::Invalid.status();
@@ -218,12 +220,13 @@ unsafe fn add(sb: *mut Sbuf, buf: *const c_char, len: usize, function: &'static 
             refuse(None, function, "the text is NULL, or could not be formatted");
             return Error::Invalid.status();
         }
-        // No object is larger (malloc(3)), so that no slice may be.
+        // No object is larger than isize::MAX (malloc(3)), and no slice may be.
         if isize::try_from(len).is_err() {
             return Error::OutOfMemory.status();
         }
-        // SAFETY: the caller's promise. Bytes of the buffer's own move when it grows.
+        // SAFETY: `buf` points to `len` readable bytes (contract of this function).
         let bytes = unsafe { slice::from_raw_parts(buf.cast::<u8>(), len) };
+        // The buffer's own bytes move when it grows, so they are copied first.
         let is_own = sb.bytes().as_ptr_range().contains(&bytes.as_ptr());
         let copy = is_own.then(|| bytes.to_vec());
         code(sb.append(copy.as_deref().unwrap_or(bytes)))

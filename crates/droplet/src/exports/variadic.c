@@ -1,10 +1,11 @@
-/* Functions with any number of arguments, which Rust cannot define: each formats its text and hands it on. */
+/* Functions with a variable number of arguments. Rust cannot define them; each formats its text, and passes it to a
+ * function in Rust. */
 #define _GNU_SOURCE /* vasprintf */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOG_SIZE = 2048, TRACE_SIZE = 256 }; /* what programs' own functions may count on */
+enum { LOG_SIZE = 2048, TRACE_SIZE = 256 }; /* log and trace functions of programs may have buffers of these sizes */
 
 int droplet_conn_log_text(void *ctx, int level, const char *file, const char *func, int line,
                           const char *text);

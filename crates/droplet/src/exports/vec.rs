@@ -14,42 +14,42 @@ use droplet_conn::exports::{dpl_status_t, guard, refuse};
 /// `dpl_vec_t`.
 pub type dpl_vec_t = Vector;
 
-/// `dpl_value_cmp_func_t`: gets two pointers to items, each a `dpl_value_t **`.
+/// `dpl_value_cmp_func_t`: compares two items. Each argument is a `dpl_value_t **`.
 pub type dpl_value_cmp_func_t = Option<unsafe extern "C" fn(*const c_void, *const c_void) -> c_int>;
 
 /// Makes an empty vector.
 ///
-/// @param init_size how many items it has room for at first, more than 0
-/// @param incr_size by how many items it grows; 0 or less for half as many again
-/// @return the vector, to be freed with dpl_vec_free(); NULL for any other `init_size`, or if memory is out
+/// @param init_size the number of items that it has room for at first, more than 0
+/// @param incr_size the number of items that it grows by; 0 or less for half its size
+/// @return the vector, to be freed with dpl_vec_free(); NULL for another `init_size`, or if memory is out
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_vec_new(init_size: c_int, incr_size: c_int) -> *mut dpl_vec_t {
     const NAME: &CStr = c"dpl_vec_new";
     guard(NAME, ptr::null_mut(), || {
         if init_size <= 0 {
-            refuse(None, NAME, &format!("no room for {init_size} items"));
+            refuse(None, NAME, &format!("invalid init_size ({init_size})"));
             return ptr::null_mut();
         }
         raw_or_null(Vector::new(init_size, incr_size))
     })
 }
 
-/// Frees a vector and its values; what pointers in it lead to stays.
+/// Frees a vector and its values. What a pointer among them points to is not freed.
 ///
 /// @param vec the vector; NULL has no effect
 ///
 /// # Safety
-/// `vec` is NULL or a vector that nobody uses any more.
+/// `vec` is NULL or a vector that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_vec_free(vec: *mut dpl_vec_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `vec` is NULL or a vector that is not used any more (contract of this function).
     guard(c"dpl_vec_free", (), || drop(unsafe { Owned::from_raw(vec) }))
 }
 
-/// Adds the copy of a value.
+/// Adds a copy of a value.
 ///
 /// @param vec the vector
-/// @param value the value, which stays the caller's
+/// @param value the value, which the caller keeps
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -58,7 +58,8 @@ pub unsafe extern "C" fn dpl_vec_free(vec: *mut dpl_vec_t) {
 pub unsafe extern "C" fn dpl_vec_add_value(vec: *mut dpl_vec_t, value: *mut dpl_value_t) -> dpl_status_t {
     const NAME: &CStr = c"dpl_vec_add_value";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `vec` is NULL or a vector that only the caller uses; `value` is NULL or a value (contract
+        // of this function).
         let (Some(vec), Some(value)) = (unsafe { (vec.as_mut(), value.as_ref()) }) else {
             refuse(None, NAME, "the vector or the value is NULL");
             return Error::Invalid.status();
@@ -67,10 +68,10 @@ pub unsafe extern "C" fn dpl_vec_add_value(vec: *mut dpl_vec_t, value: *mut dpl_
     })
 }
 
-/// Adds a pointer of the program's, which dpl_vec_get() gives back.
+/// Adds a pointer of the program's, which dpl_vec_get() returns.
 ///
 /// @param vec the vector
-/// @param item the pointer, which is not followed
+/// @param item the pointer, which is not dereferenced
 /// @return as dpl_vec_add_value()
 ///
 /// # Safety
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn dpl_vec_add_value(vec: *mut dpl_vec_t, value: *mut dpl_
 pub unsafe extern "C" fn dpl_vec_add(vec: *mut dpl_vec_t, item: *mut c_void) -> dpl_status_t {
     const NAME: &CStr = c"dpl_vec_add";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `vec` is NULL or a vector that only the caller uses (contract of this function).
         let Some(vec) = (unsafe { vec.as_mut() }) else {
             refuse(None, NAME, "the vector is NULL");
             return Error::Invalid.status();
@@ -88,10 +89,10 @@ pub unsafe extern "C" fn dpl_vec_add(vec: *mut dpl_vec_t, item: *mut c_void) -> 
     })
 }
 
-/// A pointer of the program's in a vector.
+/// Returns a pointer of the program's.
 ///
 /// @param vec the vector
-/// @param i its number, from 0
+/// @param i the number of the item, from 0
 /// @return the pointer; NULL if there is no such item, if it is a value of another type, or for NULL
 ///
 /// # Safety
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn dpl_vec_add(vec: *mut dpl_vec_t, item: *mut c_void) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_vec_get(vec: *mut dpl_vec_t, i: c_int) -> *mut c_void {
     guard(c"dpl_vec_get", ptr::null_mut(), || {
-        // SAFETY: the caller's promise; each item is NULL or a value.
+        // SAFETY: `vec` is NULL or a vector (contract of this function); each item is NULL or a value.
         let found = unsafe {
             let vec = vec.as_ref().zip(usize::try_from(i).ok());
             vec.and_then(|(vec, number)| vec.items().get(number)?.as_ref())
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn dpl_vec_get(vec: *mut dpl_vec_t, i: c_int) -> *mut c_vo
 ///
 /// @param vec the vector
 /// @param f the file
-/// @param level by how many spaces lines are indented
+/// @param level the number of spaces that lines are indented by
 ///
 /// # Safety
 /// `vec` is NULL or a vector; `f` is NULL or open for writing.
@@ -120,19 +121,19 @@ pub unsafe extern "C" fn dpl_vec_get(vec: *mut dpl_vec_t, i: c_int) -> *mut c_vo
 pub unsafe extern "C" fn dpl_vec_print(vec: *mut dpl_vec_t, f: *mut FILE, level: c_int) {
     const NAME: &CStr = c"dpl_vec_print";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `vec` is NULL or a vector (contract of this function).
         match unsafe { vec.as_ref() } {
-            // SAFETY: the caller's promise.
+            // SAFETY: `vec` is NULL or a vector; `f` is NULL or open for writing (contract of this function).
             Some(vec) if !f.is_null() => unsafe { vec.print(f, level) },
             _ => refuse(None, NAME, "the vector or the file is NULL"),
         }
     })
 }
 
-/// Copies a vector and all that it contains; of pointers only those themselves.
+/// Copies a vector and all that it contains. A pointer is copied, but not what it points to.
 ///
 /// @param vec the vector
-/// @return its copy, to be freed with dpl_vec_free(); NULL for NULL, or if memory is out
+/// @return the copy, to be freed with dpl_vec_free(); NULL for NULL, or if memory is out
 ///
 /// # Safety
 /// `vec` is NULL or a vector.
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn dpl_vec_print(vec: *mut dpl_vec_t, f: *mut FILE, level:
 pub unsafe extern "C" fn dpl_vec_dup(vec: *mut dpl_vec_t) -> *mut dpl_vec_t {
     const NAME: &CStr = c"dpl_vec_dup";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `vec` is NULL or a vector (contract of this function).
         match unsafe { vec.as_ref() } {
             Some(vec) => raw_or_null(vec.copy()),
             None => {
@@ -154,8 +155,8 @@ pub unsafe extern "C" fn dpl_vec_dup(vec: *mut dpl_vec_t) -> *mut dpl_vec_t {
 /// Sorts a vector as qsort(3) does.
 ///
 /// @param vec the vector
-/// @param cmp_func gets pointers to two items, each a `dpl_value_t *`, and returns less than, equal to or
-///        greater than 0
+/// @param cmp_func compares two items: its arguments are pointers to them, each a `dpl_value_t **`, and its result
+///        is less than, equal to or greater than 0
 ///
 /// # Safety
 /// `vec` is NULL or a vector that only the caller uses; `cmp_func` is NULL or a function that orders its
@@ -164,14 +165,15 @@ pub unsafe extern "C" fn dpl_vec_dup(vec: *mut dpl_vec_t) -> *mut dpl_vec_t {
 pub unsafe extern "C" fn dpl_vec_sort(vec: *mut dpl_vec_t, cmp_func: dpl_value_cmp_func_t) {
     const NAME: &CStr = c"dpl_vec_sort";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `vec` is NULL or a vector that only the caller uses; `cmp_func` is NULL or a function that
+        // orders its items (contract of this function).
         let Some(vec) = (unsafe { vec.as_mut() }).filter(|_| cmp_func.is_some()) else {
             refuse(None, NAME, "the vector or the function is NULL");
             return;
         };
         let (items, count) = (vec.items, vec.items().len());
         if count > 1 {
-            // SAFETY: the array has as many items, and the function compares two of them.
+            // SAFETY: the array has `count` items, and the function orders them (contract of this function).
             unsafe { libc::qsort(items.cast(), count, size_of::<*mut Value>(), cmp_func) };
         }
     })

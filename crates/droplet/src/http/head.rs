@@ -1,11 +1,11 @@
-//! The head of a reply: what it says, and how long its body is.
+//! The head of a reply: its status, its fields, and the framing of its body.
 
 use std::str;
 
+use super::error::SyntaxError;
 use super::fields::{self, Fields};
-use super::reply::Malformed;
 
-/// How much of a status line is shown that is none.
+/// Number of bytes of an invalid status line that the error shows.
 const SHOWN: usize = 40;
 
 /// The status line and the fields of a reply.
@@ -13,46 +13,46 @@ const SHOWN: usize = 40;
 pub struct Head {
     /// The status, three digits.
     pub status: u16,
-    /// Names and values.
+    /// The fields.
     pub fields: Fields,
     is_http_1_0: bool,
 }
 
-/// How the end of a body is found (RFC 9112, section 6.3).
+/// The framing of a body: how its end is found (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// It is so long.
+    /// The body has this many bytes.
     Length(u64),
-    /// It comes in chunks.
+    /// The body is sent in chunks.
     Chunked,
-    /// It ends with the connection.
+    /// The body ends with the connection.
     UntilClose,
 }
 
 impl Head {
     /// Parses all lines up to the empty one.
-    pub fn parse(text: &[u8]) -> Result<Head, Malformed> {
+    pub fn parse(text: &[u8]) -> Result<Head, SyntaxError> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let mut lines =
             text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let status_line = lines.next().unwrap_or_default();
         let Some((status, is_http_1_0)) = status(status_line) else {
             let shown = String::from_utf8_lossy(&status_line[..status_line.len().min(SHOWN)]);
-            return Err(Malformed::Head(format!("it begins with {shown:?}")));
+            return Err(SyntaxError::Head(format!("it begins with {shown:?}")));
         };
-        // The last one is the empty one.
+        // The empty line ends the head.
         let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
         Ok(Head { status, fields: fields::parse(&lines)?, is_http_1_0 })
     }
 
-    /// The members of all fields of a name, which are lists separated by commas.
+    /// Returns the members of all fields of this name. Each field is a list separated by commas.
     fn members<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let fields = self.fields.iter().filter(move |(it, _)| it.eq_ignore_ascii_case(name));
         fields.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     }
 
-    /// How the end of the body is found, if there is one at all.
-    pub fn framing(&self) -> Result<Framing, Malformed> {
+    /// Returns the framing of the body, if the reply has one.
+    pub fn framing(&self) -> Result<Framing, SyntaxError> {
         let length = self.content_length()?;
         Ok(match (self.last_coding(), length) {
             (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
@@ -61,43 +61,43 @@ impl Head {
         })
     }
 
-    /// Whether a reply of this status has a body.
+    /// Returns whether a reply of this status has a body.
     pub fn has_body(&self) -> bool {
         !matches!(self.status, 100..=199 | 204 | 304)
     }
 
-    /// Whether nothing follows on the connection after this reply (RFC 9112, section 9.3).
+    /// Returns whether no reply can follow on the connection (RFC 9112, section 9.3).
     pub fn is_last(&self) -> bool {
         let says = |option: &[u8]| self.members("connection").any(|it| it.eq_ignore_ascii_case(option));
-        // A length beside a coding: one of the two is a lie (section 6.3).
+        // With both a length and a coding, one of the two is wrong (section 6.3).
         let is_doubtful = self.last_coding().is_some() && self.members("content-length").next().is_some();
         let is_switched = self.status == 101;
         says(b"close") || is_doubtful || is_switched || (self.is_http_1_0 && !says(b"keep-alive"))
     }
 
-    /// The last transfer coding, but for `identity`, which older servers send to mean none.
+    /// Returns the last transfer coding. Older servers send `identity`, which means none.
     fn last_coding(&self) -> Option<&[u8]> {
         let codings = self.members("transfer-encoding");
         codings.filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case(b"identity")).last()
     }
 
-    /// The length that is stated, any number of times but always the same.
-    fn content_length(&self) -> Result<Option<u64>, Malformed> {
+    /// Returns `Content-Length`. It may be stated several times if the number is always the same.
+    fn content_length(&self) -> Result<Option<u64>, SyntaxError> {
         let mut stated = None;
         for member in self.members("content-length") {
             let is_number = !member.is_empty() && member.iter().all(u8::is_ascii_digit);
             let number = str::from_utf8(member).ok().filter(|_| is_number).and_then(|it| it.parse().ok());
-            let number = number.ok_or(Malformed::ContentLength)?;
+            let number = number.ok_or(SyntaxError::ContentLength)?;
             if stated.replace(number).is_some_and(|other| other != number) {
-                return Err(Malformed::ContentLength);
+                return Err(SyntaxError::ContentLength);
             }
         }
         Ok(stated)
     }
 }
 
-/// The status of a status line, and whether it is of HTTP/1.0. The reason is not looked at, and may be missing
-/// (RFC 9112, section 4).
+/// Parses a status line. Returns the status, and whether the version is HTTP/1.0. The reason is ignored, and may be
+/// missing (RFC 9112, section 4).
 fn status(line: &[u8]) -> Option<(u16, bool)> {
     let (version, rest) = line.strip_prefix(b"HTTP/1.")?.split_first_chunk()?;
     let is_http_1_0 = match version {

@@ -1,54 +1,55 @@
-//! Text that comes in lines, gathered piece by piece.
+//! Lines of text, collected from pieces of any size.
 
-use super::reply::Malformed;
+use super::error::SyntaxError;
 
-/// How much text is gathered.
+/// Limits on the text of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest line, with its end.
+    /// Greatest length of a line in bytes, with its end.
     pub line: usize,
-    /// All lines before a body: those of the head, of the provisional replies (1xx) before it, and empty ones.
-    /// Go bounds them together as well (`MaxResponseHeaderBytes`), and so does curl
-    /// (`MAX_HTTP_RESP_HEADER_SIZE`). Without that, 1xx replies and empty lines could go on for ever.
+    /// Greatest length in bytes of all that precedes a body: the head, and the replies of 1xx and the empty lines before
+    /// it. Without this limit such replies and lines could go on for ever. Go limits them together as well
+    /// (`MaxResponseHeaderBytes`), and so does curl (`MAX_HTTP_RESP_HEADER_SIZE`).
     pub head: usize,
 }
 
-/// Lines, up to an empty one. Each byte is looked at once.
+/// A collection of lines. Each byte is examined once.
 #[derive(Debug, Default)]
 pub struct Lines {
     text: Vec<u8>,
     line_start: usize,
-    /// Bytes that count towards the limit and are not kept.
+    /// Number of bytes that were dropped. They count towards the limit.
     dropped: usize,
 }
 
 impl Lines {
-    /// Takes the beginning of `input`: how much of it, and whether a line has ended.
-    fn take(&mut self, input: &[u8], limits: Limits) -> Result<(usize, bool), Malformed> {
+    /// Takes bytes from `input`, up to the end of a line. Returns how many, and whether the line ended.
+    fn take(&mut self, input: &[u8], limits: Limits) -> Result<(usize, bool), SyntaxError> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let used = end.map_or(input.len(), |end| end + 1);
         self.text.extend_from_slice(&input[..used]);
         if self.text.len() - self.line_start > limits.line {
-            return Err(Malformed::LineTooLong(limits.line));
+            return Err(SyntaxError::LineTooLong(limits.line));
         }
         if self.count() > limits.head {
-            return Err(Malformed::HeadTooLong(limits.head));
+            return Err(SyntaxError::HeadTooLong(limits.head));
         }
         Ok((used, end.is_some()))
     }
 
-    /// Takes a single line. It is there when the answer says so.
-    pub fn take_one(&mut self, input: &[u8], limits: Limits) -> Result<(usize, bool), Malformed> {
+    /// Takes bytes of a single line. Returns how many, and whether the line is complete.
+    pub fn take_one(&mut self, input: &[u8], limits: Limits) -> Result<(usize, bool), SyntaxError> {
         self.take(input, limits)
     }
 
-    /// Takes lines until one is empty. Where `may_be_none` is false, empty lines before the first are dropped.
+    /// Takes bytes of lines, up to an empty line. Returns how many, and whether the empty line was among them. Unless
+    /// `may_be_none`, empty lines before the first other line are dropped.
     pub fn take_all(
         &mut self,
         input: &[u8],
         limits: Limits,
         may_be_none: bool,
-    ) -> Result<(usize, bool), Malformed> {
+    ) -> Result<(usize, bool), SyntaxError> {
         let mut used = 0;
         while used < input.len() {
             let (count, ended) = self.take(&input[used..], limits)?;
@@ -69,24 +70,25 @@ impl Lines {
         Ok((used, false))
     }
 
-    /// Drops what was gathered. It counts towards the limit all the same.
+    /// Drops the text. It still counts towards the limit.
     pub fn start_again(&mut self) {
         self.dropped = self.count();
         self.text.clear();
         self.line_start = 0;
     }
 
+    /// Returns the number of bytes that count towards the limit.
     fn count(&self) -> usize {
         self.dropped + self.text.len()
     }
 
-    /// What was gathered.
+    /// Returns the text.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 }
 
-/// What follows blanks.
+/// Returns the text without the spaces and tabs at its beginning.
 pub fn after_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()..]
 }

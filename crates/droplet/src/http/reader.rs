@@ -1,83 +1,73 @@
-//! Reads one reply: bytes from a source, what they mean to a receiver.
+//! The reader of one reply: it takes bytes from a source, and hands fields and data to a receiver.
 
+use super::error::ReadError;
 use super::fields;
-use super::reply::{Event, Expected, Malformed, Parser};
+use super::reply::{Event, Expected, Parser};
 
-/// Where bytes come from.
+/// A source of bytes.
 pub trait Source {
-    /// Why there are no more.
+    /// Failure of the source.
     type Error;
 
-    /// Those that are at hand and were not used yet. The receiver may change them.
+    /// Returns the bytes that were read and not consumed. The receiver may change them.
     fn buffered(&mut self) -> &mut [u8];
 
-    /// The first of them were used.
+    /// Drops the first `count` of these bytes.
     fn consume(&mut self, count: usize);
 
-    /// Waits for more, once all at hand were used. False at the end.
+    /// Reads more bytes, and waits for them. Called when all were consumed. False at the end of the stream.
     fn fill(&mut self) -> Result<bool, Self::Error>;
 }
 
-/// Who wants to know. An error ends the reading.
+/// A receiver of what is read. An error ends the reading.
 pub trait Receiver {
-    /// Why it wants no more.
+    /// Refusal by the receiver.
     type Error;
 
-    /// A field of the head.
+    /// Takes a field of the head.
     fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Self::Error>;
 
-    /// Some of the body, in order.
+    /// Takes a piece of the body. Pieces come in order.
     fn data(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error>;
 }
 
-/// A reply that was read to its end.
+/// A reply that was read completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status, three digits.
     pub status: u16,
-    /// The connection is of no use any more.
+    /// True if no reply can follow on this connection.
     pub is_last: bool,
 }
 
-/// Why there is no reply.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Failure<S, R> {
-    /// The bytes are none.
-    Malformed(Malformed),
-    /// They do not come.
-    Source(S),
-    /// Nobody wants them.
-    Receiver(R),
-}
-
-/// Reads one reply. Bytes that come after it are left where they are.
+/// Reads one reply. Bytes that follow it stay in the source.
 pub fn read<S: Source, R: Receiver>(
     source: &mut S,
     receiver: &mut R,
     expected: Expected,
-) -> Result<Reply, Failure<S::Error, R::Error>> {
+) -> Result<Reply, ReadError<S::Error, R::Error>> {
     let mut parser = Parser::new(expected);
     let mut reply = Reply { status: 0, is_last: false };
     while !parser.is_complete() {
         let input = source.buffered();
         if input.is_empty() {
-            if !source.fill().map_err(Failure::Source)? {
-                parser.end().map_err(Failure::Malformed)?;
+            if !source.fill().map_err(ReadError::Source)? {
+                parser.end().map_err(ReadError::Syntax)?;
                 reply.is_last = true;
             }
             continue;
         }
-        let (used, event) = parser.advance(input).map_err(Failure::Malformed)?;
+        let (used, event) = parser.advance(input).map_err(ReadError::Syntax)?;
         match event {
             Event::Part => {}
-            Event::Data => receiver.data(&mut input[..used]).map_err(Failure::Receiver)?,
+            Event::Data => receiver.data(&mut input[..used]).map_err(ReadError::Receiver)?,
             Event::Head(head) => {
                 reply = Reply { status: head.status, is_last: head.is_last() };
                 for (name, value) in &head.fields {
-                    // Without a body its length is news to the receiver.
-                    let is_news = !expected.body && name.eq_ignore_ascii_case("content-length");
-                    if is_news || !fields::is_framing(name) {
-                        receiver.field(name, value).map_err(Failure::Receiver)?;
+                    // In the reply to a HEAD the length is information, not framing.
+                    let is_information = !expected.body && name.eq_ignore_ascii_case("content-length");
+                    if is_information || !fields::is_framing(name) {
+                        receiver.field(name, value).map_err(ReadError::Receiver)?;
                     }
                 }
             }

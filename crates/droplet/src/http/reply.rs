@@ -1,83 +1,54 @@
-//! A reply as it comes in: bytes in pieces of any size become a head and data.
+//! The parser of a reply. It takes bytes in pieces of any size, and gives back the head and the data of the body.
 
-use std::{fmt, str};
+use std::str;
 
+use super::error::SyntaxError;
 use super::head::{Framing, Head};
 use super::lines::{Limits, Lines, after_blanks};
 
-/// Why bytes are no reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// A line of the head has more bytes than this.
-    LineTooLong(usize),
-    /// The head, with what comes before it, has more bytes than this.
-    HeadTooLong(usize),
-    /// The status line or a field cannot be read.
-    Head(String),
-    /// The length is no number, or there are several.
-    ContentLength,
-    /// A chunk has no length, or another one.
-    Chunk,
-    /// The connection ended in the middle, or before it began.
-    Ended,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Malformed::LineTooLong(limit) => {
-                write!(f, "a line of its head is longer than {limit} bytes (header_size)")
-            }
-            Malformed::HeadTooLong(limit) => {
-                write!(f, "its head, with all that comes before it, is longer than {limit} bytes")
-            }
-            Malformed::Head(reason) => write!(f, "its head cannot be read: {reason}"),
-            Malformed::ContentLength => f.write_str("its Content-Length is no number, or several"),
-            Malformed::Chunk => f.write_str("a chunk has no length, or another one"),
-            Malformed::Ended => f.write_str("the peer closed the connection before its end"),
-        }
-    }
-}
-
-/// What kind of reply is awaited.
+/// The kind of reply that is expected.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// Its body is read. The reply to a HEAD has none, whatever its head says.
+    /// False for the reply to a HEAD: it has no body, whatever its head says.
     pub body: bool,
-    /// The request waits for `100 Continue`, which is then the reply. Else it announces one.
+    /// True if the request waits for `100 Continue`. That is then the reply; otherwise it is skipped.
     pub continuation: bool,
-    /// How long heads may be.
+    /// The greatest length of a head.
     pub limits: Limits,
 }
 
-/// What bytes turned out to be.
+/// The meaning of the bytes that [`Parser::advance`] took.
 #[derive(Debug)]
 pub enum Event {
-    /// Part of something larger.
+    /// Part of the head or of the framing. The receiver gets nothing.
     Part,
-    /// The end of the head.
+    /// The end of the head, which is complete now.
     Head(Head),
-    /// Data of the body, every one of the bytes.
+    /// Data of the body: all the bytes that were taken.
     Data,
 }
 
 #[derive(Debug)]
 enum State {
+    /// In the head, or before it.
     Head(Lines),
-    /// So many bytes of the body are to come.
+    /// In a body. This many bytes are missing.
     Body(u64),
+    /// In the line with the size of a chunk.
     ChunkSize(Lines),
-    /// So many bytes of the chunk are to come.
+    /// In the data of a chunk. This many bytes are missing.
     Chunk(u64),
-    /// The line's end after a chunk.
+    /// In the line end after the data of a chunk.
     ChunkEnd(Lines),
-    /// Fields after the last chunk, which nobody asked for.
+    /// In the fields after the last chunk, which are dropped.
     Trailer(Lines),
+    /// In a body that ends with the connection.
     UntilClose,
+    /// After the reply.
     Complete,
 }
 
-/// Where in a reply one is.
+/// A position in a reply.
 #[derive(Debug)]
 pub struct Parser {
     state: State,
@@ -85,18 +56,18 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Before the first byte.
+    /// Returns the position before the first byte.
     pub fn new(expected: Expected) -> Parser {
         Parser { state: State::Head(Lines::default()), expected }
     }
 
-    /// Whether the reply has been read to its end.
+    /// Returns whether the reply is complete.
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Complete)
     }
 
-    /// Takes the beginning of `input`, at least one byte of it: how many, and what they are.
-    pub fn advance(&mut self, input: &[u8]) -> Result<(usize, Event), Malformed> {
+    /// Takes bytes from the beginning of `input`, at least one, and returns how many and what they mean.
+    pub fn advance(&mut self, input: &[u8]) -> Result<(usize, Event), SyntaxError> {
         let limits = self.expected.limits;
         match &mut self.state {
             State::Head(lines) => {
@@ -131,7 +102,7 @@ impl Parser {
             State::ChunkEnd(line) => {
                 let (used, is_whole) = line.take_one(input, limits)?;
                 if !b"\r\n".starts_with(line.text()) {
-                    return Err(Malformed::Chunk);
+                    return Err(SyntaxError::Chunk);
                 }
                 if is_whole {
                     self.state = State::ChunkSize(Lines::default());
@@ -150,22 +121,22 @@ impl Parser {
         }
     }
 
-    /// The connection ended.
-    pub fn end(&mut self) -> Result<(), Malformed> {
+    /// Ends the reply, because the connection ended. An error if the reply is incomplete.
+    pub fn end(&mut self) -> Result<(), SyntaxError> {
         match self.state {
             State::UntilClose | State::Complete => {
                 self.state = State::Complete;
                 Ok(())
             }
-            _ => Err(Malformed::Ended),
+            _ => Err(SyntaxError::Ended),
         }
     }
 
-    /// All lines of the head are there.
-    fn end_head(&mut self) -> Result<Event, Malformed> {
+    /// Parses the complete head, and chooses the next state by the framing of the body.
+    fn end_head(&mut self) -> Result<Event, SyntaxError> {
         let State::Head(lines) = &mut self.state else { return Ok(Event::Part) };
         let head = Head::parse(lines.text())?;
-        // 101 is the last reply in HTTP; other provisional ones announce it (RFC 9110, section 15.2).
+        // After 101 another protocol follows. Other replies of 1xx precede the final reply (RFC 9110, section 15.2).
         let is_provisional = match head.status {
             100 => !self.expected.continuation,
             101 => false,
@@ -190,19 +161,19 @@ impl Parser {
     }
 }
 
-/// Takes as much of `input` as belongs to what is `left`.
+/// Takes at most `left` bytes of `input`, and returns how many.
 fn take(left: &mut u64, input: &[u8]) -> usize {
     let used = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
     *left -= used as u64;
     used
 }
 
-/// The number at the beginning of a line, however many zeros it begins with. An extension may follow
-/// (RFC 9112, section 7.1).
-fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
-    let line = line.strip_suffix(b"\r\n").ok_or(Malformed::Chunk)?;
+/// Parses the line with the size of a chunk. The size may begin with any number of zeros, and an extension may follow
+/// it (RFC 9112, section 7.1).
+fn chunk_size(line: &[u8]) -> Result<u64, SyntaxError> {
+    let line = line.strip_suffix(b"\r\n").ok_or(SyntaxError::Chunk)?;
     let (digits, rest) = line.split_at(line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
     let is_sound = matches!(after_blanks(rest).first(), None | Some(b';')) && !rest.contains(&b'\r');
     let size = str::from_utf8(digits).ok().filter(|_| is_sound);
-    size.and_then(|size| u64::from_str_radix(size, 16).ok()).ok_or(Malformed::Chunk)
+    size.and_then(|size| u64::from_str_radix(size, 16).ok()).ok_or(SyntaxError::Chunk)
 }

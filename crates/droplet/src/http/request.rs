@@ -1,20 +1,20 @@
-//! The head of a request, and what goes into its fields.
+//! The head of a request, and the values of its fields.
 
 use droplet_client::status::Error;
 
 use super::url;
 
-/// How a context wants resources written.
+/// The encoding of resources, a setting of the context.
 #[derive(Clone, Copy)]
 pub struct Encoding {
-    /// Percent-encoding is used at all.
+    /// True if resources are percent-encoded.
     pub is_on: bool,
-    /// Slashes are encoded too, but for the first.
+    /// True if slashes are encoded too, except for the first.
     pub takes_slashes: bool,
 }
 
-/// The resource of a request below the context's base path. `/` stands for the base path itself, unless the
-/// context says to keep it.
+/// Returns the resource of a request below the context's base path. `/` means the base path itself, unless
+/// `keeps_root`.
 pub fn resource_below(base: &[u8], resource: &[u8], keeps_root: bool) -> Vec<u8> {
     let is_root_base = base == b"/";
     match resource {
@@ -25,12 +25,12 @@ pub fn resource_below(base: &[u8], resource: &[u8], keeps_root: bool) -> Vec<u8>
     }
 }
 
-/// A path below the context's base path.
+/// Returns a path below the context's base path.
 pub fn below(base: &[u8], path: &[u8]) -> Vec<u8> {
     if base == b"/" { path.to_vec() } else { [base, b"/", path].concat() }
 }
 
-/// The path that a resource is requested by. It always begins with a slash.
+/// Returns the path of a resource in the request line. It always begins with a slash.
 pub fn path(resource: &[u8], encoding: Encoding) -> Vec<u8> {
     let rest = resource.strip_prefix(b"/").unwrap_or(resource);
     let rest = match encoding {
@@ -47,8 +47,8 @@ pub fn path(resource: &[u8], encoding: Encoding) -> Vec<u8> {
 pub struct Head(Vec<u8>);
 
 impl Head {
-    /// Begins with the request line. The parameters of the query are written as they are. There is a `?` for a
-    /// query without any.
+    /// Begins a head with the request line. The parameters of the query are not encoded. A query without parameters is
+    /// a `?`.
     pub fn new<'a>(
         method: &str,
         path: Option<Vec<u8>>,
@@ -67,7 +67,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Adds a field. One that would end its line, or has no name, is refused (RFC 9110, section 5).
+    /// Adds a field. A field without a name, or with a line end in it, is refused (RFC 9110, section 5).
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         if name.is_empty() {
             return Err(Error::Invalid);
@@ -84,13 +84,13 @@ impl Head {
         Ok(())
     }
 
-    /// The text so far.
+    /// Returns the text.
     pub fn text(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// The value of `Host`. A port of `80` is left out; an IPv6 address stands in brackets (RFC 3986).
+/// Returns the value of `Host`. A port of `80` is left out. An IPv6 address is put in brackets (RFC 3986).
 pub fn host(name: &[u8], port: Option<&[u8]>) -> Vec<u8> {
     let is_bare_ipv6 = name.contains(&b':') && !name.starts_with(b"[");
     let name = if is_bare_ipv6 { [b"[", name, b"]"].concat() } else { name.to_vec() };
@@ -100,32 +100,32 @@ pub fn host(name: &[u8], port: Option<&[u8]>) -> Vec<u8> {
     }
 }
 
-/// The value of `Range`: from here to there, or either end open.
+/// Returns the value of `Range`. `None` without a start and an end.
 pub fn range(start: Option<u64>, end: Option<u64>) -> Option<String> {
     let text = |end: Option<u64>| end.map(|end| end.to_string()).unwrap_or_default();
     (start.is_some() || end.is_some()).then(|| format!("bytes={}-{}", text(start), text(end)))
 }
 
-/// The value of `Authorization` for a name and a password (RFC 7617).
+/// Returns the value of `Authorization` for a name and a password (RFC 7617).
 pub fn basic_authorization(name: &[u8], password: &[u8]) -> String {
     format!("Basic {}", openssl::base64::encode_block(&[name, b":", password].concat()))
 }
 
 /// A moment in UTC.
 pub struct UtcTime {
-    /// From 0 for Sunday.
+    /// Day of the week, 0 for Sunday.
     pub weekday: usize,
-    /// Of the month, from 1.
+    /// Day of the month, from 1.
     pub day: i32,
-    /// From 0 for January.
+    /// Month, 0 for January.
     pub month: usize,
-    /// All its digits.
+    /// Year, such as 2001.
     pub year: i64,
     /// Hours, minutes and seconds.
     pub clock: [i32; 3],
 }
 
-/// A date as HTTP writes it (RFC 9110, section 5.6.7), whatever the locale.
+/// Formats a date as HTTP does (RFC 9110, section 5.6.7), in any locale. `None` for an invalid month or weekday.
 pub fn date(time: &UtcTime) -> Option<String> {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
@@ -143,7 +143,7 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Base path, resource, whether `/` is kept, and what the original of Droplet 3.0 made of it.
+    /// Base path, resource, whether `/` is kept, and the result in the original (Droplet 3.0).
     #[test]
     fn resources_lie_below_the_base_path() {
         for (base, resource, keeps_root, expected) in [
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_encoded_but_for_their_slashes() {
+    fn paths_are_encoded_except_for_slashes() {
         let encoding = |is_on, takes_slashes| Encoding { is_on, takes_slashes };
         let made = |resource: &str, encoding| text(path(resource.as_bytes(), encoding));
         assert_eq!(made("/a b/c?", encoding(true, false)), "/a%20b/c%3F");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_smuggles_a_line_into_a_head() {
+    fn line_ends_in_a_head_are_refused() {
         for target in ["/r\r\nX: 1", "/r\n", "/\r"] {
             assert!(Head::new("GET", Some(target.into()), None, None).is_err(), "{target:?}");
         }
@@ -205,7 +205,7 @@ mod tests {
         for (name, value) in [("X", "a\r\nEvil: 1"), ("X\nY", "a"), ("", "a"), ("X", "a\r")] {
             assert!(head.field(name.as_bytes(), value.as_bytes()).is_err(), "{name:?}: {value:?}");
         }
-        assert_eq!(head.text(), b"GET / HTTP/1.1\r\n", "nothing of them is left behind");
+        assert_eq!(head.text(), b"GET / HTTP/1.1\r\n", "a refused field leaves nothing behind");
     }
 
     #[test]
@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_written_as_http_wants_them() {
+    fn dates_are_formatted_as_in_http() {
         let time = UtcTime { weekday: 0, day: 9, month: 8, year: 2001, clock: [1, 46, 40] };
         assert_eq!(date(&time).as_deref(), Some("Sun, 09 Sep 2001 01:46:40 GMT"));
         assert_eq!(date(&UtcTime { month: 12, ..time }), None);
     }
 
     #[test]
-    fn names_and_passwords_are_encoded_in_one_line() {
+    fn credentials_are_encoded_in_one_line() {
         assert_eq!(basic_authorization(b"AK", b"SK:x"), "Basic QUs6U0s6eA==");
         assert!(!basic_authorization(&[b'k'; 500], b"").contains('\n'));
     }

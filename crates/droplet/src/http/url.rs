@@ -1,6 +1,7 @@
 //! Percent-encoding as Droplet does it.
-/// These bytes, with `%` and two hexadecimal digits (RFC 3986, section 2.1) in place of each that is no
-/// letter or digit, nor one of `-`, `.` and `_`.
+
+/// Encodes each byte as `%` and two hexadecimal digits (RFC 3986, section 2.1), except for letters, digits, `-`, `.` and
+/// `_`.
 pub fn encoded(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut text = Vec::with_capacity(bytes.len());

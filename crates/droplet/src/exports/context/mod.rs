@@ -24,14 +24,14 @@ use droplet_conn::abi::memory::string;
 use droplet_conn::abi::owned_context::{self, Maker};
 use droplet_conn::exports::{call_log, dpl_ctx_t, dpl_status_t, guard, refuse};
 
-/// The buckets of `cwds`, which C can see.
+/// Number of buckets of `cwds`. C can see it, so it is the original's.
 const CWDS_BUCKETS: usize = 13;
 
-/// The longest header of a reply: `header_size` of the context made last.
+/// Greatest length of a line in the head of a reply: `header_size` of the context that was made last.
 #[unsafe(no_mangle)]
 pub static dpl_header_size: AtomicI32 = AtomicI32::new(0);
 
-/// Initialises the library. Nothing needs it: it is there for programs that call it.
+/// Initialises the library. The call is optional, and has no effect.
 ///
 /// @return DPL_SUCCESS
 #[unsafe(no_mangle)]
@@ -43,8 +43,8 @@ pub extern "C" fn dpl_init() -> dpl_status_t {
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_free() {}
 
-/// Makes a context from a profile file, `NAME.profile` in the droplet directory. What is wrong is logged
-/// with file and line.
+/// Makes a context from a profile file, `NAME.profile` in the droplet directory. An error is logged with file
+/// and line.
 ///
 /// @param droplet_dir the directory; NULL for the environment's `DPLDIR`, or else `~/.droplet`
 /// @param profile_name the name; NULL for the environment's `DPLPROFILE`, or else "default"
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn dpl_ctx_new(
 ) -> *mut dpl_ctx_t {
     const NAME: &CStr = c"dpl_ctx_new";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `droplet_dir` and `profile_name` are NULL or strings (contract of this function).
         let (directory, name) = unsafe { (string(droplet_dir), string(profile_name)) };
         from_file(directory, name).unwrap_or_else(|fault| {
             refuse(None, NAME, &fault);
@@ -68,6 +68,7 @@ pub unsafe extern "C" fn dpl_ctx_new(
     })
 }
 
+/// Makes a context from a file. The error is a text for the log.
 fn from_file(directory: Option<&CStr>, name: Option<&CStr>) -> Result<*mut dpl_ctx_t, String> {
     let (directory, name) = (droplet_dir(directory)?, profile_name(name));
     let file_name = [name.as_bytes(), b".profile"].concat();
@@ -78,8 +79,8 @@ fn from_file(directory: Option<&CStr>, name: Option<&CStr>) -> Result<*mut dpl_c
     create(&profile, c"dpl_ctx_new")
 }
 
-/// Makes a context from a dictionary of the variables that a profile file has, and `droplet_dir` and
-/// `profile_name`. `use_https` counts for `host` wherever it stands.
+/// Makes a context from a dictionary with the variables of a profile file, and `droplet_dir` and
+/// `profile_name`. The order of `use_https` and `host` does not matter.
 ///
 /// @param profile the dictionary, which stays the caller's
 /// @return as dpl_ctx_new()
@@ -90,7 +91,7 @@ fn from_file(directory: Option<&CStr>, name: Option<&CStr>) -> Result<*mut dpl_c
 pub unsafe extern "C" fn dpl_ctx_new_from_dict(profile: *const dpl_dict_t) -> *mut dpl_ctx_t {
     const NAME: &CStr = c"dpl_ctx_new_from_dict";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `profile` is NULL or a dictionary (contract of this function).
         let made = match unsafe { profile.as_ref() } {
             Some(variables) => from_dictionary(variables),
             None => Err("the dictionary is NULL".to_owned()),
@@ -102,14 +103,15 @@ pub unsafe extern "C" fn dpl_ctx_new_from_dict(profile: *const dpl_dict_t) -> *m
     })
 }
 
+/// Makes a context from a dictionary. The error is a text for the log.
 fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
     let mut variables = Vec::new();
     for var in dictionary.vars() {
-        // SAFETY: the entries of a dictionary are valid: they have a key and a value, or NULL.
+        // SAFETY: vars() returns entries of the dictionary; key and value are NULL or valid.
         let (key, value) = unsafe { (string((*var).key), (*var).val.as_ref()) };
         let key = key.ok_or("dictionary: a variable without a name")?;
         let value = value.and_then(|value| value.as_string());
-        let value = value.ok_or_else(|| format!("dictionary: {}: no string", key.to_string_lossy()))?;
+        let value = value.ok_or_else(|| format!("dictionary: {}: not a string", key.to_string_lossy()))?;
         variables.push((key, value.bytes()));
     }
     let directory = droplet_dir(dictionary.text(c"droplet_dir"))?;
@@ -119,15 +121,17 @@ fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
     create(&profile, c"dpl_ctx_new_from_dict")
 }
 
+/// Makes a context with all that Droplet's functions need.
 fn create(profile: &Profile, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> {
     let directories = Dict::new(CWDS_BUCKETS).map_err(|error| error.to_string())?;
     let context = owned_context::create(profile, Maker::Droplet, &call_log(None, function))?;
-    // SAFETY: a context in the layout of 3.0, which nobody else has yet.
+    // SAFETY: owned_context::create() returned a context in the layout of 3.0, which no one else has yet.
     unsafe { (*context.cast::<Context30>()).cwds = directories.into_raw().cast() };
     dpl_header_size.store(profile.header_size, Ordering::Relaxed);
     Ok(context)
 }
 
+/// Returns the droplet directory: the argument, the environment's, or `~/.droplet`.
 fn droplet_dir(argument: Option<&CStr>) -> Result<CString, String> {
     if let Some(directory) = argument.map(CStr::to_owned).or_else(|| variable("DPLDIR")) {
         return Ok(directory);
@@ -136,22 +140,23 @@ fn droplet_dir(argument: Option<&CStr>) -> Result<CString, String> {
     c_string([home.as_bytes(), b"/.droplet"].concat()).ok_or("the home directory has a NUL byte".to_owned())
 }
 
-/// The home directory of the user, by getpwuid(3): programs put a function of their own in its place, as the
-/// original's tests do. Its answer lies in memory of libc's, which the next call may overwrite; it is copied at
-/// once.
+/// Returns the home directory of the user. It is found with getpwuid(3) because programs replace that function, as the
+/// original's tests do. The next call may overwrite the result, so it is copied at once.
 fn home_directory() -> Option<CString> {
-    // SAFETY: NULL, or an entry that is valid until the next call.
+    // SAFETY: getpwuid() returns NULL or an entry that is valid until its next call.
     unsafe {
         let entry = libc::getpwuid(libc::getuid()).as_ref()?;
         (!entry.pw_dir.is_null()).then(|| CStr::from_ptr(entry.pw_dir).to_owned())
     }
 }
 
+/// Returns the name of the profile: the argument, the environment's, or `default`.
 fn profile_name(argument: Option<&CStr>) -> CString {
     let given = argument.map(CStr::to_owned).or_else(|| variable("DPLPROFILE"));
     given.unwrap_or_else(|| c"default".to_owned())
 }
 
+/// Returns a variable of the environment. `None` if it is not set.
 fn variable(name: &str) -> Option<CString> {
     env::var_os(name).and_then(|value| c_string(value.into_vec()))
 }
@@ -160,14 +165,14 @@ fn c_string(bytes: Vec<u8>) -> Option<CString> {
     CString::new(bytes).ok()
 }
 
-/// Closes the idle connections of a context and frees it, with all that belongs to it. Connections in use
-/// stay usable.
+/// Closes the idle connections of a context and frees it, with all that it owns. Connections in use stay usable.
+/// It also frees contexts from dplx_ctx_new().
 ///
-/// @param ctx the context, which no other thread uses; NULL has no effect. One that was freed before is
-///        left alone, with a line in the log
+/// @param ctx the context, which no other thread uses; NULL has no effect. A context that was freed before, or that
+///        is not from this library, is left alone, with a line in the log
 ///
 /// # Safety
-/// `ctx` is NULL or came from a function of this library.
+/// `ctx` is NULL or came from a function of this library. No other thread uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
     const NAME: &CStr = c"dpl_ctx_free";
@@ -176,10 +181,10 @@ pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
             return;
         }
         if !owned_context::is_alive(ctx) {
-            return refuse(None, NAME, "this context was freed before, or is none of this library");
+            return refuse(None, NAME, "this context was freed before, or is not from this library");
         }
-        // SAFETY: the context is alive and in the layout of 3.0; its dictionary is NULL or its own, and nobody uses
-        // it any more.
+        // SAFETY: the context is alive (is_alive) and in the layout of 3.0. It owns `cwds`, NULL or a dictionary. No other
+        // thread uses it, and it is not used after this (contract of this function).
         unsafe {
             drop(Owned::<Dict>::from_raw((*ctx.cast::<Context30>()).cwds.cast()));
             owned_context::destroy(ctx, Maker::Droplet);

@@ -6,7 +6,7 @@ use libc::c_char;
 
 use droplet_conn::exports::dpl_status_t;
 
-/// The name of a status.
+/// Returns the name of a status.
 ///
 /// @param status a status
 /// @return a constant string such as "DPL_SUCCESS"; "Unknown error" for others

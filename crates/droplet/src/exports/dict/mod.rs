@@ -1,4 +1,4 @@
-//! Droplet's unit `dict`: dictionaries with strings, dictionaries, vectors or pointers for values.
+//! Droplet's unit `dict`: dictionaries. A value is a string, a dictionary, a vector or a pointer.
 
 mod set;
 
@@ -19,54 +19,54 @@ pub type dpl_dict_t = Dict;
 /// `dpl_dict_var_t`.
 pub type dpl_dict_var_t = DictVar;
 
-/// `dpl_dict_func_t`: anything but DPL_SUCCESS ends the walk.
+/// `dpl_dict_func_t`: a result other than DPL_SUCCESS ends the iteration.
 pub type dpl_dict_func_t = Option<unsafe extern "C" fn(*mut dpl_dict_var_t, *mut c_void) -> dpl_status_t>;
 
 /// Makes an empty dictionary.
 ///
-/// @param n_buckets how many buckets its entries are spread over, more than 0
-/// @return the dictionary, to be freed with dpl_dict_free(); NULL for any other number, or if memory is out
+/// @param n_buckets the number of buckets that entries are spread over, more than 0
+/// @return the dictionary, to be freed with dpl_dict_free(); NULL for another number, or if memory is out
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_dict_new(n_buckets: c_int) -> *mut dpl_dict_t {
     const NAME: &CStr = c"dpl_dict_new";
     guard(NAME, ptr::null_mut(), || {
         let made = Dict::new(usize::try_from(n_buckets).unwrap_or(0));
         if let Err(Error::Invalid) = made {
-            refuse(None, NAME, &format!("no dictionary has {n_buckets} buckets"));
+            refuse(None, NAME, &format!("invalid number of buckets ({n_buckets})"));
         }
         raw_or_null(made)
     })
 }
 
-/// Frees a dictionary with its entries and their values; what pointers among them lead to stays.
+/// Frees a dictionary with its entries and their values. What a pointer among them points to is not freed.
 ///
 /// @param dict the dictionary; NULL has no effect
 ///
 /// # Safety
-/// `dict` is NULL or a dictionary that nobody uses any more.
+/// `dict` is NULL or a dictionary that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_dict_free(dict: *mut dpl_dict_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `dict` is NULL or a dictionary that is not used any more (contract of this function).
     guard(c"dpl_dict_free", (), || drop(unsafe { Owned::from_raw(dict) }))
 }
 
-/// Frees an entry with its value. It must be in no dictionary: see dpl_dict_remove().
+/// Frees an entry with its value. It must not be in a dictionary: dpl_dict_remove() is for those.
 ///
 /// @param var the entry; NULL has no effect
 ///
 /// # Safety
-/// `var` is NULL or an entry that nobody uses any more.
+/// `var` is NULL or an entry that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_dict_var_free(var: *mut dpl_dict_var_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `var` is NULL or an entry that is not used any more (contract of this function).
     guard(c"dpl_dict_var_free", (), || drop(unsafe { Owned::from_raw(var) }))
 }
 
-/// The entry of a key.
+/// Returns the entry of a key.
 ///
 /// @param dict the dictionary
-/// @param key the key, matched to the letter
-/// @return the entry, which stays the dictionary's; NULL if there is none, or for NULL
+/// @param key the key, compared exactly
+/// @return the entry, which the dictionary owns; NULL if there is none, or for NULL
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary; `key` is NULL or a string.
@@ -74,17 +74,16 @@ pub unsafe extern "C" fn dpl_dict_var_free(var: *mut dpl_dict_var_t) {
 pub unsafe extern "C" fn dpl_dict_get(dict: *const dpl_dict_t, key: *const c_char) -> *mut dpl_dict_var_t {
     const NAME: &CStr = c"dpl_dict_get";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `dict` is NULL or a dictionary; `key` is NULL or a string (contract of this function).
         unsafe { arguments(dict, key, NAME) }.map_or(ptr::null_mut(), |(dict, key)| dict.find(key))
     })
 }
 
-/// The entry of a key in small letters.
+/// Returns the entry of a key in lower case.
 ///
-/// @param dict the dictionary, to which entries were added with `lowered`
-/// @param key the key, in letters of any case
-/// @param varp receives the entry, which stays the dictionary's; NULL only to see whether there is one.
-///        Unchanged on error
+/// @param dict the dictionary, whose entries were added with `lowered`
+/// @param key the key, in upper or lower case
+/// @param varp receives the entry, which the dictionary owns; may be NULL. Unchanged on error
 /// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL for NULL
 ///
 /// # Safety
@@ -97,7 +96,7 @@ pub unsafe extern "C" fn dpl_dict_get_lowered(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_dict_get_lowered";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `dict` is NULL or a dictionary; `key` is NULL or a string (contract of this function).
         let Some((dict, key)) = (unsafe { arguments(dict, key, NAME) }) else {
             return Error::Invalid.status();
         };
@@ -105,7 +104,7 @@ pub unsafe extern "C" fn dpl_dict_get_lowered(
         if found.is_null() {
             return Error::NotFound.status();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `key` is NULL or a string; `varp` is NULL or writable (contract of this function).
         if let Some(varp) = unsafe { varp.as_mut() } {
             *varp = found;
         }
@@ -113,12 +112,12 @@ pub unsafe extern "C" fn dpl_dict_get_lowered(
     })
 }
 
-/// The string of a key.
+/// Returns the string of a key.
 ///
 /// @param dict the dictionary
-/// @param key the key, matched to the letter
-/// @return the string, which stays the dictionary's; NULL if there is none, if the value is no string, or
-///         for NULL
+/// @param key the key, compared exactly
+/// @return the string, which the dictionary owns; NULL if there is none, if the value is not a string, or for
+///         NULL
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary; `key` is NULL or a string.
@@ -126,18 +125,18 @@ pub unsafe extern "C" fn dpl_dict_get_lowered(
 pub unsafe extern "C" fn dpl_dict_get_value(dict: *const dpl_dict_t, key: *const c_char) -> *mut c_char {
     const NAME: &CStr = c"dpl_dict_get_value";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `dict` is NULL or a dictionary; `key` is NULL or a string (contract of this function).
         let found = unsafe { arguments(dict, key, NAME) }.and_then(|(dict, key)| dict.text(key));
         found.map_or(ptr::null_mut(), |text| text.as_ptr().cast_mut())
     })
 }
 
-/// Calls a function for each entry, until one call returns something else than DPL_SUCCESS.
+/// Calls a function for each entry, until a call returns something other than DPL_SUCCESS.
 ///
 /// @param dict the dictionary
-/// @param cb_func the function, which may remove the entry it is handed
-/// @param cb_arg handed to it
-/// @return what the last call returned; DPL_SUCCESS if there is no entry; DPL_EINVAL for NULL
+/// @param cb_func the function, which may remove the entry that it is called with
+/// @param cb_arg passed to the function
+/// @return the result of the last call; DPL_SUCCESS if there is no entry; DPL_EINVAL for NULL
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary that no other thread changes; `cb_func` is NULL or a function that takes
@@ -150,27 +149,29 @@ pub unsafe extern "C" fn dpl_dict_iterate(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_dict_iterate";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `dict` is NULL or a dictionary that no other thread changes; `cb_func` is NULL or a
+        // function that takes `cb_arg` (contract of this function).
         let Some((dict, function)) = (unsafe { dict.as_ref() }).zip(cb_func) else {
             refuse(None, NAME, "the dictionary or the function is NULL");
             return Error::Invalid.status();
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: `dict` is NULL or a dictionary that no other thread changes; `cb_func` is NULL or a
+        // function that takes `cb_arg` (contract of this function).
         let mut results = dict.vars().map(|var| unsafe { function(var, cb_arg) });
         results.find(|status| *status != SUCCESS).unwrap_or(SUCCESS)
     })
 }
 
-/// How many entries there are.
+/// Returns the number of entries.
 ///
-/// @param dict the dictionary, or NULL for none
+/// @param dict the dictionary; NULL counts as empty
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_dict_count(dict: *const dpl_dict_t) -> c_int {
     guard(c"dpl_dict_count", 0, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `dict` is NULL or a dictionary (contract of this function).
         unsafe { dict.as_ref() }.map_or(0, |dict| dict.vars().count() as c_int)
     })
 }
@@ -179,7 +180,7 @@ pub unsafe extern "C" fn dpl_dict_count(dict: *const dpl_dict_t) -> c_int {
 ///
 /// @param dict the dictionary
 /// @param f the file
-/// @param level by how many spaces lines are indented
+/// @param level the number of spaces that lines are indented by
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary; `f` is NULL or open for writing.
@@ -187,19 +188,20 @@ pub unsafe extern "C" fn dpl_dict_count(dict: *const dpl_dict_t) -> c_int {
 pub unsafe extern "C" fn dpl_dict_print(dict: *const dpl_dict_t, f: *mut FILE, level: c_int) {
     const NAME: &CStr = c"dpl_dict_print";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `dict` is NULL or a dictionary (contract of this function).
         match unsafe { dict.as_ref() } {
-            // SAFETY: the caller's promise.
+            // SAFETY: `dict` is NULL or a dictionary; `f` is NULL or open for writing (contract of this
+            // function).
             Some(dict) if !f.is_null() => unsafe { dict.print(f, level) },
             _ => refuse(None, NAME, "the dictionary or the file is NULL"),
         }
     })
 }
 
-/// Takes an entry out of a dictionary and frees it.
+/// Removes an entry from a dictionary and frees it.
 ///
 /// @param dict the dictionary
-/// @param var an entry of it; any other is left alone, with a line in the log
+/// @param var an entry of the dictionary; any other is left alone, with a line in the log
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary that only the caller uses.
@@ -207,17 +209,17 @@ pub unsafe extern "C" fn dpl_dict_print(dict: *const dpl_dict_t, f: *mut FILE, l
 pub unsafe extern "C" fn dpl_dict_remove(dict: *mut dpl_dict_t, var: *mut dpl_dict_var_t) {
     const NAME: &CStr = c"dpl_dict_remove";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `dict` is NULL or a dictionary that only the caller uses (contract of this function).
         if !unsafe { dict.as_ref() }.is_some_and(|dict| dict.remove(var)) {
             refuse(None, NAME, "the dictionary is NULL, or has no such entry");
         }
     })
 }
 
-/// Copies a dictionary and all that it contains; of pointers only those themselves.
+/// Copies a dictionary and all that it contains. A pointer is copied, but not what it points to.
 ///
 /// @param src the dictionary
-/// @return its copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
+/// @return the copy, to be freed with dpl_dict_free(); NULL for NULL, or if memory is out
 ///
 /// # Safety
 /// `src` is NULL or a dictionary.
@@ -225,7 +227,7 @@ pub unsafe extern "C" fn dpl_dict_remove(dict: *mut dpl_dict_t, var: *mut dpl_di
 pub unsafe extern "C" fn dpl_dict_dup(src: *const dpl_dict_t) -> *mut dpl_dict_t {
     const NAME: &CStr = c"dpl_dict_dup";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `src` is NULL or a dictionary (contract of this function).
         match unsafe { src.as_ref() } {
             Some(src) => raw_or_null(src.copy()),
             None => {
@@ -236,7 +238,7 @@ pub unsafe extern "C" fn dpl_dict_dup(src: *const dpl_dict_t) -> *mut dpl_dict_t
     })
 }
 
-/// A dictionary and a key that C must hand in.
+/// Returns the dictionary and the key of a call. `None`, with a line in the log, if one of them is NULL.
 ///
 /// # Safety
 /// `dict` is NULL or a dictionary; `key` is NULL or a string. Both stay valid for `'a`.
@@ -245,7 +247,8 @@ unsafe fn arguments<'a>(
     key: *const c_char,
     function: &'static CStr,
 ) -> Option<(&'a Dict, &'a CStr)> {
-    // SAFETY: the caller's promises.
+    // SAFETY: `dict` is NULL or a dictionary; `key` is NULL or a string. Both stay valid for `'a` (contract
+    // of this function).
     let both = unsafe { dict.as_ref().zip(string(key)) };
     if both.is_none() {
         refuse(None, function, "the dictionary or the key is NULL");

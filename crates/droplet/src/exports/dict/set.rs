@@ -1,4 +1,4 @@
-//! Functions that set entries of a dictionary, one or many.
+//! Functions that set entries of a dictionary, one at a time or all of another dictionary.
 
 use std::ffi::CStr;
 
@@ -13,12 +13,12 @@ use droplet_client::status::{Error, code};
 use droplet_conn::abi::memory::string;
 use droplet_conn::exports::{dpl_status_t, guard, refuse};
 
-/// Sets the value of a key to the copy of a value.
+/// Sets the value of a key to a copy of a value.
 ///
 /// @param dict the dictionary
 /// @param key the key, which is copied
-/// @param value the value, which stays the caller's
-/// @param lowered 0 to keep the key as it is, else for one in small letters
+/// @param value the value, which the caller keeps
+/// @param lowered 0 to keep the key as it is, else to set it in lower case
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -33,12 +33,13 @@ pub unsafe extern "C" fn dpl_dict_add_value(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_dict_add_value";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `value` is NULL or a value (contract of this function).
         let Some(value) = (unsafe { value.as_ref() }) else {
             refuse(None, NAME, "the value is NULL");
             return Error::Invalid.status();
         };
-        // SAFETY: the caller's promises.
+        // SAFETY: `dict` is NULL or a dictionary that only the caller uses; `key` is NULL or a string;
+        // `value` is NULL or a value (contract of this function).
         unsafe { set(dict, key, || value.copy(), lowered != 0, NAME) }
     })
 }
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn dpl_dict_add_value(
 /// @param dict the dictionary
 /// @param key the key, which is copied
 /// @param string the string, which is copied
-/// @param lowered 0 to keep the key as it is, else for one in small letters
+/// @param lowered 0 to keep the key as it is, else to set it in lower case
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -62,12 +63,13 @@ pub unsafe extern "C" fn dpl_dict_add(
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_dict_add";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `key` and `string` are NULL or strings (contract of this function).
         let Some(text) = (unsafe { self::string(string) }) else {
             refuse(None, NAME, "the string is NULL");
             return Error::Invalid.status();
         };
-        // SAFETY: the caller's promises.
+        // SAFETY: `dict` is NULL or a dictionary that only the caller uses; `key` and `string` are NULL or
+        // strings (contract of this function).
         unsafe { set(dict, key, || Value::string(text.to_bytes()), lowered != 0, NAME) }
     })
 }
@@ -75,22 +77,23 @@ pub unsafe extern "C" fn dpl_dict_add(
 /// Sets copies of all entries of another dictionary.
 ///
 /// @param dst the dictionary
-/// @param src the other one, or NULL for none
+/// @param src the other one; NULL counts as empty
 /// @return DPL_SUCCESS; DPL_FAILURE if `dst` is NULL; DPL_ENOMEM
 ///
 /// # Safety
 /// `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_dict_copy(dst: *mut dpl_dict_t, src: *const dpl_dict_t) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary
+    // (contract of this function).
     unsafe { set_all(dst, src, |key| Some(key), c"dpl_dict_copy") }
 }
 
-/// Sets copies of the entries whose key begins with a prefix, without it.
+/// Sets copies of the entries whose key begins with a prefix. The prefix is removed from the key.
 ///
 /// @param dst the dictionary
-/// @param src where the entries come from, or NULL for none
-/// @param prefix the prefix, matched to the letter; NULL matches nothing
+/// @param src the dictionary that entries are copied from; NULL counts as empty
+/// @param prefix the prefix, compared exactly; NULL matches no key
 /// @return as dpl_dict_copy()
 ///
 /// # Safety
@@ -102,7 +105,8 @@ pub unsafe extern "C" fn dpl_dict_filter_prefix(
     src: *const dpl_dict_t,
     prefix: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary;
+    // `prefix` is NULL or a string (contract of this function).
     unsafe {
         let prefix = string(prefix);
         set_all(dst, src, |key| without_prefix(key, prefix?), c"dpl_dict_filter_prefix")
@@ -112,8 +116,8 @@ pub unsafe extern "C" fn dpl_dict_filter_prefix(
 /// Sets copies of the entries whose key does not begin with a prefix.
 ///
 /// @param dst the dictionary
-/// @param src where the entries come from, or NULL for none
-/// @param prefix the prefix, matched to the letter; with NULL nothing is set
+/// @param src the dictionary that entries are copied from; NULL counts as empty
+/// @param prefix the prefix, compared exactly; with NULL nothing is set
 /// @return as dpl_dict_copy()
 ///
 /// # Safety
@@ -124,7 +128,8 @@ pub unsafe extern "C" fn dpl_dict_filter_no_prefix(
     src: *const dpl_dict_t,
     prefix: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary;
+    // `prefix` is NULL or a string (contract of this function).
     unsafe {
         let prefix = string(prefix);
         let is_kept = |key: &CStr| prefix.is_some_and(|prefix| without_prefix(key, prefix).is_none());
@@ -132,7 +137,7 @@ pub unsafe extern "C" fn dpl_dict_filter_no_prefix(
     }
 }
 
-/// The rest of a key that begins with a prefix.
+/// Returns a key without a prefix. `None` if it does not begin with the prefix.
 fn without_prefix<'a>(key: &'a CStr, prefix: &CStr) -> Option<&'a CStr> {
     let rest = key.to_bytes_with_nul().strip_prefix(prefix.to_bytes())?;
     CStr::from_bytes_with_nul(rest).ok()
@@ -149,7 +154,8 @@ unsafe fn set(
     is_lowered: bool,
     function: &'static CStr,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `dict` is NULL or a dictionary that only the caller uses; `key` is NULL or a string; `value` is
+    // NULL or a value (contract of this function).
     let Some((dict, key)) = (unsafe { arguments(dict, key, function) }) else {
         return Error::Invalid.status();
     };
@@ -170,7 +176,8 @@ unsafe fn set_all(
     function: &'static CStr,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promises.
+        // SAFETY: `dst` is NULL or a dictionary that only the caller uses; `src` is NULL or a dictionary
+        // (contract of this function).
         let (dst, src) = unsafe { (dst.as_ref(), src.as_ref()) };
         let Some(dst) = dst else {
             refuse(None, function, "the dictionary is NULL");

@@ -1,4 +1,4 @@
-//! The receiver that hands a reply to the program's functions.
+//! The receiver that passes a reply to the program's functions.
 
 use libc::{c_uint, c_void};
 
@@ -7,7 +7,7 @@ use crate::http::reader::Receiver;
 use droplet_client::status::{Error, SUCCESS};
 use droplet_conn::exports::dpl_status_t;
 
-/// The caller's functions.
+/// The program's functions, NULL or valid for `cb_arg` (contract of [`super::dpl_read_http_reply_buffered`]).
 pub struct Functions {
     pub header_func: dpl_header_func_t,
     pub buffer_func: dpl_buffer_func_t,
@@ -20,17 +20,18 @@ impl Receiver for Functions {
     fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         let Some(function) = self.header_func else { return Ok(()) };
         let (name, value) = (c_string(name.as_bytes())?, c_string(value)?);
-        // SAFETY: the caller's promise; both are strings.
+        // SAFETY: the function takes `cb_arg` (Functions); name and value are strings.
         accepted(unsafe { function(self.cb_arg, name.as_ptr(), value.as_ptr()) })
     }
 
     fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
         let Some(function) = self.buffer_func else { return Ok(()) };
-        // SAFETY: the caller's promise; a piece is no larger than the read buffer, whose size is an int.
+        // SAFETY: the function takes `cb_arg` (Functions). The piece is in the read buffer, whose size is an int.
         accepted(unsafe { function(self.cb_arg, bytes.as_mut_ptr().cast(), bytes.len() as c_uint) })
     }
 }
 
+/// Returns an error if the program's function did not return DPL_SUCCESS.
 fn accepted(status: dpl_status_t) -> Result<(), Error> {
     if status == SUCCESS { Ok(()) } else { Err(Error::Failure) }
 }

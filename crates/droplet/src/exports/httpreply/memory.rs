@@ -11,15 +11,18 @@ use crate::exports::dict::dpl_dict_t;
 use crate::http::reader::Receiver;
 use droplet_client::status::Error;
 
-/// The buckets of a dictionary of fields, which C can see.
+/// Number of buckets of a dictionary of fields. C can see it, so it is the original's.
 const FIELD_BUCKETS: usize = 13;
 
-/// How many fields a bucket has before the dictionary grows by as much: a field is looked for among those of its
-/// bucket, so that the time for all of them would grow with the square of their number.
+/// Number of fields for each bucket at which the dictionary is replaced by a larger one, and the factor that it grows by.
+/// To set a field, all fields of its bucket are compared; without this the time would be quadratic in the number of
+/// fields.
 const FIELDS_A_BUCKET: usize = 16;
 
-/// Where a caller wants the results.
+/// The arguments of [`super::dpl_read_http_reply_ext`] that receive results: each NULL or writable. With `is_provided`,
+/// `*data_bufp` has room for `*data_lenp` bytes.
 pub struct Results {
+    /// True if the program provides the buffer for the body.
     pub is_provided: bool,
     pub data_bufp: *mut *mut c_char,
     pub data_lenp: *mut c_uint,
@@ -27,11 +30,13 @@ pub struct Results {
     pub connection_closep: *mut c_int,
 }
 
-/// Where the body goes.
+/// The destination of the body.
 enum Data {
+    /// The body is dropped.
     Nowhere,
+    /// A buffer that the program gets.
     Own(Owned<Sbuf>),
-    /// The caller's: its address, its size, and how much of it is used.
+    /// A buffer of the program's: its address, its size, and the number of bytes in it.
     Provided(*mut u8, usize, usize),
 }
 
@@ -39,15 +44,17 @@ enum Data {
 pub struct Memory {
     data: Data,
     fields: Owned<Dict>,
-    /// How many fields there were.
+    /// Number of fields received.
     count: usize,
 }
 
 impl Memory {
+    /// Returns an empty reply for these results.
+    ///
     /// # Safety
-    /// As for [`dpl_read_http_reply_ext`].
+    /// `results` is as [`Results`] says, until [`Memory::hand_over`] returns.
     pub unsafe fn for_results(results: &Results) -> Result<Memory, Error> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the pointers are NULL or valid (contract of this function).
         let (data_buf, data_len) = unsafe { (results.data_bufp.as_ref(), results.data_lenp.as_ref()) };
         let data = match (results.is_provided, data_buf, data_len) {
             (true, Some(buffer), Some(length)) if !buffer.is_null() => {
@@ -60,10 +67,12 @@ impl Memory {
         Ok(Memory { data, fields: Dict::new(FIELD_BUCKETS)?, count: 0 })
     }
 
+    /// Stores the reply in the results. `is_whole`: it was read completely; `is_last`: the connection is to be closed.
+    ///
     /// # Safety
-    /// As for [`dpl_read_http_reply_ext`].
+    /// `results` are those of [`Memory::for_results`].
     pub unsafe fn hand_over(self, results: &Results, is_whole: bool, is_last: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the pointers are NULL or writable (contract of this function).
         let (data_buf, data_len, headers, close) = unsafe {
             (
                 results.data_bufp.as_mut(),
@@ -114,12 +123,12 @@ impl Receiver for Memory {
     fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
         match &mut self.data {
             Data::Nowhere => Ok(()),
-            // C counts it in an unsigned int.
+            // C has the length as an unsigned int.
             Data::Own(data) if data.bytes().len() + bytes.len() > c_uint::MAX as usize => Err(Error::Limit),
             Data::Own(data) => data.append(bytes),
             Data::Provided(buffer, size, used) => {
                 let count = bytes.len().min(*size - *used);
-                // SAFETY: the caller has promised that there is so much room.
+                // SAFETY: the program's buffer has room for `size` bytes (contract of for_results).
                 unsafe { buffer.add(*used).copy_from(bytes.as_ptr(), count) };
                 *used += count;
                 Ok(())

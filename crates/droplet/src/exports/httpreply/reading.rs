@@ -1,27 +1,29 @@
-//! The way from a connection to the reader of replies: timeouts, limits, and the state of the connection afterwards.
+//! Reading a reply from a connection: the timeout and the limits of its context, and the state of the connection
+//! afterwards.
 
 use std::ffi::CStr;
 use std::time::Duration;
 
 use crate::abi::context_fields::Fields;
 use crate::http::Limits;
-use crate::http::reader::{self, Failure, Receiver, Reply, Source};
+use crate::http::error::ReadError;
+use crate::http::reader::{self, Receiver, Reply, Source};
 use crate::http::reply::Expected;
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_conn::abi::connection::{Connection, peer_name};
 use droplet_conn::exports::call_log;
 
-/// `header_size` where a context states none.
-const USUAL_HEADER_SIZE: usize = 8192;
+/// `header_size` if a context has none.
+const DEFAULT_HEADER_SIZE: usize = 8192;
 
-/// How many lines of the greatest length a head may have.
-const LONG_LINES: usize = 16;
+/// Greatest length of a head, as a multiple of the greatest length of a line.
+const LINES_IN_HEAD: usize = 16;
 
 /// The read timeout of a connection whose context was freed.
-const USUAL_READ_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection that is read from.
+/// A connection as a source of bytes.
 struct Incoming<'a> {
     connection: &'a mut Connection,
     timeout: Option<Duration>,
@@ -43,50 +45,51 @@ impl Source for Incoming<'_> {
     }
 }
 
-/// Reads a reply. What goes wrong is logged.
+/// Reads a reply. An error is logged.
 pub fn read<R: Receiver>(
     connection: &mut Connection,
     with_body: bool,
     receiver: &mut R,
     function: &'static CStr,
-) -> Result<Reply, Failure<TransferError, R::Error>> {
+) -> Result<Reply, ReadError<TransferError, R::Error>> {
     let context = connection.context();
     let is_secured = connection.stream().tls().is_some();
-    let timeout = context.map_or(Some(USUAL_READ_TIMEOUT), |context| match is_secured {
+    let timeout = context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| match is_secured {
         true => context.view().tls_read_timeout(),
         false => context.view().read_timeout(),
     });
-    let line = fields(connection).map_or(USUAL_HEADER_SIZE, |fields| fields.header_size(USUAL_HEADER_SIZE));
-    let limits = Limits { line, head: line.saturating_mul(LONG_LINES) };
+    let line =
+        fields(connection).map_or(DEFAULT_HEADER_SIZE, |fields| fields.header_size(DEFAULT_HEADER_SIZE));
+    let limits = Limits { line, head: line.saturating_mul(LINES_IN_HEAD) };
     let expected = Expected { body: with_body, continuation: connection.awaits_continue(), limits };
     connection.begin_exchange();
     connection.drop_surplus();
     let outcome = reader::read(&mut Incoming { connection: &mut *connection, timeout }, receiver, expected);
-    let fault = match &outcome {
-        // The reply to the request is still to come, and may be in the buffer.
+    let error = match &outcome {
+        // The reply to the request will follow, and may be in the buffer.
         Ok(Reply { status: 100, .. }) => return outcome,
-        // Other words than HTTP's follow, and may be in the buffer.
+        // Another protocol follows, and its first bytes may be in the buffer.
         Ok(Reply { status: 101, .. }) => return outcome,
         Ok(Reply { is_last, .. }) => {
-            // After bytes that nobody asked for, nobody else gets the connection.
+            // A connection with unexpected bytes must not serve another request.
             if !is_last && connection.buffered().is_empty() {
                 connection.end_exchange();
             }
             connection.set_reply_is_over();
             return outcome;
         }
-        Err(Failure::Malformed(fault)) => fault.to_string(),
-        Err(Failure::Source(error)) => error.to_string(),
-        Err(Failure::Receiver(_)) => "what came was not taken".to_owned(),
+        Err(ReadError::Syntax(error)) => error.to_string(),
+        Err(ReadError::Source(error)) => error.to_string(),
+        Err(ReadError::Receiver(_)) => "the program did not accept it".to_owned(),
     };
-    // The rest of it would answer the next request.
+    // The rest of this reply would be taken for the reply to the next request.
     connection.mark_broken();
-    log!(&call_log(context, function), Error, "reply from {}: {fault}", peer_name(connection));
+    log!(&call_log(context, function), Error, "reply from {}: {error}", peer_name(connection));
     outcome
 }
 
-/// The context of a connection, unless it was freed.
+/// Returns the fields of a connection's context. `None` if the context was freed.
 pub fn fields(connection: &Connection) -> Option<Fields> {
-    // SAFETY: the context is there.
+    // SAFETY: `ctx` points to the context, which is alive: context() is not None.
     connection.context().and_then(|_| unsafe { Fields::of(connection.head().ctx.cast()) })
 }

@@ -9,7 +9,7 @@ use crate::dump::Dump;
 use droplet_client::os::sys;
 use droplet_conn::exports::guard_aside;
 
-/// The pieces of a vector; none for NULL or a negative count.
+/// Returns the pieces of an IO vector. NULL and a negative count are an empty one.
 ///
 /// # Safety
 /// `iov` is NULL or points to `n_iov` pieces.
@@ -18,14 +18,14 @@ unsafe fn pieces<'a>(iov: *const iovec, n_iov: c_int) -> &'a [iovec] {
     if iov.is_null() || count == 0 {
         return &[];
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `iov` is NULL or points to `n_iov` pieces (contract of this function).
     unsafe { slice::from_raw_parts(iov, count) }
 }
 
-/// How many bytes an IO vector holds.
+/// Returns the number of bytes in an IO vector.
 ///
 /// @param iov the pieces
-/// @param n_iov how many there are
+/// @param n_iov the number of pieces
 /// @return the sum of their lengths
 ///
 /// # Safety
@@ -33,7 +33,7 @@ unsafe fn pieces<'a>(iov: *const iovec, n_iov: c_int) -> &'a [iovec] {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_iov_size(iov: *mut iovec, n_iov: c_int) -> size_t {
     guard_aside(c"dpl_iov_size", 0, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `iov` is NULL or points to `n_iov` pieces (contract of this function).
         unsafe { pieces(iov, n_iov) }.iter().fold(0, |sum: usize, piece| sum.wrapping_add(piece.iov_len))
     })
 }
@@ -41,9 +41,9 @@ pub unsafe extern "C" fn dpl_iov_size(iov: *mut iovec, n_iov: c_int) -> size_t {
 /// Writes an IO vector to stderr, for people to read.
 ///
 /// @param iov the pieces
-/// @param n_iov how many there are
-/// @param n_bytes at most so many bytes
-/// @param binary 0 for the bytes as they are, else for their offsets, values and characters
+/// @param n_iov the number of pieces
+/// @param n_bytes the greatest number of bytes to write
+/// @param binary 0 to write the bytes themselves, else to write their offsets, values and characters
 ///
 /// # Safety
 /// `iov` is NULL or points to `n_iov` pieces of readable memory.
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: si
         let mut text = Vec::new();
         let mut left = n_bytes;
         let mut dump = Dump::new(binary != 0);
-        // SAFETY: the caller's promise.
+        // SAFETY: `iov` is NULL or points to `n_iov` pieces of readable memory (contract of this function).
         for (number, piece) in unsafe { pieces(iov, n_iov) }.iter().enumerate() {
             if left == 0 {
                 break;
@@ -63,7 +63,8 @@ pub unsafe extern "C" fn dpl_iov_dump(iov: *mut iovec, n_iov: c_int, n_bytes: si
             let bytes: &[u8] = if piece.iov_base.is_null() || length == 0 {
                 &[]
             } else {
-                // SAFETY: the caller's promise.
+                // SAFETY: `iov` is NULL or points to `n_iov` pieces of readable memory (contract of this
+                // function).
                 unsafe { slice::from_raw_parts(piece.iov_base.cast(), length) }
             };
             if binary != 0 {

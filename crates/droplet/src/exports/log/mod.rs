@@ -1,4 +1,4 @@
-//! Droplet's unit `log`: what it and the program say, and to whom.
+//! Droplet's unit `log`: the log and the trace of the library and of the program, and where they go.
 
 mod iov;
 
@@ -17,7 +17,7 @@ use droplet_client::status::{Error, SUCCESS};
 use droplet_conn::abi::memory::string;
 use droplet_conn::exports::{dpl_ctx_t, dpl_status_t, guard_aside};
 
-/// The longest log line with its NUL: programs' log functions may have a buffer of this size.
+/// Greatest size of a log line, with its NUL. Log functions of programs may have a buffer of this size.
 const LINE_SIZE: usize = 2048;
 
 /// `DPL_ERROR`.
@@ -31,7 +31,7 @@ type TraceFunction =
     unsafe extern "C" fn(libc::pid_t, c_uint, *const c_char, *const c_char, c_int, *mut c_char);
 
 unsafe extern "C" {
-    /// `dpl_log`, by the name under which it is called from inside.
+    /// `dpl_log`, by the hidden name that `variadic.c` defines.
     pub fn droplet_conn_log(
         ctx: *mut dpl_ctx_t,
         level: c_int,
@@ -42,7 +42,7 @@ unsafe extern "C" {
         ...
     ) -> dpl_status_t;
 
-    /// `dpl_trace`, likewise.
+    /// `dpl_trace`, by its hidden name.
     pub fn droplet_conn_trace(
         ctx: *mut dpl_ctx_t,
         level: c_uint,
@@ -54,7 +54,7 @@ unsafe extern "C" {
     );
 }
 
-// What variadic.c calls, by names that stay inside: Rust exports whatever it names for C.
+// The functions that variadic.c calls. Their names are hidden; a name with #[no_mangle] would be exported.
 std::arch::global_asm!(
     ".globl droplet_conn_log_text",
     ".hidden droplet_conn_log_text",
@@ -69,9 +69,9 @@ std::arch::global_asm!(
 /// The program's log function, or NULL for stderr.
 static LOG_FUNCTION: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets who gets the log, for the whole process.
+/// Sets the function that gets the log, for the whole process.
 ///
-/// @param logfunc called with each line, which has no newline; NULL for stderr
+/// @param logfunc called with each line, without a newline; NULL to log to stderr
 #[unsafe(no_mangle)]
 pub extern "C" fn dpl_set_log_func(logfunc: dpl_log_func_t) {
     let function = logfunc.map_or(ptr::null_mut(), |function| function as *mut c_void);
@@ -80,10 +80,10 @@ pub extern "C" fn dpl_set_log_func(logfunc: dpl_log_func_t) {
 
 /// Logs a line: `LEVEL: FILE:LINE: FUNCTION: MESSAGE`, cut to 2,047 bytes.
 ///
-/// @param ctx handed to the log function; may be NULL
-/// @param level one of DPL_DEBUG, DPL_INFO, DPL_WARNING, DPL_ERROR; others have no word
-/// @param file left out, with the line, if it is NULL
-/// @param func left out if it is NULL
+/// @param ctx passed to the log function; may be NULL
+/// @param level one of DPL_DEBUG, DPL_INFO, DPL_WARNING, DPL_ERROR; another level is left out of the line
+/// @param file the file; left out, with the line, if it is NULL
+/// @param func the function; left out if it is NULL
 /// @param lineno the line
 /// @param fmt as for printf(3), with its arguments
 /// @return DPL_SUCCESS
@@ -96,11 +96,11 @@ pub unsafe extern "C" fn dpl_log() -> dpl_status_t {
     naked_asm!("jmp {}", sym droplet_conn_log)
 }
 
-/// Writes a line of trace, cut to 255 bytes, to the context's `trace_func` or to stderr. Whether it is
-/// wanted is the caller's to see, in the context's `trace_level`.
+/// Writes a line of the trace, cut to 255 bytes, to the context's `trace_func` or to stderr. The caller checks first
+/// that the context's `trace_level` has the bit.
 ///
 /// @param ctx may be NULL
-/// @param level the bit of DPL_TRACE_* that it belongs to
+/// @param level the bit of DPL_TRACE_* of this line
 /// @param file the file
 /// @param func the function
 /// @param lineno the line
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn dpl_trace() {
     naked_asm!("jmp {}", sym droplet_conn_trace)
 }
 
-/// The message of `dpl_log`, formatted.
+/// Logs the formatted message of `dpl_log`.
 ///
 /// # Safety
 /// `file` and `func` are NULL or strings, `text` is a string.
@@ -127,12 +127,12 @@ unsafe extern "C" fn log_text(
     text: *const c_char,
 ) -> dpl_status_t {
     guard_aside(c"dpl_log", Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `file` and `func` are NULL or strings, `text` is a string (contract of this function).
         let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
         let mut buffer = [0; LINE_SIZE];
         let room = LINE_SIZE - 1;
         let mut rest = &mut buffer[..room];
-        // What does not fit is cut off: that is no error.
+        // An error means that the line was cut off, as documented.
         let _ = write_line(&mut rest, level, file.map(|file| (file, line)), func, text.unwrap_or_default());
         let written = room - rest.len();
         deliver(ctx, level, &mut buffer[..=written]);
@@ -140,6 +140,7 @@ unsafe extern "C" fn log_text(
     })
 }
 
+/// Writes a log line without a line end.
 fn write_line(
     to: &mut impl Write,
     level: c_int,
@@ -163,12 +164,13 @@ fn write_line(
     to.write_all(text.to_bytes())
 }
 
-/// `line` ends with a byte to spare, which is 0.
+/// Passes a line to the program's log function, or writes it to stderr. The last byte of `line` is 0; stderr gets a
+/// newline instead.
 fn deliver(ctx: *mut dpl_ctx_t, level: c_int, line: &mut [u8]) {
-    // SAFETY: NULL, or a function of this type that was stored there.
+    // SAFETY: LOG_FUNCTION is NULL or a function of this type (dpl_set_log_func).
     let function: dpl_log_func_t = unsafe { mem::transmute(LOG_FUNCTION.load(Ordering::Acquire)) };
     match function {
-        // SAFETY: the program's own function takes any context, and the line ends with NUL.
+        // SAFETY: the program's log function accepts any context, and the line ends with a NUL.
         Some(function) => unsafe { function(ctx, level, line.as_ptr().cast()) },
         None => {
             if let Some(end) = line.last_mut() {
@@ -179,11 +181,11 @@ fn deliver(ctx: *mut dpl_ctx_t, level: c_int, line: &mut [u8]) {
     }
 }
 
-/// The message of `dpl_trace`, formatted.
+/// Traces the formatted message of `dpl_trace`.
 ///
 /// # Safety
-/// `ctx` is NULL or points to a `dpl_ctx_t`; `file` and `func` are NULL or strings, `text` is one that may
-/// be written to.
+/// `ctx` is NULL or points to a `dpl_ctx_t`; `file` and `func` are NULL or strings; `text` is a string that may be
+/// written to.
 unsafe extern "C" fn trace_text(
     ctx: *mut dpl_ctx_t,
     level: c_uint,
@@ -194,28 +196,30 @@ unsafe extern "C" fn trace_text(
 ) {
     guard_aside(c"dpl_trace", (), || {
         let thread = sys::thread_id();
-        // SAFETY: the caller's promise.
+        // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
         let function = unsafe { Fields::of(ctx) }.map_or(ptr::null_mut(), |fields| fields.trace_func());
-        // SAFETY: NULL, or a function of this type that the program stored there.
+        // SAFETY: `trace_func` is NULL or a function of this type, which the program has set.
         if let Some(function) = unsafe { mem::transmute::<*mut c_void, Option<TraceFunction>>(function) } {
-            // SAFETY: the caller's promise.
+            // SAFETY: `file` and `func` are NULL or strings, `text` is one that may be written to (contract
+            // of this function).
             unsafe { function(thread, level, file, func, line, text) };
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `file` and `func` are NULL or strings, `text` is one that may be written to (contract of
+        // this function).
         let (file, func, text) = unsafe { (string(file), string(func), string(text)) };
         let [file, func, text] = [file, func, text].map(|it| it.unwrap_or(c"(null)").to_string_lossy());
         sys::print_error(format!("trace: {thread}: [{level:x}] {file}:{func}:{line}: {text}\n").as_bytes());
     })
 }
 
-/// Logs the errors that OpenSSL has noted for this thread, a line each, and forgets them.
+/// Logs the errors in OpenSSL's queue of this thread, one a line, and clears the queue.
 ///
-/// @param ctx handed to the log function; may be NULL
+/// @param ctx passed to the log function; may be NULL
 /// @param file the caller's file
 /// @param func the caller's name
 /// @param line the caller's line
-/// @param str what was tried
+/// @param str the operation that failed
 ///
 /// # Safety
 /// `file`, `func` and `str` are NULL or strings.
@@ -228,11 +232,11 @@ pub unsafe extern "C" fn dpl_ssl_perror(
     str: *const c_char,
 ) {
     guard_aside(c"dpl_ssl_perror", (), || {
-        // SAFETY: the caller's promise.
-        let tried = unsafe { string(str) }.unwrap_or_default().to_string_lossy();
+        // SAFETY: `file`, `func` and `str` are NULL or strings (contract of this function).
+        let operation = unsafe { string(str) }.unwrap_or_default().to_string_lossy();
         for error in openssl::error::ErrorStack::get().errors() {
-            let text = std::ffi::CString::new(format!("{tried} failed with {error}")).unwrap_or_default();
-            // SAFETY: the caller's promise.
+            let text = std::ffi::CString::new(format!("{operation} failed with {error}")).unwrap_or_default();
+            // SAFETY: `file`, `func` and `str` are NULL or strings (contract of this function).
             unsafe { log_text(ctx, LEVEL_ERROR, file, func, line, text.as_ptr()) };
         }
     })

@@ -1,5 +1,4 @@
-//! What a request consists of besides plain fields: resources below the base path, data, ranges,
-//! conditions, metadata.
+//! Setters of resources below the base path, behaviors, data, ranges, conditions and metadata.
 
 use std::ffi::CString;
 
@@ -14,8 +13,8 @@ use droplet_conn::abi::memory::string;
 use droplet_conn::abi::request::replace;
 use droplet_conn::exports::{dpl_req_t, dpl_status_t};
 
-/// Sets the resource: what lies below the context's `base_path`. The base path itself is meant by `/`
-/// (unless the context has `preserve_root_path` set), by "" and by NULL.
+/// Sets the resource, a path below the context's `base_path`. "", NULL and `/` mean the base path itself, but not `/`
+/// if the context has `preserve_root_path`.
 ///
 /// @param req the request
 /// @param resource the resource, not percent-encoded
@@ -25,7 +24,8 @@ use droplet_conn::exports::{dpl_req_t, dpl_status_t};
 /// `req` is NULL or a request that only the caller uses; `resource` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_resource(req: *mut dpl_req_t, resource: *const c_char) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `resource` is NULL or a string (contract
+    // of this function).
     unsafe {
         let resource = string(resource).unwrap_or_default().to_bytes();
         let change = |req: &mut RequestHead, resource: &[u8]| {
@@ -37,11 +37,11 @@ pub unsafe extern "C" fn dpl_req_set_resource(req: *mut dpl_req_t, resource: *co
     }
 }
 
-/// Sets the resource that is copied from.
+/// Sets the resource to copy from, a path below the context's `base_path`.
 ///
 /// @param req the request
 /// @param src_resource the resource
-/// @return as dpl_req_set_src_resource_ext(), below the base path
+/// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
 /// As for [`dpl_req_set_src_resource_ext`].
@@ -50,15 +50,16 @@ pub unsafe extern "C" fn dpl_req_set_src_resource(
     req: *mut dpl_req_t,
     src_resource: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `src_resource` is NULL or a string
+    // (contract of this function).
     unsafe { dpl_req_set_src_resource_ext(req, src_resource, 1) }
 }
 
-/// Sets the resource that is copied from.
+/// Sets the resource to copy from.
 ///
 /// @param req the request
 /// @param src_resource the resource
-/// @param add_base_path 0 to take it as it is, else it lies below the context's `base_path`
+/// @param add_base_path 0 to take it as it is, else it is a path below the context's `base_path`
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -69,7 +70,8 @@ pub unsafe extern "C" fn dpl_req_set_src_resource_ext(
     src_resource: *const c_char,
     add_base_path: c_int,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `src_resource` is NULL or a string
+    // (contract of this function).
     unsafe {
         let resource = string(src_resource).map(|text| text.to_bytes());
         let change = |req: &mut RequestHead, resource: &[u8]| {
@@ -80,10 +82,10 @@ pub unsafe extern "C" fn dpl_req_set_src_resource_ext(
     }
 }
 
-/// Adds to the subresource, after a semicolon if there is one.
+/// Adds a text to the subresource. A semicolon separates it from the subresource that is set already.
 ///
 /// @param req the request
-/// @param subresource what is added
+/// @param subresource the text
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -93,7 +95,8 @@ pub unsafe extern "C" fn dpl_req_add_subresource(
     req: *mut dpl_req_t,
     subresource: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises; a request's strings end with a NUL.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `subresource` is NULL or a string
+    // (contract of this function); a request's strings end with a NUL.
     unsafe {
         let added = string(subresource).map(|text| text.to_bytes());
         let change = |req: &mut RequestHead, added: &[u8]| {
@@ -116,7 +119,7 @@ pub unsafe extern "C" fn dpl_req_add_subresource(
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_add_behavior(req: *mut dpl_req_t, flags: c_uint) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.behavior_flags |= flags as c_int, c"dpl_req_add_behavior") }
 }
 
@@ -129,14 +132,14 @@ pub unsafe extern "C" fn dpl_req_add_behavior(req: *mut dpl_req_t, flags: c_uint
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_rm_behavior(req: *mut dpl_req_t, flags: c_uint) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.behavior_flags &= !(flags as c_int), c"dpl_req_rm_behavior") }
 }
 
 /// Sets the data to send.
 ///
 /// @param req the request; NULL has no effect
-/// @param data_buf the data, which stay the caller's and must outlive the request
+/// @param data_buf the data, which the caller keeps and which must outlive the request
 /// @param data_len their length in bytes
 ///
 /// # Safety
@@ -148,15 +151,15 @@ pub unsafe extern "C" fn dpl_req_set_data(req: *mut dpl_req_t, data_buf: *const 
         req.data_len = data_len;
         req.data_enabled = 1;
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, change, c"dpl_req_set_data") }
 }
 
-/// Sets the range of bytes that is meant; one set before is forgotten.
+/// Sets the range of bytes. It replaces the range that was set before.
 ///
 /// @param req the request
-/// @param start the first byte, from 0; DPL_UNDEF for the last `end` bytes
-/// @param end the last byte; DPL_UNDEF for all that follow
+/// @param start the first byte, counted from 0; DPL_UNDEF for the last `end` bytes
+/// @param end the last byte; DPL_UNDEF for all bytes from `start` on
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL
 ///
 /// # Safety
@@ -168,7 +171,7 @@ pub unsafe extern "C" fn dpl_req_add_range(req: *mut dpl_req_t, start: u64, end:
         req.range_enabled = 1;
         Ok(())
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { try_set(req, Some(Range { start, end }), change, c"dpl_req_add_range") }
 }
 
@@ -185,11 +188,12 @@ pub unsafe extern "C" fn dpl_req_set_condition(req: *mut dpl_req_t, condition: *
         req.condition = *condition;
         Ok(())
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `condition` is NULL or valid (contract of
+    // this function).
     unsafe { try_set(req, condition.as_ref(), change, c"dpl_req_set_condition") };
 }
 
-/// Sets the conditions that the object which is copied from must meet.
+/// Sets the conditions that the object to copy from must meet.
 ///
 /// @param req the request; NULL has no effect
 /// @param condition the conditions, which are copied; NULL has no effect
@@ -205,15 +209,16 @@ pub unsafe extern "C" fn dpl_req_set_copy_source_condition(
         req.copy_source_condition = *condition;
         Ok(())
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `condition` is NULL or valid (contract of
+    // this function).
     unsafe { try_set(req, condition.as_ref(), change, c"dpl_req_set_copy_source_condition") };
 }
 
-/// Sets one of the metadata.
+/// Sets one entry of the metadata.
 ///
 /// @param req the request
-/// @param key its name
-/// @param value its value
+/// @param key the name
+/// @param value the value
 /// @return DPL_SUCCESS; DPL_EINVAL for NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -224,7 +229,8 @@ pub unsafe extern "C" fn dpl_req_add_metadatum(
     key: *const c_char,
     value: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `key` and `value` are NULL or strings
+    // (contract of this function).
     unsafe {
         let entry = string(key).zip(string(value));
         let change = |req: &mut RequestHead, (key, value): (&_, &std::ffi::CStr)| {
@@ -234,10 +240,10 @@ pub unsafe extern "C" fn dpl_req_add_metadatum(
     }
 }
 
-/// Sets metadata.
+/// Sets entries of the metadata.
 ///
 /// @param req the request
-/// @param metadata their names and values, which are copied; NULL for none
+/// @param metadata the names and values, which are copied; NULL for none
 /// @return DPL_SUCCESS; DPL_EINVAL if the request is NULL; DPL_ENOMEM
 ///
 /// # Safety
@@ -251,11 +257,12 @@ pub unsafe extern "C" fn dpl_req_add_metadata(
         Some(metadata) => req.metadata()?.set_all(metadata, |key| Some(key)),
         None => Ok(()),
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `metadata` is NULL or a dictionary
+    // (contract of this function).
     unsafe { try_set(req, Some(metadata.as_ref()), change, c"dpl_req_add_metadata") }
 }
 
-/// A text of ours as C has it. It is made of strings, so that there is no NUL in it.
+/// Returns a text as a string of C. Texts are made of strings, so they have no NUL.
 fn owned(text: Vec<u8>) -> CString {
     CString::new(text).unwrap_or_default()
 }

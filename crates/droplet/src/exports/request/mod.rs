@@ -1,6 +1,6 @@
-//! Droplet's unit `request`: what is asked for.
+//! Droplet's unit `request`: what a program asks a server for.
 //!
-//! A request is used by one thread at a time. Its strings are copies, blocks from malloc.
+//! A request is used by one thread at a time. It owns copies of its strings, in blocks from malloc(3).
 
 mod contents;
 mod setters;
@@ -23,10 +23,10 @@ pub type dpl_condition_t = Condition;
 /// `dpl_range_t`.
 pub type dpl_range_t = Range;
 
-/// `DPL_BEHAVIOR_VIRTUAL_HOSTING` and `DPL_BEHAVIOR_KEEP_ALIVE`, what a new request has.
-const USUAL_BEHAVIOR: c_int = 4 | 8;
+/// Behavior flags of a new request: `DPL_BEHAVIOR_VIRTUAL_HOSTING` and `DPL_BEHAVIOR_KEEP_ALIVE`.
+const DEFAULT_BEHAVIOR: c_int = 4 | 8;
 
-/// The buckets of the dictionary of metadata, which C can see.
+/// Number of buckets of the metadata. C can see it, so it is the original's.
 const METADATA_BUCKETS: usize = 13;
 
 impl Contents for RequestHead {
@@ -45,7 +45,7 @@ impl Contents for RequestHead {
             self.src_resource,
             self.src_subresource,
         ];
-        // SAFETY: each is NULL or from malloc, and the request's own; so is the dictionary.
+        // SAFETY: each string is NULL or from malloc, the metadata are NULL or a dictionary, and the request owns them.
         unsafe {
             strings.into_iter().for_each(|string| libc::free(string.cast()));
             drop(Owned::<Dict>::from_raw(self.metadata.cast()));
@@ -53,28 +53,28 @@ impl Contents for RequestHead {
     }
 }
 
-/// A request as [`dpl_req_new`] makes it.
+/// Makes a request for [`dpl_req_new`].
 fn new_request(ctx: *mut dpl_ctx_t) -> Result<Owned<RequestHead>, Error> {
     let metadata = Dict::new(METADATA_BUCKETS)?;
-    // Zeroed as a whole: programs compare and copy requests by their bytes.
+    // All bytes are zeroed, padding too: programs compare and copy requests by their bytes.
     let block = Block::<RequestHead>::zeroed()?;
-    // SAFETY: no field has a bit pattern of zeros that it may not have, and nobody else has the block.
+    // SAFETY: zero bytes are a valid request, all numbers and NULL; no one else has the block.
     let mut made = unsafe { Owned::from_raw(block.into_raw()) }.ok_or(Error::OutOfMemory)?;
     made.ctx = ctx.cast();
-    made.behavior_flags = USUAL_BEHAVIOR;
+    made.behavior_flags = DEFAULT_BEHAVIOR;
     made.metadata = metadata.into_raw().cast();
     Ok(made)
 }
 
-/// What the functions of this crate need of a request.
+/// Methods of a request for this package. The struct is defined in droplet-conn.
 pub trait Request {
-    /// The context that it was made for.
+    /// Returns the fields of its context. `None` without a context.
     fn fields(&self) -> Option<Fields>;
 
-    /// Its metadata. Requests of our own interface have none at first.
+    /// Returns the metadata. Requests from dplx_req_new() get an empty dictionary here.
     fn metadata(&mut self) -> Result<&Dict, Error>;
 
-    /// The base path of its context.
+    /// Returns the base path of its context.
     fn base_path(&self) -> Vec<u8> {
         self.fields().map_or(b"/".to_vec(), |fields| fields.base_path().to_vec())
     }
@@ -82,7 +82,7 @@ pub trait Request {
 
 impl Request for RequestHead {
     fn fields(&self) -> Option<Fields> {
-        // SAFETY: a request's context outlives it.
+        // SAFETY: `ctx` is NULL or the request's context, which outlives it (dpl_req_new).
         unsafe { Fields::of(self.ctx.cast()) }
     }
 
@@ -90,14 +90,14 @@ impl Request for RequestHead {
         if self.metadata.is_null() {
             self.metadata = Dict::new(METADATA_BUCKETS)?.into_raw().cast();
         }
-        // SAFETY: it is the request's dictionary.
+        // SAFETY: `metadata` is not NULL, and so the request's dictionary.
         Ok(unsafe { &*self.metadata.cast::<Dict>() })
     }
 }
 
-/// Makes a request: a GET that wants virtual hosting and keeps connections open.
+/// Makes a request: a GET with virtual hosting that keeps connections open.
 ///
-/// @param ctx the context that it is for, which must outlive it
+/// @param ctx the context, which must outlive the request
 /// @return the request, to be freed with dpl_req_free(); NULL if memory is out
 ///
 /// # Safety
@@ -107,25 +107,26 @@ pub unsafe extern "C" fn dpl_req_new(ctx: *mut dpl_ctx_t) -> *mut dpl_req_t {
     guard(c"dpl_req_new", ptr::null_mut(), || raw_or_null(new_request(ctx)))
 }
 
-/// Frees a request with its strings and metadata; the data to send stay the caller's.
+/// Frees a request with its strings and metadata. The data to send are not freed. Requests from dplx_req_new() are
+/// freed too.
 ///
 /// @param req the request; NULL has no effect
 ///
 /// # Safety
-/// `req` is NULL or a request that nobody uses any more.
+/// `req` is NULL or a request that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_free(req: *mut dpl_req_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that is not used any more (contract of this function).
     guard(c"dpl_req_free", (), || drop(unsafe { Owned::from_raw(req) }))
 }
 
-/// Changes a request, if there is one.
+/// Calls `change` with a request. NULL has no effect but a line in the log.
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
 unsafe fn set(req: *mut dpl_req_t, change: impl FnOnce(&mut RequestHead), function: &'static CStr) {
     guard(function, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
         match unsafe { req.as_mut() } {
             Some(req) => change(req),
             None => refuse(None, function, "the request is NULL"),
@@ -133,7 +134,8 @@ unsafe fn set(req: *mut dpl_req_t, change: impl FnOnce(&mut RequestHead), functi
     })
 }
 
-/// Changes a request by an argument that must be there too.
+/// Calls `change` with a request and an argument. If one of them is missing, the result is DPL_EINVAL, with a line in the
+/// log.
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
@@ -144,9 +146,9 @@ unsafe fn try_set<T>(
     function: &'static CStr,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
         let Some((req, argument)) = (unsafe { req.as_mut() }).zip(argument) else {
-            refuse(None, function, "the request or what to set is NULL");
+            refuse(None, function, "the request or the value is NULL");
             return Error::Invalid.status();
         };
         code(change(req, argument))

@@ -1,4 +1,4 @@
-//! What is set in a request as it is.
+//! Setters that store their argument unchanged.
 
 use std::ffi::CStr;
 
@@ -23,7 +23,7 @@ pub type dpl_copy_directive_t = c_int;
 /// `dpl_ftype_t`.
 pub type dpl_ftype_t = c_int;
 
-/// Sets the host it is for: that of the field `Host`, which dpl_try_connect() sets.
+/// Sets the host, for the field `Host`. dpl_try_connect() sets it too.
 ///
 /// @param req the request
 /// @param host the string, which is copied
@@ -33,11 +33,12 @@ pub type dpl_ftype_t = c_int;
 /// `req` is NULL or a request that only the caller uses; `host` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_host(req: *mut dpl_req_t, host: *const c_char) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `host` is NULL or a string (contract of
+    // this function).
     unsafe { set_string(req, host, |req| &mut req.host, c"dpl_req_set_host") }
 }
 
-/// Sets the port it is for, which dpl_try_connect() sets.
+/// Sets the port, for the field `Host`. dpl_try_connect() sets it too.
 ///
 /// @param req the request
 /// @param port the string, which is copied
@@ -47,11 +48,12 @@ pub unsafe extern "C" fn dpl_req_set_host(req: *mut dpl_req_t, host: *const c_ch
 /// `req` is NULL or a request that only the caller uses; `port` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_port(req: *mut dpl_req_t, port: *const c_char) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `port` is NULL or a string (contract of
+    // this function).
     unsafe { set_string(req, port, |req| &mut req.port, c"dpl_req_set_port") }
 }
 
-/// Sets the bucket; with virtual hosting the connection is made to `BUCKET.HOST`.
+/// Sets the bucket. With virtual hosting, the connection is made to `BUCKET.HOST`.
 ///
 /// @param req the request
 /// @param bucket the string, which is copied
@@ -61,11 +63,12 @@ pub unsafe extern "C" fn dpl_req_set_port(req: *mut dpl_req_t, port: *const c_ch
 /// `req` is NULL or a request that only the caller uses; `bucket` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_bucket(req: *mut dpl_req_t, bucket: *const c_char) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `bucket` is NULL or a string (contract of
+    // this function).
     unsafe { set_string(req, bucket, |req| &mut req.bucket, c"dpl_req_set_bucket") }
 }
 
-/// Sets the subresource, which begins the query.
+/// Sets the subresource, the beginning of the query.
 ///
 /// @param req the request
 /// @param subresource the string, which is copied
@@ -78,7 +81,8 @@ pub unsafe extern "C" fn dpl_req_set_subresource(
     req: *mut dpl_req_t,
     subresource: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `subresource` is NULL or a string
+    // (contract of this function).
     unsafe { set_string(req, subresource, |req| &mut req.subresource, c"dpl_req_set_subresource") }
 }
 
@@ -95,7 +99,8 @@ pub unsafe extern "C" fn dpl_req_set_cache_control(
     req: *mut dpl_req_t,
     cache_control: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `cache_control` is NULL or a string
+    // (contract of this function).
     unsafe { set_string(req, cache_control, |req| &mut req.cache_control, c"dpl_req_set_cache_control") }
 }
 
@@ -112,7 +117,8 @@ pub unsafe extern "C" fn dpl_req_set_content_disposition(
     req: *mut dpl_req_t,
     content_disposition: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `content_disposition` is NULL or a string
+    // (contract of this function).
     unsafe {
         set_string(
             req,
@@ -136,7 +142,8 @@ pub unsafe extern "C" fn dpl_req_set_content_encoding(
     req: *mut dpl_req_t,
     content_encoding: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `content_encoding` is NULL or a string
+    // (contract of this function).
     unsafe {
         set_string(req, content_encoding, |req| &mut req.content_encoding, c"dpl_req_set_content_encoding")
     }
@@ -155,11 +162,12 @@ pub unsafe extern "C" fn dpl_req_set_content_type(
     req: *mut dpl_req_t,
     content_type: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `content_type` is NULL or a string
+    // (contract of this function).
     unsafe { set_string(req, content_type, |req| &mut req.content_type, c"dpl_req_set_content_type") }
 }
 
-/// Sets the bucket that is copied from.
+/// Sets the bucket to copy from.
 ///
 /// @param req the request
 /// @param src_bucket the string, which is copied
@@ -172,11 +180,12 @@ pub unsafe extern "C" fn dpl_req_set_src_bucket(
     req: *mut dpl_req_t,
     src_bucket: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `src_bucket` is NULL or a string
+    // (contract of this function).
     unsafe { set_string(req, src_bucket, |req| &mut req.src_bucket, c"dpl_req_set_src_bucket") }
 }
 
-/// Sets the subresource that is copied.
+/// Sets the subresource to copy from.
 ///
 /// @param req the request
 /// @param src_subresource the string, which is copied
@@ -189,7 +198,8 @@ pub unsafe extern "C" fn dpl_req_set_src_subresource(
     req: *mut dpl_req_t,
     src_subresource: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `src_subresource` is NULL or a string
+    // (contract of this function).
     unsafe {
         set_string(req, src_subresource, |req| &mut req.src_subresource, c"dpl_req_set_src_subresource")
     }
@@ -198,20 +208,20 @@ pub unsafe extern "C" fn dpl_req_set_src_subresource(
 /// Sets the method.
 ///
 /// @param req the request; NULL has no effect
-/// @param method what it is set to
+/// @param method the method
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_method(req: *mut dpl_req_t, method: dpl_method_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.method = method, c"dpl_req_set_method") }
 }
 
-/// Sets where a bucket is made.
+/// Sets the location of a new bucket.
 ///
 /// @param req the request; NULL has no effect
-/// @param location_constraint what it is set to
+/// @param location_constraint the location
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
@@ -220,55 +230,55 @@ pub unsafe extern "C" fn dpl_req_set_location_constraint(
     req: *mut dpl_req_t,
     location_constraint: dpl_location_constraint_t,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe {
         set(req, |req| req.location_constraint = location_constraint, c"dpl_req_set_location_constraint")
     }
 }
 
-/// Sets who may do what.
+/// Sets the access control list, one of the predefined lists.
 ///
 /// @param req the request; NULL has no effect
-/// @param canned_acl what it is set to
+/// @param canned_acl the list
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_canned_acl(req: *mut dpl_req_t, canned_acl: dpl_canned_acl_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.canned_acl = canned_acl, c"dpl_req_set_canned_acl") }
 }
 
 /// Sets the storage class.
 ///
 /// @param req the request; NULL has no effect
-/// @param storage_class what it is set to
+/// @param storage_class the storage class
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_storage_class(req: *mut dpl_req_t, storage_class: dpl_storage_class_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.storage_class = storage_class, c"dpl_req_set_storage_class") }
 }
 
-/// Sets when a signed URL expires.
+/// Sets the time at which a signed URL expires.
 ///
 /// @param req the request; NULL has no effect
-/// @param expires what it is set to
+/// @param expires the time
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_req_set_expires(req: *mut dpl_req_t, expires: time_t) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.expires = expires, c"dpl_req_set_expires") }
 }
 
-/// Sets what a copy does.
+/// Sets the kind of copy.
 ///
 /// @param req the request; NULL has no effect
-/// @param copy_directive what it is set to
+/// @param copy_directive the kind
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses.
@@ -277,11 +287,11 @@ pub unsafe extern "C" fn dpl_req_set_copy_directive(
     req: *mut dpl_req_t,
     copy_directive: dpl_copy_directive_t,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { set(req, |req| req.copy_directive = copy_directive, c"dpl_req_set_copy_directive") }
 }
 
-/// Sets what kind of object is meant.
+/// Sets the kind of object.
 ///
 /// @param req the request
 /// @param object_type the kind
@@ -298,11 +308,11 @@ pub unsafe extern "C" fn dpl_req_set_object_type(
         req.object_type = object_type;
         Ok(())
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `req` is NULL or a request that only the caller uses (contract of this function).
     unsafe { try_set(req, Some(object_type), change, c"dpl_req_set_object_type") }
 }
 
-/// Sets one of the strings.
+/// Sets a string of a request to a copy of `text`.
 ///
 /// # Safety
 /// `req` is NULL or a request that only the caller uses; `text` is NULL or a string.
@@ -312,6 +322,7 @@ unsafe fn set_string(
     field: impl FnOnce(&mut RequestHead) -> &mut *mut c_char,
     function: &'static CStr,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `req` is NULL or a request that only the caller uses; `text` is NULL or a string (contract of
+    // this function).
     unsafe { try_set(req, string(text), |req, text| replace(field(req), text), function) }
 }

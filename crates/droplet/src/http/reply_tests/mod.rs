@@ -1,16 +1,17 @@
-//! Replies as servers send them, and what they mean.
+//! Tests of the reader: valid and invalid replies, as servers send them.
 
 mod model;
 mod random;
 
 use super::Limits;
-use super::reader::{Failure, Receiver, Reply, Source, read};
-use super::reply::{Expected, Malformed};
+use super::error::{ReadError, SyntaxError};
+use super::reader::{Receiver, Reply, Source, read};
+use super::reply::Expected;
 
 const LIMITS: Limits = Limits { line: 1 << 16, head: 1 << 20 };
 const ANY: Expected = Expected { body: true, continuation: false, limits: LIMITS };
 
-/// Gives a text in pieces, then its end.
+/// A source that gives a text in pieces, then its end.
 struct Pieces<'a> {
     text: &'a mut [u8],
     used: usize,
@@ -37,7 +38,7 @@ impl Source for Pieces<'_> {
     }
 
     fn fill(&mut self) -> Result<bool, ()> {
-        assert_eq!(self.used, self.filled, "asks for more although there is some");
+        assert_eq!(self.used, self.filled, "fill() was called although bytes are left");
         self.filled = self.text.len().min(self.filled + self.sizes.next().unwrap_or(1));
         Ok(self.used < self.filled)
     }
@@ -66,8 +67,8 @@ impl Receiver for Gathered {
     }
 }
 
-/// A reply, and how many bytes it had.
-type Outcome = Result<(Reply, Gathered, usize), Failure<(), ()>>;
+/// A reply, what its receiver got, and the number of its bytes.
+type Outcome = Result<(Reply, Gathered, usize), ReadError<(), ()>>;
 
 fn read_in_pieces(text: &[u8], sizes: Vec<usize>, expected: Expected) -> Outcome {
     let mut text = text.to_vec();
@@ -86,26 +87,26 @@ fn body_of(text: &str) -> (u16, String) {
     (reply.status, String::from_utf8(gathered.body).unwrap())
 }
 
-fn fault_of(text: &str) -> Malformed {
+fn error_of(text: &str) -> SyntaxError {
     match read_whole(text) {
-        Err(Failure::Malformed(fault)) => fault,
+        Err(ReadError::Syntax(error)) => error,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn bodies_end_where_their_heads_say() {
+fn bodies_end_as_their_head_says() {
     assert_eq!(body_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloMORE"), (200, "hello".into()));
     assert_eq!(body_of("HTTP/1.1 200 OK\r\n\r\nall of it"), (200, "all of it".into()));
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\n";
     assert_eq!(body_of(chunked), (200, "hello!".into()));
     let (_, _, used) = read_whole(&format!("{chunked}HTTP/1.1 404")).unwrap();
-    assert_eq!(used, chunked.len(), "the empty line after the last chunk belongs to the reply");
+    assert_eq!(used, chunked.len(), "the empty line after the last chunk is part of the reply");
 }
 
 #[test]
-fn replies_that_announce_another_are_skipped() {
+fn provisional_replies_are_skipped() {
     let last = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
     let text = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: 1\r\n\r\n{last}");
     assert_eq!(body_of(&text), (404, "no".into()));
@@ -115,12 +116,16 @@ fn replies_that_announce_another_are_skipped() {
 }
 
 #[test]
-fn no_body_is_read_where_there_is_none() {
+fn replies_without_a_body_end_with_the_head() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     let (reply, gathered, _) =
         read_in_pieces(head.as_bytes(), vec![9], Expected { body: false, ..ANY }).unwrap();
     assert_eq!((reply.status, gathered.body.len()), (200, 0));
-    assert_eq!(gathered.fields, [("Content-Length".to_owned(), b"5".to_vec())], "news after a HEAD");
+    assert_eq!(
+        gathered.fields,
+        [("Content-Length".to_owned(), b"5".to_vec())],
+        "the length is a field after a HEAD"
+    );
     for status in [204, 304] {
         let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
         assert_eq!(body_of(&text), (status, String::new()));
@@ -128,7 +133,7 @@ fn no_body_is_read_where_there_is_none() {
 }
 
 #[test]
-fn the_end_of_a_connection_is_foretold() {
+fn the_last_reply_of_a_connection_is_recognised() {
     let is_last = |head: &str| read_whole(&format!("{head}Content-Length: 0\r\n\r\n")).unwrap().0.is_last;
     assert!(!is_last("HTTP/1.1 200 OK\r\n"));
     assert!(is_last("HTTP/1.1 200 OK\r\nConnection: foo, Close\r\n"));
@@ -138,29 +143,29 @@ fn the_end_of_a_connection_is_foretold() {
 }
 
 #[test]
-fn what_is_no_reply_is_named() {
-    use Malformed::*;
-    assert_eq!(fault_of(""), Ended);
-    assert_eq!(fault_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"), Ended);
-    assert_eq!(fault_of("HTTP/1.1 100 Continue\r\n\r\n"), Ended);
+fn invalid_replies_have_an_error() {
+    use SyntaxError::*;
+    assert_eq!(error_of(""), Ended);
+    assert_eq!(error_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"), Ended);
+    assert_eq!(error_of("HTTP/1.1 100 Continue\r\n\r\n"), Ended);
     for length in ["-5", "5x", "+5", "", "99999999999999999999", "5, 6"] {
         let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
-        assert_eq!(fault_of(&text), ContentLength, "{length}");
+        assert_eq!(error_of(&text), ContentLength, "{length}");
     }
     for chunks in
         ["zz\r\nhello\r\n", "\r\n", "-1\r\n", "5\r\nhelloX0\r\n", "fffffffffffffffff\r\n", "5\nhello"]
     {
         let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
-        assert_eq!(fault_of(&text), Chunk, "{chunks:?}");
+        assert_eq!(error_of(&text), Chunk, "{chunks:?}");
     }
     for head in ["HTTP/2 200 OK\r\n", "HTTP/1.1 20 OK\r\n", "HTTP/1.1 099 X\r\n", "hello\r\n"] {
-        assert!(matches!(fault_of(&format!("{head}\r\n")), Head(_)), "{head:?}");
+        assert!(matches!(error_of(&format!("{head}\r\n")), Head(_)), "{head:?}");
     }
 }
 
-/// Each was seen from some server, and stopped the whole reply.
+/// Servers send each of these; each once made the whole reply fail.
 #[test]
-fn lines_that_are_no_fields_are_passed_over() {
+fn lines_that_are_not_fields_are_skipped() {
     for line in [
         "X Foo: 1",
         "x-amz-meta-a/b: 1",
@@ -199,7 +204,7 @@ fn lines_that_are_no_fields_are_passed_over() {
 }
 
 #[test]
-fn the_end_of_a_body_is_never_passed_over() {
+fn lines_that_may_frame_the_body_are_not_skipped() {
     for line in [
         "Content-Length: 5\u{1}",
         "content-length 5",
@@ -212,9 +217,9 @@ fn the_end_of_a_body_is_never_passed_over() {
         "X: a\r\n Content-Length: 5\r\n \u{1}",
     ] {
         let text = format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\nhello");
-        assert!(matches!(fault_of(&text), Malformed::Head(_)), "{line:?}");
+        assert!(matches!(error_of(&text), SyntaxError::Head(_)), "{line:?}");
     }
-    assert!(matches!(fault_of("HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\nhello"), Malformed::Head(_)));
+    assert!(matches!(error_of("HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\nhello"), SyntaxError::Head(_)));
 }
 
 #[test]
@@ -225,9 +230,9 @@ fn chunk_sizes_may_begin_with_zeros() {
     assert_eq!(body_of(&text), (200, "hello".into()));
 }
 
-/// Replies of 1xx and empty lines count towards the limit of the head that they come before.
+/// Replies of 1xx and empty lines count towards the limit of the head after them.
 #[test]
-fn a_reply_begins_after_all() {
+fn a_head_may_follow_other_replies_and_empty_lines() {
     for before in
         ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", "\r\n", "\n"]
     {
@@ -240,13 +245,13 @@ fn a_reply_begins_after_all() {
             outcome.map(|(reply, ..)| reply.status)
         };
         assert_eq!(read(most), Ok(204), "{before:?}");
-        assert_eq!(read(most + 1), Err(Failure::Malformed(Malformed::HeadTooLong(400))), "{before:?}");
-        assert_eq!(read(9999), Err(Failure::Malformed(Malformed::HeadTooLong(400))), "{before:?}");
+        assert_eq!(read(most + 1), Err(ReadError::Syntax(SyntaxError::HeadTooLong(400))), "{before:?}");
+        assert_eq!(read(9999), Err(ReadError::Syntax(SyntaxError::HeadTooLong(400))), "{before:?}");
     }
 }
 
 #[test]
-fn heads_have_limits() {
+fn too_long_heads_and_lines_are_refused() {
     let limits = Limits { line: 100, head: 400 };
     let read = |field: String, end: &str| {
         let text = format!("HTTP/1.1 204 No Content\r\n{field}{end}");
@@ -254,10 +259,10 @@ fn heads_have_limits() {
     };
     let line = |length: usize| format!("X: {}\r\n", "a".repeat(length - 5));
     assert_eq!(read(line(100), "\r\n"), Ok(204));
-    assert_eq!(read(line(101), "\r\n"), Err(Failure::Malformed(Malformed::LineTooLong(100))));
-    assert_eq!(read("a".repeat(5000), ""), Err(Failure::Malformed(Malformed::LineTooLong(100))));
+    assert_eq!(read(line(101), "\r\n"), Err(ReadError::Syntax(SyntaxError::LineTooLong(100))));
+    assert_eq!(read("a".repeat(5000), ""), Err(ReadError::Syntax(SyntaxError::LineTooLong(100))));
     assert_eq!(read(line(90).repeat(4), "\r\n"), Ok(204));
-    assert_eq!(read(line(90).repeat(5), "\r\n"), Err(Failure::Malformed(Malformed::HeadTooLong(400))));
+    assert_eq!(read(line(90).repeat(5), "\r\n"), Err(ReadError::Syntax(SyntaxError::HeadTooLong(400))));
 }
 
 #[test]
@@ -266,9 +271,9 @@ fn any_number_of_fields_is_read() {
     assert_eq!(read_whole(&text).unwrap().1.fields.len(), 1000);
 }
 
-/// Nothing is looked at again when more comes: that took 14 s for 256 KiB of empty lines.
+/// No byte is examined again when more come: that once took 14 s for 256 KiB of empty lines.
 #[test]
-fn time_grows_with_length_alone() {
+fn time_is_linear_in_the_length() {
     let limits = Limits { line: 1 << 20, head: 1 << 23 };
     let last = "HTTP/1.1 200 OK\r\n";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

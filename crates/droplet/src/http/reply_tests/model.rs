@@ -1,9 +1,9 @@
-//! The same as the reader by other means: the whole text is there, so that nothing needs to be remembered, and
-//! the fields are httparse's.
+//! A model of the reader: it does the same with the whole text at once, without any state, and parses fields with
+//! httparse.
 
 use super::*;
 
-/// Where the first line begins that is not empty.
+/// Returns the position of the first line that is not empty.
 fn start_of_head(text: &[u8]) -> usize {
     let mut start = 0;
     while let Some(end) = [&b"\r\n"[..], b"\n"].iter().find(|end| text[start..].starts_with(end)) {
@@ -12,7 +12,7 @@ fn start_of_head(text: &[u8]) -> usize {
     start
 }
 
-/// Where the empty line ends that follows some other.
+/// Returns the position after the first empty line that follows another line.
 fn end_of_head(text: &[u8]) -> Option<usize> {
     let start = start_of_head(text);
     (start..text.len()).find_map(|at| {
@@ -20,8 +20,8 @@ fn end_of_head(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Status, version and fields, by httparse, which is told to pass over what is no field. What it takes for
-/// the end of the whole, a bare carriage return and a NUL, is made another control character.
+/// Parses status, version and fields with httparse, which skips lines that are not fields. A carriage return within a
+/// line and a NUL would end its parsing; they are replaced by another control character.
 fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
     let (status_line, rest) = text.split_at(text.iter().position(|it| *it == b'\n')? + 1);
     let (begin, reason) = status_line.split_at_checked("HTTP/1.1 200".len())?;
@@ -46,7 +46,7 @@ fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
         let lines: Vec<_> = value.split(|it| *it == b'\n').map(<[u8]>::trim_ascii).collect();
         lines.join(&b' ')
     };
-    // From a name's first byte to its value's last.
+    // The place of a field is from the first byte of its name to the last byte of its value.
     let place = |it: &[u8]| it.as_ptr() as usize - text.as_ptr() as usize;
     let kept = response.headers.iter().map(|field| {
         let start = place(field.name.as_bytes());
@@ -59,7 +59,7 @@ fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
     Some((response.code?, response.version?, fields.collect()))
 }
 
-/// Whether there is a line outside of these places that begins with the name of a framing field.
+/// Returns whether a line outside these places begins with the name of a framing field.
 fn loses_framing(text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
     let mut start = 0;
     text.split_inclusive(|it| *it == b'\n').any(|line| {
@@ -73,7 +73,7 @@ fn loses_framing(text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
     })
 }
 
-/// All members of a list, in small letters.
+/// Returns all members of a list, in lower case.
 fn members(fields: &Fields, name: &str) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for (_, value) in fields.iter().filter(|(it, _)| it.to_ascii_lowercase() == name) {
@@ -93,7 +93,7 @@ fn length(fields: &Fields) -> Option<Option<u64>> {
     is_sound.then(|| String::from_utf8_lossy(first).parse().ok())
 }
 
-/// The data of all chunks, and how many bytes they had with their lengths and trailer.
+/// Returns the data of all chunks, and their number of bytes with sizes and trailer.
 fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {

@@ -1,5 +1,5 @@
-//! The reader against the model, over replies valid and spoilt, cut into pieces of any size. `PROPTEST_CASES`
-//! sets how many (`make fuzz`).
+//! Comparison of the reader with the model, on valid and damaged replies, in pieces of any size. `PROPTEST_CASES` is the
+//! number of cases (`make fuzz`).
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -104,7 +104,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-fn spoilt(mut text: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
+fn damaged(mut text: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
     for damage in damages {
         let length = text.len() + 1;
         match damage {
@@ -144,18 +144,18 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn replies_in_pieces_mean_what_the_whole_means(
+    fn replies_in_pieces_are_read_as_the_model_reads_the_whole(
         text in any_reply(),
         damages in prop_oneof![Just(Vec::new()), vec(damage(), 1..4)],
         sizes in vec(1_usize..50, 1..20),
         expected in expected(),
     ) {
-        let text = spoilt(text, &damages);
+        let text = damaged(text, &damages);
         prop_assert_eq!(read_in_pieces(&text, sizes, expected).ok(), model::read(&text, expected));
     }
 
     #[test]
-    fn any_bytes_mean_what_the_whole_means(text in vec(any::<u8>(), 0..300), sizes in vec(1_usize..9, 1..9)) {
+    fn any_bytes_in_pieces_are_read_as_the_model_reads_the_whole(text in vec(any::<u8>(), 0..300), sizes in vec(1_usize..9, 1..9)) {
         let text = [b"HTTP/1.1 200 OK\r\n".as_slice(), &text].concat();
         prop_assert_eq!(read_in_pieces(&text, sizes, ANY).ok(), model::read(&text, ANY));
     }
