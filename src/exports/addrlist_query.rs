@@ -89,7 +89,7 @@ pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
         let Some(list) = list(addrlist, c"dpl_addrlist_refresh_blacklist_nolock") else {
             return Error::Failure.status();
         };
-        list.hosts().refresh(Moment::now());
+        list.hosts().expire(Moment::now());
         SUCCESS
     })
 }
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
         // SAFETY: the caller's promise.
         let ips = unsafe { addresses(host) };
         let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let found = list.hosts().at_any_of(&addresses);
+        let found = list.hosts().with_any(&addresses);
         found.map_or(ptr::null_mut(), |host| node_of(&host))
     })
 }
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn dpl_addr_get_ident(
 }
 
 fn available(addrlist: *mut dpl_addrlist_t) -> Vec<Arc<Host>> {
-    AddrList::of(addrlist).map(|list| list.hosts().not_out(Moment::now())).unwrap_or_default()
+    AddrList::of(addrlist).map(|list| list.hosts().not_blacklisted(Moment::now())).unwrap_or_default()
 }
 
 /// Gives the n-th available host.
@@ -325,7 +325,7 @@ unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> 
     // SAFETY: the caller's promises.
     let (host, port) = unsafe { (string(host), string(port)) };
     let authority = Authority::new(host?, port?).ok()?;
-    list.hosts().named(&authority).or_else(|| list.hosts().reached_by(&authority, LOOKUP_WAIT))
+    list.hosts().named(&authority).or_else(|| list.hosts().looked_up(&authority, LOOKUP_WAIT))
 }
 
 /// `IP:PORT`, or `NAME:PORT` if it has no address yet.

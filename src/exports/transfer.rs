@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{call_log, refuse};
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
-use droplet_client::checkout::Connection as _;
+use droplet_client::checkout::ClientConnection as _;
 use droplet_client::fault::Fault;
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;

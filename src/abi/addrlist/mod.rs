@@ -234,7 +234,7 @@ impl AddrList {
             let mut kept: Vec<Arc<Host>> = Vec::new();
             for resolved in wanted {
                 // Of several names for the same addresses the first counts, as in the original.
-                if hosts::at_all_of(&kept, &resolved.known).is_some() {
+                if hosts::host_with_all(&kept, &resolved.known).is_some() {
                     continue;
                 }
                 match self.hosts.named(&resolved.authority) {
@@ -255,7 +255,7 @@ impl AddrList {
     /// Adds a host under the lock, unless it is there.
     fn insert(&self, resolved: Resolved) -> Result<(), AddError> {
         let named = self.hosts.named(&resolved.authority);
-        let there = named.or_else(|| hosts::at_all_of(&self.hosts.all(), &resolved.known).cloned());
+        let there = named.or_else(|| hosts::host_with_all(&self.hosts.all(), &resolved.known).cloned());
         match there {
             Some(host) => _ = self.hosts.unblacklist(&host),
             None => _ = self.link_new(resolved)?,

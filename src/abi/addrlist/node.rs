@@ -86,7 +86,7 @@ impl NodeMirror {
 }
 
 impl Observer for NodeMirror {
-    fn show_out(&self, wait: Option<Duration>) {
+    fn show_blacklisted(&self, wait: Option<Duration>) {
         self.show(match wait {
             Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(wait.as_secs()),
             None => -1,

@@ -16,8 +16,8 @@ pub use reserved::Reserved;
 use super::context::{Context, ContextId};
 use super::layout::ConnectionHead;
 use super::slab::{Handle, InSlab, Slab};
+use droplet_client::checkout::ClientConnection;
 use droplet_client::checkout::endpoint::Endpoint;
-use droplet_client::checkout::{self, Connection as _};
 use droplet_client::net::stream::{File, Socket, Stream};
 use droplet_client::net::tls::TlsStream;
 use droplet_client::os::fork;
@@ -303,8 +303,8 @@ impl Connection {
 
 impl Poolable for Connection {
     #[inline]
-    fn place(&self) -> Option<&IdleSet> {
-        self.0.endpoint.as_deref().map(Endpoint::place)
+    fn idle_set(&self) -> Option<&IdleSet> {
+        self.0.endpoint.as_deref().map(Endpoint::idle_set)
     }
 
     #[inline]
@@ -332,7 +332,7 @@ impl Poolable for Connection {
     }
 }
 
-impl checkout::Connection for Connection {
+impl ClientConnection for Connection {
     #[inline]
     fn begin_reuse(&mut self) {
         let head = &mut self.0.head;

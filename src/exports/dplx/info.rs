@@ -11,7 +11,7 @@ use crate::abi::connection::Connection;
 use crate::abi::sized::{SizeFirst, fill};
 use crate::exports::conn::in_use;
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
-use droplet_client::checkout::Connection as _;
+use droplet_client::checkout::ClientConnection as _;
 use droplet_client::os::libssl;
 use droplet_client::os::sys::{self, Traffic};
 use droplet_client::status::{Error, SUCCESS};

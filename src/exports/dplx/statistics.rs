@@ -8,7 +8,7 @@ use crate::abi::sized::{SizeFirst, fill};
 use crate::exports::{context, dpl_ctx_t, dpl_status_t, guard, refuse};
 use droplet_client::checkout::{HostStatistics, PoolStatistics};
 use droplet_client::fault::{self, FAULTS, Fault};
-use droplet_client::hosts::{self, State};
+use droplet_client::hosts::{self, CircuitState};
 use droplet_client::os::clock::Moment;
 use droplet_client::os::sys;
 use droplet_client::pool::metrics::{self, CLOSE_REASONS, CloseReason};
@@ -97,7 +97,9 @@ const _: () = {
             && CLOSE_REASONS <= DPLX_COUNTS
     );
     assert!(Fault::Ordered as usize == dplx_fault_t::DPLX_FAULT_ORDERED as usize && FAULTS <= DPLX_COUNTS);
-    assert!(State::Probing.number() == dplx_host_state_t::DPLX_HOST_PROBING as usize);
+    assert!(
+        CircuitState::HalfOpen { is_probing: true }.number() == dplx_host_state_t::DPLX_HOST_PROBING as usize
+    );
 };
 
 /// The connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to files
@@ -313,10 +315,10 @@ fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
     }
 }
 
-fn blacklisted_until(state: State) -> i64 {
+fn blacklisted_until(state: CircuitState) -> i64 {
     match state {
-        State::Out { until: Moment::NEVER } => -1,
-        State::Out { until } => {
+        CircuitState::Open { until: Moment::NEVER } => -1,
+        CircuitState::Open { until } => {
             let left = until.since(Moment::now()).as_secs_f64().ceil() as i64;
             sys::wall_clock_seconds() + left
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::context::Inner;
 use super::link::Link;
-use crate::checkout::Connection as _;
+use crate::checkout::ClientConnection as _;
 use crate::fault::Fault;
 use crate::net::stream::TransferError;
 use crate::net::tls::TlsStream;

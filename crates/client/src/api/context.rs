@@ -210,7 +210,8 @@ fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<()
     let resolved = Resolved::of_profile(authorities, patience, |unresolved| warn(unresolved.warning()));
     for host in resolved.map_err(|unresolved| unresolved.to_string())? {
         let all = list.all();
-        let is_there = list.named(&host.authority).is_some() || hosts::at_all_of(&all, &host.known).is_some();
+        let is_there =
+            list.named(&host.authority).is_some() || hosts::host_with_all(&all, &host.known).is_some();
         if !is_there {
             let place = fastrand::usize(0..=all.len());
             let new = Host::new(host.authority.port, host.addresses, all.len());
@@ -224,7 +225,7 @@ fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<()
 struct NobodyLooks;
 
 impl Observer for NobodyLooks {
-    fn show_out(&self, _wait: Option<Duration>) {}
+    fn show_blacklisted(&self, _wait: Option<Duration>) {}
     fn show_available(&self) {}
     fn show_addresses(&self, _addresses: &[std::net::SocketAddr]) {}
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use super::context::Inner;
-use crate::checkout;
+use crate::checkout::ClientConnection;
 use crate::checkout::endpoint::Endpoint;
 use crate::net::stream::{Socket, Stream};
 use crate::os::fork;
@@ -78,8 +78,8 @@ impl Link {
 }
 
 impl Poolable for Link {
-    fn place(&self) -> Option<&IdleSet> {
-        Some(self.endpoint.place())
+    fn idle_set(&self) -> Option<&IdleSet> {
+        Some(self.endpoint.idle_set())
     }
 
     fn shard(&self) -> ShardNumber {
@@ -103,7 +103,7 @@ impl Poolable for Link {
     }
 }
 
-impl checkout::Connection for Link {
+impl ClientConnection for Link {
     fn begin_reuse(&mut self) {
         self.reuses += 1;
     }

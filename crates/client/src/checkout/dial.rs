@@ -1,86 +1,102 @@
-//! A new connection: the hosts race, the caller gets the first that answers, and each host gets the blame
-//! that is its due.
+//! A new connection, by happy eyeballs over the hosts: the first to connect serves, and each host that fails
+//! is blacklisted if it is at fault.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Call, Candidate, Candidates, Client, Connection, PoolStatistics, Settings};
+use super::attempt::Attempt;
+use super::endpoint::Endpoint;
+use super::happy_eyeballs::HappyEyeballs;
+use super::untried::Untried;
+use super::{Call, Client, ClientConnection, PoolStatistics, Settings};
 use crate::fault::Fault;
 use crate::hosts::{AttemptGuard, Record};
-use crate::net::connect::{Attempt, CONNECTION_ATTEMPT_DELAY, Failure, HappyEyeballs, Plan};
+use crate::net::connect::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectPlan, Connecting};
 use crate::net::resolve::LookupError;
 use crate::net::stream::Stream;
-use crate::net::tls::{PeerName, TlsPlan};
+use crate::net::tls::{PeerName, Security, TlsPlan};
 use crate::os::clock::Moment;
 use crate::os::reserve;
 use crate::pool::permits::Permit;
 use crate::status::Error;
 
-impl<C: Connection> Client<C> {
-    /// Tries the candidates one after the other, each with a head start before the next joins it. What is
-    /// still under way in the end is left to later calls.
+/// The reason why an attempt was not started.
+enum StartError {
+    /// The name has no address. Another host may have one.
+    NoAddress,
+    /// This side lacks something, so that no other host would do better.
+    Local(Error),
+}
+
+impl<C: ClientConnection> Client<C> {
+    /// Connects to the first host that answers. Attempts that are still under way then are parked: later
+    /// calls go on with them.
     #[cold]
-    pub(super) fn dial(&self, call: &impl Call<C>, mut candidates: Candidates<'_, C>) -> Result<C, Error> {
+    pub(super) fn dial(&self, call: &impl Call<C>, untried: Untried<'_, C>) -> Result<C, Error> {
         let begin = Moment::precise();
-        let mut race = HappyEyeballs::new();
-        let outcome = self.run(call, &mut candidates, &mut race);
-        self.park(race);
+        let mut attempts = HappyEyeballs::default();
+        let outcome = self.connect_to_first(call, untried, &mut attempts);
+        self.park(attempts);
         self.metrics.waited(begin, outcome.is_err());
         outcome
     }
 
-    fn run(
+    /// Starts attempts one after the other, each with a head start before the next, and returns the first
+    /// connection.
+    fn connect_to_first(
         &self,
         call: &impl Call<C>,
-        candidates: &mut Candidates<'_, C>,
-        race: &mut HappyEyeballs<Candidate>,
+        mut untried: Untried<'_, C>,
+        attempts: &mut HappyEyeballs,
     ) -> Result<C, Error> {
         if reserve::is_low() {
             log!(call, Error, "out of memory: no connection is opened");
             return Err(Error::OutOfMemory);
         }
-        let mut verdict = None;
+        let mut error_so_far = None;
         // The end of the head start that the newest attempt has.
-        let mut until = None;
+        let mut next_start = None;
         loop {
-            let next =
-                candidates.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
-            until = match next {
-                Some(candidate) => {
-                    if candidate.may_be_reused()
-                        && let Some(idle) = self.reuse(call, &candidate.endpoint, Moment::now())
+            let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
+            next_start = match next {
+                Some((endpoint, guard)) => {
+                    // A probe is to find out whether the host still accepts connections.
+                    if guard.as_ref().is_some_and(|guard| !guard.is_probe())
+                        && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
                     {
                         return Ok(idle);
                     }
-                    match self.start(call, candidate, race) {
-                        Ok(true) => Some(Instant::now() + CONNECTION_ATTEMPT_DELAY),
-                        Ok(false) => {
-                            verdict = Some(sum(verdict, Error::Failure));
+                    match self.start(call, endpoint, guard, attempts) {
+                        Ok(()) => Some(Instant::now() + CONNECTION_ATTEMPT_DELAY),
+                        Err(StartError::NoAddress) => {
+                            error_so_far = Some(combined(error_so_far, Error::Failure));
                             continue;
                         }
-                        Err(error) if race.is_empty() => return Err(error),
-                        // Those already under way may still come through.
-                        Err(_) => {
-                            candidates.end();
+                        Err(StartError::Local(error)) if attempts.is_empty() => return Err(error),
+                        // The attempts under way may still succeed.
+                        Err(StartError::Local(_)) => {
+                            untried.clear();
                             None
                         }
                     }
                 }
-                None => self.resume(race, call.settings().connections, until),
+                None => self.resume_suspended(attempts, call.settings().connections, next_start),
             };
-            match race.next(until) {
-                Ok(Some((candidate, Ok(stream)))) => return self.won(call, candidate, stream),
-                Ok(Some((candidate, Err(failure)))) => {
-                    let outcome = self.lost(call, &candidate, &failure);
-                    if race.is_empty() {
-                        outcome?;
+            match attempts.next(next_start) {
+                Ok(Some((attempt, Ok(stream)))) => return self.attempt_succeeded(call, attempt, stream),
+                Ok(Some((attempt, Err(error)))) => {
+                    self.attempt_failed(call, &attempt, &error);
+                    if let Some(local) = error.local_fault()
+                        && attempts.is_empty()
+                    {
+                        return Err(local);
                     }
-                    verdict = Some(sum(verdict, failure.error()));
+                    error_so_far = Some(combined(error_so_far, error.status()));
                 }
-                Ok(None) if race.is_empty() => return Err(Self::none_left(call, verdict)),
-                Ok(None) => race.running().for_each(Candidate::takes_long),
+                Ok(None) if attempts.is_empty() => return Err(Self::all_failed(call, error_so_far)),
+                Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
                     return Err(Error::System);
@@ -89,21 +105,43 @@ impl<C: Connection> Client<C> {
         }
     }
 
-    /// Has an attempt on the candidate join the race. False if its name has no address.
+    /// Starts an attempt on an endpoint.
     fn start(
         &self,
         call: &impl Call<C>,
-        candidate: Candidate,
-        race: &mut HappyEyeballs<Candidate>,
-    ) -> Result<bool, Error> {
-        let endpoint = &candidate.endpoint;
+        endpoint: Arc<Endpoint>,
+        guard: Option<AttemptGuard>,
+        attempts: &mut HappyEyeballs,
+    ) -> Result<(), StartError> {
         endpoint.record(Record::attempt);
         let settings = call.settings();
-        let Some(addresses) = self.addresses(call, &candidate, &settings)? else { return Ok(false) };
-        let security = call.security().inspect_err(|_| {
+        let addresses = match self.look_up(&endpoint, &settings) {
+            Ok(addresses) => addresses,
+            Err(error) => return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), error)),
+        };
+        let security = call.security().map_err(|error| {
             log!(call, Error, "the context has use_https and no SSL_CTX");
+            StartError::Local(error)
         })?;
-        let plan = Plan {
+        let permit = self.permit_for(attempts, settings.connections);
+        if permit.is_none() && attempts.is_empty() {
+            endpoint.record(|record| record.failure(Fault::Local));
+            return Err(StartError::Local(self.limit_reached(call)));
+        }
+        let plan = self.plan(&endpoint, addresses, settings, security);
+        let connecting = Connecting::new(plan, permit, Instant::now());
+        attempts.add(Attempt { endpoint, guard, connecting });
+        Ok(())
+    }
+
+    fn plan(
+        &self,
+        endpoint: &Endpoint,
+        addresses: Arc<[SocketAddr]>,
+        settings: Settings,
+        security: Option<Security>,
+    ) -> ConnectPlan {
+        ConnectPlan {
             addresses,
             timeout: settings.connect_timeout,
             permits: Arc::clone(&self.permits),
@@ -114,89 +152,86 @@ impl<C: Connection> Client<C> {
                 sessions: Arc::clone(endpoint.sessions()),
                 without_session: None,
             }),
-        };
-        let permit = self.permit_of(race, settings.connections);
-        if permit.is_none() && race.is_empty() {
-            endpoint.record(|record| record.failure(Fault::Local));
-            return Err(self.limit_reached(call));
         }
-        race.add(candidate, Attempt::new(plan, permit, Instant::now()));
-        Ok(true)
     }
 
-    /// Comes back to the attempt that has waited for a permit for longest: if one is to be had, or when the head
-    /// start of another is over. Returns when to go on; `None` if no attempt waits.
-    fn resume(
+    /// Resumes the attempt that has waited for a permit for the longest time: if there is a permit, or once
+    /// the head start of another attempt is over. Returns when to continue; `None` if no attempt waits.
+    fn resume_suspended(
         &self,
-        race: &mut HappyEyeballs<Candidate>,
+        attempts: &mut HappyEyeballs,
         limit: i32,
-        until: Option<Instant>,
+        head_start_ends: Option<Instant>,
     ) -> Option<Instant> {
-        if !race.has_suspended() {
+        if !attempts.has_suspended() {
             return None;
         }
         let now = Instant::now();
-        let until = until.filter(|until| *until > now);
-        let permit = if until.is_some() { self.permit(limit) } else { self.permit_of(race, limit) };
-        let attempt_delay = permit.and_then(|permit| race.resume(permit, now));
-        attempt_delay
-            .map(|attempt_delay| now + attempt_delay)
-            .or(until)
-            .or(Some(now + CONNECTION_ATTEMPT_DELAY))
+        let head_start_ends = head_start_ends.filter(|end| *end > now);
+        let permit = match head_start_ends {
+            Some(_) => self.permit(limit),
+            None => self.permit_for(attempts, limit),
+        };
+        let resumed = permit.and_then(|permit| attempts.resume_oldest(permit, now));
+        let next_start = resumed.map(|attempt_delay| now + attempt_delay).or(head_start_ends);
+        next_start.or(Some(now + CONNECTION_ATTEMPT_DELAY))
     }
 
-    /// A permit for one more connection, to which one that had its head start may have to give way.
-    fn permit_of(&self, race: &mut HappyEyeballs<Candidate>, limit: i32) -> Option<Permit> {
+    /// Returns a permit for one more connection. At the limit, an attempt that has had its head start is
+    /// suspended for it.
+    fn permit_for(&self, attempts: &mut HappyEyeballs, limit: i32) -> Option<Permit> {
         loop {
             if let Some(permit) = self.permit(limit) {
                 return Some(permit);
             }
-            drop(race.give_way()?);
+            drop(attempts.suspend_oldest()?);
         }
     }
 
-    /// The addresses to connect to; `None` if the name has none, which is the host's fault.
-    fn addresses(
+    /// Returns the addresses to connect to. Idle connections to addresses that the name no longer has are
+    /// closed.
+    fn look_up(&self, endpoint: &Endpoint, settings: &Settings) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let addresses = endpoint.addresses().current(settings.connect_timeout)?;
+        if endpoint.addresses().have_changed() {
+            let known = endpoint.addresses().known();
+            let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
+            self.pool.close_matching(endpoint.idle_set(), has_left);
+        }
+        Ok(addresses)
+    }
+
+    /// Logs a failed look-up, and blacklists the host if it is at fault.
+    fn look_up_failed(
         &self,
         call: &impl Call<C>,
-        candidate: &Candidate,
-        settings: &Settings,
-    ) -> Result<Option<Arc<[SocketAddr]>>, Error> {
-        let endpoint = &candidate.endpoint;
-        let error = match endpoint.addresses().current(settings.connect_timeout) {
-            Ok(addresses) => {
-                if endpoint.addresses().have_changed() {
-                    let known = endpoint.addresses().known();
-                    let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
-                    self.pool.close_matching(endpoint.place(), has_left);
-                }
-                return Ok(Some(addresses));
-            }
-            Err(error) => error,
-        };
-        let name = endpoint.name().to_string_lossy();
-        log!(call, Error, "no address for {name}: {error}");
-        let fault = if matches!(error, LookupError::Local(_)) { Fault::Local } else { Fault::Name };
-        endpoint.record(|record| record.failure(fault));
+        endpoint: &Endpoint,
+        guard: Option<&AttemptGuard>,
+        error: LookupError,
+    ) -> StartError {
+        log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
         if let LookupError::Local(error) = error {
-            return Err(error);
+            endpoint.record(|record| record.failure(Fault::Local));
+            return StartError::Local(error);
         }
-        // An unknown bucket says nothing about the host.
+        endpoint.record(|record| record.failure(Fault::Name));
+        // A bucket that does not resolve says nothing about the host.
         if !endpoint.is_virtual() {
-            self.blame(call, candidate.trial.as_ref(), fault);
+            self.blame(call, guard, Fault::Name);
         }
-        Ok(None)
+        StartError::NoAddress
     }
 
-    /// A connect came through: its connection, in use.
-    pub(super) fn won(
+    /// Makes a connection, in use, of an attempt that succeeded.
+    pub(super) fn attempt_succeeded(
         &self,
         call: &impl Call<C>,
-        candidate: Candidate,
+        attempt: Attempt,
         mut stream: Stream,
     ) -> Result<C, Error> {
-        let Candidate { endpoint, trial } = candidate;
-        endpoint.place().resume();
+        let Attempt { endpoint, guard, connecting } = attempt;
+        // Closes the sockets to the host's other addresses.
+        drop(connecting);
+        endpoint.idle_set().resume();
         if let Some(socket) = stream.socket() {
             endpoint.addresses().succeeded(socket.peer());
         }
@@ -206,8 +241,8 @@ impl<C: Connection> Client<C> {
                 log!(call, Warning, "{} {notice}", endpoint.name().to_string_lossy());
             }
         }
-        if let Some(trial) = trial {
-            trial.succeeded();
+        if let Some(guard) = guard {
+            guard.succeeded();
         }
         let connection = call.wrap(stream, &endpoint).inspect_err(|error| {
             endpoint.record(|record| record.failure(Fault::Local));
@@ -217,39 +252,31 @@ impl<C: Connection> Client<C> {
         Ok(connection)
     }
 
-    /// An attempt failed: the log says why, and the host is out unless it is not to blame. An error is
-    /// a lack of this side's, which no other host will mend.
-    pub(super) fn lost(
-        &self,
-        call: &impl Call<C>,
-        candidate: &Candidate,
-        failure: &Failure,
-    ) -> Result<(), Error> {
-        for (address, cause) in &failure.causes {
-            log!(call, Error, "connect to {address}: {cause}");
+    /// Logs why an attempt failed, and blacklists the host if it is at fault.
+    pub(super) fn attempt_failed(&self, call: &impl Call<C>, attempt: &Attempt, error: &ConnectError) {
+        for (address, kind) in &error.causes {
+            log!(call, Error, "connect to {address}: {kind}");
         }
-        let fault = failure.fault();
-        candidate.endpoint.record(|record| record.failure(fault));
-        if let Some(error) = failure.local_fault() {
-            return Err(error);
-        }
-        self.blame(call, candidate.culprit(failure), fault);
-        Ok(())
-    }
-
-    fn blame(&self, call: &impl Call<C>, trial: Option<&AttemptGuard>, fault: Fault) {
-        if let Some(trial) = trial {
-            self.blacklist(call, trial.hosts(), trial.host(), fault);
+        let fault = error.fault();
+        attempt.endpoint.record(|record| record.failure(fault));
+        if error.local_fault().is_none() {
+            self.blame(call, attempt.guard_to_blame(error), fault);
         }
     }
 
-    /// Every candidate has failed; `verdict` is what they have in common.
-    fn none_left(call: &impl Call<C>, verdict: Option<Error>) -> Error {
-        if verdict == Some(Error::Limit) {
+    fn blame(&self, call: &impl Call<C>, guard: Option<&AttemptGuard>, fault: Fault) {
+        if let Some(guard) = guard {
+            self.blacklist(call, guard.hosts(), guard.host(), fault);
+        }
+    }
+
+    /// Returns the error for a caller for whom every host has failed.
+    fn all_failed(call: &impl Call<C>, combined: Option<Error>) -> Error {
+        if combined == Some(Error::Limit) {
             let limit = call.settings().connections;
             log!(call, Error, "n_conn_max ({limit}) is too low to wait for all hosts at once");
         }
-        verdict.unwrap_or(Error::Failure)
+        combined.unwrap_or(Error::Failure)
     }
 
     fn limit_reached(&self, call: &impl Call<C>) -> Error {
@@ -264,12 +291,12 @@ impl<C: Connection> Client<C> {
     }
 }
 
-/// What to tell the caller of a host that failed so after others: that the limit was in the way, or that this
-/// side was each time, or else that the hosts failed.
-fn sum(others: Option<Error>, error: Error) -> Error {
-    match others {
+/// Combines the errors of hosts that failed one after the other: the limit if it was in the way of any, their
+/// common error if they agree, else a failure of the hosts.
+fn combined(so_far: Option<Error>, error: Error) -> Error {
+    match so_far {
         None => error,
-        Some(others) if others == error => error,
+        Some(so_far) if so_far == error => error,
         Some(Error::Limit) => Error::Limit,
         Some(_) if error == Error::Limit => Error::Limit,
         Some(_) => Error::Failure,

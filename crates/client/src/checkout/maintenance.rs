@@ -1,6 +1,8 @@
-//! What calls do in passing: see to parked attempts, and close what has been idle for too long.
+//! Maintenance in passing: calls go on with parked attempts, and close connections that were idle for too
+//! long.
 //!
-//! There is no thread of our own for it; each kind of work is done at most once in its interval.
+//! There is no thread for it; each kind of work is done at most once in its interval, by whichever call comes
+//! first.
 #![forbid(unsafe_code)]
 
 use std::mem;
@@ -9,84 +11,86 @@ use std::time::{Duration, Instant};
 
 use crate::os::lock::Lock;
 
-use super::{Call, Candidate, Client, Connection};
-use crate::net::connect::HappyEyeballs;
+use super::happy_eyeballs::HappyEyeballs;
+use super::{Call, Client, ClientConnection};
 use crate::os::clock::Moment;
 use crate::os::sys;
 use crate::pool::permits::Permit;
 
-/// Idle connections are swept at most once in this time.
+/// The shortest time between two sweeps of the idle connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Work that waits for the next call.
-pub struct Upkeep {
+/// The work that waits for the next call.
+pub struct Maintenance {
     next_sweep: AtomicU64,
-    /// Attempts that a checkout no longer waited for.
-    parked: Lock<HappyEyeballs<Candidate>>,
-    /// Those of a parent process.
-    inherited: Lock<HappyEyeballs<Candidate>>,
+    /// Attempts that no checkout waits for any more.
+    parked: Lock<HappyEyeballs>,
+    /// Parked attempts of the parent process, in a forked child.
+    inherited: Lock<HappyEyeballs>,
+    /// Whether there is an attempt in `parked` or anything inherited.
     any_parked: AtomicBool,
-    /// When somebody last looked at them.
-    looked_at: AtomicU64,
+    /// The clock tick at which parked attempts were last advanced.
+    last_advance: AtomicU64,
 }
 
-impl Upkeep {
-    pub fn new() -> Upkeep {
-        Upkeep {
+impl Maintenance {
+    pub fn new() -> Maintenance {
+        Maintenance {
             next_sweep: AtomicU64::new(0),
             parked: Lock::default(),
             inherited: Lock::default(),
             any_parked: AtomicBool::new(false),
-            looked_at: AtomicU64::new(0),
+            last_advance: AtomicU64::new(0),
         }
     }
 
-    /// The parked attempts, which from now on are the caller's.
-    fn take_parked(&self) -> HappyEyeballs<Candidate> {
+    /// Takes all parked attempts out.
+    fn take_parked(&self) -> HappyEyeballs {
         mem::take(&mut *self.parked.lock())
     }
 
-    fn park(&self, race: HappyEyeballs<Candidate>) {
-        self.parked.lock().join(race);
+    fn park(&self, attempts: HappyEyeballs) {
+        self.parked.lock().append(attempts);
         self.any_parked.store(true, Ordering::Relaxed);
     }
 
-    /// Has a parked attempt make room for another connection; false if none has any room to make.
-    fn give_way(&self) -> bool {
-        let freed = self.parked.lock().give_way();
-        freed.is_some()
+    /// Suspends a parked attempt, which frees permits. False if none has a socket.
+    fn suspend_parked(&self) -> bool {
+        let sockets = self.parked.lock().suspend_oldest();
+        sockets.is_some()
     }
 
-    /// Puts aside, in a forked child, the attempts of the parent; the next call drops them.
+    /// Sets the parent's attempts aside in a forked child; the next call closes the child's copies.
     pub fn forget_parent(&self) {
-        self.inherited.lock().join(self.take_parked());
+        self.inherited.lock().append(self.take_parked());
         self.any_parked.store(true, Ordering::Relaxed);
     }
 }
 
-impl<C: Connection> Client<C> {
-    /// Does what is due; nothing, as a rule.
+impl<C: ClientConnection> Client<C> {
+    /// Does the work that is due. Usually there is none.
     #[inline]
     pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) {
-        let upkeep = &self.upkeep;
-        let due = upkeep.next_sweep.load(Ordering::Relaxed);
-        if upkeep.any_parked.load(Ordering::Relaxed) || now.nanoseconds() >= due {
-            sys::without_cancellation(|| self.do_what_is_due(call, now, due));
+        let maintenance = &self.maintenance;
+        let due = maintenance.next_sweep.load(Ordering::Relaxed);
+        if maintenance.any_parked.load(Ordering::Relaxed) || now.nanoseconds() >= due {
+            sys::without_cancellation(|| self.do_due_work(call, now, due));
         }
     }
 
     #[cold]
-    fn do_what_is_due(&self, call: &impl Call<C>, now: Moment, due: u64) {
-        if self.upkeep.any_parked.load(Ordering::Relaxed) {
-            self.look_at_parked(call, now);
+    fn do_due_work(&self, call: &impl Call<C>, now: Moment, due: u64) {
+        if self.maintenance.any_parked.load(Ordering::Relaxed) {
+            self.advance_parked(call, now);
         }
         if now.nanoseconds() >= due {
             self.sweep(call, now, due);
         }
     }
 
+    /// Closes connections that were idle for too long, and forgets unused endpoints.
     fn sweep(&self, call: &impl Call<C>, now: Moment, due: u64) {
-        if !is_mine(&self.upkeep.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
+        if !claim(&self.maintenance.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
         }
         self.pool.close_expired(now, call.limits().idle_time);
@@ -96,34 +100,31 @@ impl<C: Connection> Client<C> {
     }
 
     /// Leaves attempts to later calls.
-    pub(super) fn park(&self, race: HappyEyeballs<Candidate>) {
-        if !race.is_empty() {
-            self.upkeep.park(race);
+    pub(super) fn park(&self, attempts: HappyEyeballs) {
+        if !attempts.is_empty() {
+            self.maintenance.park(attempts);
         }
     }
 
-    /// Lets parked attempts go on, once a clock tick: what has connected becomes idle, what has failed
-    /// gets the blame.
-    fn look_at_parked(&self, call: &impl Call<C>, now: Moment) {
-        let seen = self.upkeep.looked_at.load(Ordering::Relaxed);
-        if seen == now.nanoseconds() || !is_mine(&self.upkeep.looked_at, seen, now.nanoseconds()) {
+    /// Advances parked attempts, once a clock tick. A connection becomes idle; a failure blacklists the host
+    /// if it is at fault.
+    fn advance_parked(&self, call: &impl Call<C>, now: Moment) {
+        let seen = self.maintenance.last_advance.load(Ordering::Relaxed);
+        if seen == now.nanoseconds() || !claim(&self.maintenance.last_advance, seen, now.nanoseconds()) {
             return;
         }
-        self.upkeep.any_parked.store(false, Ordering::Relaxed);
+        self.maintenance.any_parked.store(false, Ordering::Relaxed);
         self.close_inherited();
-        let mut race = self.upkeep.take_parked();
-        self.resume_suspended(call, &mut race);
+        let mut attempts = self.maintenance.take_parked();
+        self.resume_parked(call, &mut attempts);
         loop {
-            match race.poll() {
-                Ok(Some((candidate, Ok(stream)))) => {
-                    if let Ok(connection) = self.won(call, candidate, stream) {
+            match attempts.poll() {
+                Ok(Some((attempt, Ok(stream)))) => {
+                    if let Ok(connection) = self.attempt_succeeded(call, attempt, stream) {
                         self.keep_idle(connection, now);
                     }
                 }
-                Ok(Some((candidate, Err(failure)))) => {
-                    // Nobody waits for this attempt, so nobody is told of a local fault.
-                    let _ = self.lost(call, &candidate, &failure);
-                }
+                Ok(Some((attempt, Err(error)))) => self.attempt_failed(call, &attempt, &error),
                 Ok(None) => break,
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
@@ -131,38 +132,38 @@ impl<C: Connection> Client<C> {
                 }
             }
         }
-        self.park(race);
+        self.park(attempts);
     }
 
-    /// Lets attempts that gave way at the limit go on, as far as there is room again.
-    fn resume_suspended(&self, call: &impl Call<C>, race: &mut HappyEyeballs<Candidate>) {
-        while race.has_suspended() {
+    /// Resumes suspended attempts while there are permits for them.
+    fn resume_parked(&self, call: &impl Call<C>, attempts: &mut HappyEyeballs) {
+        while attempts.has_suspended() {
             let Some(permit) = self.permits.acquire(call.settings().connections) else { return };
-            race.resume(permit, Instant::now());
+            attempts.resume_oldest(permit, Instant::now());
         }
     }
 
-    /// Closes what a forked child has of its parent's sockets.
+    /// Closes a forked child's copies of its parent's sockets.
     fn close_inherited(&self) {
-        drop(mem::take(&mut *self.upkeep.inherited.lock()));
+        drop(mem::take(&mut *self.maintenance.inherited.lock()));
         self.pool.close_inherited();
     }
 
-    /// A permit for one more connection; at the limit the connection that has been idle longest makes room,
-    /// or else an attempt that nobody waits for.
+    /// Returns a permit for one more connection. At the limit the connection that has been idle longest is
+    /// closed for it, or else a parked attempt is suspended.
     pub(super) fn permit(&self, limit: i32) -> Option<Permit> {
         loop {
             if let Some(permit) = self.permits.acquire(limit) {
                 return Some(permit);
             }
-            if !self.pool.close_oldest() && !self.upkeep.give_way() {
+            if !self.pool.close_oldest() && !self.maintenance.suspend_parked() {
                 return None;
             }
         }
     }
 }
 
-/// Lets one caller through an interval.
-fn is_mine(turn: &AtomicU64, seen: u64, next: u64) -> bool {
-    turn.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+/// Moves a mark from `seen` to `next`. True for one caller only, which does the work of this interval.
+fn claim(mark: &AtomicU64, seen: u64, next: u64) -> bool {
+    mark.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }

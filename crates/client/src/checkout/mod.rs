@@ -1,16 +1,27 @@
-//! Checkout and release: a connection for a request, from the hosts of a list.
+//! Checkout and release: a connection for a request, to one of the hosts of a list.
 //!
-//! A checkout takes the host whose turn it is, and an idle connection of it that is still good. Without
-//! one it connects ([`dial`]): to that host and, should it be slow or fail, to the next ones.
+//! A checkout takes the next host of the [`rotation`] and an idle connection to it that is still good.
+//! Without one it connects, and the way down is
+//!
+//! 1. [`Client::checkout`], here;
+//! 2. [`dial`]: tries one host after the other, and decides who is to blame for a failure;
+//! 3. [`happy_eyeballs`]: the attempts on these hosts, side by side;
+//! 4. [`attempt`]: one host, its guard in the list of hosts, and the connect under way;
+//! 5. [`Connecting`](crate::net::connect::Connecting): the addresses of that host;
+//! 6. [`Socket::connect`](crate::net::stream::Socket::connect): connect(2).
+//!
+//! An attempt that no checkout waits for any more is parked, and [`maintenance`] goes on with it.
 #![forbid(unsafe_code)]
 
-mod candidates;
+mod attempt;
 mod dial;
 pub mod endpoint;
+mod happy_eyeballs;
 mod maintenance;
 mod rotation;
 mod statistics;
 mod table;
+mod untried;
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -37,41 +48,42 @@ use crate::status::Error;
 pub use statistics::{HostStatistics, PoolStatistics};
 pub use table::Table;
 
-use candidates::{Candidate, Candidates};
-use maintenance::Upkeep;
+use maintenance::Maintenance;
 use rotation::{Endpoints, Rotation};
+use untried::Untried;
 
-/// A connection as the boundary hands it out.
-pub trait Connection: Poolable + Send + Sized + 'static {
-    /// It is used again.
+/// A connection as a [`Client`] hands it out and takes it back.
+pub trait ClientConnection: Poolable + Send + Sized + 'static {
+    /// Prepares an idle connection for its next use.
     fn begin_reuse(&mut self);
 
-    /// Where it is connected to; nothing for a file.
+    /// The endpoint it is connected to; `None` for a file.
     fn endpoint(&self) -> Option<&Arc<Endpoint>>;
 
-    /// The address it is connected to.
+    /// The address it is connected to; `None` for a file.
     fn peer(&self) -> Option<SocketAddr>;
 }
 
-/// What a call may use of its context, read once a call.
+/// The settings of a context that new connections depend on. They may change at any time, so each step reads
+/// them anew.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The most open connections.
+    /// The largest number of open connections.
     pub connections: i32,
-    /// How long a connect may take.
+    /// The longest time that a connect may take.
     pub connect_timeout: Duration,
-    /// How long a host that failed is out; `None` is for good.
+    /// The time that a failed host is blacklisted for; `None` is for good.
     pub blacklist: Option<Duration>,
 }
 
 impl Settings {
-    /// The longest connect, if the context states none.
+    /// The connect timeout of a context that sets none.
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// As long as it takes, in a form that can be added to the time: a century.
+    /// A timeout that never comes but can be added to the time: a century.
     const NO_CONNECT_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-    /// The longest connect, from its seconds as C states them: no limit for a negative number.
+    /// The connect timeout for C's number of seconds: none for a negative number, the default for 0.
     pub fn connect_timeout(seconds: i32) -> Duration {
         match clock::seconds(seconds) {
             None => Settings::NO_CONNECT_TIMEOUT,
@@ -81,50 +93,51 @@ impl Settings {
     }
 }
 
-/// One call from outside.
-pub trait Call<C: Connection>: Log {
-    /// What its context allows new connections.
+/// One call of the program's on a context, which answers for the context.
+pub trait Call<C: ClientConnection>: Log {
+    /// The settings for new connections, as they are now.
     fn settings(&self) -> Settings;
 
-    /// How long, and how often, its context lets a connection serve.
+    /// The limits on reuse, as they are now.
     fn limits(&self) -> pool::Limits;
 
-    /// How its context secures connections, if it does.
+    /// The TLS settings; `None` for plain connections.
     fn security(&self) -> Result<Option<Security>, Error>;
 
-    /// Makes a connection of an open stream, in use by way of this endpoint.
+    /// Makes a connection, in use, of a stream that is connected to this endpoint.
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
-/// What each shard of the pool keeps, so that a thread finds it under the lock that it takes anyway.
+/// The state that each shard of the pool keeps beside its connections. A checkout reads it under the shard's
+/// lock, which it takes anyway.
 #[derive(Default)]
-struct Kept {
+struct PerShard {
     rotation: Option<Arc<Rotation>>,
 }
 
 /// The connections of one context.
-pub struct Client<C: Connection> {
+pub struct Client<C: ClientConnection> {
     permits: Arc<Permits>,
     endpoints: Lock<Endpoints>,
-    pool: Pool<C, Kept>,
-    upkeep: Upkeep,
+    pool: Pool<C, PerShard>,
+    maintenance: Maintenance,
     metrics: Metrics,
 }
 
-impl<C: Connection> Client<C> {
-    /// A client without connections; `gauge` shows how many are open.
+impl<C: ClientConnection> Client<C> {
+    /// A client without connections. `gauge` receives the number of open ones.
     pub fn new(gauge: Gauge) -> Client<C> {
         Client {
             permits: Permits::new(gauge),
             endpoints: Lock::new(Endpoints::new()),
             pool: Pool::new(),
-            upkeep: Upkeep::new(),
+            maintenance: Maintenance::new(),
             metrics: Metrics::default(),
         }
     }
 
-    /// A connection to the host whose turn it is, or, if that fails, to one of the others; to the virtual
-    /// host of `bucket` if there is one. `calls` counts the checkouts.
+    /// Returns a connection to the next host in turn or, if that fails, to another one. With a `bucket` it is
+    /// to that virtual host on it. `calls` counts the checkouts.
     #[inline]
     pub fn checkout(
         &self,
@@ -137,11 +150,11 @@ impl<C: Connection> Client<C> {
         self.maintain(call, now);
         let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
-            |kept| {
+            |shard| {
                 if bucket.is_some() {
                     return None;
                 }
-                Some(kept.rotation.as_ref()?.turn_if_current(hosts, turn, now)?.place())
+                Some(shard.rotation.as_ref()?.turn_if_current(hosts, turn, now)?.idle_set())
             },
             now,
             call.limits(),
@@ -155,7 +168,7 @@ impl<C: Connection> Client<C> {
         }
     }
 
-    /// Any other idle connection of the host whose turn it is, or a new one.
+    /// Returns an idle connection of any thread's to the host whose turn it is, or a new connection.
     #[inline(never)]
     fn reuse_or_dial(
         &self,
@@ -165,29 +178,30 @@ impl<C: Connection> Client<C> {
         bucket: Option<&CStr>,
         now: Moment,
     ) -> Result<C, Error> {
-        let rotation = self.current_routes(hosts);
+        let rotation = self.current_rotation(hosts);
         let listed = rotation.turn(turn, now);
         let named =
             listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket, now).ok());
         let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
         match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
             Some(idle) => Ok(idle),
-            None => self.dial(call, Candidates::of_list(self, hosts, turn, bucket)),
+            None => self.dial(call, Untried::hosts(self, hosts, turn, bucket)),
         }
     }
 
-    /// An idle connection of an endpoint, now in use.
+    /// Takes an idle connection to an endpoint into use.
     fn reuse(&self, call: &impl Call<C>, endpoint: &Endpoint, now: Moment) -> Option<C> {
-        let mut idle = self.pool.checkout(endpoint.place(), now, call.limits())?;
+        let mut idle = self.pool.checkout(endpoint.idle_set(), now, call.limits())?;
         idle.begin_reuse();
         Some(idle)
     }
 
     fn virtual_host(&self, listed: &Endpoint, bucket: &CStr, now: Moment) -> Result<Arc<Endpoint>, Error> {
-        listed.virtual_host(bucket.to_bytes(), now, || self.pool.add_place())
+        listed.virtual_host(bucket.to_bytes(), now, || self.pool.add_idle_set())
     }
 
-    /// A connection to one host by name, in the list or not. The list is told of a success only.
+    /// Returns a connection to one host by name, which need not be in the list. For a host of the list a success
+    /// counts; a failure does not.
     pub fn checkout_from(
         &self,
         call: &impl Call<C>,
@@ -200,14 +214,14 @@ impl<C: Connection> Client<C> {
         if let Some(idle) = self.reuse(call, &endpoint, now) {
             return Ok(idle);
         }
-        let connection = self.dial(call, Candidates::only(self, Arc::clone(&endpoint)))?;
+        let connection = self.dial(call, Untried::only(self, Arc::clone(&endpoint)))?;
         if let Some(host) = endpoint.host() {
-            hosts.succeeded(host);
+            hosts.connect_succeeded(host);
         }
         Ok(connection)
     }
 
-    /// Takes a connection back, to be reused.
+    /// Takes a connection back for reuse.
     #[inline]
     pub fn release(&self, call: &impl Call<C>, connection: C) {
         let now = Moment::now();
@@ -215,25 +229,25 @@ impl<C: Connection> Client<C> {
         self.maintain(call, now);
     }
 
-    /// Pools a connection, unless its address has left the name.
+    /// Pools a connection, or closes it if the name no longer leads to its address.
     #[inline(always)]
     fn keep_idle(&self, connection: C, now: Moment) {
         if connection.endpoint().is_some_and(|endpoint| endpoint.is_at(|| connection.peer())) {
-            if let Err(refused) = self.pool.release(connection, now) {
-                close_refused(refused);
+            if let Err(rejected) = self.pool.release(connection, now) {
+                close_rejected(rejected);
             }
         } else {
             connection.close(CloseReason::Left);
         }
     }
 
-    /// What becomes of its connections.
+    /// The counts of what happened to its connections.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The host of the list that a name and port stand for: as written, as a virtual host, or else by
-    /// its addresses, which may take a look-up.
+    /// Finds a host of the list by name and port: its own name, a virtual host on it, or any other name of
+    /// its addresses, which takes a look-up.
     pub fn host_named(
         &self,
         hosts: &Arc<Hosts>,
@@ -241,25 +255,25 @@ impl<C: Connection> Client<C> {
         timeout: Duration,
     ) -> Option<Arc<Host>> {
         let named = hosts.named(authority).or_else(|| self.host_of_virtual(authority));
-        named.or_else(|| hosts.reached_by(authority, timeout))
+        named.or_else(|| hosts.looked_up(authority, timeout))
     }
 
-    /// Forgets, in a forked child, the connections and attempts of the parent, and counts from zero. Nothing is
-    /// closed yet: the next call does that.
+    /// Sets aside, in a forked child, the connections and attempts of the parent, and restarts the counts. The
+    /// next call closes the child's copies.
     pub fn forget_parent(&self) {
         self.permits.forget_parent();
         self.metrics.forget_parent();
         self.pool.forget_parent();
-        self.upkeep.forget_parent();
+        self.maintenance.forget_parent();
     }
 
-    /// Shows no count any more: whoever wrote it down is going away.
+    /// Stops reporting to the gauge, because its owner is about to be freed.
     pub fn detach(&self) {
         self.permits.detach();
     }
 
-    /// Keeps everybody away from a host, for this fault, for as long as the context says. If something failed, its
-    /// idle connections may be dead without a sign: they are closed.
+    /// Blacklists a host for this fault, for as long as the context says. If the fault is a failure, its idle
+    /// connections are closed: they may be dead without a sign.
     pub fn blacklist(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
         let wait = call.settings().blacklist;
         if !hosts.blacklist(host, Moment::now(), wait, fault) {
@@ -271,18 +285,17 @@ impl<C: Connection> Client<C> {
             None => trace!(call, "{name}:{port} is out for good"),
         }
         if fault.is_failure() {
-            // Its idle connections may be dead without a sign.
             let endpoint = self.endpoint_of(host);
-            endpoint.family().for_each(|member| self.pool.suspend(member.place()));
+            endpoint.family().for_each(|member| self.pool.suspend(member.idle_set()));
         }
     }
 }
 
 /// Closes a connection that the pool did not take.
 #[cold]
-fn close_refused<C: Connection>(refused: C) {
-    let is_suspended = refused.endpoint().is_some_and(|endpoint| endpoint.place().is_suspended());
-    refused.close(if is_suspended { CloseReason::HostOut } else { CloseReason::Left });
+fn close_rejected<C: ClientConnection>(rejected: C) {
+    let is_suspended = rejected.endpoint().is_some_and(|endpoint| endpoint.idle_set().is_suspended());
+    rejected.close(if is_suspended { CloseReason::HostOut } else { CloseReason::Left });
 }
 
 #[cfg(test)]

@@ -1,44 +1,44 @@
-//! How the connections and hosts of a context stand.
+//! Statistics of the connections and hosts of a context.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{Client, Connection};
+use super::{Client, ClientConnection};
 use crate::fault::Fault;
-use crate::hosts::{self, Host, HostStatus, Hosts, State};
+use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts};
 use crate::os::clock::Moment;
 use crate::pool::metrics::Counts;
 
-/// How the connections of a context stand.
+/// Statistics of the connections of a context.
 pub struct PoolStatistics {
-    /// Open and not in use.
+    /// Connections that wait for reuse.
     pub idle: u64,
-    /// Handed out.
+    /// Connections in use.
     pub in_use: u64,
     /// Attempts under way.
     pub connecting: u64,
-    /// Times that an idle one was handed out.
+    /// Times that an idle connection was reused.
     pub reused: u64,
-    /// What became of all there were.
+    /// Counts of what happened to all connections so far.
     pub counts: Counts,
 }
 
-/// How one host stands.
+/// Statistics of one host.
 pub struct HostStatistics {
     /// The host.
     pub host: Arc<Host>,
-    /// Whether it may be used.
-    pub state: State,
-    /// What it was blacklisted for, unless it is available again.
+    /// The state of its circuit breaker.
+    pub state: CircuitState,
+    /// The fault it was last blacklisted for; `None` once it is available again.
     pub fault: Option<Fault>,
     /// Idle connections to it.
     pub idle: u64,
-    /// What became of the attempts on it.
+    /// Counts of the attempts on it.
     pub metrics: hosts::HostMetrics,
 }
 
-impl<C: Connection> Client<C> {
-    /// How the connections stand. Other threads go on meanwhile, so the numbers may be off by what they do.
+impl<C: ClientConnection> Client<C> {
+    /// Statistics of the connections. Other threads go on meanwhile, so the numbers need not add up exactly.
     pub fn statistics(&self) -> PoolStatistics {
         let counts = self.metrics.counts();
         let (open, idle) = (counts.open(), self.pool.idle());
@@ -51,14 +51,14 @@ impl<C: Connection> Client<C> {
         }
     }
 
-    /// How the hosts of a list stand, in its order.
+    /// Statistics of the hosts of a list, in list order.
     pub fn host_statistics(&self, hosts: &Hosts) -> Vec<HostStatistics> {
-        hosts.refresh(Moment::now());
-        let standings = hosts.standings().into_iter().map(|HostStatus { host, state, fault }| {
+        hosts.expire(Moment::now());
+        let statistics = hosts.statuses().into_iter().map(|HostStatus { host, state, fault }| {
             let endpoint = self.endpoint_of(&host);
-            let idle = endpoint.family().map(|member| self.pool.idle_at(member.place())).sum();
+            let idle = endpoint.family().map(|member| self.pool.idle_in(member.idle_set())).sum();
             HostStatistics { metrics: host.record().metrics(), host, state, fault, idle }
         });
-        standings.collect()
+        statistics.collect()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::statistics::{HostStatistics, PoolStatistics};
 use crate::fault;
-use crate::hosts::{self, State};
+use crate::hosts::{self, CircuitState};
 use crate::os::clock::Moment;
 use crate::os::sys;
 use crate::pool::metrics;
@@ -16,19 +16,19 @@ use crate::pool::metrics::Counts;
 
 /// The statistics of one context.
 pub struct Table {
-    /// Of its connections.
+    /// Its connections.
     pub pool: PoolStatistics,
-    /// Of its hosts.
+    /// Its hosts.
     pub hosts: Vec<HostStatistics>,
 }
 
 impl Table {
-    /// Whether the environment says `DPLX_STATS=1`.
+    /// Whether `DPLX_STATS=1` is set in the environment.
     pub fn is_wanted() -> bool {
         env::var_os("DPLX_STATS").is_some_and(|value| value == "1")
     }
 
-    /// Prints it on stderr, for somebody who tries the library.
+    /// Prints it on stderr.
     pub fn print(&self) {
         sys::print_error(format!("droplet-conn {}:\n{self}", env!("CARGO_PKG_VERSION")).as_bytes());
     }
@@ -66,12 +66,12 @@ impl fmt::Display for HostStatistics {
 }
 
 impl HostStatistics {
-    /// Its state, for how long yet, and why.
+    /// Its state, the time that is left of it, and the fault.
     fn status(&self) -> String {
         let mut status = text(hosts::STATE_NAMES[self.state.number()]);
         match self.state {
-            State::Out { until: Moment::NEVER } => status += " for good",
-            State::Out { until } => {
+            CircuitState::Open { until: Moment::NEVER } => status += " for good",
+            CircuitState::Open { until } => {
                 status += &format!(" for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil());
             }
             _ => {}
@@ -83,7 +83,7 @@ impl HostStatistics {
     }
 }
 
-/// Of the counts, those that are not 0, in brackets.
+/// The counts that are not 0, with their names, in brackets.
 struct Breakdown<'a>(&'a [u64], &'a [&'static CStr]);
 
 impl fmt::Display for Breakdown<'_> {

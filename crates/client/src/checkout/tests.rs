@@ -12,7 +12,7 @@ use crate::os::shards::ShardNumber;
 use crate::pool;
 use crate::pool::permits::Permit;
 
-/// A connection that is always good, and counts its end.
+/// A connection that is always good, and counts when it is dropped.
 struct Fake {
     endpoint: Arc<Endpoint>,
     shard: ShardNumber,
@@ -27,8 +27,8 @@ impl Drop for Fake {
 }
 
 impl Poolable for Fake {
-    fn place(&self) -> Option<&pool::IdleSet> {
-        Some(self.endpoint.place())
+    fn idle_set(&self) -> Option<&pool::IdleSet> {
+        Some(self.endpoint.idle_set())
     }
     fn shard(&self) -> ShardNumber {
         self.shard
@@ -45,7 +45,7 @@ impl Poolable for Fake {
     fn close(self, _: CloseReason) {}
 }
 
-impl Connection for Fake {
+impl ClientConnection for Fake {
     fn begin_reuse(&mut self) {}
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         Some(&self.endpoint)
@@ -55,7 +55,7 @@ impl Connection for Fake {
     }
 }
 
-/// The call of a context that allows one connection. Nothing new is ever connected.
+/// A call on a context that allows one connection. Every new connect fails.
 struct FakeCall;
 
 impl Log for FakeCall {
@@ -78,19 +78,19 @@ impl Call<Fake> for FakeCall {
         Err(Error::Invalid)
     }
     fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
-        unreachable!("nothing is ever connected")
+        unreachable!("no connect succeeds")
     }
 }
 
-struct NoMirror;
+struct NoObserver;
 
-impl Observer for NoMirror {
-    fn show_out(&self, _: Option<Duration>) {}
+impl Observer for NoObserver {
+    fn show_blacklisted(&self, _: Option<Duration>) {}
     fn show_available(&self) {}
     fn show_addresses(&self, _: &[SocketAddr]) {}
 }
 
-/// A client whose hosts are called 1, 2, 3 ... by their list.
+/// A client whose hosts have the handles 1, 2, 3 ...
 struct Fixture {
     client: Client<Fake>,
     hosts: Arc<Hosts>,
@@ -109,14 +109,14 @@ impl Fixture {
         let name = format!("127.0.0.{handle}");
         let addresses = Arc::new(Addresses::of(&name, 80));
         let host = Host::new(c"80".to_owned(), addresses, handle);
-        self.hosts.insert(handle - 1, host, Box::new(NoMirror));
+        self.hosts.insert(handle - 1, host, Box::new(NoObserver));
     }
 
     fn host(&self, handle: usize) -> Arc<Host> {
         self.hosts.all().into_iter().find(|host| host.handle() == handle).unwrap()
     }
 
-    /// Gives back a connection to this host as if it were a new one.
+    /// Releases a new connection to this host.
     fn release_new(&self, handle: usize) {
         let endpoint = self.client.endpoint_of(&self.host(handle));
         let connection = Fake {
@@ -132,7 +132,7 @@ impl Fixture {
         self.client.checkout(&FakeCall, &self.hosts, &AtomicU32::new(turn), None)
     }
 
-    /// Checks out and gives back; the host it was, by its number.
+    /// Checks a connection out and releases it. Returns the handle of its host.
     fn use_once(&self, turn: u32) -> Option<usize> {
         let connection = self.checkout(turn).ok()?;
         let handle = connection.endpoint.host().map(|host| host.handle());
@@ -155,7 +155,7 @@ fn hosts_take_turns() {
 }
 
 #[test]
-fn threads_that_use_the_list_see_it_change() {
+fn other_threads_see_the_list_change() {
     let fixture = Fixture::new(2);
     fixture.release_new(1);
     fixture.release_new(2);
@@ -182,7 +182,7 @@ fn threads_that_use_the_list_see_it_change() {
 }
 
 #[test]
-fn another_list_has_other_routes() {
+fn another_list_has_another_rotation() {
     let mut fixture = Fixture::new(1);
     fixture.release_new(1);
     assert_eq!(fixture.use_once(0), Some(1));
@@ -193,7 +193,7 @@ fn another_list_has_other_routes() {
 }
 
 #[test]
-fn a_host_that_left_the_list_is_let_go_of() {
+fn a_host_that_left_the_list_is_freed() {
     let fixture = Fixture::new(2);
     let host = Arc::downgrade(&fixture.host(1));
     (1..=2).for_each(|handle| fixture.release_new(handle));
@@ -223,17 +223,17 @@ fn nothing_outlives_the_client() {
 }
 
 #[test]
-fn what_another_thread_gave_back_is_used_before_anything_new() {
+fn a_connection_of_another_thread_is_reused_before_a_new_one_is_made() {
     let fixture = Fixture::new(1);
     for _ in 0..20 {
         thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
-        // Were a new connection wanted, it would fail.
+        // A new connection would fail.
         drop(fixture.checkout(0).unwrap());
     }
 }
 
 #[test]
-fn what_other_threads_gave_back_makes_room_at_the_limit() {
+fn a_connection_of_another_thread_is_closed_at_the_limit() {
     let fixture = Fixture::new(2);
     for made_room in 1..=20 {
         thread::scope(|scope| drop(scope.spawn(|| fixture.release_new(1))));
@@ -248,7 +248,7 @@ fn authority(name: &CStr, port: &CStr) -> Authority {
     Authority::new(name, port).unwrap()
 }
 
-/// Endpoints that a call makes are forgotten, but not within seconds.
+/// Checks that endpoints which a call makes are forgotten, but not within seconds.
 fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>) {
     let begin = Moment::now();
     let after = |seconds| begin.after(Duration::from_secs(seconds));
@@ -264,18 +264,18 @@ fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>)
     assert!(made.upgrade().is_some(), "it is in use");
     drop(in_use);
     sweep(200_000);
-    assert!(made.upgrade().is_none(), "nobody has used it for long");
+    assert!(made.upgrade().is_none(), "it was not used for a long time");
 }
 
 #[test]
-fn virtual_hosts_outlive_idle_seconds() {
+fn virtual_hosts_are_kept_for_some_time() {
     let fixture = Fixture::new(1);
     let listed = fixture.client.endpoint_of(&fixture.host(1));
     is_kept_for_a_time(&fixture, |now| fixture.client.virtual_host(&listed, c"bucket", now).unwrap());
 }
 
 #[test]
-fn hosts_outside_the_list_are_forgotten_in_time() {
+fn hosts_outside_the_list_are_kept_for_some_time() {
     let fixture = Fixture::new(1);
     let stranger = authority(c"h.example", c"80");
     is_kept_for_a_time(&fixture, |now| fixture.client.endpoint_named(&fixture.hosts, &stranger, now));
@@ -308,7 +308,7 @@ fn made_up_names_do_not_pile_up() {
 }
 
 #[test]
-fn virtual_hosts_stand_for_their_host() {
+fn a_virtual_host_leads_to_its_host() {
     let fixture = Fixture::new(2);
     let listed = fixture.client.endpoint_of(&fixture.host(2));
     let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
@@ -316,11 +316,11 @@ fn virtual_hosts_stand_for_their_host() {
     let host = |name, port| fixture.client.host_of_virtual(&authority(name, port)).map(|host| host.handle());
     assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));
     assert_eq!((host(c"b.127.0.0.2", c"81"), host(c"b.127.0.0.1", c"80")), (None, None));
-    assert_eq!(host(c"c.127.0.0.2", c"80"), None, "nobody connects to that one");
+    assert_eq!(host(c"c.127.0.0.2", c"80"), None, "this virtual host is not known");
 }
 
 #[test]
-fn a_connect_timeout_below_zero_is_none() {
+fn a_negative_connect_timeout_is_no_limit() {
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     assert!(Settings::connect_timeout(-1) > 10 * year);
     assert!(Instant::now().checked_add(Settings::connect_timeout(i32::MIN)).is_some());
@@ -329,7 +329,7 @@ fn a_connect_timeout_below_zero_is_none() {
 }
 
 #[test]
-fn an_old_attempt_on_an_expired_host_slows_nobody_down() {
+fn an_old_attempt_on_an_expired_host_delays_no_checkout() {
     let fixture = Fixture::new(2);
     let old = fixture.hosts.begin_attempt(0, |host| host.handle() == 1).expect("an attempt");
     fixture.hosts.blacklist(&fixture.host(1), Moment::now(), Some(Duration::ZERO), Fault::TimedOut);
@@ -337,7 +337,7 @@ fn an_old_attempt_on_an_expired_host_slows_nobody_down() {
     for turn in 0..100 {
         assert_eq!(fixture.use_once(turn), Some(2));
     }
-    assert_eq!(fixture.client.metrics().counts().waits, 0, "checkouts looked for something better");
+    assert_eq!(fixture.client.metrics().counts().waits, 0, "a checkout searched for a better host");
     drop(old);
     assert!(fixture.hosts.begin_probe(Moment::now(), |_| true).is_some());
 }
@@ -351,11 +351,11 @@ fn a_host_that_failed_keeps_no_idle_connections() {
     let blacklist = |fault| fixture.client.blacklist(&FakeCall, &fixture.hosts, &fixture.host(1), fault);
     blacklist(Fault::Ordered);
     blacklist(Fault::Replied);
-    assert_eq!(fixture.closed(), 0, "it was closed for what is no failure");
+    assert_eq!(fixture.closed(), 0, "it was closed although nothing failed");
     blacklist(Fault::Refused);
     assert_eq!(fixture.closed(), 1, "its idle connection was kept");
     fixture.client.release(&FakeCall, in_use);
-    assert_eq!(fixture.closed(), 2, "one that was in use meanwhile was pooled");
+    assert_eq!(fixture.closed(), 2, "a connection in use meanwhile was pooled");
     assert_eq!(fixture.use_once(0), Some(2));
 }
 
@@ -366,7 +366,7 @@ fn no_idle_connection_serves_as_a_probe() {
     let host = fixture.host(1);
     fixture.client.blacklist(&FakeCall, &fixture.hosts, &host, Fault::Replied);
     fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Replied);
-    // A new connection is wanted, of which the context has none.
+    // The probe needs a new connection, which fails.
     assert_eq!(fixture.use_once(0), None);
     assert_eq!(fixture.closed(), 0);
 }
@@ -376,9 +376,9 @@ fn the_use_of_an_idle_connection_does_not_clear_a_suspicion() {
     let fixture = Fixture::new(1);
     fixture.release_new(1);
     let mut slow = fixture.hosts.begin_attempt(0, |_| true).expect("an attempt");
-    slow.takes_long();
-    assert_eq!(fixture.use_once(0), Some(1), "with no other host left it serves");
-    assert!(fixture.hosts.snapshot().available.is_empty(), "but is as suspect as before");
+    slow.mark_slow();
+    assert_eq!(fixture.use_once(0), Some(1), "a suspect is used if no other host is left");
+    assert!(fixture.hosts.snapshot().available.is_empty(), "but it stays a suspect");
     drop(slow);
     assert_eq!(fixture.hosts.snapshot().available.len(), 1);
 }

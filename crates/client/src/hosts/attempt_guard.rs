@@ -1,22 +1,23 @@
-//! An attempt to connect, as the list of hosts counts it.
+//! The guard of an attempt on a host, by which the host's circuit breaker learns how the attempt ends.
 #![forbid(unsafe_code)]
 
+use std::mem;
 use std::sync::Arc;
 
 use super::{Host, Hosts};
 use crate::os::fork;
 
-/// An attempt on a host that is under way. A probe, which alone decides whether its host comes back, leaves it
-/// to the next checkout if it is dropped without a verdict.
+/// The guard of an attempt under way. Dropped without [`AttemptGuard::succeeded`], the attempt ends without a
+/// result; after a failure the host is blacklisted first, if it is at fault.
 pub struct AttemptGuard {
-    pub(super) hosts: Arc<Hosts>,
-    pub(super) host: Arc<Host>,
-    /// Its number among the trials of the host.
-    pub(super) number: u64,
-    pub(super) is_probe: bool,
+    hosts: Arc<Hosts>,
+    host: Arc<Host>,
+    /// The number of the attempt among those on its host.
+    number: u64,
+    is_probe: bool,
     is_slow: bool,
     has_succeeded: bool,
-    /// The process it belongs to.
+    /// The fork generation it began in.
     forks: u32,
 }
 
@@ -43,19 +44,19 @@ impl AttemptGuard {
         &self.host
     }
 
-    /// Whether it decides if the host comes back.
+    /// Whether the attempt is the probe of a half-open circuit.
     pub fn is_probe(&self) -> bool {
         self.is_probe
     }
 
-    /// It takes long: until it ends others had better turn elsewhere.
-    pub fn takes_long(&mut self) {
-        if !std::mem::replace(&mut self.is_slow, true) {
-            self.hosts.update(&self.host, |entry| entry.suspect(self.number));
+    /// Notes that the attempt has used up its head start: its host is a suspect until it ends.
+    pub fn mark_slow(&mut self) {
+        if !mem::replace(&mut self.is_slow, true) {
+            self.hosts.update(&self.host, |breaker| breaker.attempt_is_slow(self.number));
         }
     }
 
-    /// Its connect came through, TLS included.
+    /// Ends the attempt: its connect, TLS included, succeeded.
     pub fn succeeded(mut self) {
         self.has_succeeded = true;
     }
@@ -63,14 +64,15 @@ impl AttemptGuard {
 
 impl Drop for AttemptGuard {
     fn drop(&mut self) {
+        // A forked child has forgotten its parent's attempts.
         if self.forks != fork::generation() {
             return;
         }
-        self.hosts.update(&self.host, |entry| {
+        self.hosts.update(&self.host, |breaker| {
             if self.has_succeeded {
-                entry.attempt_succeeded()
+                breaker.attempt_succeeded()
             } else {
-                entry.attempt_ended(self.number, self.is_probe)
+                breaker.attempt_ended(self.number, self.is_probe)
             }
         });
     }

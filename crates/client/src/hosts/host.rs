@@ -1,4 +1,4 @@
-//! A host as the profile names it, and what C sees of it.
+//! A host of a profile, and the observer that shows its state to C.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -9,17 +9,17 @@ use std::time::Duration;
 use super::Record;
 use crate::net::resolve::Addresses;
 
-/// Shows to C what becomes of a host. Called under the list's lock, so it must not wait.
+/// Shows the state of a host to C. It is called under the list's lock, so it must not wait.
 pub trait Observer: Send {
-    /// The host is out for so long; `None` is for good.
-    fn show_out(&self, wait: Option<Duration>);
-    /// The host may be used.
+    /// Shows the host as blacklisted for this long; `None` is for good.
+    fn show_blacklisted(&self, wait: Option<Duration>);
+    /// Shows the host as available.
     fn show_available(&self);
-    /// It has these addresses. Called by [`super::Hosts::show_addresses`] only.
+    /// Shows the addresses of the host. Only [`super::Hosts::show_addresses`] calls this.
     fn show_addresses(&self, addresses: &[SocketAddr]);
 }
 
-/// A host as the profile names it.
+/// A host of a profile.
 pub struct Host {
     port: CString,
     addresses: Arc<Addresses>,
@@ -28,7 +28,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host; `handle` is what the owner of the list calls it.
+    /// A host. `handle` is the number by which the owner of the list knows it.
     pub fn new(port: CString, addresses: Arc<Addresses>, handle: usize) -> Arc<Host> {
         Arc::new(Host { port, addresses, handle, record: Record::default() })
     }
@@ -48,12 +48,12 @@ impl Host {
         &self.addresses
     }
 
-    /// What the owner of the list calls this host.
+    /// The number by which the owner of the list knows it.
     pub fn handle(&self) -> usize {
         self.handle
     }
 
-    /// What became of the attempts on it.
+    /// The counts of the attempts on it.
     pub fn record(&self) -> &Record {
         &self.record
     }

@@ -1,4 +1,4 @@
-//! Which host of a list is meant: the one of that name, or the one at that address.
+//! The search for a host of a list, by name or by address.
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -17,28 +17,29 @@ impl Host {
 }
 
 impl Hosts {
-    /// The host of this name and port.
+    /// Finds the host of this name and port.
     pub fn named(&self, authority: &Authority) -> Option<Arc<Host>> {
-        let entries = self.entries.lock();
-        let found = entries.iter().find(|entry| entry.host.is_called(authority))?;
+        let breakers = self.breakers.lock();
+        let found = breakers.iter().find(|breaker| breaker.host.is_called(authority))?;
         Some(Arc::clone(&found.host))
     }
 
-    /// The host that these addresses belong to; see [`at_any_of`].
-    pub fn at_any_of(&self, addresses: &[SocketAddr]) -> Option<Arc<Host>> {
-        at_any_of(&self.all(), addresses).cloned()
+    /// Finds the host that best matches some addresses: see [`host_with_any`].
+    pub fn with_any(&self, addresses: &[SocketAddr]) -> Option<Arc<Host>> {
+        host_with_any(&self.all(), addresses).cloned()
     }
 
-    /// The host that a name leads to, which takes a look-up.
-    pub fn reached_by(&self, authority: &Authority, patience: Duration) -> Option<Arc<Host>> {
+    /// Looks up the addresses of a name, and finds the host that best matches them.
+    pub fn looked_up(&self, authority: &Authority, timeout: Duration) -> Option<Arc<Host>> {
         let addresses = Addresses::new(authority.host.clone(), authority.number);
-        self.at_any_of(&addresses.current(patience).ok()?)
+        self.with_any(&addresses.current(timeout).ok()?)
     }
 }
 
-/// The host that these addresses belong to: the one that shares the most of them and has the fewest others. Of
-/// several the one whose first address is theirs.
-pub fn at_any_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
+/// Finds the host that best matches some addresses. It has at least one of them. The host with the most of them
+/// wins, then the one with the fewest other addresses, then the one whose first address is also first here, then the
+/// first in the list.
+fn host_with_any<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
     let ranked = hosts.iter().rev().filter_map(|host| {
         let known = host.addresses().known();
         let shared = addresses.iter().filter(|address| is_among(&known, address)).count();
@@ -48,9 +49,10 @@ pub fn at_any_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option
     ranked.max_by_key(|(rank, _)| *rank).map(|(_, host)| host)
 }
 
-/// The host that has all of these addresses, of which there are some: who adds them adds nothing.
-pub fn at_all_of<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
-    at_any_of(hosts, addresses).filter(|host| {
+/// Finds a host that already has all of these addresses, so that adding them would add nothing. `None` for no
+/// address at all.
+pub fn host_with_all<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
+    host_with_any(hosts, addresses).filter(|host| {
         let known = host.addresses().known();
         addresses.iter().all(|address| is_among(&known, address))
     })
@@ -60,7 +62,7 @@ fn is_among(known: &[SocketAddr], address: &SocketAddr) -> bool {
     known.iter().any(|other| is_same(other, address))
 }
 
-/// Whether both are the same. C's addresses have no zone, and are the same in any.
+/// Whether two addresses are the same. Addresses from C have no zone (scope id) and match in any zone.
 fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     let zone = |address: &SocketAddr| match address {
         SocketAddr::V4(_) => 0,
@@ -79,7 +81,7 @@ mod tests {
         addresses.iter().map(|address| format!("{address}:80").parse().unwrap()).collect()
     }
 
-    /// A host called by the number of its place.
+    /// Makes hosts with these addresses; the handle of each is its place.
     fn hosts(all: &[&[&str]]) -> Vec<Arc<Host>> {
         let named = |(place, addresses): (usize, &&[&str])| {
             let name = HostName::new(c"name").unwrap();
@@ -90,11 +92,11 @@ mod tests {
     }
 
     fn any(hosts: &[Arc<Host>], addresses: &[&str]) -> Option<usize> {
-        at_any_of(hosts, &list(addresses)).map(|host| host.handle())
+        host_with_any(hosts, &list(addresses)).map(|host| host.handle())
     }
 
     fn all(hosts: &[Arc<Host>], addresses: &[&str]) -> Option<usize> {
-        at_all_of(hosts, &list(addresses)).map(|host| host.handle())
+        host_with_all(hosts, &list(addresses)).map(|host| host.handle())
     }
 
     const A: &str = "127.0.0.1";
@@ -102,7 +104,7 @@ mod tests {
     const C: &str = "127.0.0.3";
 
     #[test]
-    fn any_address_leads_to_its_host() {
+    fn a_host_is_found_by_any_of_its_addresses() {
         let hosts = hosts(&[&[A, B], &[C], &[]]);
         assert_eq!((any(&hosts, &[A]), any(&hosts, &[B]), any(&hosts, &[C])), (Some(0), Some(0), Some(1)));
         assert_eq!(any(&hosts, &["127.0.0.4"]), None);
@@ -110,27 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn the_best_match_counts() {
+    fn the_best_match_is_found() {
         let hosts = hosts(&[&[A, B], &[B], &[B, C]]);
         assert_eq!(any(&hosts, &[B, A]), Some(0), "the same addresses in another order");
-        assert_eq!(any(&hosts, &[B]), Some(1), "it has no other");
+        assert_eq!(any(&hosts, &[B]), Some(1), "it has no other address");
         assert_eq!(any(&hosts, &[C, B]), Some(2));
         assert_eq!(
             any(&[hosts[2].clone(), hosts[0].clone()], &[B]),
             Some(2),
-            "its first one, as in the original"
+            "its first address, as in the original"
         );
     }
 
     #[test]
-    fn only_all_addresses_are_nothing_new() {
+    fn a_host_with_all_addresses_is_found() {
         let hosts = hosts(&[&[A, B], &[]]);
         assert_eq!((all(&hosts, &[B]), all(&hosts, &[B, A])), (Some(0), Some(0)));
         assert_eq!((all(&hosts, &[A, C]), all(&hosts, &[])), (None, None));
     }
 
     #[test]
-    fn a_zone_counts_where_both_have_one() {
+    fn zones_are_compared_if_both_addresses_have_one() {
         let hosts = hosts(&[&["[fe80::1%1]"]]);
         assert_eq!(any(&hosts, &["[fe80::1]"]), Some(0));
         assert_eq!(any(&hosts, &["[fe80::1%2]"]), None);

@@ -1,12 +1,40 @@
-//! The list of hosts of a profile: which of them may be used now, and what became of the others.
+//! The list of hosts of a context, and the circuit breaker of each host.
 //!
-//! A host is out after it failed and comes back through one probe: when its time is up a single attempt
-//! is made, and only its success makes the host available to everybody ("half-open", as circuit
-//! breakers call it).
+//! The circuit of a host is *closed* while the host works, *open* while it is blacklisted, and *half-open* once
+//! the blacklisting has expired: then a single attempt, the probe, decides whether the host is available
+//! again. A *suspect* is a host of a closed circuit on which an attempt has been under way for longer than its
+//! head start of 250 ms; checkouts choose it last.
+//!
+//! | state ([`CircuitState`]) | in statistics | who uses the host |
+//! | --- | --- | --- |
+//! | `Closed` | available | all checkouts, in turn |
+//! | `Suspect` | suspect | checkouts that have no closed host left to try |
+//! | `Open` | out | none |
+//! | `HalfOpen`, not probing | due | the next checkout, which begins the probe |
+//! | `HalfOpen`, probing | probing | the checkout that probes it |
+//!
+//! | from | event | to |
+//! | --- | --- | --- |
+//! | any state | [`Hosts::blacklist`]: an attempt or a write failed, or the program says so | `Open` |
+//! | any state | [`Hosts::unblacklist`]: the program says so | `Closed` |
+//! | `Closed` | [`AttemptGuard::mark_slow`]: an attempt has used up its head start | `Suspect` |
+//! | `Suspect` | a connect succeeds, or the last slow attempt ends without a result | `Closed` |
+//! | `Open` | [`Hosts::expire`]: the blacklisting has expired | `HalfOpen`, not probing |
+//! | `Open`, expired | [`Hosts::begin_probe`]: a checkout begins the probe | `HalfOpen`, probing |
+//! | `HalfOpen`, not probing | [`Hosts::begin_probe`]: a checkout begins the probe | `HalfOpen`, probing |
+//! | `HalfOpen` | a connect succeeds, the probe's or an earlier one's | `Closed` |
+//! | `HalfOpen`, probing | the probe ends without a result | `HalfOpen`, not probing |
+//! | `Suspect` | fork, in the child | `Closed` |
+//! | `HalfOpen`, probing | fork, in the child | `HalfOpen`, not probing |
+//!
+//! A probe that fails blacklists the host as any failed attempt does. A connect that succeeds while the circuit
+//! is open has no effect: the host was blacklisted after that connect had begun. No probe begins while another
+//! attempt on the host is under way, which is then as good as a probe. The reuse of an idle connection is no
+//! event: it does not show whether the host accepts connections.
 #![forbid(unsafe_code)]
 
 mod attempt_guard;
-mod entry;
+mod circuit_breaker;
 mod host;
 mod matching;
 mod record;
@@ -21,195 +49,197 @@ use crate::os::clock::Moment;
 use crate::os::lock::Lock;
 
 pub use attempt_guard::AttemptGuard;
-use entry::Entry;
-pub use entry::{HostStatus, STATE_NAMES, State};
+use circuit_breaker::CircuitBreaker;
+pub use circuit_breaker::{CircuitState, HostStatus, STATE_NAMES};
 pub use host::{Host, Observer};
-pub use matching::at_all_of;
+pub use matching::host_with_all;
 pub use record::{HostMetrics, Record};
 pub use resolved::{Resolved, Unresolved};
 
-/// Hosts in list order. Its lock is held for short walks only.
+/// Hosts in list order. The lock is held for short walks only.
 pub struct Hosts {
-    entries: Lock<Vec<Entry>>,
-    /// Counts the changes, so that whoever keeps a [`Snapshot`] knows when it is old.
+    breakers: Lock<Vec<CircuitBreaker>>,
+    /// The number of changes so far, which tells whether a [`Snapshot`] is out of date.
     version: AtomicU64,
 }
 
-/// Which hosts may be used, as of one version of the list.
+/// The hosts of one version of a list.
 pub struct Snapshot {
-    /// The version it was taken at.
+    /// The version.
     pub version: u64,
-    /// The whole list.
+    /// All hosts, in list order.
     pub all: Vec<Arc<Host>>,
-    /// Hosts for everybody, in list order.
+    /// The hosts whose circuit is closed, in list order.
     pub available: Vec<Arc<Host>>,
-    /// From then on a host waits for its probe.
+    /// The time at which the next probe is due.
     pub probe_at: Moment,
 }
 
 impl Hosts {
     /// An empty list.
     pub fn new() -> Arc<Hosts> {
-        Arc::new(Hosts { entries: Lock::new(Vec::new()), version: AtomicU64::new(0) })
+        Arc::new(Hosts { breakers: Lock::new(Vec::new()), version: AtomicU64::new(0) })
     }
 
-    /// The version of the list: another number, another [`Snapshot`].
+    /// The version of the list. A [`Snapshot`] of another version is out of date.
     #[inline]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Puts a host at a place of the list.
+    /// Inserts a host at a place of the list.
     pub fn insert(&self, place: usize, host: Arc<Host>, observer: Box<dyn Observer>) {
-        let mut entries = self.entries.lock();
-        let place = place.min(entries.len());
-        entries.insert(place, Entry::new(host, observer));
+        let mut breakers = self.breakers.lock();
+        let place = place.min(breakers.len());
+        breakers.insert(place, CircuitBreaker::new(host, observer));
         self.changed();
     }
 
-    /// Takes the host out that its owner calls `handle`.
+    /// Removes the host of this handle.
     pub fn remove(&self, handle: usize) -> Option<Arc<Host>> {
-        let mut entries = self.entries.lock();
-        let place = entries.iter().position(|entry| entry.host.handle() == handle)?;
-        let removed = entries.remove(place);
+        let mut breakers = self.breakers.lock();
+        let place = breakers.iter().position(|breaker| breaker.host.handle() == handle)?;
+        let removed = breakers.remove(place);
         self.changed();
         Some(removed.host)
     }
 
-    /// How many hosts there are.
+    /// The number of hosts.
     pub fn count(&self) -> usize {
-        self.entries.lock().len()
+        self.breakers.lock().len()
     }
 
     /// All hosts, in list order.
     pub fn all(&self) -> Vec<Arc<Host>> {
-        self.entries.lock().iter().map(|entry| Arc::clone(&entry.host)).collect()
+        self.breakers.lock().iter().map(|breaker| Arc::clone(&breaker.host)).collect()
     }
 
-    /// How all hosts stand, in list order.
-    pub fn standings(&self) -> Vec<HostStatus> {
-        let entries = self.entries.lock();
-        let standings = entries.iter().map(|entry| {
-            let Entry { host, state, fault, .. } = entry;
+    /// The states of all hosts, in list order.
+    pub fn statuses(&self) -> Vec<HostStatus> {
+        let breakers = self.breakers.lock();
+        let statuses = breakers.iter().map(|breaker| {
+            let CircuitBreaker { host, state, fault, .. } = breaker;
             HostStatus { host: Arc::clone(host), state: *state, fault: *fault }
         });
-        standings.collect()
+        statuses.collect()
     }
 
-    /// The hosts that C counts as available: all but those whose blacklisting still lasts.
-    pub fn not_out(&self, now: Moment) -> Vec<Arc<Host>> {
-        self.refresh(now);
-        let entries = self.entries.lock();
-        let usable = entries.iter().filter(|entry| !matches!(entry.state, State::Out { .. }));
-        usable.map(|entry| Arc::clone(&entry.host)).collect()
+    /// The hosts that are not blacklisted at this time. C counts them as available.
+    pub fn not_blacklisted(&self, now: Moment) -> Vec<Arc<Host>> {
+        self.expire(now);
+        let breakers = self.breakers.lock();
+        let usable = breakers.iter().filter(|breaker| !matches!(breaker.state, CircuitState::Open { .. }));
+        usable.map(|breaker| Arc::clone(&breaker.host)).collect()
     }
 
-    /// Has every host show its addresses as they are now.
+    /// Shows the present addresses of every host to its observer.
     pub fn show_addresses(&self) {
-        for entry in self.entries.lock().iter() {
-            entry.observer.show_addresses(&entry.host.addresses().known());
+        for breaker in self.breakers.lock().iter() {
+            breaker.observer.show_addresses(&breaker.host.addresses().known());
         }
     }
 
-    /// Lifts the blacklistings whose time is up.
-    pub fn refresh(&self, now: Moment) {
-        let mut entries = self.entries.lock();
-        let lifted = entries.iter_mut().filter_map(|entry| entry.refresh(now).then_some(())).count();
-        if lifted > 0 {
+    /// Half-opens the circuits whose blacklisting has expired.
+    pub fn expire(&self, now: Moment) {
+        let mut breakers = self.breakers.lock();
+        let expired = breakers.iter_mut().filter_map(|breaker| breaker.expire(now).then_some(())).count();
+        if expired > 0 {
             self.changed();
         }
     }
 
-    /// What a checkout chooses from.
+    /// The hosts as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        let entries = self.entries.lock();
+        let breakers = self.breakers.lock();
         let mut snapshot = Snapshot {
             version: self.version(),
-            all: entries.iter().map(|entry| Arc::clone(&entry.host)).collect(),
+            all: breakers.iter().map(|breaker| Arc::clone(&breaker.host)).collect(),
             available: Vec::new(),
             probe_at: Moment::NEVER,
         };
-        for entry in entries.iter() {
-            if entry.state == State::Available {
-                snapshot.available.push(Arc::clone(&entry.host));
+        for breaker in breakers.iter() {
+            if breaker.state == CircuitState::Closed {
+                snapshot.available.push(Arc::clone(&breaker.host));
             }
-            snapshot.probe_at = snapshot.probe_at.min(entry.probe_at().unwrap_or(Moment::NEVER));
+            snapshot.probe_at = snapshot.probe_at.min(breaker.probe_at().unwrap_or(Moment::NEVER));
         }
         snapshot
     }
 
-    /// The probe of a host that is wanted and whose time is up. Nobody else gets that host until the probe
-    /// has ended.
+    /// Begins the probe of the first host whose probe is due and for which `is_wanted` is true.
     pub fn begin_probe(
         self: &Arc<Self>,
         now: Moment,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
     ) -> Option<AttemptGuard> {
-        let mut entries = self.entries.lock();
-        let is_due = |entry: &Entry| entry.probe_at().is_some_and(|probe_at| probe_at <= now);
-        let entry = entries.iter_mut().find(|entry| is_due(entry) && is_wanted(&entry.host))?;
-        entry.refresh(now);
-        entry.state = State::Probing;
+        let mut breakers = self.breakers.lock();
+        let is_due = |breaker: &CircuitBreaker| breaker.probe_at().is_some_and(|probe_at| probe_at <= now);
+        let breaker = breakers.iter_mut().find(|breaker| is_due(breaker) && is_wanted(&breaker.host))?;
+        // Also shows the host as available.
+        breaker.expire(now);
+        breaker.state = CircuitState::HalfOpen { is_probing: true };
         self.changed();
-        Some(self.begin(entry))
+        Some(self.begin(breaker))
     }
 
-    /// An attempt on the host whose `turn` it is among the available ones that are wanted; failing those,
-    /// among the suspects.
+    /// Begins an attempt on the host of this turn among the available ones for which `is_wanted` is true, or else
+    /// among such suspects.
     pub fn begin_attempt(
         self: &Arc<Self>,
         turn: u32,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
     ) -> Option<AttemptGuard> {
-        let mut entries = self.entries.lock();
-        [State::Available, State::Suspect].into_iter().find_map(|state| {
-            let is_left = |entry: &Entry| entry.state == state && is_wanted(&entry.host);
-            let count = entries.iter().filter(|entry| is_left(entry)).count();
+        let mut breakers = self.breakers.lock();
+        [CircuitState::Closed, CircuitState::Suspect].into_iter().find_map(|state| {
+            let is_left = |breaker: &CircuitBreaker| breaker.state == state && is_wanted(&breaker.host);
+            let count = breakers.iter().filter(|breaker| is_left(breaker)).count();
             let place = (turn as usize).checked_rem(count)?;
-            let entry = entries.iter_mut().filter(|entry| is_left(entry)).nth(place)?;
-            Some(self.begin(entry))
+            let breaker = breakers.iter_mut().filter(|breaker| is_left(breaker)).nth(place)?;
+            Some(self.begin(breaker))
         })
     }
 
-    fn begin(self: &Arc<Self>, entry: &mut Entry) -> AttemptGuard {
-        let number = entry.begin_trial();
-        AttemptGuard::new(self, &entry.host, number, entry.state == State::Probing)
+    fn begin(self: &Arc<Self>, breaker: &mut CircuitBreaker) -> AttemptGuard {
+        let number = breaker.begin_attempt();
+        let is_probe = breaker.state == (CircuitState::HalfOpen { is_probing: true });
+        AttemptGuard::new(self, &breaker.host, number, is_probe)
     }
 
-    /// Keeps everybody away from a host for `wait`; `None` is for good. False if it is not in the list.
+    /// Blacklists a host for `wait`; `None` is for good. False if it is not in the list.
     pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>, fault: Fault) -> bool {
-        self.update(host, |entry| {
-            entry.blacklist(now, wait, fault);
+        self.update(host, |breaker| {
+            breaker.open(now, wait, fault);
             true
         })
     }
 
     /// Makes a host available again. False if it is not in the list.
     pub fn unblacklist(&self, host: &Arc<Host>) -> bool {
-        self.update(host, |entry| {
-            entry.become_available();
+        self.update(host, |breaker| {
+            breaker.close();
             true
         })
     }
 
-    /// A connect to this host came through, which was no trial.
-    pub fn succeeded(&self, host: &Arc<Host>) {
-        self.update(host, Entry::succeeded);
+    /// Notes that a connect to a host succeeded which had no guard.
+    pub fn connect_succeeded(&self, host: &Arc<Host>) {
+        self.update(host, CircuitBreaker::connect_succeeded);
     }
 
-    /// Forgets, in a forked child, the attempts of the parent, which will never end here.
+    /// Forgets the attempts of the parent process, in a forked child, where they never end.
     pub fn forget_parent(&self) {
-        for entry in self.entries.lock().iter_mut() {
-            entry.forget_trials();
-            entry.host.record().forget_parent();
+        for breaker in self.breakers.lock().iter_mut() {
+            breaker.forget_attempts();
+            breaker.host.record().forget_parent();
         }
         self.changed();
     }
 
-    /// Changes a host's entry; the closure says whether it did.
-    fn update(&self, host: &Arc<Host>, change: impl FnOnce(&mut Entry) -> bool) -> bool {
-        let mut entries = self.entries.lock();
-        let found = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.host, host));
+    /// Changes the circuit breaker of a host. `change` returns whether checkouts would choose differently; so does
+    /// this function.
+    fn update(&self, host: &Arc<Host>, change: impl FnOnce(&mut CircuitBreaker) -> bool) -> bool {
+        let mut breakers = self.breakers.lock();
+        let found = breakers.iter_mut().find(|breaker| Arc::ptr_eq(&breaker.host, host));
         let changed = found.is_some_and(change);
         if changed {
             self.changed();

@@ -1,10 +1,10 @@
-//! What became of the attempts on a host, for statistics.
+//! Metrics of a host.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::fault::{FAULTS, Fault, FaultCounts};
 
-/// Counts what is done with one host, whoever does it.
+/// Counters of one host.
 #[derive(Default)]
 pub struct Record {
     attempts: AtomicU64,
@@ -13,12 +13,12 @@ pub struct Record {
     resumed_handshakes: AtomicU64,
 }
 
-/// A [`Record`] as it stood at one time.
+/// The values of a [`Record`] at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostMetrics {
-    /// Connects that were begun.
+    /// Attempts that were begun.
     pub attempts: u64,
-    /// What failed, by `Fault as usize`.
+    /// Failures, by `Fault as usize`.
     pub failures: [u64; FAULTS],
     /// TLS handshakes with a certificate.
     pub full_handshakes: u64,
@@ -27,23 +27,23 @@ pub struct HostMetrics {
 }
 
 impl Record {
-    /// A connect begins.
+    /// Counts an attempt that begins.
     pub fn attempt(&self) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connect or a write failed, or the caller says that the host did.
+    /// Counts a failure: of an attempt, of a write, or one that the program reports.
     pub fn failure(&self, fault: Fault) {
         self.failures.add(fault);
     }
 
-    /// A TLS handshake was completed.
+    /// Counts a TLS handshake that was completed.
     pub fn handshake(&self, resumed: bool) {
         let count = if resumed { &self.resumed_handshakes } else { &self.full_handshakes };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Begins again from zero, in a forked child.
+    /// Restarts from zero, in a forked child.
     pub fn forget_parent(&self) {
         let Record { attempts, failures, full_handshakes, resumed_handshakes } = self;
         for count in [attempts, full_handshakes, resumed_handshakes] {
@@ -52,7 +52,7 @@ impl Record {
         failures.clear();
     }
 
-    /// The counts so far.
+    /// The values so far.
     pub fn metrics(&self) -> HostMetrics {
         HostMetrics {
             attempts: self.attempts.load(Ordering::Relaxed),

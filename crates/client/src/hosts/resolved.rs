@@ -1,4 +1,4 @@
-//! Hosts on their way into a list.
+//! The look-up of hosts that are to be added to a list.
 
 use std::ffi::CString;
 use std::fmt;
@@ -12,40 +12,41 @@ use crate::net::resolve::{Addresses, LookupError};
 
 /// A host that was looked up.
 pub struct Resolved {
-    /// What it is called.
+    /// Its name and port.
     pub authority: Authority,
-    /// Its addresses, which its host in the list shares.
+    /// Its addresses, which the host in the list will share.
     pub addresses: Arc<Addresses>,
-    /// What they are now; none if it has none yet.
+    /// The addresses that are known now; none if the look-up failed.
     pub known: Arc<[SocketAddr]>,
 }
 
 /// A host without an address.
 pub struct Unresolved {
     name: CString,
-    /// Why.
+    /// The reason.
     pub error: LookupError,
 }
 
 impl Resolved {
-    /// Looks a host up, unless it is in the list by its name: then its addresses are known already.
-    pub fn new(hosts: &Hosts, authority: Authority, patience: Duration) -> Result<Resolved, Unresolved> {
+    /// Looks a host up, unless a host of that name is in the list: then its addresses are used.
+    pub fn new(hosts: &Hosts, authority: Authority, timeout: Duration) -> Result<Resolved, Unresolved> {
         if let Some(listed) = hosts.named(&authority) {
             let addresses = Arc::clone(listed.addresses());
             return Ok(Resolved { authority, known: addresses.known(), addresses });
         }
-        let (host, failure) = Resolved::look_up(authority, patience);
+        let (host, failure) = Resolved::look_up(authority, timeout);
         failure.map_or(Ok(host), Err)
     }
 
-    /// Looks up the hosts of a profile. One that has no address is taken if another has one, and looked up again
-    /// when its turn comes; `warn` is told of it. With none that has an address there is nothing to begin with.
+    /// Looks up the hosts of a profile. If at least one has an address, those without one are included, and
+    /// `warn` is called for each; they are looked up again when their turn comes. If none has an address, the
+    /// first failure is returned.
     pub fn of_profile(
         authorities: Vec<Authority>,
-        patience: Duration,
+        timeout: Duration,
         warn: impl FnMut(&Unresolved),
     ) -> Result<Vec<Resolved>, Unresolved> {
-        let look_up = |authority| Resolved::look_up(authority, patience);
+        let look_up = |authority| Resolved::look_up(authority, timeout);
         let (hosts, failures): (Vec<_>, Vec<_>) = authorities.into_iter().map(look_up).unzip();
         let mut failures: Vec<Unresolved> = failures.into_iter().flatten().collect();
         if !failures.is_empty() && failures.len() == hosts.len() {
@@ -55,10 +56,10 @@ impl Resolved {
         Ok(hosts)
     }
 
-    /// The host, and why it has no address if it has none.
-    fn look_up(authority: Authority, patience: Duration) -> (Resolved, Option<Unresolved>) {
+    /// Looks a host up. Returns it in any case, and the failure if there is one.
+    fn look_up(authority: Authority, timeout: Duration) -> (Resolved, Option<Unresolved>) {
         let addresses = Arc::new(Addresses::new(authority.host.clone(), authority.number));
-        let (known, failure) = match addresses.current(patience) {
+        let (known, failure) = match addresses.current(timeout) {
             Ok(known) => (known, None),
             Err(error) => {
                 (Arc::default(), Some(Unresolved { name: authority.host.written().to_owned(), error }))
@@ -69,7 +70,7 @@ impl Resolved {
 }
 
 impl Unresolved {
-    /// What there is to say about it in a list that has other hosts.
+    /// The text of a warning, in a list that has other hosts.
     pub fn warning(&self) -> String {
         format!("{self}; it is looked up again when its turn comes")
     }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use crate::net::authority::parse_list;
 
-    /// Names that need no name server: an address, and a label that is too long for one.
+    /// Looks up hosts that need no name server: addresses, and, for each `?`, a label that is too long.
     fn of_profile(list: &str) -> (Result<Vec<usize>, String>, usize) {
         let unknown = "x".repeat(64);
         let list = list.replace('?', &unknown);
@@ -101,16 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn one_good_host_is_enough() {
+    fn one_host_with_an_address_is_enough() {
         assert_eq!(of_profile("127.0.0.1"), (Ok(vec![1]), 0));
         assert_eq!(of_profile("?:1;127.0.0.1;?:2"), (Ok(vec![0, 1, 0]), 2));
         assert_eq!(of_profile(""), (Ok(vec![]), 0));
     }
 
     #[test]
-    fn none_is_not() {
+    fn hosts_without_any_address_are_refused() {
         let (hosts, warnings) = of_profile("?:1;?:2");
-        assert!(hosts.is_err_and(|fault| fault.starts_with("no address for x")));
+        assert!(hosts.is_err_and(|error| error.starts_with("no address for x")));
         assert_eq!(warnings, 0);
     }
 }

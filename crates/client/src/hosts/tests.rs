@@ -6,12 +6,12 @@ use super::*;
 use crate::net::authority::Authority;
 use crate::net::resolve::Addresses;
 
-/// What C would see: seconds of blacklisting, 0 for none, -1 for good.
+/// The state that C would see: seconds of blacklisting, 0 for none, -1 for good.
 #[derive(Clone, Default)]
 struct Shown(Arc<Lock<i64>>);
 
 impl Observer for Shown {
-    fn show_out(&self, wait: Option<Duration>) {
+    fn show_blacklisted(&self, wait: Option<Duration>) {
         *self.0.lock() = wait.map_or(-1, |wait| wait.as_secs() as i64);
     }
     fn show_available(&self) {
@@ -26,7 +26,7 @@ fn at(seconds: u64) -> Moment {
 
 const TEN: Option<Duration> = Some(Duration::from_secs(10));
 
-/// A list of hosts 127.0.0.1, 127.0.0.2 ..., and what each shows.
+/// A list of hosts 127.0.0.1, 127.0.0.2 ..., and what each shows to C.
 fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
     let hosts = Hosts::new();
     let mut shown = Vec::new();
@@ -65,20 +65,20 @@ fn a_blacklisted_host_is_out_and_shown_as_such() {
 }
 
 #[test]
-fn one_probe_and_no_more_when_the_time_is_up() {
+fn a_single_probe_begins_when_the_blacklisting_expires() {
     let (hosts, all, _) = list(2);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    assert!(probe(&hosts, 9).is_none(), "its time is not up");
+    assert!(probe(&hosts, 9).is_none(), "the blacklisting has not expired");
     let first = probe(&hosts, 10).expect("a probe");
     assert_eq!(first.host().handle(), 1);
     assert!(probe(&hosts, 10).is_none(), "a second probe at the same time");
-    assert_eq!(available(&hosts), [2], "others keep to the rest meanwhile");
+    assert_eq!(available(&hosts), [2], "others use the rest meanwhile");
     first.succeeded();
     assert_eq!(available(&hosts), [1, 2]);
 }
 
 #[test]
-fn a_failed_probe_puts_the_host_out_again() {
+fn a_failed_probe_blacklists_the_host_again() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     let first = probe(&hosts, 10).expect("a probe");
@@ -89,11 +89,11 @@ fn a_failed_probe_puts_the_host_out_again() {
 }
 
 #[test]
-fn a_probe_without_a_verdict_leaves_it_to_the_next() {
+fn a_probe_without_a_result_leaves_it_to_the_next() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     drop(probe(&hosts, 10).expect("a probe"));
-    assert!(available(&hosts).is_empty(), "nobody knows yet");
+    assert!(available(&hosts).is_empty(), "the result is not known");
     assert!(probe(&hosts, 10).is_some());
 }
 
@@ -102,7 +102,7 @@ fn attempt(hosts: &Arc<Hosts>, turn: u32, wanted: &[usize]) -> Option<AttemptGua
 }
 
 #[test]
-fn attempts_take_turns_among_those_that_are_wanted() {
+fn attempts_take_turns_among_wanted_hosts() {
     let (hosts, all, _) = list(4);
     hosts.blacklist(&all[1], at(0), TEN, Fault::Refused);
     let turns = (0..4).map(|turn| attempt(&hosts, turn, &[1, 2, 4]).map(|it| it.host().handle()));
@@ -124,7 +124,7 @@ fn an_attempt_from_before_the_blacklisting_is_the_probe() {
 }
 
 #[test]
-fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
+fn a_blacklisting_during_a_probe_begins_no_second_one() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     let first = probe(&hosts, 10).expect("a probe");
@@ -135,14 +135,14 @@ fn a_blacklisting_during_a_probe_is_no_reason_for_a_second_one() {
 }
 
 #[test]
-fn a_probe_is_for_whoever_wants_that_host() {
+fn a_probe_begins_only_on_a_wanted_host() {
     let (hosts, all, _) = list(2);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert!(hosts.begin_probe(at(10), |host| host.handle() != 1).is_none());
 }
 
 #[test]
-fn out_for_good_is_not_probed() {
+fn a_host_blacklisted_for_good_is_not_probed() {
     let (hosts, all, shown) = list(1);
     hosts.blacklist(&all[0], at(0), None, Fault::Refused);
     assert_eq!(*shown[0].0.lock(), -1);
@@ -151,20 +151,20 @@ fn out_for_good_is_not_probed() {
 }
 
 #[test]
-fn c_counts_a_host_whose_time_is_up() {
+fn c_counts_a_host_whose_blacklisting_has_expired() {
     let (hosts, all, shown) = list(2);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    assert_eq!(hosts.not_out(at(9)).len(), 1);
-    assert_eq!(hosts.not_out(at(10)).len(), 2);
+    assert_eq!(hosts.not_blacklisted(at(9)).len(), 1);
+    assert_eq!(hosts.not_blacklisted(at(10)).len(), 2);
     assert_eq!(*shown[0].0.lock(), 0);
-    assert!(probe(&hosts, 10).is_some(), "but it is probed before everybody turns to it");
+    assert!(probe(&hosts, 10).is_some(), "but it is probed before others use it");
 }
 
 #[test]
-fn a_suspect_is_second_choice_until_its_attempt_ends() {
+fn a_suspect_is_chosen_last_until_its_attempt_ends() {
     let (hosts, _, shown) = list(2);
     let mut slow = attempt(&hosts, 0, &[1]).expect("an attempt");
-    slow.takes_long();
+    slow.mark_slow();
     assert_eq!(available(&hosts), [2]);
     assert_eq!(attempt(&hosts, 0, &[1, 2]).map(|it| it.host().handle()), Some(2));
     assert_eq!(attempt(&hosts, 0, &[1]).map(|it| it.host().handle()), Some(1));
@@ -174,12 +174,12 @@ fn a_suspect_is_second_choice_until_its_attempt_ends() {
 }
 
 #[test]
-fn the_end_of_one_slow_attempt_says_nothing_of_another() {
+fn a_host_is_a_suspect_until_its_last_slow_attempt_ends() {
     let (hosts, _, _) = list(2);
     let [mut first, mut second] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
-    first.takes_long();
-    second.takes_long();
-    second.takes_long();
+    first.mark_slow();
+    second.mark_slow();
+    second.mark_slow();
     drop(first);
     assert_eq!(available(&hosts), [2], "the second still waits for an answer");
     drop(second);
@@ -187,40 +187,40 @@ fn the_end_of_one_slow_attempt_says_nothing_of_another() {
 }
 
 #[test]
-fn a_connect_that_comes_through_ends_all_doubts() {
+fn a_connect_that_succeeds_clears_the_suspicion() {
     let (hosts, _, _) = list(2);
     let [mut slow, mut slower, quick] = [(); 3].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
-    slow.takes_long();
+    slow.mark_slow();
     quick.succeeded();
     assert_eq!(available(&hosts), [1, 2]);
-    slow.takes_long();
-    assert_eq!(available(&hosts), [1, 2], "it has doubted before the other came through");
-    slower.takes_long();
+    slow.mark_slow();
+    assert_eq!(available(&hosts), [1, 2], "its suspicion is older than the success");
+    slower.mark_slow();
     drop(slow);
-    assert_eq!(available(&hosts), [2], "this doubt is younger, and another's");
+    assert_eq!(available(&hosts), [2], "this suspicion is younger than the success");
     drop(slower);
     assert_eq!(available(&hosts), [1, 2]);
 }
 
 #[test]
-fn success_does_not_lift_a_blacklisting_that_came_meanwhile() {
+fn a_success_does_not_lift_a_blacklisting_that_came_meanwhile() {
     let (hosts, all, _) = list(1);
     let [mut slow, quick] = [(); 2].map(|()| attempt(&hosts, 0, &[1]).expect("an attempt"));
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     quick.succeeded();
-    slow.takes_long();
+    slow.mark_slow();
     drop(slow);
     assert!(available(&hosts).is_empty());
 }
 
 #[test]
-fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
+fn no_probe_begins_while_an_old_attempt_is_under_way() {
     let (hosts, all, _) = list(2);
     let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
     assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "the attempt is the probe");
-    hosts.refresh(at(10));
-    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "also when its time is up");
+    hosts.expire(at(10));
+    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "also when the blacklisting has expired");
     let before = hosts.version();
     drop(earlier);
     assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
@@ -228,18 +228,18 @@ fn nobody_is_sent_to_probe_a_host_that_has_an_old_attempt() {
 }
 
 #[test]
-fn a_connect_that_was_no_trial_brings_a_host_back_when_its_time_is_up() {
+fn a_connect_without_a_guard_closes_a_half_open_circuit() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    hosts.succeeded(&all[0]);
+    hosts.connect_succeeded(&all[0]);
     assert!(available(&hosts).is_empty(), "its blacklisting still lasts");
-    hosts.refresh(at(10));
-    hosts.succeeded(&all[0]);
+    hosts.expire(at(10));
+    hosts.connect_succeeded(&all[0]);
     assert_eq!(available(&hosts), [1]);
 }
 
 #[test]
-fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
+fn names_match_in_either_case_and_removed_hosts_are_not_found() {
     let hosts = Hosts::new();
     let addresses = Addresses::of("Server", 80).name().clone();
     let addresses = Addresses::with_known(addresses, vec!["127.0.0.9:80".parse().unwrap()], 80);
@@ -249,7 +249,7 @@ fn names_are_found_in_either_case_and_hosts_that_left_are_not() {
     assert!(named(c"sERVER", c"80").is_some());
     assert!(named(c"server.", c"080").is_some());
     assert!(named(c"server", c"81").is_none());
-    assert!(hosts.at_any_of(&["127.0.0.9:80".parse().unwrap()]).is_some());
+    assert!(hosts.with_any(&["127.0.0.9:80".parse().unwrap()]).is_some());
     assert!(hosts.remove(7).is_some());
     assert!(hosts.remove(7).is_none());
     assert!(named(c"Server", c"80").is_none());

@@ -1,6 +1,6 @@
-//! What became of a context's connections, counted for its statistics.
+//! Metrics of a context's connections.
 //!
-//! Nothing here is touched when an idle connection is reused: that the pool counts itself.
+//! Reuses are not counted here but by the pool, under a lock that it holds anyway.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
@@ -9,34 +9,34 @@ use std::time::Duration;
 
 use crate::os::clock::Moment;
 
-/// Why a connection was closed.
+/// The reason why a connection was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The caller terminated it, or did not want it.
+    /// The program terminated it, or its caller did not want it.
     #[default]
     Terminated,
     /// It was released after an error.
     Failed,
     /// It was released with unread bytes or in the middle of a reply.
     Incomplete,
-    /// Its peer closed it while it was idle, or sent something unasked.
+    /// While it was idle, its peer closed it or sent something.
     Stale,
-    /// It was idle for too long.
+    /// It reached the idle timeout.
     Expired,
-    /// It was reused as often as is allowed.
+    /// It was reused as often as allowed.
     UsedUp,
-    /// It made room for one to another host.
+    /// It was closed to make room for another connection, at `n_conn_max`.
     Evicted,
-    /// Its host or address left the list, or its context was freed or has other TLS settings.
+    /// Its host left the list, its address left the name, its context was freed, or the TLS settings changed.
     Left,
-    /// Its host is out because something failed.
+    /// Its host was blacklisted because something failed.
     HostOut,
 }
 
-/// How many reasons there are.
+/// The number of reasons.
 pub const CLOSE_REASONS: usize = CloseReason::HostOut as usize + 1;
 
-/// What the reasons are called, by `CloseReason as usize`.
+/// The names of the reasons, by `CloseReason as usize`.
 pub const NAMES: [&CStr; CLOSE_REASONS] = [
     c"terminated",
     c"failed",
@@ -49,7 +49,7 @@ pub const NAMES: [&CStr; CLOSE_REASONS] = [
     c"host out",
 ];
 
-/// The counts of one context.
+/// Counters of one context.
 #[derive(Default)]
 pub struct Metrics {
     created: AtomicU64,
@@ -60,66 +60,66 @@ pub struct Metrics {
     longest_wait: AtomicU64,
 }
 
-/// A [`Metrics`] as it stood at one time.
+/// The values of [`Metrics`] at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that were opened.
     pub created: u64,
     /// Connections that were closed, by `CloseReason as usize`.
     pub closed: [u64; CLOSE_REASONS],
-    /// Checkouts that ended without a connection.
+    /// Checkouts that failed.
     pub failed: u64,
-    /// Checkouts that found no idle connection at once.
+    /// Checkouts that found no idle connection and had to wait.
     pub waits: u64,
-    /// How long these took together.
+    /// The total time that these took.
     pub waited: Duration,
-    /// How long the longest of them took.
+    /// The time that the longest of them took.
     pub longest_wait: Duration,
 }
 
 impl Counts {
-    /// How many connections are open, idle or in use.
+    /// The number of open connections, idle or in use.
     pub fn open(&self) -> u64 {
         self.created.saturating_sub(self.closed.iter().sum())
     }
 }
 
 impl Metrics {
-    /// A connection was opened.
+    /// Counts a connection that was opened.
     pub fn created(&self) {
         self.created.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was closed.
+    /// Counts a connection that was closed.
     pub fn closed(&self, why: CloseReason) {
         self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A checkout that found no idle connection has ended; it began then.
-    pub fn waited(&self, since: Moment, in_vain: bool) {
+    /// Counts a checkout that found no idle connection: it began at `since` and has ended now.
+    pub fn waited(&self, since: Moment, has_failed: bool) {
         let nanoseconds = Moment::precise().nanoseconds().saturating_sub(since.nanoseconds());
         self.waits.fetch_add(1, Ordering::Relaxed);
         self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
         if nanoseconds > self.longest_wait.load(Ordering::Relaxed) {
             self.longest_wait.fetch_max(nanoseconds, Ordering::Relaxed);
         }
-        if in_vain {
+        if has_failed {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Begins again from zero, in a forked child.
+    /// Restarts from zero, in a forked child.
     pub fn forget_parent(&self) {
         let Metrics { created, closed, failed, waits, waited, longest_wait } = self;
         let all = [created, failed, waits, waited, longest_wait].into_iter().chain(closed);
         all.for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
-    /// The counts so far.
+    /// The values so far.
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
-            // Read after the closings, or more might seem closed than opened.
+            // `closed` is read first: otherwise more connections might seem closed than opened.
             closed: self.closed.each_ref().map(read),
             created: read(&self.created),
             failed: read(&self.failed),

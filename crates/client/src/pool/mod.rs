@@ -1,11 +1,11 @@
 //! The idle connections of a client: last in, first out, tested before they are handed out.
 //!
-//! The pool knows nothing of sockets: what it holds is [`Poolable`], each connection at the [`IdleSet`] of
-//! those that lead to the same peer. None of its locks is held while a connection is tested or closed.
+//! The pool is independent of sockets: it holds anything that is [`Poolable`]. Connections to the same
+//! endpoint form an [`IdleSet`]. No lock of the pool is held while a connection is tested or closed.
 //!
-//! So that threads keep out of each other's way there are shards, one a thread. A connection is given back
-//! to the shard of the thread that checked it out, and a thread looks in its own shard first. With one
-//! thread that is one stack a place; a thread whose shard has nothing left takes from the others' shards.
+//! Each thread has a shard of its own, so that threads do not contend for one lock. A connection is released
+//! to the shard of the thread that checked it out, and a checkout searches the own shard first, then the
+//! others. A shard has one stack of connections for each idle set.
 #![forbid(unsafe_code)]
 
 pub mod metrics;
@@ -20,51 +20,51 @@ use crate::os::lock::Lock;
 use crate::os::shards::{ShardNumber, Shards};
 use crate::pool::metrics::CloseReason;
 
-/// What the pool must know of a connection.
+/// A connection that can be pooled.
 pub trait Poolable {
-    /// Where it belongs while it is idle; nothing if it is never pooled.
-    fn place(&self) -> Option<&IdleSet>;
+    /// The idle set it belongs to; `None` if it is never pooled.
+    fn idle_set(&self) -> Option<&IdleSet>;
 
-    /// The shard of the thread that last checked it out or made it.
+    /// The shard of the thread that made it or last checked it out.
     fn shard(&self) -> ShardNumber;
 
-    /// Another thread checks it out.
+    /// Sets the shard, when another thread checks it out.
     fn set_shard(&mut self, shard: ShardNumber);
 
-    /// Whether it can be used again: the peer has neither closed it nor sent anything.
+    /// Whether it can be reused: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
 
-    /// How often it was reused so far.
+    /// The number of times that it was reused so far.
     fn reuses(&self) -> u32;
 
-    /// It is closed, for this reason.
+    /// Closes it for this reason.
     fn close(self, why: CloseReason);
 }
 
-/// How long, and how often, a connection may serve.
+/// Limits on the reuse of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// An idle connection of this age is closed.
+    /// The idle timeout: a connection that was idle for this long is closed.
     pub idle_time: Duration,
-    /// A connection that was reused this often is closed.
+    /// The number of reuses after which a connection is closed.
     pub reuses: u32,
 }
 
-/// Idle connections. Beside them each shard keeps a value of the pool's owner, `K`.
-pub struct Pool<C, K = ()> {
-    shards: Shards<Shard<C, K>>,
-    /// Of those that were taken out, how many could not be used again.
+/// Idle connections. Each shard also holds a value of type `P` for the owner of the pool.
+pub struct Pool<C, P = ()> {
+    shards: Shards<Shard<C, P>>,
+    /// The number of connections that were taken out and could not be reused.
     rejected: AtomicU64,
-    /// Idle connections of a parent process.
+    /// Idle connections of the parent process, in a forked child.
     inherited: Lock<Vec<Idle<C>>>,
-    places: Arc<Places>,
+    numbers: Arc<Numbers>,
 }
 
-struct Shard<C, K> {
-    kept: K,
-    /// By the number of their place.
+struct Shard<C, P> {
+    per_shard: P,
+    /// By the number of their idle set.
     stacks: Vec<Stack<C>>,
-    /// How many connections were taken out to be used again.
+    /// The number of connections that were taken out for reuse.
     taken: u64,
 }
 
@@ -76,38 +76,38 @@ struct Idle<C> {
     since: Moment,
 }
 
-/// The numbers of places: those given up are used again.
+/// The numbers of idle sets. Numbers of dropped sets are used again.
 #[derive(Default)]
-struct Places(Lock<FreeNumbers>);
+struct Numbers(Lock<FreeNumbers>);
 
 #[derive(Default)]
 struct FreeNumbers {
-    given_up: Vec<usize>,
+    free: Vec<usize>,
     next: usize,
 }
 
-/// Where connections to one peer are idle. Each of them holds on to it, so its number is nobody else's.
+/// The idle connections to one endpoint. Every connection refers to its set, so its number stays in use.
 pub struct IdleSet {
     number: usize,
     /// [`OPEN`], [`SUSPENDED`] or [`CLOSED`].
     state: AtomicU8,
-    places: Arc<Places>,
+    numbers: Arc<Numbers>,
 }
 
-/// The place takes connections back.
+/// The set takes connections back.
 const OPEN: u8 = 0;
-/// It takes none until a new one was made.
+/// The set takes no connection back until a new one succeeds.
 const SUSPENDED: u8 = 1;
-/// It takes none any more.
+/// The set takes no connection back any more.
 const CLOSED: u8 = 2;
 
 impl IdleSet {
-    /// A connection to its peer was made: it takes connections back again, unless it is closed.
+    /// Takes connections back again, because a new one succeeded. No effect once closed.
     pub fn resume(&self) {
         self.change(SUSPENDED, OPEN);
     }
 
-    /// Whether it takes no connections back because its host failed.
+    /// Whether it takes no connection back because its host failed.
     pub fn is_suspended(&self) -> bool {
         self.state.load(Ordering::Relaxed) == SUSPENDED
     }
@@ -119,57 +119,57 @@ impl IdleSet {
 
 impl Drop for IdleSet {
     fn drop(&mut self) {
-        self.places.0.lock().given_up.push(self.number);
+        self.numbers.0.lock().free.push(self.number);
     }
 }
 
-impl<C: Poolable, K: Default> Pool<C, K> {
-    /// A pool with nothing in it.
-    pub fn new() -> Pool<C, K> {
+impl<C: Poolable, P: Default> Pool<C, P> {
+    /// An empty pool.
+    pub fn new() -> Pool<C, P> {
         Pool {
-            shards: Shards::new(|| Shard { kept: K::default(), stacks: Vec::new(), taken: 0 }),
+            shards: Shards::new(|| Shard { per_shard: P::default(), stacks: Vec::new(), taken: 0 }),
             rejected: AtomicU64::new(0),
             inherited: Lock::default(),
-            places: Arc::default(),
+            numbers: Arc::default(),
         }
     }
 }
 
-impl<C: Poolable, K> Pool<C, K> {
-    /// A place for the connections to one more peer.
-    pub fn add_place(&self) -> IdleSet {
+impl<C: Poolable, P> Pool<C, P> {
+    /// An idle set for one more endpoint.
+    pub fn add_idle_set(&self) -> IdleSet {
         let number = {
-            let mut numbers = self.places.0.lock();
+            let mut numbers = self.numbers.0.lock();
             let fresh = numbers.next;
-            numbers.given_up.pop().unwrap_or_else(|| {
+            numbers.free.pop().unwrap_or_else(|| {
                 numbers.next = fresh + 1;
                 fresh
             })
         };
-        IdleSet { number, state: AtomicU8::new(OPEN), places: Arc::clone(&self.places) }
+        IdleSet { number, state: AtomicU8::new(OPEN), numbers: Arc::clone(&self.numbers) }
     }
 
-    /// The connection that was released last in the calling thread's shard, if it is still good. `choose`
-    /// names its place; it is called under the shard's lock.
+    /// Checks out the connection that was released last to the calling thread's shard, if it is still good.
+    /// `choose` selects its idle set; it is called under the shard's lock.
     #[inline]
     pub fn checkout_own(
         &self,
-        choose: impl FnOnce(&mut K) -> Option<&IdleSet>,
+        choose: impl FnOnce(&mut P) -> Option<&IdleSet>,
         now: Moment,
         limits: Limits,
     ) -> Option<C> {
         let idle = {
             let mut shard = self.shards.shard(ShardNumber::own());
-            let number = choose(&mut shard.kept)?.number;
+            let number = choose(&mut shard.per_shard)?.number;
             shard.take_last(number)?
         };
         self.examine(idle, now, limits)
     }
 
-    /// A connection that is still good, of the calling thread's shard if there is one, or of another.
-    pub fn checkout(&self, place: &IdleSet, now: Moment, limits: Limits) -> Option<C> {
+    /// Checks out a connection that is still good, from the calling thread's shard or else from another.
+    pub fn checkout(&self, set: &IdleSet, now: Moment, limits: Limits) -> Option<C> {
         loop {
-            let idle = self.shards.own_first().find_map(|mut shard| shard.take_last(place.number))?;
+            let idle = self.shards.own_first().find_map(|mut shard| shard.take_last(set.number))?;
             if let Some(mut good) = self.examine(idle, now, limits) {
                 good.set_shard(ShardNumber::own());
                 return Some(good);
@@ -177,7 +177,7 @@ impl<C: Poolable, K> Pool<C, K> {
         }
     }
 
-    /// What was taken out, if it can be used again; what cannot is closed.
+    /// Returns a connection that was taken out, or closes it if it cannot be reused.
     #[inline(always)]
     fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
         if idle.since.after(limits.idle_time) <= now {
@@ -189,7 +189,7 @@ impl<C: Poolable, K> Pool<C, K> {
             return None;
         }
         if !idle.connection.is_good() {
-            // The peer has gone away or restarted: the older ones met the same fate.
+            // The peer has gone away or restarted, which ended the older connections too.
             self.reject_with_older(idle, CloseReason::Stale);
             return None;
         }
@@ -198,8 +198,8 @@ impl<C: Poolable, K> Pool<C, K> {
 
     #[cold]
     fn reject_with_older(&self, idle: Idle<C>, why: CloseReason) {
-        if let Some(place) = idle.connection.place() {
-            self.close_each(place, |other| other.since <= idle.since, why);
+        if let Some(set) = idle.connection.idle_set() {
+            self.close_each(set, |other| other.since <= idle.since, why);
         }
         self.reject(idle, why);
     }
@@ -210,36 +210,37 @@ impl<C: Poolable, K> Pool<C, K> {
         idle.connection.close(why);
     }
 
-    /// Takes a connection back. It is returned if its place takes none, or memory is short: close it then.
+    /// Takes a connection back. The error is the connection itself, for the caller to close: its set takes none
+    /// back, or memory ran out.
     #[inline(always)]
     pub fn release(&self, connection: C, now: Moment) -> Result<(), C> {
-        let Some(place) = connection.place() else { return Err(connection) };
+        let Some(set) = connection.idle_set() else { return Err(connection) };
         let mut shard = self.shards.shard(connection.shard());
-        // Asked under the lock: who closes the place closes what is idle afterwards, and finds this one.
-        if place.state.load(Ordering::Relaxed) != OPEN {
+        // Read under the lock: closing a set closes its idle connections afterwards, and finds this one.
+        if set.state.load(Ordering::Relaxed) != OPEN {
             return Err(connection);
         }
-        let Some(stack) = shard.room_at(place.number) else { return Err(connection) };
-        // Two threads of a shard may have read the clock in one order and come here in the other.
+        let Some(stack) = shard.room_at(set.number) else { return Err(connection) };
+        // Two threads of a shard may read the clock in one order and arrive here in the other.
         let since = stack.last().map_or(now, |top| top.since.max(now));
         stack.push(Idle { connection, since });
         Ok(())
     }
 
-    /// Closes those of a place that `unwanted` names; it is called under a shard's lock.
-    pub fn close_matching(&self, place: &IdleSet, unwanted: impl Fn(&C) -> bool) {
-        self.close_each(place, |idle| unwanted(&idle.connection), CloseReason::Left);
+    /// Closes the idle connections for which `unwanted` is true. It is called under a shard's lock.
+    pub fn close_matching(&self, set: &IdleSet, unwanted: impl Fn(&C) -> bool) {
+        self.close_each(set, |idle| unwanted(&idle.connection), CloseReason::Left);
     }
 
-    fn close_each(&self, place: &IdleSet, unwanted: impl Fn(&Idle<C>) -> bool, why: CloseReason) {
+    fn close_each(&self, set: &IdleSet, unwanted: impl Fn(&Idle<C>) -> bool, why: CloseReason) {
         for mut shard in self.shards.own_first() {
-            let closing = shard.stacks.get_mut(place.number).map(|stack| take(stack, &unwanted));
+            let closing = shard.stacks.get_mut(set.number).map(|stack| take(stack, &unwanted));
             drop(shard);
             close_all(closing.into_iter().flatten(), why);
         }
     }
 
-    /// Closes what has been idle for `idle_time` or longer.
+    /// Closes connections that have been idle for `idle_time` or longer.
     pub fn close_expired(&self, now: Moment, idle_time: Duration) {
         for mut shard in self.shards.own_first() {
             let is_expired = |idle: &Idle<C>| idle.since.after(idle_time) <= now;
@@ -249,11 +250,11 @@ impl<C: Poolable, K> Pool<C, K> {
         }
     }
 
-    /// Closes the connection that has been idle longest, wherever it is; false if there is none.
+    /// Closes the connection that has been idle longest, in any shard and set. False if none is idle.
     pub fn close_oldest(&self) -> bool {
         let oldest = self.shards.own_first().filter_map(|shard| shard.oldest()).min();
         let Some(oldest) = oldest else { return false };
-        // Should it have found a user by now, the next oldest one goes, or the caller tries again.
+        // If it was checked out meanwhile, the next oldest one is closed, or none and the caller tries again.
         let closing = self.shards.own_first().find_map(|mut shard| {
             let mut stacks = shard.stacks.iter_mut();
             let stack = stacks.find(|stack| stack.first().is_some_and(|idle| idle.since <= oldest))?;
@@ -263,39 +264,40 @@ impl<C: Poolable, K> Pool<C, K> {
         true
     }
 
-    /// Closes what is idle at a place, which from now on takes none back.
-    pub fn close(&self, place: &IdleSet) {
+    /// Closes the idle connections of a set, which takes none back from now on.
+    pub fn close(&self, set: &IdleSet) {
         // A release that still reads the old state holds the shard's lock now: its connection is closed below.
-        place.state.store(CLOSED, Ordering::Relaxed);
-        self.close_each(place, |_| true, CloseReason::Left);
+        set.state.store(CLOSED, Ordering::Relaxed);
+        self.close_each(set, |_| true, CloseReason::Left);
     }
 
-    /// Closes what is idle at a place, because its host failed. It takes none back until [`IdleSet::resume`].
-    pub fn suspend(&self, place: &IdleSet) {
-        place.change(OPEN, SUSPENDED);
-        self.close_each(place, |_| true, CloseReason::HostOut);
+    /// Closes the idle connections of a set, because its host failed. It takes none back until
+    /// [`IdleSet::resume`].
+    pub fn suspend(&self, set: &IdleSet) {
+        set.change(OPEN, SUSPENDED);
+        self.close_each(set, |_| true, CloseReason::HostOut);
     }
 
-    /// How many connections are idle.
+    /// The number of idle connections.
     pub fn idle(&self) -> u64 {
         let counts = self.shards.own_first().map(|shard| shard.stacks.iter().map(Vec::len).sum::<usize>());
         counts.sum::<usize>() as u64
     }
 
-    /// How many are idle at one place.
-    pub fn idle_at(&self, place: &IdleSet) -> u64 {
-        let counts = self.shards.own_first().map(|shard| shard.stacks.get(place.number).map_or(0, Vec::len));
+    /// The number of idle connections of a set.
+    pub fn idle_in(&self, set: &IdleSet) -> u64 {
+        let counts = self.shards.own_first().map(|shard| shard.stacks.get(set.number).map_or(0, Vec::len));
         counts.sum::<usize>() as u64
     }
 
-    /// How often an idle connection was used again.
+    /// The number of times that an idle connection was reused.
     pub fn reused(&self) -> u64 {
         let taken: u64 = self.shards.own_first().map(|shard| shard.taken).sum();
         taken.saturating_sub(self.rejected.load(Ordering::Relaxed))
     }
 
-    /// Puts aside, in a forked child, the idle connections of the parent, and counts from zero. They are closed by
-    /// [`Pool::close_inherited`].
+    /// Sets aside, in a forked child, the idle connections of the parent, and restarts the counts.
+    /// [`Pool::close_inherited`] closes them.
     pub fn forget_parent(&self) {
         let mut inherited = self.inherited.lock();
         for mut shard in self.shards.own_first() {
@@ -305,34 +307,34 @@ impl<C: Poolable, K> Pool<C, K> {
         self.rejected.store(0, Ordering::Relaxed);
     }
 
-    /// Closes what a forked child has of its parent's idle connections.
+    /// Closes a forked child's copies of its parent's idle connections.
     pub fn close_inherited(&self) {
         let inherited = std::mem::take(&mut *self.inherited.lock());
         close_all(inherited, CloseReason::Left);
     }
 }
 
-impl<C: Poolable, K> Pool<C, K> {
-    /// What `find` finds in what a shard keeps: the calling thread's, or else another.
-    pub fn find_kept<R>(&self, find: impl Fn(&K) -> Option<R>) -> Option<R> {
-        self.shards.own_first().find_map(|shard| find(&shard.kept))
+impl<C: Poolable, P> Pool<C, P> {
+    /// Returns the first result of `find` over the per-shard values, the calling thread's first.
+    pub fn find_per_shard<R>(&self, find: impl Fn(&P) -> Option<R>) -> Option<R> {
+        self.shards.own_first().find_map(|shard| find(&shard.per_shard))
     }
 
-    /// Changes what the calling thread's shard keeps. What `change` takes out is the caller's to drop: that
-    /// may take long, and happens without the lock.
-    pub fn change_own_kept<R>(&self, change: impl FnOnce(&mut K) -> R) -> R {
-        change(&mut self.shards.shard(ShardNumber::own()).kept)
+    /// Changes the value of the calling thread's shard. `change` returns what it replaces, so that the caller
+    /// drops that without the lock.
+    pub fn change_own_shard<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
+        change(&mut self.shards.shard(ShardNumber::own()).per_shard)
     }
 
-    /// Changes what every shard keeps that a thread has. What `change` takes out is the caller's to drop, without a
-    /// lock.
-    pub fn change_kept<R>(&self, change: impl Fn(&mut K) -> R) -> Vec<R> {
-        self.shards.own_first().map(|mut shard| change(&mut shard.kept)).collect()
+    /// Changes the values of all shards that exist. `change` returns what it replaces, so that the caller drops
+    /// that without the locks.
+    pub fn change_every_shard<R>(&self, change: impl Fn(&mut P) -> R) -> Vec<R> {
+        self.shards.own_first().map(|mut shard| change(&mut shard.per_shard)).collect()
     }
 }
 
-impl<C, K> Shard<C, K> {
-    /// What was released last at a place.
+impl<C, P> Shard<C, P> {
+    /// Takes out the connection of a set that was released last.
     #[inline]
     fn take_last(&mut self, number: usize) -> Option<Idle<C>> {
         let idle = self.stacks.get_mut(number)?.pop()?;
@@ -340,7 +342,7 @@ impl<C, K> Shard<C, K> {
         Some(idle)
     }
 
-    /// A place's stack with room for one more; nothing if memory is short.
+    /// The stack of a set, with room for one more connection. `None` if memory runs out.
     #[inline]
     fn room_at(&mut self, number: usize) -> Option<&mut Stack<C>> {
         if number >= self.stacks.len() {
@@ -358,7 +360,7 @@ impl<C, K> Shard<C, K> {
         Some(())
     }
 
-    /// When the connection that has been idle longest was released.
+    /// The release time of the connection that has been idle longest.
     fn oldest(&self) -> Option<Moment> {
         self.stacks.iter().filter_map(|stack| stack.first()).map(|idle| idle.since).min()
     }
@@ -368,7 +370,7 @@ fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseRea
     idle.into_iter().for_each(|idle| idle.connection.close(why));
 }
 
-/// Takes those out that `unwanted` names; the order of the rest is kept.
+/// Takes out the connections for which `unwanted` is true, and keeps the order of the rest.
 fn take<C>(stack: &mut Stack<C>, unwanted: impl Fn(&Idle<C>) -> bool) -> Vec<Idle<C>> {
     stack.extract_if(.., |idle| unwanted(idle)).collect()
 }

@@ -1,4 +1,4 @@
-//! The bound on open connections: a [`Permit`] for each socket, given back when it closes.
+//! The limit on open connections: each socket holds a [`Permit`] until it is closed.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::os::fork;
 use crate::os::lock::Lock;
 
-/// Receives the number of open connections each time it changes; called under a lock, so it must not wait.
+/// A function that receives the number of open connections whenever it changes. It is called under a lock, so it
+/// must not wait.
 pub type Gauge = Box<dyn Fn(i32) + Send>;
 
 /// Counts the open connections of one context.
@@ -20,12 +21,12 @@ struct Count {
 }
 
 impl Permits {
-    /// A count of nothing, shown on `gauge`.
+    /// A count of zero, which is reported to `gauge`.
     pub fn new(gauge: Gauge) -> Arc<Permits> {
         Arc::new(Permits { count: Lock::new(Count { open: 0, gauge: Some(gauge) }) })
     }
 
-    /// A permit, unless `limit` of them are out.
+    /// Returns a permit, unless `limit` permits are in use.
     pub fn acquire(self: &Arc<Self>, limit: i32) -> Option<Permit> {
         let mut count = self.count.lock();
         if count.open >= limit {
@@ -35,19 +36,19 @@ impl Permits {
         Some(Permit { permits: Arc::clone(self), forks: fork::generation() })
     }
 
-    /// How many are out.
+    /// The number of permits in use.
     pub fn open(&self) -> u64 {
         self.count.lock().open.max(0) as u64
     }
 
-    /// Takes back, in a forked child, all permits of the parent: nobody gives those back here.
+    /// Forgets, in a forked child, the permits of the parent, which are not returned here.
     pub fn forget_parent(&self) {
         let mut count = self.count.lock();
         let parents = count.open;
         count.change(-parents);
     }
 
-    /// Shows nothing any more: whoever owns what the gauge writes to is going away.
+    /// Stops reporting to the gauge, because its owner is about to be freed.
     pub fn detach(&self) {
         self.count.lock().gauge = None;
     }
@@ -65,7 +66,7 @@ impl Count {
 /// The right to one open connection.
 pub struct Permit {
     permits: Arc<Permits>,
-    /// The process it belongs to.
+    /// The fork generation it was acquired in.
     forks: u32,
 }
 
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn permits_end_at_the_limit_and_come_back() {
+    fn no_permit_is_given_beyond_the_limit() {
         let (permits, shown) = counted();
         let first = permits.acquire(2);
         let second = permits.acquire(2);
@@ -103,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_or_less_permits_nothing() {
+    fn a_limit_of_zero_or_less_gives_no_permit() {
         let (permits, _) = counted();
         assert!(permits.acquire(0).is_none());
         assert!(permits.acquire(-1).is_none());
     }
 
     #[test]
-    fn nothing_is_shown_once_detached() {
+    fn nothing_is_reported_after_detach() {
         let (permits, shown) = counted();
         let permit = permits.acquire(1);
         permits.detach();

@@ -7,7 +7,7 @@ const LIMITS: Limits = Limits { idle_time: Duration::from_secs(100), reuses: 50 
 
 struct Fake {
     id: u32,
-    place: Arc<IdleSet>,
+    set: Arc<IdleSet>,
     shard: ShardNumber,
     good: bool,
     reuses: u32,
@@ -15,8 +15,8 @@ struct Fake {
 }
 
 impl Poolable for Fake {
-    fn place(&self) -> Option<&IdleSet> {
-        Some(&self.place)
+    fn idle_set(&self) -> Option<&IdleSet> {
+        Some(&self.set)
     }
     fn shard(&self) -> ShardNumber {
         self.shard
@@ -38,24 +38,24 @@ fn at(seconds: u64) -> Moment {
     Moment::default().after(Duration::from_secs(seconds))
 }
 
-/// A pool, and one place in it, which the shards keep.
+/// A pool with one idle set, which is also the per-shard value.
 struct Fixture {
     pool: Pool<Fake, Option<Arc<IdleSet>>>,
-    place: Arc<IdleSet>,
+    set: Arc<IdleSet>,
 }
 
 impl Fixture {
     fn new() -> Fixture {
         let pool = Pool::new();
-        let place = Arc::new(pool.add_place());
-        pool.change_kept(|kept: &mut Option<_>| kept.replace(Arc::clone(&place)));
-        Fixture { pool, place }
+        let set = Arc::new(pool.add_idle_set());
+        pool.change_every_shard(|shard: &mut Option<_>| shard.replace(Arc::clone(&set)));
+        Fixture { pool, set }
     }
 
     fn good(&self, id: u32) -> Fake {
         Fake {
             id,
-            place: Arc::clone(&self.place),
+            set: Arc::clone(&self.set),
             shard: ShardNumber::own(),
             good: true,
             reuses: 0,
@@ -67,7 +67,7 @@ impl Fixture {
         assert!(self.pool.release(connection, at(seconds)).is_ok());
     }
 
-    /// Released after another thread had it, one with another shard than this one.
+    /// Releases a connection to the shard of another thread.
     fn release_elsewhere(&self, connection: Fake, seconds: u64) {
         let shard = loop {
             let shard = thread::scope(|scope| scope.spawn(ShardNumber::own).join().unwrap());
@@ -87,11 +87,11 @@ impl Fixture {
     }
 
     fn own(&self, seconds: u64) -> Option<u32> {
-        self.pool.checkout_own(|kept| kept.as_deref(), at(seconds), LIMITS).map(|fake| fake.id)
+        self.pool.checkout_own(|shard| shard.as_deref(), at(seconds), LIMITS).map(|fake| fake.id)
     }
 
     fn any(&self, seconds: u64) -> Option<u32> {
-        self.pool.checkout(&self.place, at(seconds), LIMITS).map(|fake| fake.id)
+        self.pool.checkout(&self.set, at(seconds), LIMITS).map(|fake| fake.id)
     }
 
     fn all(&self, seconds: u64) -> Vec<u32> {
@@ -109,23 +109,23 @@ fn the_last_released_comes_first() {
 }
 
 #[test]
-fn each_place_has_its_own() {
+fn each_set_has_its_own_connections() {
     let fixture = Fixture::with_good([1]);
-    let other = Fixture { place: Arc::new(fixture.pool.add_place()), pool: fixture.pool };
+    let other = Fixture { set: Arc::new(fixture.pool.add_idle_set()), pool: fixture.pool };
     other.release(other.good(2), 0);
     assert_eq!(other.all(0), [2]);
-    let first = Fixture { place: fixture.place, pool: other.pool };
+    let first = Fixture { set: fixture.set, pool: other.pool };
     assert_eq!(first.all(0), [1]);
 }
 
 #[test]
-fn a_place_given_up_leaves_its_number() {
+fn the_number_of_a_dropped_set_is_used_again() {
     let pool = Pool::<Fake>::new();
-    let (first, second) = (pool.add_place(), pool.add_place());
+    let (first, second) = (pool.add_idle_set(), pool.add_idle_set());
     assert_ne!(first.number, second.number);
     let number = first.number;
     drop(first);
-    assert_eq!(pool.add_place().number, number);
+    assert_eq!(pool.add_idle_set().number, number);
 }
 
 #[test]
@@ -135,21 +135,21 @@ fn idle_for_the_limit_is_too_long() {
 }
 
 #[test]
-fn an_expired_top_takes_the_older_ones_with_it() {
+fn an_expired_connection_ends_the_older_ones() {
     let fixture = Fixture::with_good([1, 2]);
     assert_eq!(fixture.own(101), None);
     assert_eq!(fixture.all(2), []);
 }
 
 #[test]
-fn one_that_served_often_enough_is_skipped() {
+fn a_connection_at_the_limit_of_reuses_is_skipped() {
     let fixture = Fixture::with_good([1]);
     fixture.release(Fake { reuses: 50, ..fixture.good(2) }, 1);
     assert_eq!(fixture.all(2), [1]);
 }
 
 #[test]
-fn a_stale_one_takes_the_older_ones_with_it_untested() {
+fn a_stale_connection_ends_the_older_ones_untested() {
     let fixture = Fixture::new();
     let (older, elsewhere) = (fixture.good(1), fixture.good(2));
     let tests = [Arc::clone(&older.tests), Arc::clone(&elsewhere.tests)];
@@ -172,7 +172,7 @@ fn release_times_out_of_order_are_put_in_order() {
 }
 
 #[test]
-fn expired_ones_are_closed_without_a_checkout() {
+fn expired_connections_are_closed_without_a_checkout() {
     let fixture = Fixture::with_good([1, 2, 3]);
     fixture.release_elsewhere(fixture.good(4), 1);
     fixture.release_elsewhere(fixture.good(5), 2);
@@ -181,7 +181,7 @@ fn expired_ones_are_closed_without_a_checkout() {
 }
 
 #[test]
-fn what_another_thread_gave_back_is_found() {
+fn a_connection_in_the_shard_of_another_thread_is_found() {
     let fixture = Fixture::new();
     fixture.release_elsewhere(fixture.good(1), 0);
     assert_eq!(fixture.own(0), None);
@@ -189,28 +189,28 @@ fn what_another_thread_gave_back_is_found() {
 }
 
 #[test]
-fn it_goes_back_to_the_thread_that_checked_it_out() {
+fn a_connection_returns_to_the_thread_that_checked_it_out() {
     let fixture = Fixture::new();
     fixture.release_elsewhere(fixture.good(1), 0);
-    let connection = fixture.pool.checkout(&fixture.place, at(0), LIMITS).unwrap();
+    let connection = fixture.pool.checkout(&fixture.set, at(0), LIMITS).unwrap();
     thread::scope(|scope| drop(scope.spawn(|| fixture.release(connection, 0))));
     assert_eq!(fixture.own(0), Some(1));
 }
 
 #[test]
-fn the_own_lane_comes_before_the_others() {
+fn the_own_shard_comes_first() {
     let fixture = Fixture::with_good([1]);
     fixture.release_elsewhere(fixture.good(2), 1);
     assert_eq!(fixture.all(1), [1, 2]);
 }
 
 #[test]
-fn the_oldest_of_all_lanes_and_places_makes_room_first() {
+fn the_oldest_of_all_shards_and_sets_is_closed_first() {
     let fixture = Fixture::new();
-    let other = Arc::new(fixture.pool.add_place());
+    let other = Arc::new(fixture.pool.add_idle_set());
     fixture.release(fixture.good(1), 1);
     fixture.release_elsewhere(fixture.good(2), 0);
-    fixture.release(Fake { place: Arc::clone(&other), ..fixture.good(3) }, 2);
+    fixture.release(Fake { set: Arc::clone(&other), ..fixture.good(3) }, 2);
     assert!(fixture.pool.close_oldest());
     assert_eq!(fixture.any(2), Some(1));
     assert!(fixture.pool.close_oldest());
@@ -218,45 +218,45 @@ fn the_oldest_of_all_lanes_and_places_makes_room_first() {
 }
 
 #[test]
-fn the_unwanted_are_closed_and_the_order_of_the_rest_is_kept() {
+fn unwanted_connections_are_closed_and_the_order_of_the_rest_is_kept() {
     let fixture = Fixture::with_good([1, 2, 3]);
     fixture.release_elsewhere(fixture.good(4), 0);
-    fixture.pool.close_matching(&fixture.place, |fake| fake.id % 2 == 0);
+    fixture.pool.close_matching(&fixture.set, |fake| fake.id % 2 == 0);
     assert_eq!(fixture.all(3), [3, 1]);
 }
 
 #[test]
-fn a_closed_place_takes_nothing_back() {
+fn a_closed_set_takes_no_connection_back() {
     let fixture = Fixture::with_good([1]);
     fixture.release_elsewhere(fixture.good(2), 0);
-    fixture.pool.close(&fixture.place);
+    fixture.pool.close(&fixture.set);
     assert_eq!(fixture.all(0), []);
     assert!(fixture.pool.release(fixture.good(3), at(1)).is_err());
 }
 
 #[test]
-fn a_suspended_place_takes_none_back_until_it_is_resumed() {
+fn a_suspended_set_takes_no_connection_back_until_it_is_resumed() {
     let fixture = Fixture::with_good(0..2);
-    fixture.pool.suspend(&fixture.place);
+    fixture.pool.suspend(&fixture.set);
     assert_eq!(fixture.all(0), []);
     assert!(fixture.pool.release(fixture.good(2), at(1)).is_err());
-    fixture.place.resume();
+    fixture.set.resume();
     fixture.release(fixture.good(3), 1);
     assert_eq!(fixture.all(1), [3]);
-    fixture.pool.close(&fixture.place);
-    fixture.pool.suspend(&fixture.place);
-    fixture.place.resume();
+    fixture.pool.close(&fixture.set);
+    fixture.pool.suspend(&fixture.set);
+    fixture.set.resume();
     assert!(fixture.pool.release(fixture.good(4), at(1)).is_err(), "closed for good");
 }
 
 #[test]
-fn what_is_kept_is_kept_in_every_lane() {
+fn every_shard_has_its_value() {
     let pool = Pool::<Fake, u32>::new();
-    pool.change_kept(|kept| *kept = 7);
-    let find = |wanted| pool.find_kept(|kept| (*kept == wanted).then_some(*kept));
+    pool.change_every_shard(|value| *value = 7);
+    let find = |wanted| pool.find_per_shard(|value| (*value == wanted).then_some(*value));
     assert_eq!((find(7), find(8)), (Some(7), None));
-    let others: Vec<u32> = pool.shards.own_first().map(|shard| shard.kept).collect();
-    assert!(others.iter().all(|kept| *kept == 7), "{others:?}");
+    let others: Vec<u32> = pool.shards.own_first().map(|shard| shard.per_shard).collect();
+    assert!(others.iter().all(|value| *value == 7), "{others:?}");
 }
 
 #[test]
@@ -268,9 +268,9 @@ fn every_connection_has_one_user_at_a_time() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let own = fixture.pool.checkout_own(|kept| kept.as_deref(), at(0), LIMITS);
-                    let any = own.or_else(|| fixture.pool.checkout(&fixture.place, at(0), LIMITS));
-                    // As many connections as threads: nobody else has the last one for long.
+                    let own = fixture.pool.checkout_own(|shard| shard.as_deref(), at(0), LIMITS);
+                    let any = own.or_else(|| fixture.pool.checkout(&fixture.set, at(0), LIMITS));
+                    // There are as many connections as threads, so one is free again soon.
                     let Some(fake) = any else { continue };
                     let taken = in_use[fake.id as usize].swap(true, Ordering::Relaxed);
                     assert!(!taken, "{} has two users", fake.id);

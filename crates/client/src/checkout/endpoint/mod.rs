@@ -1,4 +1,4 @@
-//! One name that is connected to: its addresses, and the place of its idle connections.
+//! An endpoint: one name and port to connect to.
 #![forbid(unsafe_code)]
 
 mod recent;
@@ -19,77 +19,78 @@ use crate::status::Error;
 
 pub use recent::{Forgotten, Recent};
 
-/// What connections are made to: a host of the list, a virtual host on it, or a host outside the list.
+/// A name and port to connect to, with its addresses, idle connections and TLS sessions: a host of the list, a
+/// virtual host on one, or a host outside the list.
 pub struct Endpoint {
     port: CString,
-    /// The host of the list that answers for it.
+    /// The host of the list that serves it; `None` outside the list.
     host: Option<Arc<Host>>,
     addresses: Arc<Addresses>,
-    place: IdleSet,
-    /// TLS sessions with it.
+    idle_set: IdleSet,
+    /// TLS sessions to resume.
     sessions: Arc<Sessions>,
-    /// By bucket.
+    /// The virtual hosts on it, by bucket.
     virtual_hosts: Lock<Recent>,
 }
 
 impl Endpoint {
     /// A host of the list, by its own name.
-    pub fn listed(host: &Arc<Host>, place: IdleSet) -> Arc<Endpoint> {
+    pub fn listed(host: &Arc<Host>, idle_set: IdleSet) -> Arc<Endpoint> {
         let addresses = Arc::clone(host.addresses());
-        Endpoint::new(host.port().to_owned(), Some(Arc::clone(host)), addresses, place)
+        Endpoint::new(host.port().to_owned(), Some(Arc::clone(host)), addresses, idle_set)
     }
 
-    /// A host that is in no list.
-    pub fn unlisted(port: CString, addresses: Addresses, place: IdleSet) -> Arc<Endpoint> {
-        Endpoint::new(port, None, Arc::new(addresses), place)
+    /// A host outside the list.
+    pub fn unlisted(port: CString, addresses: Addresses, idle_set: IdleSet) -> Arc<Endpoint> {
+        Endpoint::new(port, None, Arc::new(addresses), idle_set)
     }
 
     fn new(
         port: CString,
         host: Option<Arc<Host>>,
         addresses: Arc<Addresses>,
-        place: IdleSet,
+        idle_set: IdleSet,
     ) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             port,
             host,
             addresses,
-            place,
+            idle_set,
             sessions: Arc::default(),
             virtual_hosts: Lock::default(),
         })
     }
 
-    /// The virtual host `BUCKET.NAME`, which takes a place if it is new.
+    /// The virtual host `BUCKET.NAME`; a new one is given a set of idle connections.
     pub fn virtual_host(
         &self,
         bucket: &[u8],
         now: Moment,
-        add_place: impl FnOnce() -> IdleSet,
+        add_idle_set: impl FnOnce() -> IdleSet,
     ) -> Result<Arc<Endpoint>, Error> {
         if let Some(known) = self.virtual_hosts.lock().get(bucket, now) {
             return Ok(known);
         }
         let addresses = Addresses::new(self.host_name().virtual_host(bucket)?, self.addresses.port());
-        let fresh = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_place());
+        let fresh = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_idle_set());
         let (endpoint, forgotten) = self.virtual_hosts.lock().insert(bucket, fresh, now);
         drop(forgotten);
         Ok(endpoint)
     }
 
-    /// The host of the list that answers for it.
+    /// The host of the list that serves it; `None` outside the list.
     pub fn host(&self) -> Option<&Arc<Host>> {
         self.host.as_ref()
     }
 
-    /// Notes what became of an attempt on it, if a host of the list answers for it.
+    /// Changes the record of its host, if a host of the list serves it.
     pub fn record(&self, note: impl FnOnce(&Record)) {
         if let Some(host) = &self.host {
             note(host.record());
         }
     }
 
-    /// What is connected to: `BUCKET.NAME` for a virtual host.
+    /// The name to connect to: `BUCKET.NAME` for a virtual host.
     pub fn host_name(&self) -> &HostName {
         self.addresses.name()
     }
@@ -99,13 +100,13 @@ impl Endpoint {
         self.host_name().written()
     }
 
-    /// The name as the peer is told it in `Host`.
+    /// The name for the `Host` field of a request.
     #[inline]
     pub fn name_for_peer(&self) -> &CStr {
         self.host_name().peer_form()
     }
 
-    /// Whom the peer has to be: a DNS name, or the address that was written out.
+    /// The name that the peer's certificate has to be made out to: a DNS name or a literal address.
     pub fn peer_name(&self) -> String {
         match self.host_name().address() {
             Some(address) => address.to_string(),
@@ -118,12 +119,12 @@ impl Endpoint {
         &self.port
     }
 
-    /// Where to connect.
+    /// The addresses to connect to.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Whether a connection to this address leads where the name leads now.
+    /// Whether the name still leads to the address of a connection.
     #[inline(always)]
     pub fn is_at(&self, peer: impl FnOnce() -> Option<SocketAddr>) -> bool {
         !self.addresses.have_changed() || peer().is_some_and(|peer| self.leads_to(peer))
@@ -134,18 +135,18 @@ impl Endpoint {
         self.addresses.known().contains(&peer)
     }
 
-    /// The place of its idle connections, those of its virtual hosts not among them.
+    /// Its idle connections, without those of its virtual hosts.
     #[inline]
-    pub fn place(&self) -> &IdleSet {
-        &self.place
+    pub fn idle_set(&self) -> &IdleSet {
+        &self.idle_set
     }
 
-    /// TLS sessions that a new connection to it can resume.
+    /// The TLS sessions that a new connection can resume.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
-    /// Whether this is a name of it: its own, or that of a virtual host which is known.
+    /// Whether this is its own name or that of a known virtual host on it.
     pub fn answers_for(&self, authority: &Authority) -> bool {
         if self.addresses.port() != authority.number {
             return false;
@@ -157,9 +158,18 @@ impl Endpoint {
         bucket.is_some_and(|bucket| self.virtual_hosts.lock().peek(bucket).is_some())
     }
 
-    /// Whether this is a host by a name that is not its own.
+    /// Whether this is a virtual host on a host of the list.
     pub fn is_virtual(&self) -> bool {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
+    }
+
+    /// Whether an address is one of the host itself. A virtual host may also have others, and what happens
+    /// there says nothing about the host.
+    pub fn is_own(&self, address: SocketAddr) -> bool {
+        match &self.host {
+            Some(host) if self.is_virtual() => host.addresses().known().contains(&address),
+            _ => true,
+        }
     }
 
     /// This endpoint and its virtual hosts.
@@ -168,7 +178,7 @@ impl Endpoint {
         std::iter::once(Arc::clone(self)).chain(virtual_hosts)
     }
 
-    /// Forgets the virtual hosts that were used by nobody for a time.
+    /// Forgets virtual hosts that were not used for some time.
     pub fn forget_unused_virtual_hosts(&self, now: Moment) {
         let forgotten = self.virtual_hosts.lock().forget_unused(now);
         drop(forgotten);

@@ -1,5 +1,5 @@
-//! Endpoints by name, each for as long as a connection leads to it, and for some time after its last use: its
-//! addresses and TLS sessions serve the connections to come.
+//! Endpoints by name. Each is kept while a connection leads to it, and for some time after its last use, so
+//! that later connections find its addresses and TLS sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use std::time::Duration;
 use super::Endpoint;
 use crate::os::clock::Moment;
 
-/// An endpoint that nobody has used for this long is forgotten.
+/// An endpoint that was not used for this long is forgotten.
 pub const UNUSED_FOR: Duration = Duration::from_secs(300);
 
-/// So many are kept beside those in use: whoever makes up names must not fill the memory.
+/// The largest number of endpoints to keep beside those in use, so that made-up names cannot fill the memory.
 const MOST: usize = 1024;
 
-/// Endpoints that were used of late.
+/// Endpoints that were used recently.
 pub struct Recent {
     by_key: HashMap<Box<[u8]>, Used>,
-    /// With so many, room is made.
+    /// The number of endpoints at which some are forgotten.
     limit: usize,
-    /// When to look for unused ones next.
+    /// The time of the next search for unused ones.
     next_look: Moment,
 }
 
@@ -29,14 +29,14 @@ struct Used {
 }
 
 impl Used {
-    /// Endpoints are handed out by their table alone, and their connections hold them: unshared, one has no
-    /// user, and gets none while its table is locked.
+    /// Whether anything but the table refers to it. Only the table hands endpoints out, so an unused one stays
+    /// unused while the table is locked.
     fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.endpoint) > 1
     }
 }
 
-/// Endpoints that were forgotten. They are to be dropped without a lock, since they free TLS sessions.
+/// Endpoints that were forgotten. Drop them without holding a lock, since that frees TLS sessions.
 #[must_use]
 pub struct Forgotten {
     _endpoints: Vec<Arc<Endpoint>>,
@@ -49,20 +49,20 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// The endpoint of this key, which is used now.
+    /// The endpoint of this key. Counts as a use.
     pub fn get(&mut self, key: &[u8], now: Moment) -> Option<Arc<Endpoint>> {
         let used = self.by_key.get_mut(key)?;
         used.last = now;
         Some(Arc::clone(&used.endpoint))
     }
 
-    /// The endpoint of this key, without a use.
+    /// The endpoint of this key. Does not count as a use.
     pub fn peek(&self, key: &[u8]) -> Option<&Arc<Endpoint>> {
         self.by_key.get(key).map(|used| &used.endpoint)
     }
 
-    /// Takes an endpoint in, unless there is one of this key. Gives the one that there is then, used now, and
-    /// what had to make room.
+    /// Inserts an endpoint, unless there is one of this key already. Returns the one in the table, which counts
+    /// as a use, and those that were forgotten to make room.
     pub fn insert(&mut self, key: &[u8], endpoint: Arc<Endpoint>, now: Moment) -> (Arc<Endpoint>, Forgotten) {
         if let Some(known) = self.get(key, now) {
             return (known, Forgotten { _endpoints: vec![endpoint] });
@@ -72,7 +72,7 @@ impl Recent {
         (endpoint, forgotten)
     }
 
-    /// Forgets those that were used by nobody for a time; looks for them now and then.
+    /// Forgets endpoints that were not used for some time. Searches only once in a while.
     pub fn forget_unused(&mut self, now: Moment) -> Forgotten {
         if now < self.next_look {
             return Forgotten::none();
@@ -81,18 +81,18 @@ impl Recent {
         self.forget(|used| used.last.after(UNUSED_FOR) <= now)
     }
 
-    /// Forgets those that were used longest ago, except those in use, until half as many are left as may be.
+    /// Forgets the endpoints whose last use is longest ago, except those in use, down to half of the limit.
     fn make_room(&mut self) -> Forgotten {
         let mut last: Vec<Moment> = self.by_key.values().map(|used| used.last).collect();
         let mut surplus = last.len() - MOST / 2;
         let (_, &mut latest, _) = last.select_nth_unstable(surplus - 1);
-        // Of those used at one tick of the clock, no more go than have to.
+        // Among those used at the same clock tick, no more than necessary are forgotten.
         let forgotten = self.forget(|used| {
             let goes = used.last <= latest && surplus > 0;
             surplus -= usize::from(goes);
             goes
         });
-        // With many in use the next search does not come at once.
+        // If many are in use, the limit rises, so that not every insertion searches.
         self.limit = MOST.max(self.by_key.len() + MOST / 2);
         forgotten
     }
@@ -123,11 +123,11 @@ mod tests {
     use crate::pool::metrics::CloseReason;
     use crate::pool::{IdleSet, Pool, Poolable};
 
-    /// A connection that nobody makes.
+    /// A connection that is never made.
     enum Never {}
 
     impl Poolable for Never {
-        fn place(&self) -> Option<&IdleSet> {
+        fn idle_set(&self) -> Option<&IdleSet> {
             match *self {}
         }
         fn shard(&self) -> ShardNumber {
@@ -147,11 +147,11 @@ mod tests {
         Moment::default().after(Duration::from_secs(second))
     }
 
-    /// An endpoint of a pool of its own.
+    /// An endpoint with a pool of its own.
     fn endpoint() -> Arc<Endpoint> {
         let name = HostName::new(c"name").unwrap();
         let pool: Pool<Never> = Pool::new();
-        Endpoint::unlisted(c"80".to_owned(), Addresses::new(name, 80), pool.add_place())
+        Endpoint::unlisted(c"80".to_owned(), Addresses::new(name, 80), pool.add_idle_set())
     }
 
     fn insert(recent: &mut Recent, key: &[u8], second: u64) -> (Arc<Endpoint>, usize) {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_kept_for_a_time_after_its_last_use() {
+    fn an_endpoint_is_kept_for_some_time_after_its_last_use() {
         let mut recent = Recent::default();
         let made = insert(&mut recent, b"a", 1000).0;
         insert(&mut recent, b"b", 1000);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_use_is_kept() {
+    fn an_endpoint_in_use_is_kept() {
         let mut recent = Recent::default();
         let made = insert(&mut recent, b"a", 1000).0;
         assert!(recent.forget_unused(at(1_000_000))._endpoints.is_empty());
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_has_one_endpoint() {
+    fn a_key_has_one_endpoint() {
         let mut recent = Recent::default();
         let (first, second) = (insert(&mut recent, b"a", 1000).0, insert(&mut recent, b"a", 1001).0);
         assert!(Arc::ptr_eq(&first, &second));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn those_in_use_are_not_searched_again_and_again() {
+    fn endpoints_in_use_are_not_searched_at_every_insertion() {
         let mut recent = Recent::default();
         let (mut in_use, mut searches) = (Vec::new(), 0);
         for number in 0..4 * MOST {

@@ -1,0 +1,120 @@
+//! Happy eyeballs over hosts: attempts side by side, and the first to end is reported first.
+//!
+//! RFC 8305 describes this for the addresses of one name, which is what [`Connecting`] does; here it is done
+//! for hosts that serve the same data.
+//!
+//! [`Connecting`]: crate::net::connect::Connecting
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::attempt::Attempt;
+use crate::net::connect::{ClosedSockets, ConnectError};
+use crate::net::stream::Stream;
+use crate::os::sys::{self, PollFd};
+use crate::pool::permits::Permit;
+
+/// Attempts under way, in the order in which they were started, suspended or resumed last.
+#[derive(Default)]
+pub struct HappyEyeballs {
+    attempts: Vec<Attempt>,
+}
+
+/// An attempt that has ended, and its result.
+pub type Ended = (Attempt, Result<Stream, ConnectError>);
+
+impl HappyEyeballs {
+    /// Adds an attempt.
+    pub fn add(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+    }
+
+    /// Adds all attempts of another one.
+    pub fn append(&mut self, mut other: HappyEyeballs) {
+        self.attempts.append(&mut other.attempts);
+    }
+
+    /// Whether no attempt is under way.
+    pub fn is_empty(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// The attempts that do not wait for a permit.
+    pub fn running(&mut self) -> impl Iterator<Item = &mut Attempt> {
+        self.attempts.iter_mut().filter(|attempt| !attempt.connecting.is_suspended())
+    }
+
+    /// Whether an attempt waits for a permit.
+    pub fn has_suspended(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.connecting.is_suspended())
+    }
+
+    /// Suspends the attempt that has had sockets for the longest time. `None` if no attempt has a socket.
+    pub fn suspend_oldest(&mut self) -> Option<ClosedSockets> {
+        let mut sockets = None;
+        let place = self.attempts.iter_mut().position(|attempt| {
+            sockets = attempt.connecting.suspend();
+            sockets.is_some()
+        })?;
+        self.attempts[place..].rotate_left(1);
+        sockets
+    }
+
+    /// Hands a permit to the attempt that has waited for one for the longest time. Returns its head start;
+    /// `None` if no attempt waits.
+    pub fn resume_oldest(&mut self, permit: Permit, now: Instant) -> Option<Duration> {
+        let place = self.attempts.iter().position(|attempt| attempt.connecting.is_suspended())?;
+        let attempt_delay = self.attempts[place].connecting.resume(permit, now);
+        self.attempts[place..].rotate_left(1);
+        Some(attempt_delay)
+    }
+
+    /// Waits until an attempt ends, or until `until`. Without `until` the wait is bounded too, since every
+    /// attempt has a deadline. Returns `None` if time is up or no attempt is left.
+    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Ended>> {
+        let mut now = Instant::now();
+        let mut ready = Vec::new();
+        loop {
+            if let Some(ended) = self.advance(&ready, now) {
+                return Ok(Some(ended));
+            }
+            let Some(wake_at) = self.attempts.iter().map(|attempt| attempt.connecting.wake_at()).min() else {
+                return Ok(None);
+            };
+            if until.is_some_and(|until| until <= now) {
+                return Ok(None);
+            }
+            self.watch(&mut ready);
+            sys::wait_from(now, &mut ready, Some(until.map_or(wake_at, |until| until.min(wake_at))))?;
+            now = Instant::now();
+        }
+    }
+
+    /// Returns an attempt that has ended by now, without waiting.
+    pub fn poll(&mut self) -> io::Result<Option<Ended>> {
+        let now = Instant::now();
+        let mut ready = Vec::new();
+        self.watch(&mut ready);
+        sys::wait_from(now, &mut ready, Some(now))?;
+        Ok(self.advance(&ready, now))
+    }
+
+    fn watch(&self, fds: &mut Vec<PollFd>) {
+        fds.clear();
+        fds.extend(self.attempts.iter().flat_map(|attempt| attempt.connecting.watch()));
+    }
+
+    /// Advances the attempts in order until one ends, and removes that one.
+    fn advance(&mut self, mut ready: &[PollFd], now: Instant) -> Option<Ended> {
+        for place in 0..self.attempts.len() {
+            let connecting = &mut self.attempts[place].connecting;
+            let (own, rest) = ready.split_at(connecting.watch().count().min(ready.len()));
+            ready = rest;
+            if let Some(outcome) = connecting.advance(own, now) {
+                return Some((self.attempts.remove(place), outcome));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,191 @@
+//! The circuit breaker of one host. The head of [`super`] has its states and transitions.
+#![forbid(unsafe_code)]
+
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Host, Observer};
+use crate::fault::Fault;
+use crate::os::clock::Moment;
+
+/// The state of a host's circuit breaker, which says who may use the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircuitState {
+    /// The host is available to all.
+    Closed,
+    /// Available as a last choice: an attempt has been under way for longer than its head start.
+    Suspect,
+    /// The host is blacklisted.
+    Open {
+        /// The time at which its probe is due; [`Moment::NEVER`] is for good.
+        until: Moment,
+    },
+    /// The blacklisting has expired, and one attempt is to find out whether the host is back.
+    HalfOpen {
+        /// Whether that attempt, the probe, is under way. If not, the next checkout begins it.
+        is_probing: bool,
+    },
+}
+
+/// The names of the states in statistics, by [`CircuitState::number`].
+pub const STATE_NAMES: [&CStr; 5] = [c"available", c"suspect", c"out", c"due", c"probing"];
+
+impl CircuitState {
+    /// The number of the state in statistics.
+    pub const fn number(self) -> usize {
+        match self {
+            CircuitState::Closed => 0,
+            CircuitState::Suspect => 1,
+            CircuitState::Open { .. } => 2,
+            CircuitState::HalfOpen { is_probing: false } => 3,
+            CircuitState::HalfOpen { is_probing: true } => 4,
+        }
+    }
+}
+
+/// The state of one host, for statistics.
+pub struct HostStatus {
+    /// The host.
+    pub host: Arc<Host>,
+    /// The state of its circuit breaker.
+    pub state: CircuitState,
+    /// The fault it was last blacklisted for; `None` once it is available again.
+    pub fault: Option<Fault>,
+}
+
+/// A host of a list with its circuit breaker.
+///
+/// Methods that change the state return true if checkouts would choose differently afterwards, so that the list
+/// gets a new version.
+pub(super) struct CircuitBreaker {
+    pub host: Arc<Host>,
+    pub state: CircuitState,
+    /// The number of attempts under way.
+    attempts: u32,
+    /// The number of attempts that have begun so far.
+    begun: u64,
+    /// The slow attempts under way, by their numbers. Not empty if and only if the state is
+    /// [`CircuitState::Suspect`].
+    slow: Vec<u64>,
+    /// The fault it was last blacklisted for; `None` once it is available again.
+    pub fault: Option<Fault>,
+    pub observer: Box<dyn Observer>,
+}
+
+impl CircuitBreaker {
+    pub fn new(host: Arc<Host>, observer: Box<dyn Observer>) -> CircuitBreaker {
+        CircuitBreaker {
+            host,
+            state: CircuitState::Closed,
+            attempts: 0,
+            begun: 0,
+            slow: Vec::new(),
+            fault: None,
+            observer,
+        }
+    }
+
+    /// Counts an attempt that begins. Returns its number.
+    pub fn begin_attempt(&mut self) -> u64 {
+        self.attempts += 1;
+        self.begun += 1;
+        self.begun
+    }
+
+    /// Notes that an attempt has used up its head start.
+    pub fn attempt_is_slow(&mut self, attempt: u64) -> bool {
+        let changed = self.state == CircuitState::Closed;
+        if changed {
+            self.state = CircuitState::Suspect;
+        }
+        if self.state == CircuitState::Suspect {
+            self.slow.push(attempt);
+        }
+        changed
+    }
+
+    /// Notes that a connect, TLS included, succeeded. An open circuit stays open: the host was blacklisted after
+    /// that connect had begun.
+    pub fn connect_succeeded(&mut self) -> bool {
+        let changed = matches!(self.state, CircuitState::Suspect | CircuitState::HalfOpen { .. });
+        if changed {
+            self.close();
+        }
+        changed
+    }
+
+    /// Notes that an attempt ended and its connect succeeded.
+    pub fn attempt_succeeded(&mut self) -> bool {
+        self.attempts -= 1;
+        self.connect_succeeded() | self.may_be_probed()
+    }
+
+    /// Notes that an attempt ended without a success. If the host was at fault, it was blacklisted before.
+    pub fn attempt_ended(&mut self, attempt: u64, is_probe: bool) -> bool {
+        self.attempts -= 1;
+        self.slow.retain(|slow| *slow != attempt);
+        if self.state == CircuitState::Suspect && self.slow.is_empty() {
+            self.state = CircuitState::Closed;
+            return true;
+        }
+        if is_probe && self.state == (CircuitState::HalfOpen { is_probing: true }) {
+            self.state = CircuitState::HalfOpen { is_probing: false };
+        }
+        self.may_be_probed()
+    }
+
+    /// Forgets the attempts of the parent process in a forked child, where they never end.
+    pub fn forget_attempts(&mut self) {
+        self.attempts = 0;
+        self.slow.clear();
+        match self.state {
+            CircuitState::HalfOpen { .. } => self.state = CircuitState::HalfOpen { is_probing: false },
+            CircuitState::Suspect => self.state = CircuitState::Closed,
+            CircuitState::Closed | CircuitState::Open { .. } => {}
+        }
+    }
+
+    /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good.
+    pub fn open(&mut self, now: Moment, wait: Option<Duration>, fault: Fault) {
+        self.slow.clear();
+        self.fault = Some(fault);
+        self.state = CircuitState::Open { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
+        self.observer.show_blacklisted(wait);
+    }
+
+    /// Closes the circuit: the host is available.
+    pub fn close(&mut self) {
+        self.slow.clear();
+        self.state = CircuitState::Closed;
+        self.fault = None;
+        self.observer.show_available();
+    }
+
+    /// Half-opens a circuit whose blacklisting has expired.
+    pub fn expire(&mut self, now: Moment) -> bool {
+        let has_expired = matches!(self.state, CircuitState::Open { until } if until <= now);
+        if has_expired {
+            self.state = CircuitState::HalfOpen { is_probing: false };
+            self.observer.show_available();
+        }
+        has_expired
+    }
+
+    /// The time from which a probe may begin; `None` if none may. An attempt from before the blacklisting serves
+    /// as the probe while it is under way.
+    pub fn probe_at(&self) -> Option<Moment> {
+        match self.state {
+            _ if self.attempts > 0 => None,
+            CircuitState::HalfOpen { is_probing: false } => Some(Moment::default()),
+            CircuitState::Open { until } => Some(until),
+            CircuitState::Closed | CircuitState::Suspect | CircuitState::HalfOpen { is_probing: true } => {
+                None
+            }
+        }
+    }
+
+    fn may_be_probed(&self) -> bool {
+        self.probe_at().is_some()
+    }
+}

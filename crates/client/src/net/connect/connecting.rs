@@ -1,0 +1,291 @@
+//! The state machine of a connect to one host.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind};
+use crate::net::stream::{Socket, Stream};
+use crate::net::tls::{Failed, Handshake, Step, TlsPlan};
+use crate::os::sys::PollFd;
+use crate::pool::permits::{Permit, Permits};
+
+/// The plan of a connect.
+pub struct ConnectPlan {
+    /// The addresses of the host, the preferred one first.
+    pub addresses: Arc<[SocketAddr]>,
+    /// The longest time it may take, over all addresses and with TLS.
+    pub timeout: Duration,
+    /// The source of permits: each socket needs one.
+    pub permits: Arc<Permits>,
+    /// The number of permits that there may be.
+    pub limit: i32,
+    /// The TLS handshake, if there is to be one.
+    pub tls: Option<TlsPlan>,
+}
+
+/// A connect to one host under way: sockets to some of its addresses, and the addresses still to try.
+///
+/// Without a permit it is suspended: it has no sockets, and [`Connecting::resume`] lets it go on. An address
+/// whose socket was closed to free a permit is tried again after the others.
+pub struct Connecting {
+    plan: ConnectPlan,
+    /// The permit for the next socket, if there is one already.
+    permit: Option<Permit>,
+    /// The addresses still to try, the next one first.
+    untried: VecDeque<SocketAddr>,
+    /// The time to try the next address, unless all before it fail earlier.
+    next_at: Instant,
+    /// The head start of an address. It doubles each time that a socket was closed to free its permit:
+    /// otherwise no connect over a slow network would ever end.
+    attempt_delay: Duration,
+    deadline: Instant,
+    /// The sockets whose TCP connect is under way.
+    connects: Vec<Socket>,
+    /// The sockets whose TLS handshake is under way.
+    handshakes: Vec<Handshake>,
+    is_suspended: bool,
+    /// Whether a lack of permits took time from it. If so, a missed deadline says little about the host.
+    was_held_up: bool,
+    causes: Vec<(SocketAddr, ConnectErrorKind)>,
+}
+
+/// The sockets of a connect that was suspended. Dropping them closes them.
+pub struct ClosedSockets {
+    _connects: Vec<Socket>,
+    _handshakes: Vec<Handshake>,
+}
+
+impl Connecting {
+    /// A connect whose time begins now; [`Connecting::advance`] sends the first packet. Without a permit it
+    /// is suspended.
+    pub fn new(plan: ConnectPlan, permit: Option<Permit>, now: Instant) -> Connecting {
+        let is_suspended = permit.is_none();
+        Connecting {
+            permit,
+            untried: plan.addresses.iter().copied().collect(),
+            next_at: now,
+            attempt_delay: CONNECTION_ATTEMPT_DELAY,
+            deadline: now + plan.timeout,
+            connects: Vec::new(),
+            handshakes: Vec::new(),
+            is_suspended,
+            was_held_up: is_suspended,
+            causes: Vec::new(),
+            plan,
+        }
+    }
+
+    /// The descriptors to wait on, in the order that [`Connecting::advance`] takes them in.
+    pub fn watch(&self) -> impl Iterator<Item = PollFd> {
+        self.connects.iter().map(PollFd::writable).chain(self.handshakes.iter().map(Handshake::watch))
+    }
+
+    /// The time to call [`Connecting::advance`] even if no descriptor is ready.
+    pub fn wake_at(&self) -> Instant {
+        if self.is_suspended || self.untried.is_empty() {
+            self.deadline
+        } else {
+            self.next_at.min(self.deadline)
+        }
+    }
+
+    /// Whether it waits for a permit.
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended
+    }
+
+    /// Gives up its sockets, so that their permits serve another connect. `None` if it has no socket.
+    pub fn suspend(&mut self) -> Option<ClosedSockets> {
+        if self.has_no_socket() {
+            return None;
+        }
+        let connects = mem::take(&mut self.connects);
+        let handshakes = mem::take(&mut self.handshakes);
+        let peers = connects.iter().map(Socket::peer).chain(handshakes.iter().map(Handshake::peer));
+        self.untried.extend(peers);
+        self.note_hold_up();
+        self.is_suspended = true;
+        Some(ClosedSockets { _connects: connects, _handshakes: handshakes })
+    }
+
+    /// Goes on with the addresses still to try. Returns the head start that it needs before another connect
+    /// takes its permit.
+    pub fn resume(&mut self, permit: Permit, now: Instant) -> Duration {
+        self.permit = Some(permit);
+        self.is_suspended = false;
+        self.next_at = now;
+        self.attempt_delay
+    }
+
+    fn note_hold_up(&mut self) {
+        self.attempt_delay = (2 * self.attempt_delay).min(self.plan.timeout);
+        self.was_held_up = true;
+    }
+
+    /// Goes on as far as possible without waiting. `ready` is the result of a wait on
+    /// [`Connecting::watch`].
+    ///
+    /// Returns an open stream over a blocking socket, an error once no address is left, or `None` while it
+    /// is under way.
+    pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, ConnectError>> {
+        let (connects, handshakes) = ready.split_at(self.connects.len().min(ready.len()));
+        let secured = self.advance_handshakes(handshakes, now);
+        if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
+            return Some(Ok(stream));
+        }
+        if now >= self.deadline {
+            self.time_out();
+            return Some(Err(self.take_error()));
+        }
+        while !self.is_suspended && !self.untried.is_empty() && self.wants_next_address(now) {
+            self.try_next_address(now);
+        }
+        (self.has_no_socket() && self.untried.is_empty()).then(|| Err(self.take_error()))
+    }
+
+    fn take_error(&mut self) -> ConnectError {
+        ConnectError { causes: mem::take(&mut self.causes) }
+    }
+
+    fn has_no_socket(&self) -> bool {
+        self.connects.is_empty() && self.handshakes.is_empty()
+    }
+
+    fn wants_next_address(&self, now: Instant) -> bool {
+        self.has_no_socket() || now >= self.next_at
+    }
+
+    /// Returns the first stream whose handshake is complete. Handshakes that failed are dropped.
+    fn advance_handshakes(&mut self, ready: &[PollFd], now: Instant) -> Option<Stream> {
+        let mut place = 0;
+        for fd in ready {
+            if !fd.is_ready() {
+                place += 1;
+                continue;
+            }
+            match self.handshakes.remove(place).advance() {
+                Step::Done(stream) => return Some(Stream::Tls(stream)),
+                Step::Pending(handshake) => {
+                    self.handshakes.insert(place, *handshake);
+                    place += 1;
+                }
+                Step::Failed(failed) => self.handshake_failed(failed, now),
+            }
+        }
+        None
+    }
+
+    /// Returns the first stream that is open. With TLS, sockets that have connected begin their handshake.
+    /// Sockets that failed are dropped.
+    fn advance_connects(&mut self, ready: &[PollFd], now: Instant) -> Option<Stream> {
+        let mut place = 0;
+        for fd in ready {
+            if !fd.is_ready() {
+                place += 1;
+                continue;
+            }
+            let socket = self.connects.remove(place);
+            match socket.end_connect(fd) {
+                Ok(()) => {
+                    if let Some(stream) = self.secure(socket, now) {
+                        return Some(stream);
+                    }
+                }
+                Err(error) => self.failed(socket.peer(), ConnectErrorKind::Io(error)),
+            }
+        }
+        None
+    }
+
+    /// Returns the socket as a stream, or begins its handshake. A handshake has a head start of its own
+    /// before the next address.
+    fn secure(&mut self, socket: Socket, now: Instant) -> Option<Stream> {
+        let Some(tls) = &self.plan.tls else { return Some(Stream::Plain(socket)) };
+        self.next_at = now + self.attempt_delay;
+        match Handshake::begin(tls.clone(), socket) {
+            Step::Done(stream) => return Some(Stream::Tls(stream)),
+            Step::Pending(handshake) => self.handshakes.push(*handshake),
+            Step::Failed(failed) => self.handshake_failed(failed, now),
+        }
+        None
+    }
+
+    /// Notes a failed handshake. If the session that it offered may be the cause, the address is not at
+    /// fault yet: it is tried once more, without a session.
+    fn handshake_failed(&mut self, failed: Failed, now: Instant) {
+        let Failed { peer, error, retry_permit } = failed;
+        let (Some(permit), Some(tls)) = (retry_permit, &mut self.plan.tls) else {
+            return self.failed(peer, ConnectErrorKind::Tls(error));
+        };
+        tls.without_session = Some(error.reason);
+        self.next_at = now + self.attempt_delay;
+        match Socket::connect(peer, permit) {
+            Ok(socket) => self.connects.push(socket),
+            Err(error) => self.failed(peer, ConnectErrorKind::Call(error)),
+        }
+    }
+
+    fn try_next_address(&mut self, now: Instant) {
+        let Some(permit) = self.next_permit() else {
+            (self.is_suspended, self.was_held_up) = (true, true);
+            return;
+        };
+        let Some(address) = self.untried.pop_front() else { return };
+        self.next_at = now + self.attempt_delay;
+        match Socket::connect(address, permit) {
+            Ok(socket) => self.connects.push(socket),
+            Err(error) => {
+                let kind = ConnectErrorKind::Call(error);
+                if kind.local_fault().is_some() {
+                    self.untried.clear();
+                }
+                self.failed(address, kind);
+            }
+        }
+    }
+
+    /// Returns a permit for one more socket. At the limit, the address that has had its head start is put
+    /// last and its permit is used.
+    fn next_permit(&mut self) -> Option<Permit> {
+        let acquire = |plan: &ConnectPlan| plan.permits.acquire(plan.limit);
+        let permit = self.permit.take().or_else(|| acquire(&self.plan));
+        if permit.is_some() || self.has_no_socket() {
+            return permit;
+        }
+        let slow = if self.handshakes.is_empty() {
+            self.connects.remove(0).peer()
+        } else {
+            self.handshakes.remove(0).peer()
+        };
+        self.untried.push_back(slow);
+        self.note_hold_up();
+        acquire(&self.plan)
+    }
+
+    /// Ends the connects under way at the deadline. If a lack of permits took time, they count as given up,
+    /// not as timed out.
+    fn time_out(&mut self) {
+        let was_held_up = self.was_held_up;
+        let kind = |own| if was_held_up { ConnectErrorKind::GivenUp } else { own };
+        for socket in mem::take(&mut self.connects) {
+            self.failed(socket.peer(), kind(ConnectErrorKind::TimedOut));
+        }
+        for handshake in mem::take(&mut self.handshakes) {
+            let (peer, error) = handshake.time_out();
+            self.failed(peer, kind(ConnectErrorKind::Tls(error)));
+        }
+        if was_held_up {
+            for address in mem::take(&mut self.untried) {
+                self.failed(address, ConnectErrorKind::GivenUp);
+            }
+        }
+    }
+
+    fn failed(&mut self, address: SocketAddr, kind: ConnectErrorKind) {
+        self.causes.push((address, kind));
+    }
+}

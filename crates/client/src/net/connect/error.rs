@@ -1,0 +1,97 @@
+//! Reasons why a connect failed.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::fault::Fault;
+use crate::net::tls::HandshakeError;
+use crate::os::sys;
+use crate::status::{self, Error};
+
+/// The reasons why a connect to a host failed.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// One for each address that was tried, in the order in which they failed.
+    pub causes: Vec<(SocketAddr, ConnectErrorKind)>,
+}
+
+/// The reason why the connect to one address failed.
+#[derive(Debug)]
+pub enum ConnectErrorKind {
+    /// The connect began and ended with this error.
+    Io(io::Error),
+    /// The system did not begin the connect: socket(2) or connect(2) itself returned this error.
+    Call(io::Error),
+    /// No answer before the deadline.
+    TimedOut,
+    /// The TLS handshake failed.
+    Tls(HandshakeError),
+    /// The deadline came, but the connect had to wait for other connections first (`n_conn_max`).
+    GivenUp,
+}
+
+impl ConnectErrorKind {
+    /// The fault that statistics count.
+    pub fn fault(&self) -> Fault {
+        match self {
+            ConnectErrorKind::Io(error) => Fault::of(error),
+            ConnectErrorKind::Call(error) => Fault::of_call(error),
+            ConnectErrorKind::TimedOut => Fault::TimedOut,
+            ConnectErrorKind::Tls(error) => error.fault,
+            ConnectErrorKind::GivenUp => Fault::Local,
+        }
+    }
+
+    /// The error for the caller if this side lacks something, so that no other address would do better.
+    pub fn local_fault(&self) -> Option<Error> {
+        match self {
+            ConnectErrorKind::Io(error) | ConnectErrorKind::Call(error) => status::local_fault(error),
+            ConnectErrorKind::Tls(error) => error.local_fault(),
+            ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp => None,
+        }
+    }
+
+    /// Whether the peer or the way to it is at fault, and not this side.
+    pub fn is_remote(&self) -> bool {
+        self.fault() != Fault::Local
+    }
+}
+
+impl fmt::Display for ConnectErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectErrorKind::Io(error) | ConnectErrorKind::Call(error) => {
+                f.write_str(&sys::error_text(error))
+            }
+            ConnectErrorKind::TimedOut => f.write_str("Connection timed out"),
+            ConnectErrorKind::Tls(error) => f.write_str(&error.reason),
+            ConnectErrorKind::GivenUp => f.write_str("given up, no connection was free (n_conn_max)"),
+        }
+    }
+}
+
+impl ConnectError {
+    /// The fault of the address that failed last.
+    pub fn fault(&self) -> Fault {
+        self.causes.last().map_or(Fault::Other, |(_, kind)| kind.fault())
+    }
+
+    /// The error for the caller if this side lacks something, so that no other host would do better.
+    pub fn local_fault(&self) -> Option<Error> {
+        self.causes.iter().find_map(|(_, kind)| kind.local_fault())
+    }
+
+    /// The error for the caller if no other host was tried.
+    pub fn status(&self) -> Error {
+        let mut kinds = self.causes.iter().map(|(_, kind)| kind);
+        if kinds.clone().any(|kind| matches!(kind, ConnectErrorKind::GivenUp)) {
+            Error::Limit
+        } else if !self.causes.is_empty() && kinds.all(|kind| !kind.is_remote()) {
+            Error::System
+        } else {
+            Error::Failure
+        }
+    }
+}
