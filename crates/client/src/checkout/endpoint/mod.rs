@@ -6,11 +6,12 @@ mod recent;
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::hosts::{Host, Record};
 use crate::net::authority::Authority;
 use crate::net::host_name::HostName;
-use crate::net::resolve::Addresses;
+use crate::net::resolve::{Addresses, LookupError};
 use crate::net::tls::Sessions;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
@@ -163,8 +164,27 @@ impl Endpoint {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
     }
 
-    /// Whether an address is one of the host itself. A virtual host may also have others, and what happens
-    /// there says nothing about the host.
+    /// Looks the addresses up, unless the last look-up is recent enough.
+    ///
+    /// If the answer for a virtual host is new and has addresses that the host itself did not have so far, the
+    /// host's own name is looked up too: a program that only asks for buckets would never do so otherwise, and
+    /// [`Endpoint::is_own`] has to compare answers of the same time.
+    pub fn look_up(&self, timeout: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let before = self.addresses.known();
+        let addresses = self.addresses.current(timeout)?;
+        let is_new = !Arc::ptr_eq(&before, &self.addresses.known());
+        if let Some(host) = &self.host
+            && is_new
+            && !addresses.iter().all(|address| self.is_own(*address))
+        {
+            // After a failure the host keeps its last addresses.
+            let _ = host.addresses().current(timeout);
+        }
+        Ok(addresses)
+    }
+
+    /// Whether an address is one of the host itself. A virtual host may have others, and a failure at one of those
+    /// says nothing about the host.
     pub fn is_own(&self, address: SocketAddr) -> bool {
         match &self.host {
             Some(host) if self.is_virtual() => host.addresses().known().contains(&address),
