@@ -325,7 +325,7 @@ unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> 
     // SAFETY: the caller's promises.
     let (host, port) = unsafe { (string(host), string(port)) };
     let authority = Authority::new(host?, port?).ok()?;
-    list.hosts().named(&authority).or_else(|| list.hosts().looked_up(&authority, LOOKUP_WAIT))
+    list.hosts().named(&authority).or_else(|| list.hosts().find_by_look_up(&authority, LOOKUP_WAIT))
 }
 
 /// `IP:PORT`, or `NAME:PORT` if it has no address yet.

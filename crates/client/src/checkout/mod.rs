@@ -1,16 +1,16 @@
 //! Checkout and release: a connection for a request, to one of the hosts of a list.
 //!
-//! A checkout takes the next host of the [`rotation`] and an idle connection to it that is still good.
+//! A checkout takes the next host of the rotation (`rotation`) and an idle connection to it that is still good.
 //! Without one it connects, and the way down is
 //!
 //! 1. [`Client::checkout`], here;
-//! 2. [`dial`]: tries one host after the other, and decides who is to blame for a failure;
-//! 3. [`happy_eyeballs`]: the attempts on these hosts, side by side;
-//! 4. [`attempt`]: one host, its guard in the list of hosts, and the connect under way;
+//! 2. `dial`: tries one host after the other, and decides who is to blame for a failure;
+//! 3. `happy_eyeballs`: the attempts on these hosts, side by side;
+//! 4. `attempt`: one host, its guard in the list of hosts, and the connect under way;
 //! 5. [`Connecting`](crate::net::connect::Connecting): the addresses of that host;
 //! 6. [`Socket::connect`](crate::net::stream::Socket::connect): connect(2).
 //!
-//! An attempt that no checkout waits for any more is parked, and [`maintenance`] goes on with it.
+//! An attempt that no checkout waits for any more is parked, and `maintenance` goes on with it.
 #![forbid(unsafe_code)]
 
 mod attempt;
@@ -255,7 +255,7 @@ impl<C: ClientConnection> Client<C> {
         timeout: Duration,
     ) -> Option<Arc<Host>> {
         let named = hosts.named(authority).or_else(|| self.host_of_virtual(authority));
-        named.or_else(|| hosts.looked_up(authority, timeout))
+        named.or_else(|| hosts.find_by_look_up(authority, timeout))
     }
 
     /// Sets aside, in a forked child, the connections and attempts of the parent, and restarts the counts. The
@@ -281,8 +281,8 @@ impl<C: ClientConnection> Client<C> {
         }
         let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
         match wait {
-            Some(wait) => trace!(call, "{name}:{port} is out for {} s", wait.as_secs()),
-            None => trace!(call, "{name}:{port} is out for good"),
+            Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
+            None => trace!(call, "{name}:{port} is blacklisted for good"),
         }
         if fault.is_failure() {
             let endpoint = self.endpoint_of(host);

@@ -24,21 +24,21 @@ impl Hosts {
         Some(Arc::clone(&found.host))
     }
 
-    /// Finds the host that best matches some addresses: see [`host_with_any`].
+    /// Finds the host that best matches some addresses. It has at least one of them. The host with the most of
+    /// them wins, then the one with the fewest other addresses, then the one whose first address is also first
+    /// here, then the first in the list.
     pub fn with_any(&self, addresses: &[SocketAddr]) -> Option<Arc<Host>> {
         host_with_any(&self.all(), addresses).cloned()
     }
 
     /// Looks up the addresses of a name, and finds the host that best matches them.
-    pub fn looked_up(&self, authority: &Authority, timeout: Duration) -> Option<Arc<Host>> {
+    pub fn find_by_look_up(&self, authority: &Authority, timeout: Duration) -> Option<Arc<Host>> {
         let addresses = Addresses::new(authority.host.clone(), authority.number);
         self.with_any(&addresses.current(timeout).ok()?)
     }
 }
 
-/// Finds the host that best matches some addresses. It has at least one of them. The host with the most of them
-/// wins, then the one with the fewest other addresses, then the one whose first address is also first here, then the
-/// first in the list.
+/// [`Hosts::with_any`] for the hosts of a list.
 fn host_with_any<'a>(hosts: &'a [Arc<Host>], addresses: &[SocketAddr]) -> Option<&'a Arc<Host>> {
     let ranked = hosts.iter().rev().filter_map(|host| {
         let known = host.addresses().known();

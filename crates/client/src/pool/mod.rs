@@ -3,9 +3,9 @@
 //! The pool is independent of sockets: it holds anything that is [`Poolable`]. Connections to the same
 //! endpoint form an [`IdleSet`]. No lock of the pool is held while a connection is tested or closed.
 //!
-//! Each thread has a shard of its own, so that threads do not contend for one lock. A connection is released
-//! to the shard of the thread that checked it out, and a checkout searches the own shard first, then the
-//! others. A shard has one stack of connections for each idle set.
+//! Threads are spread over shards, so that they do not contend for one lock. A connection is released to the
+//! shard of the thread that checked it out, and a checkout searches the own shard first, then the others. A
+//! shard has one stack of connections for each idle set.
 #![forbid(unsafe_code)]
 
 pub mod metrics;
@@ -107,7 +107,7 @@ impl IdleSet {
         self.change(SUSPENDED, OPEN);
     }
 
-    /// Whether it takes no connection back because its host failed.
+    /// Whether it takes no connection back until a new one succeeds.
     pub fn is_suspended(&self) -> bool {
         self.state.load(Ordering::Relaxed) == SUSPENDED
     }
@@ -326,7 +326,7 @@ impl<C: Poolable, P> Pool<C, P> {
         change(&mut self.shards.shard(ShardNumber::own()).per_shard)
     }
 
-    /// Changes the values of all shards that exist. `change` returns what it replaces, so that the caller drops
+    /// Changes the values of all shards in use. `change` returns what it replaces, so that the caller drops
     /// that without the locks.
     pub fn change_every_shard<R>(&self, change: impl Fn(&mut P) -> R) -> Vec<R> {
         self.shards.own_first().map(|mut shard| change(&mut shard.per_shard)).collect()
