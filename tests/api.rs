@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::empty_folder;
 use common::loopback::{DeadHost, Server, certificate_in};
-use droplet_client::{Connection, Context, ErrorKind, Options, Severity};
+use droplet_client::{Connection, Context, ErrorKind, Level, Options};
 use socket2::SockRef;
 
 /// Hosts, and further lines.
@@ -156,7 +156,7 @@ fn a_listener_hears_what_failed_on_the_way() {
     for _ in 0..2 {
         context.connect().expect("connected");
     }
-    let expected = [(Severity::Error, format!("connect to {}: Connection refused", dead.address))];
+    let expected = [(Level::Error, format!("connect to {}: Connection refused", dead.address))];
     assert_eq!(*heard.lock().expect("not poisoned"), expected);
 }
 
@@ -175,7 +175,7 @@ fn an_unknown_host_does_not_keep_the_others_out() {
     let context = Context::new(&profile, options).expect("a good profile");
     let heard: Vec<_> = std::mem::take(&mut heard.lock().expect("unpoisoned"));
     let is_warned =
-        |part: &str| heard.iter().any(|(how, text)| *how == Severity::Warning && text.contains(part));
+        |part: &str| heard.iter().any(|(how, text)| *how == Level::Warning && text.contains(part));
     assert!(is_warned(&format!("no address for {unknown}")), "{heard:?}");
     assert!(is_warned("'/' at the end has no effect"), "{heard:?}");
     for _ in 0..4 {

@@ -15,7 +15,7 @@ use droplet_client::hosts::{Host, Hosts};
 use droplet_client::log;
 use droplet_client::log::{Level, Location, Log};
 use droplet_client::net::authority::Authority;
-use droplet_client::net::stream::Stream;
+use droplet_client::net::stream::{File, Stream};
 use droplet_client::net::tls::Security;
 use droplet_client::pool::metrics::CloseReason;
 use droplet_client::pool::{Limits, Poolable as _};
@@ -24,23 +24,22 @@ use droplet_client::status::Error;
 /// A function of C's that was called on a context.
 pub struct ContextCall {
     context: &'static Context,
-    log: CallLog,
+    function: &'static CStr,
+    is_in_passing: bool,
 }
 
 impl ContextCall {
     /// The call of `function`.
     #[inline]
     pub fn new(context: &'static Context, function: &'static CStr) -> ContextCall {
-        let log = CallLog { context: Some(context), function, is_in_passing: false };
-        ContextCall { context, log }
+        ContextCall { context, function, is_in_passing: false }
     }
 
     /// The call of a function that cannot fail. What it comes across, such as an attempt that nobody waits for
     /// and that has failed, is logged, but is no reason for a failure of the calling thread's.
     #[inline]
     pub fn that_cannot_fail(context: &'static Context, function: &'static CStr) -> ContextCall {
-        let log = CallLog { context: Some(context), function, is_in_passing: true };
-        ContextCall { context, log }
+        ContextCall { context, function, is_in_passing: true }
     }
 
     /// A connection for a request, which is told where it leads.
@@ -56,6 +55,28 @@ impl ContextCall {
             self.until_wanted(|| self.context.client().checkout(self, hosts, view.calls(), bucket))?;
         connection.introduce_to(request)?;
         Ok(connection)
+    }
+
+    /// Makes a connection to a local file. `take_over` takes the file when nothing can fail any more.
+    pub fn open_file(&self, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
+        let id = self.context.id().ok_or(Error::Invalid)?;
+        let reserved = Reserved::over_file(self.context.view(), id)?;
+        Ok(reserved.connection_to_file(take_over(), Arc::clone(self.context.client().metrics())))
+    }
+
+    /// Gives a connection back: the pool takes it if it can serve others, else it is closed.
+    #[inline]
+    pub fn release(&self, connection: Connection) {
+        self.context.client().release(self, connection);
+    }
+
+    /// Closes the pool of a context that is about to be freed.
+    pub fn destroy_pool(&self) {
+        let in_use = self.context.client().statistics().in_use;
+        if in_use > 0 {
+            log!(self, Warning, "connections of this context are still in use: {in_use}");
+        }
+        self.context.unmake();
     }
 
     /// A connection to one host by name.
@@ -87,12 +108,11 @@ impl ContextCall {
     }
 
     fn blame(&self, host: &Arc<Host>, fault: Fault) {
-        host.record().failure(fault);
-        self.context.client().blacklist(self, &self.hosts(), host, fault);
+        self.context.client().blame_host(self, &self.hosts(), host, fault);
     }
 
-    /// Checks out until there is a connection that the context still wants as it was made: an idle one was made
-    /// under what the program had set then.
+    /// Checks out until there is a connection that matches what the context wants now. An idle one was made under the
+    /// settings of that time, and is closed if they differ.
     #[inline]
     fn until_wanted(&self, checkout: impl Fn() -> Result<Connection, Error>) -> Result<Connection, Error> {
         loop {
@@ -104,16 +124,21 @@ impl ContextCall {
         }
     }
 
-    /// Whether the program still wants TLS as it was when the connection was made. It may have put another
-    /// `SSL_CTX` into its context, or switched verification on. The read timeout, which it changes at any time,
-    /// counts from now on.
+    /// Returns whether a connection is secured as the context wants it now. A program may switch `use_https` or
+    /// verification at run time, or put another `SSL_CTX` into its context.
     #[inline]
     fn is_wanted(&self, connection: &mut Connection) -> bool {
-        let Some(tls) = connection.stream().tls() else { return true };
         let view = self.context.view();
+        let Some(tls) = connection.stream().tls() else { return true };
+        // The read timeout may have changed as well.
         tls.set_read_timeout(view.tls_read_timeout());
         // A new one was made a moment ago.
         tls.was_made_under(view.ssl_context()) || connection.reuses() == 0
+    }
+
+    #[inline]
+    fn call_log(&self) -> CallLog {
+        CallLog { context: Some(self.context), function: self.function, is_in_passing: self.is_in_passing }
     }
 
     fn hosts(&self) -> Arc<Hosts> {
@@ -123,12 +148,12 @@ impl ContextCall {
 
 impl Log for ContextCall {
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
-        self.log.log(level, location, message);
+        self.call_log().log(level, location, message);
     }
 
     #[inline]
     fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
-        self.log.trace(location, message);
+        self.call_log().trace(location, message);
     }
 }
 
@@ -148,7 +173,8 @@ impl Call<Connection> for ContextCall {
     }
 
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Connection, Error> {
-        let reserved = Reserved::over_network(self.context, endpoint)?;
-        Ok(reserved.connection(self.context, stream, endpoint))
+        let id = self.context.id().ok_or(Error::Invalid)?;
+        let reserved = Reserved::over_network(self.context.view(), id, endpoint)?;
+        Ok(reserved.connection(stream, endpoint, Arc::clone(self.context.client().metrics())))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libc::{c_int, c_void};
 
-use super::context::ContextHead;
+use super::layout::ContextHead;
 use droplet_client::log::Level;
 use droplet_client::os::lock::Lock;
 

@@ -78,3 +78,27 @@ pub unsafe fn string<'a>(text: *const c_char) -> Option<&'a CStr> {
     // SAFETY: the caller's promise.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
+
+/// Sets a string field that C frees. It allocates only if the old text is too short for the new one, so that a
+/// request that meets the same few hosts again and again does not.
+#[inline]
+pub fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
+    // SAFETY: a string field is NULL or a block from malloc that ends with a NUL, which its struct owns.
+    if !field.is_null() && unsafe { libc::strcmp(*field, text.as_ptr()) } == 0 {
+        return Ok(());
+    }
+    // SAFETY: as above, and nobody else changes it meanwhile.
+    match unsafe { string(*field) } {
+        Some(old) if old.count_bytes() >= text.count_bytes() => {
+            // SAFETY: the block holds the old text with its NUL, which is at least as long.
+            unsafe { (*field).copy_from(text.as_ptr(), text.count_bytes() + 1) };
+        }
+        _ => {
+            let copy = duplicate(text)?;
+            // SAFETY: NULL or a block from malloc, as above.
+            unsafe { libc::free((*field).cast()) };
+            *field = copy.into_raw();
+        }
+    }
+    Ok(())
+}

@@ -5,6 +5,8 @@ pub(crate) mod addrlist;
 pub(crate) mod call;
 pub mod connection;
 pub mod context;
+pub mod context_view;
+pub(crate) mod droplet;
 pub(crate) mod hostent;
 pub(crate) mod last_error;
 pub mod layout;

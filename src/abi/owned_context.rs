@@ -11,8 +11,9 @@ use std::ptr;
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
-use super::context::{Context, ContextHead};
-use super::layout::{AddrListHead, Context30};
+use super::call::ContextCall;
+use super::context::Context;
+use super::layout::{AddrListHead, Context30, ContextHead};
 use super::memory::duplicate;
 use super::slab::{InSlab, Slab};
 use droplet_client::log;
@@ -123,8 +124,10 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
     if !OWNED.get(context.cast()).is_some_and(may) {
         return false;
     }
-    // SAFETY: one of ours, and the caller's promise.
-    unsafe { Context::unmake(context) };
+    // SAFETY: it is alive, as the look-up has shown, and no other thread frees it (contract of this function).
+    if let Some(context) = unsafe { Context::of(context) } {
+        ContextCall::that_cannot_fail(context, c"dpl_conn_pool_destroy").destroy_pool();
+    }
     OWNED.take(context.cast()).is_some()
 }
 

@@ -5,32 +5,16 @@ use std::ffi::CStr;
 
 use libc::{c_char, c_uint};
 
-use super::context::Context;
+use super::context_view::View;
+use super::droplet;
 use super::layout::RequestHead;
-use super::memory::Block;
-use super::memory::{duplicate, string};
+use super::memory::{Block, duplicate, replace, string};
 use droplet_client::status::Error;
 
 /// `DPL_BEHAVIOR_VIRTUAL_HOSTING`.
 const VIRTUAL_HOSTING: c_uint = 4;
 /// `DPL_BEHAVIOR_KEEP_ALIVE`.
 const KEEP_ALIVE: c_uint = 8;
-
-// A weak reference, as in logging.rs: NULL where nothing in the process defines the symbol.
-std::arch::global_asm!(
-    ".weakref droplet_conn_req_free_if_any, dpl_req_free",
-    ".pushsection .data.rel.ro.droplet_conn, \"aw\"",
-    ".balign 8",
-    ".globl droplet_conn_weak_req_free",
-    ".hidden droplet_conn_weak_req_free",
-    "droplet_conn_weak_req_free: .quad droplet_conn_req_free_if_any",
-    ".popsection",
-);
-
-unsafe extern "C" {
-    #[link_name = "droplet_conn_weak_req_free"]
-    static DROPLETS_FREE: Option<unsafe extern "C" fn(*mut RequestHead)>;
-}
 
 /// A request that the caller has to itself.
 pub struct Request<'a>(&'a mut RequestHead);
@@ -46,7 +30,7 @@ impl<'a> Request<'a> {
     }
 
     /// A new request, as Droplet makes them, for C to free with [`Request::free`].
-    pub fn make(context: &Context, bucket: Option<&CStr>) -> Result<*mut RequestHead, Error> {
+    pub fn make(context: &View, bucket: Option<&CStr>) -> Result<*mut RequestHead, Error> {
         let bucket = bucket.map(duplicate).transpose()?;
         let request = empty(context)?;
         if let Some(bucket) = bucket {
@@ -62,9 +46,9 @@ impl<'a> Request<'a> {
     /// # Safety
     /// `request` is NULL, or came from [`Request::make`] and is not used any more.
     pub unsafe fn free(request: *mut RequestHead) {
-        // SAFETY: a constant after loading; a request of ours is like one of Droplet's.
-        if let Some(free) = unsafe { DROPLETS_FREE } {
-            // SAFETY: NULL has no effect there, and a request is not used any more.
+        if let Some(free) = droplet::free_request() {
+            // SAFETY: NULL has no effect there; a request of this library is laid out as Droplet's own, and is not used
+            // any more (contract of this function).
             return unsafe { free(request) };
         }
         // SAFETY: NULL, or a request that is not used any more.
@@ -107,35 +91,11 @@ impl<'a> Request<'a> {
 }
 
 /// A request without a bucket, or metadata: those are Droplet's own.
-fn empty(context: &Context) -> Result<*mut RequestHead, Error> {
+fn empty(context: &View) -> Result<*mut RequestHead, Error> {
     let request = Block::<RequestHead>::zeroed()?;
     // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.
     let head = unsafe { &mut *request.as_ptr() };
-    head.ctx = context.view().pointer_to_context().cast();
+    head.ctx = context.pointer_to_context().cast();
     head.behavior_flags = (VIRTUAL_HOSTING | KEEP_ALIVE) as libc::c_int;
     Ok(request.into_raw())
-}
-
-/// Sets a malloc'ed string. Memory is taken only if the old one has no room: a request that is used again
-/// meets the same few hosts.
-#[inline]
-pub fn replace(field: &mut *mut c_char, text: &CStr) -> Result<(), Error> {
-    // SAFETY: a request's strings end with a NUL and belong to it.
-    if !field.is_null() && unsafe { libc::strcmp(*field, text.as_ptr()) } == 0 {
-        return Ok(());
-    }
-    // SAFETY: as above.
-    match unsafe { string(*field) } {
-        Some(old) if old.count_bytes() >= text.count_bytes() => {
-            // SAFETY: the block holds at least the old text with its NUL, and nobody else has it.
-            unsafe { (*field).copy_from(text.as_ptr(), text.count_bytes() + 1) };
-        }
-        _ => {
-            let copy = duplicate(text)?;
-            // SAFETY: NULL or from malloc; droplet frees it in the same way.
-            unsafe { libc::free((*field).cast()) };
-            *field = copy.into_raw();
-        }
-    }
-    Ok(())
 }

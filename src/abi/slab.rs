@@ -206,6 +206,31 @@ impl<T> Clone for Name<T> {
 
 impl<T> Copy for Name<T> {}
 
+impl<T> Name<T> {
+    /// Forgets the type, so that modules below that of `T` can keep the name.
+    pub fn erase(self) -> ErasedName {
+        ErasedName(self.0.cast())
+    }
+}
+
+/// A [`Name`] without its type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ErasedName(NonNull<()>);
+
+// SAFETY: it is compared, and followed only by `restore`, whose caller vouches for it.
+unsafe impl Send for ErasedName {}
+
+impl ErasedName {
+    /// Returns the name with its type.
+    ///
+    /// # Safety
+    /// The name was erased from a `Name<T>`.
+    #[inline]
+    pub unsafe fn restore<T>(self) -> Name<T> {
+        Name(self.0.cast())
+    }
+}
+
 /// Room for a value in an slab, given back unless it is filled.
 pub struct Vacant<T: InSlab> {
     slot: NonNull<Slot<T>>,

@@ -22,7 +22,6 @@ use droplet_client::net::authority::Authority;
 use droplet_client::net::stream::File;
 use droplet_client::os::clock;
 use droplet_client::os::sys::{self, Descriptor, OpenFile};
-use droplet_client::pool::Poolable;
 use droplet_client::status::{Error, code};
 use droplet_client::{log, trace};
 
@@ -66,9 +65,12 @@ pub unsafe extern "C" fn dpl_conn_pool_init(ctx: *mut dpl_ctx_t) -> dpl_status_t
 /// `ctx` is NULL or points to a `dpl_ctx_t` that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
-    guard(c"dpl_conn_pool_destroy", (), || {
-        // SAFETY: the caller's promise.
-        unsafe { Context::unmake(ctx) };
+    const NAME: &CStr = c"dpl_conn_pool_destroy";
+    guard(NAME, (), || {
+        // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
+        if let Some(context) = unsafe { Context::of(ctx) } {
+            ContextCall::that_cannot_fail(context, NAME).destroy_pool();
+        }
     })
 }
 
@@ -175,7 +177,8 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return ptr::null_mut() };
         let opened = match OpenFile::behind(fd) {
             // SAFETY: it is open, and its owner gives it up.
-            Ok(file) => Connection::over_file(context, || File::new(unsafe { Descriptor::adopt(fd, file) })),
+            Ok(file) => ContextCall::new(context, NAME)
+                .open_file(|| File::new(unsafe { Descriptor::adopt(fd, file) })),
             Err(error) => {
                 refuse(Some(context), NAME, &format!("descriptor {fd}: {}", sys::error_text(&error)));
                 return ptr::null_mut();
@@ -203,12 +206,9 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
 pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
     guard_hot(NAME, (), || {
-        let Some(mut connection) = from_raw(conn, NAME) else { return };
+        let Some(connection) = from_raw(conn, NAME) else { return };
         let Some(context) = connection.context() else { return after_its_context(NAME) };
-        match connection.end_use() {
-            Ok(()) => context.client().release(&ContextCall::that_cannot_fail(context, NAME), connection),
-            Err(why) => connection.close(why),
-        }
+        ContextCall::that_cannot_fail(context, NAME).release(connection);
     })
 }
 
@@ -289,7 +289,8 @@ pub unsafe extern "C" fn dpl_blacklist_host(
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return };
         let call = ContextCall::new(context, NAME);
         let mut fault = Fault::Reported;
-        if let Some(mut connection) = Connection::owner_of_host_name(context, host) {
+        let owner = context.id().and_then(|id| Connection::owner_of_host_name(id, host));
+        if let Some(mut connection) = owner {
             connection.mark_broken();
             let excuse = connection.excuse();
             if connection.has_reply() {

@@ -17,9 +17,9 @@ pub mod transfer;
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::abi::context::{Context, ContextHead};
+use crate::abi::context::Context;
 use crate::abi::last_error::{self, Outcome};
-use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, RequestHead};
+use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, ContextHead, RequestHead};
 use crate::abi::logging::CallLog;
 use droplet_client::log;
 use droplet_client::os::sys;

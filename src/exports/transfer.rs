@@ -31,7 +31,7 @@ pub(super) fn write(
     connection.drop_surplus_on_the_wire();
     connection.set_awaits_continue(pieces.first().is_some_and(|head| awaits_continue(head)));
     connection.begin_write();
-    connection.stream().write_all(pieces, timeout).map_err(|error| {
+    connection.write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);
         error.error()
     })
@@ -39,16 +39,10 @@ pub(super) fn write(
 
 /// Notes a failed write, and blames the host if it is the host's.
 fn write_failed(connection: &mut Connection, error: &TransferError, function: &'static CStr) {
-    connection.mark_broken();
     let context = connection.context();
     let peer = connection::peer_name(connection);
     log!(&call_log(context, function), Error, "write to {peer}: {error}");
-    let has_served = connection.has_served();
-    let mut fault = connection.stream().fault_of_write(error, has_served);
-    // The host had no part in it if C has replaced the descriptor, or perhaps if a session was resumed.
-    if connection.is_replaced() || (fault == Some(Fault::Write) && connection.failed_on_session()) {
-        fault = None;
-    }
+    let fault = connection.fault_of_write(error);
     let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
     if let Some(fault) = fault {
         ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);

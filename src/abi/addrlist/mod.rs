@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::context;
 use super::hostent;
 use super::layout::{Addr, AddrListHead};
 use super::memory::{duplicate, string};
@@ -86,7 +85,7 @@ impl AddrList {
             depth: AtomicU32::new(0),
             shown: AtomicU64::new(0),
         };
-        fork::run_in_children(context::forget_parent).map_err(|_| Error::OutOfMemory)?;
+        fork::run_in_children(AddrList::forget_parent).map_err(|_| Error::OutOfMemory)?;
         Ok(LISTS.insert(list)?.into_raw().cast())
     }
 

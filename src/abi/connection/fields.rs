@@ -6,15 +6,16 @@ use libc::c_int;
 
 use super::{Connection, ConnectionMemory};
 use crate::abi::layout::ConnectionHead;
-use crate::abi::memory::Block;
-use crate::abi::request::{Request, replace};
+use crate::abi::memory::{Block, replace};
+use crate::abi::request::Request;
+use droplet_client::checkout::ClientConnection as _;
 use droplet_client::net::stream::{File, Stream};
 use droplet_client::os::sys::{Descriptor, OpenFile};
 use droplet_client::status::Error;
 
 impl Connection {
-    /// Does as the `fd` field says, as the original does, which has no other descriptor: what is there is read
-    /// from, written to and closed, and what was there before is the program's.
+    /// Follows the `fd` field, as Droplet does, which has no other descriptor: the file there is read from, written to
+    /// and closed, and the file that was there before belongs to the program.
     #[inline]
     pub(super) fn follow_descriptor(&mut self) {
         let number = self.0.head.fd;
@@ -23,49 +24,48 @@ impl Connection {
         }
     }
 
-    /// Tells a request where the connection leads.
+    /// Sets the host and port of a request to those that it is connected to.
     #[inline]
     pub fn introduce_to(&mut self, request: &mut Request<'_>) -> Result<(), Error> {
         let ConnectionHead { host, port, .. } = self.0.head;
-        // SAFETY: each is NULL, or a string of the connection's.
+        // SAFETY: each field is NULL or a string that the connection owns (contract of dpl_conn_release).
         if unsafe { request.is_to(host, port) } {
             return Ok(());
         }
         self.set_names()?;
-        let Some(endpoint) = &self.0.endpoint else { return Ok(()) };
+        let Some(endpoint) = self.0.open.endpoint() else { return Ok(()) };
         request.set_host(endpoint.name_for_peer(), endpoint.port())
     }
 
-    /// Sets the names that C may have changed to those of the host. The pointers do not tell whether it has:
-    /// another name may lie in the very block that C has freed.
+    /// Sets the host and port fields, which C may have changed, to those of the endpoint. The pointers do not tell
+    /// whether C has changed them: another name may lie in the very block that C has freed.
     pub fn set_names(&mut self) -> Result<(), Error> {
-        let ConnectionMemory { head, endpoint, .. } = &mut *self.0;
-        let Some(endpoint) = endpoint else { return Ok(()) };
+        let ConnectionMemory { head, open, .. } = &mut *self.0;
+        let Some(endpoint) = open.endpoint() else { return Ok(()) };
         replace(&mut head.host, endpoint.name())?;
         replace(&mut head.port, endpoint.port())
     }
 }
 
 impl ConnectionMemory {
-    /// C has put another number in the place of the descriptor's, or -1, which leaves the connection none.
+    /// Takes over the descriptor that C has put into the `fd` field; -1 leaves the connection without one.
     #[cold]
     fn change_descriptor(&mut self, number: c_int) {
         self.fd = number;
         let file = OpenFile::behind(number);
-        let own = self.stream.descriptor();
+        let own = self.open.stream.descriptor();
         let is_same = file.as_ref().is_ok_and(|file| *file == own.file());
         own.forget();
         let Ok(file) = file else {
-            // Nothing is open there.
             self.mark_replaced();
             return;
         };
-        // SAFETY: C hands it over by the field, and leaves the closing of it to the connection.
+        // SAFETY: a program that sets the `fd` field hands the descriptor over (contract of dpl_conn_release).
         let descriptor = unsafe { Descriptor::adopt(number, file) };
-        if is_same || matches!(self.stream, Stream::Tls(_)) {
-            *self.stream.descriptor() = descriptor;
+        if is_same || matches!(self.open.stream, Stream::Tls(_)) {
+            *self.open.stream.descriptor() = descriptor;
         } else {
-            self.stream = Stream::File(File::new(descriptor));
+            self.open.stream = Stream::File(File::new(descriptor));
         }
         if !is_same {
             self.mark_replaced();
@@ -73,14 +73,16 @@ impl ConnectionMemory {
     }
 
     fn mark_replaced(&mut self) {
-        (self.is_replaced, self.in_exchange) = (true, true);
+        self.is_replaced = true;
+        self.open.begin_exchange();
     }
 
-    /// Frees what is in the fields by now, as the original does.
+    /// Frees the blocks that the fields hold by now, which C may have replaced.
     pub(super) fn free_fields(&mut self) {
         let head = &mut self.head;
         for field in [&mut head.host, &mut head.port, &mut head.read_buf] {
-            // SAFETY: each is NULL or a block of its own, which belongs to the connection.
+            // SAFETY: each field is NULL or a block from malloc that the connection owns (contract of
+            // dpl_conn_release).
             drop(unsafe { Block::from_raw(std::mem::replace(field, ptr::null_mut())) });
         }
     }

@@ -1,4 +1,4 @@
-//! The making of a connection: first its memory, then, of an open stream, itself.
+//! The making of a connection: first its memory, then the connection over an open stream.
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
@@ -8,59 +8,70 @@ use std::sync::Arc;
 
 use libc::{c_char, c_int};
 
-use super::{CONNECTIONS, Connection, ConnectionMemory, UNTOUCHED};
-use crate::abi::context::{Context, ContextId};
-use crate::abi::layout::{ConnectionHead, HashInfo};
+use super::reader_traces::UNTOUCHED;
+use super::{CONNECTIONS, Connection, ConnectionMemory};
+use crate::abi::context_view::{ContextId, View};
+use crate::abi::layout::{ConnectionHead, ContextHead, HashInfo};
 use crate::abi::memory::{Block, duplicate};
 use crate::abi::slab::Vacant;
 use droplet_client::checkout::endpoint::Endpoint;
+use droplet_client::checkout::open_connection::OpenConnection;
 use droplet_client::net::stream::{File, Socket, Stream};
-use droplet_client::os::fork;
-use droplet_client::os::shards::ShardNumber;
 use droplet_client::os::sys;
-use droplet_client::pool::metrics::CloseReason;
+use droplet_client::pool::metrics::Metrics;
 use droplet_client::status::{Error, SUCCESS};
 
 const TYPE_HTTP: c_int = 0;
 const TYPE_FILE: c_int = 1;
 
-/// All the memory that a connection takes, had before it is opened: one that was opened is not lost for want
-/// of memory.
+/// All memory that a connection needs. It is allocated before the stream is opened or taken over, so that no open
+/// stream is lost because memory runs out.
 pub struct Reserved {
     body: Vacant<ConnectionMemory>,
     read_buf: Block<c_char>,
     read_buf_size: usize,
-    /// Host and port, of a network connection. C may free and replace each.
+    /// Host and port of a network connection. C may free and replace each.
     names: Option<[Block<c_char>; 2]>,
-    context: ContextId,
+    context: *mut ContextHead,
+    context_id: ContextId,
 }
 
 impl Reserved {
-    fn new(context: &Context, names: Option<[Block<c_char>; 2]>) -> Result<Reserved, Error> {
-        let read_buf_size = context.view().read_buffer_size();
+    fn new(
+        context: &View,
+        context_id: ContextId,
+        names: Option<[Block<c_char>; 2]>,
+    ) -> Result<Reserved, Error> {
+        let read_buf_size = context.read_buffer_size();
         let read_buf = Block::<c_char>::of_size(read_buf_size)?;
         // SAFETY: the block has room for a byte, and nobody else has it.
         unsafe { *read_buf.as_ptr() = UNTOUCHED };
-        let context = context.id().ok_or(Error::Invalid)?;
-        Ok(Reserved { body: CONNECTIONS.reserve()?, read_buf, read_buf_size, names, context })
+        let context = context.pointer_to_context();
+        Ok(Reserved { body: CONNECTIONS.reserve()?, read_buf, read_buf_size, names, context, context_id })
     }
 
-    /// For a connection to a file.
-    pub fn over_file(context: &Context) -> Result<Reserved, Error> {
-        Reserved::new(context, None)
+    /// Allocates the memory of a connection to a file.
+    pub fn over_file(context: &View, id: ContextId) -> Result<Reserved, Error> {
+        Reserved::new(context, id, None)
     }
 
-    /// For a connection by way of this endpoint.
-    pub fn over_network(context: &Context, endpoint: &Endpoint) -> Result<Reserved, Error> {
+    /// Allocates the memory of a connection to this endpoint.
+    pub fn over_network(context: &View, id: ContextId, endpoint: &Endpoint) -> Result<Reserved, Error> {
         let names = [duplicate(endpoint.name())?, duplicate(endpoint.port())?];
-        Reserved::new(context, Some(names))
+        Reserved::new(context, id, Some(names))
     }
 
-    /// The connection over an open stream.
-    pub fn connection(self, context: &Context, mut stream: Stream, endpoint: &Arc<Endpoint>) -> Connection {
+    /// Makes the connection over an open stream to the endpoint.
+    pub fn connection(
+        self,
+        mut stream: Stream,
+        endpoint: &Arc<Endpoint>,
+        metrics: Arc<Metrics>,
+    ) -> Connection {
         let peer = stream.socket().map(Socket::peer);
         let tls = stream.tls().map(|tls| tls.raw());
-        let mut connection = self.fill(context, TYPE_HTTP, stream, Some(Arc::clone(endpoint)));
+        let mut connection =
+            self.fill(TYPE_HTTP, OpenConnection::new(stream, Some(Arc::clone(endpoint)), metrics));
         let head = &mut connection.0.head;
         head.hash_info = peer.map_or(NO_PEER, hash_info);
         if let Some((ssl, bio)) = tls {
@@ -69,24 +80,18 @@ impl Reserved {
         connection
     }
 
-    /// The connection to a local file.
-    pub fn connection_to_file(self, context: &Context, file: File) -> Connection {
-        self.fill(context, TYPE_FILE, Stream::File(file), None)
+    /// Makes the connection to a local file.
+    pub fn connection_to_file(self, file: File, metrics: Arc<Metrics>) -> Connection {
+        self.fill(TYPE_FILE, OpenConnection::new(Stream::File(file), None, metrics))
     }
 
-    fn fill(
-        self,
-        context: &Context,
-        r#type: c_int,
-        stream: Stream,
-        endpoint: Option<Arc<Endpoint>>,
-    ) -> Connection {
-        let Reserved { body, read_buf, read_buf_size, names, context: context_id } = self;
+    fn fill(self, r#type: c_int, open: OpenConnection) -> Connection {
+        let Reserved { body, read_buf, read_buf_size, names, context, context_id } = self;
         let names = names.map_or([ptr::null_mut(); 2], |names| names.map(Block::into_raw));
-        let fd = stream.as_raw_fd();
+        let fd = open.stream.as_raw_fd();
         let head = ConnectionHead {
             r#type,
-            ctx: context.view().pointer_to_context().cast(),
+            ctx: context.cast(),
             next: ptr::null_mut(),
             prev: ptr::null_mut(),
             hash_info: NO_PEER,
@@ -109,19 +114,12 @@ impl Reserved {
         };
         Connection(body.fill(ConnectionMemory {
             head,
-            stream,
-            endpoint,
+            open,
             context: context_id,
             fd,
-            shard: ShardNumber::own(),
             is_replaced: false,
-            was_read: false,
-            is_broken: false,
-            in_exchange: false,
             awaits_continue: false,
             reply_is_over: false,
-            closing: CloseReason::default(),
-            forks: fork::generation(),
         }))
     }
 }

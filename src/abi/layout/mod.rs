@@ -42,6 +42,12 @@ mod request;
 
 pub use request::{Condition, ConditionOne, Range, RequestHead};
 
+/// A `dpl_ctx_t` of either layout. Only [`super::context_view`] knows its fields.
+#[repr(C)]
+pub struct ContextHead {
+    _opaque: [u8; 0],
+}
+
 c_struct! {
     /// A context of Droplet 3.0.
     pub struct Context30 = "dpl_ctx", 440 {

@@ -24,7 +24,7 @@ pub unsafe extern "C" fn dplx_req_new(ctx: *mut dpl_ctx_t, bucket: *const c_char
         // SAFETY: the caller's promises.
         let (context, bucket) = unsafe { (context(ctx, NAME), string(bucket)) };
         let Some(context) = context else { return ptr::null_mut() };
-        Request::make(context, bucket).unwrap_or(ptr::null_mut())
+        Request::make(context.view(), bucket).unwrap_or(ptr::null_mut())
     })
 }
 

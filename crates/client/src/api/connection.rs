@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Inner;
-use super::link::Link;
 use crate::checkout::ClientConnection as _;
-use crate::fault::Fault;
+use crate::checkout::endpoint::Endpoint;
+use crate::checkout::open_connection::OpenConnection;
 use crate::net::stream::TransferError;
-use crate::net::tls::TlsStream;
 use crate::os::libssl;
 use crate::os::sys;
 use crate::pool::Poolable;
 
-/// A connection that its owner has to itself. Dropped, it goes back to its context, for others to use.
+/// A connection in use, which belongs to its owner alone. When it is dropped it goes back to its context, for
+/// others to use.
 ///
-/// It is closed instead if a read or write failed, or if the reply to what was written was not read to its
-/// end. How long a reply is only its reader knows, who says so by [`Connection::reply_complete`].
+/// It is closed instead if a read or write failed, or if the reply to what was written was not read to its end.
+/// Only the reader of a reply knows its length, and says so by [`Connection::reply_complete`].
 ///
 /// ```
 /// # use std::net::TcpListener;
@@ -49,77 +49,81 @@ use crate::pool::Poolable;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connection {
-    /// Nothing only while it is dropped.
-    link: Option<Link>,
+    /// `None` only while the connection is dropped.
+    open: Option<OpenConnection>,
     context: Arc<Inner>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
 
-/// Bytes that have crossed a connection, TLS's own among them, as the kernel counts them.
+/// Numbers of bytes that crossed a connection, as the kernel counts them. They include the bytes of TLS itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Those sent.
+    /// Bytes sent.
     pub sent: u64,
-    /// Those received, whether they were read or not.
+    /// Bytes received, read or not.
     pub received: u64,
 }
 
-/// How a connection is secured.
+/// Facts about the TLS of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The protocol, such as `TLSv1.3`.
     pub version: &'static str,
     /// The cipher suite, such as `TLS_AES_256_GCM_SHA384`.
     pub cipher: &'static str,
-    /// Whether a session was resumed.
+    /// True if a session was resumed.
     pub resumed: bool,
 }
 
 impl Connection {
-    pub(super) fn new(context: Arc<Inner>, link: Link) -> Connection {
+    pub(super) fn new(context: Arc<Inner>, open: OpenConnection) -> Connection {
         let (read_timeout, write_timeout) = (context.read_timeout, context.write_timeout);
-        Connection { link: Some(link), context, read_timeout, write_timeout }
+        Connection { open: Some(open), context, read_timeout, write_timeout }
     }
 
-    fn link(&self) -> &Link {
-        self.link.as_ref().expect("it is there until the connection is dropped")
+    fn open(&self) -> &OpenConnection {
+        self.open.as_ref().expect("it is there until the connection is dropped")
     }
 
-    fn link_mut(&mut self) -> &mut Link {
-        self.link.as_mut().expect("it is there until the connection is dropped")
+    fn open_mut(&mut self) -> &mut OpenConnection {
+        self.open.as_mut().expect("it is there until the connection is dropped")
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.open().endpoint().expect("a context makes connections to endpoints only")
     }
 
     /// Says that the reply to all that was written has been read to its end, so that the connection can
-    /// serve others. Not to be called if the server has announced that it will close the connection.
+    /// serve others. Do not call it if the server has announced that it will close the connection.
     pub fn reply_complete(&mut self) {
-        self.link_mut().in_exchange = false;
+        self.open_mut().end_exchange();
     }
 
-    /// The host's name, as the profile has it, or `BUCKET.HOST`.
+    /// Returns the host's name as the profile has it, or `BUCKET.HOST`.
     pub fn host(&self) -> String {
-        self.link().leads_to().name().to_string_lossy().into_owned()
+        self.endpoint().name().to_string_lossy().into_owned()
     }
 
-    /// The address it is connected to.
+    /// Returns the address it is connected to.
     pub fn peer(&self) -> SocketAddr {
-        self.link().peer().expect("it leads to a host")
+        self.open().peer().expect("it leads to a host")
     }
 
-    /// How often it was reused: 0 for a new one.
+    /// Returns how often the connection was reused: 0 for a new one.
     pub fn reused(&self) -> u32 {
-        self.link().reuses()
+        self.open().reuses()
     }
 
-    /// What has crossed it since it was opened. It costs a system call.
+    /// Returns the bytes that crossed the connection since it was opened. It costs a system call.
     pub fn traffic(&self) -> Traffic {
-        let counted = self.link().stream.socket().and_then(sys::traffic).unwrap_or_default();
+        let counted = self.open().stream.socket().and_then(sys::traffic).unwrap_or_default();
         Traffic { sent: counted.out, received: counted.r#in }
     }
 
-    /// How it is secured; nothing if it is plain.
+    /// Returns facts about TLS; `None` for a plain connection.
     pub fn tls(&mut self) -> Option<Tls> {
-        let tls = self.link_mut().stream.tls()?;
+        let tls = self.open_mut().stream.tls()?;
         let (version, cipher) = libssl::protocol_and_cipher(tls.ssl());
         Some(Tls {
             version: version.to_str().unwrap_or_default(),
@@ -128,32 +132,28 @@ impl Connection {
         })
     }
 
-    /// How long a read waits for its first byte; at first the profile's `read_timeout`. `None` is for ever.
+    /// Sets how long a read waits for its first byte; `None` waits for ever. The initial value is the profile's
+    /// `read_timeout`.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
     }
 
-    /// How long a write waits while no byte moves; at first the profile's `write_timeout`. `None` is for
-    /// ever.
+    /// Sets how long a write waits while no byte moves; `None` waits for ever. The initial value is the profile's
+    /// `write_timeout`.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
         self.write_timeout = timeout;
     }
 
     fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
         let timeout = self.write_timeout;
-        let link = self.link_mut();
-        link.in_exchange = true;
-        if link.is_broken {
+        let open = self.open_mut();
+        open.begin_exchange();
+        if open.is_broken() {
             return Err(failed_before());
         }
-        let Err(error) = link.stream.write_all(pieces, timeout) else { return Ok(()) };
-        link.is_broken = true;
-        let has_served = link.reuses() > 0 || link.was_read;
-        let fault = link.stream.fault_of_write(&error, has_served);
-        let is_of_session =
-            fault == Some(Fault::Write) && link.stream.tls().is_some_and(TlsStream::failed_unanswered);
-        if let Some(fault) = fault.filter(|_| !is_of_session) {
-            self.context.blame(self.link().leads_to(), fault);
+        let Err(error) = open.write_all(pieces, timeout) else { return Ok(()) };
+        if let Some(fault) = open.fault_of_write(&error) {
+            self.context.blame(self.endpoint(), fault);
         }
         Err(self.error("write to", error))
     }
@@ -172,44 +172,35 @@ fn failed_before() -> io::Error {
 }
 
 impl Read for Connection {
-    /// Reads what there is, at least one byte. A timeout is an error of the kind `TimedOut`, after which one
-    /// may try again.
+    /// Reads what there is, at least one byte. A timeout is an error of the kind `TimedOut`; the read may be
+    /// repeated after it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let timeout = self.read_timeout;
-        let link = self.link_mut();
+        let open = self.open_mut();
         if buffer.is_empty() {
             return Ok(0);
         }
-        link.in_exchange = true;
-        // From a plain socket an answer may still come after a write failed: why the request was not taken.
-        if link.is_broken && link.stream.tls().is_some() {
+        open.begin_exchange();
+        // After a failed write a plain socket may still hold the server's reason for rejecting the request.
+        if open.is_broken() && open.stream.tls().is_some() {
             return Err(failed_before());
         }
-        match link.stream.read(buffer, timeout) {
-            Ok(0) => {
-                link.has_ended = true;
-                Ok(0)
-            }
-            Ok(count) => {
-                link.was_read = true;
-                Ok(count)
-            }
-            Err(error) => {
-                link.is_broken |= !matches!(error, TransferError::TimedOut);
-                Err(self.error("read from", error))
-            }
+        let outcome = open.read(buffer, timeout);
+        if outcome.as_ref().is_err_and(|error| !matches!(error, TransferError::TimedOut)) {
+            open.mark_broken();
         }
+        outcome.map_err(|error| self.error("read from", error))
     }
 }
 
 impl Write for Connection {
-    /// Writes all of it.
+    /// Writes all bytes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_pieces(&mut [IoSlice::new(bytes)])?;
         Ok(bytes.len())
     }
 
-    /// Writes all pieces, over TLS the small ones together.
+    /// Writes all pieces. TLS gathers small ones into one record.
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_pieces(&mut pieces.to_vec())?;
         Ok(pieces.iter().map(|piece| piece.len()).sum())
@@ -222,7 +213,7 @@ impl Write for Connection {
 
 impl AsRawFd for Connection {
     fn as_raw_fd(&self) -> RawFd {
-        self.link().stream.as_raw_fd()
+        self.open().stream.as_raw_fd()
     }
 }
 
@@ -234,10 +225,8 @@ impl fmt::Debug for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some(mut link) = self.link.take() else { return };
-        match link.end_use() {
-            Ok(()) => self.context.client.release(&self.context.call(), link),
-            Err(why) => link.close(why),
+        if let Some(open) = self.open.take() {
+            self.context.client.release(&self.context.call(), open);
         }
     }
 }

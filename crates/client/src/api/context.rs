@@ -1,5 +1,6 @@
 //! Contexts: where to connect to, and how.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::fmt;
 use std::sync::atomic::AtomicU32;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use openssl::ssl::SslContext;
 
 use super::connection::Connection;
-use super::error::{Error, ErrorKind, Reasons};
-use super::link::Link;
+use super::error::{Error, ErrorKind};
 use super::statistics::Statistics;
 use crate::checkout::endpoint::Endpoint;
+use crate::checkout::open_connection::OpenConnection;
 use crate::checkout::{Call, Client, Settings, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, Host, Hosts, Observer, Resolved};
@@ -27,17 +28,8 @@ use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
 use crate::status;
 
-/// How serious a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Something is odd; the call goes on.
-    Warning,
-    /// An attempt or a call failed.
-    Error,
-}
-
 /// A function for messages.
-pub type LogCallback = Box<dyn Fn(Severity, &str) + Send + Sync>;
+pub type LogCallback = Box<dyn Fn(Level, &str) + Send + Sync>;
 
 /// What a profile does not say.
 pub struct Options {
@@ -95,8 +87,7 @@ impl fmt::Debug for Context {
 
 /// What the clones of a context share.
 pub(super) struct Inner {
-    own: Weak<Inner>,
-    pub client: Client<Link>,
+    pub client: Client<OpenConnection>,
     hosts: Arc<Hosts>,
     calls: AtomicU32,
     settings: Settings,
@@ -120,20 +111,19 @@ impl Context {
         let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
         parsed.read(profile.as_bytes()).map_err(|error| fault(error.to_string()))?;
         if let Some(log_callback) = &options.log_callback {
-            parsed.warnings.iter().for_each(|warning| log_callback(Severity::Warning, warning));
+            parsed.warnings.iter().for_each(|warning| log_callback(Level::Warning, warning));
         }
         let hosts = Hosts::new();
         if let Some(list) = &parsed.hosts {
             let warn = |text: String| {
                 if let Some(log_callback) = &options.log_callback {
-                    log_callback(Severity::Warning, &parsed.error_in("host", text).to_string());
+                    log_callback(Level::Warning, &parsed.error_in("host", text).to_string());
                 }
             };
             add(list, &hosts, warn).map_err(|error| fault(parsed.error_in("host", error).to_string()))?;
         }
         let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
-        let inner = Arc::new_cyclic(|own| Inner {
-            own: Weak::clone(own),
+        let inner = Arc::new(Inner {
             client: Client::new(Box::new(|_| {})),
             hosts,
             calls: AtomicU32::new(0),
@@ -186,8 +176,10 @@ impl Context {
     fn connect_to(&self, bucket: Option<CString>) -> Result<Connection, Error> {
         let inner = &self.inner;
         let call = inner.call();
-        let link = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
-        link.map(|link| Connection::new(Arc::clone(inner), link)).map_err(|error| call.reasons.failure(error))
+        let opened = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
+        opened
+            .map(|open| Connection::new(Arc::clone(inner), open))
+            .map_err(|error| Error::of_call(error, &call.errors.borrow()))
     }
 }
 
@@ -231,42 +223,45 @@ impl Observer for NobodyLooks {
 }
 
 impl Inner {
-    /// A call on this context.
-    pub fn call(&self) -> ContextCall<'_> {
-        ContextCall { context: self, reasons: Reasons::new(self.log_callback.as_ref()) }
+    /// Begins a call on this context.
+    pub fn call(&self) -> ApiCall<'_> {
+        ApiCall { context: self, errors: RefCell::default() }
     }
 
     fn statistics(&self) -> Table {
         Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
     }
 
-    /// A write failed by this fault of the host's, which is out now.
+    /// Blacklists the host of an endpoint for this fault.
     pub fn blame(&self, endpoint: &Endpoint, fault: Fault) {
         if let Some(host) = endpoint.host() {
-            host.record().failure(fault);
-            self.client.blacklist(&self.call(), &self.hosts, host, fault);
+            self.client.blame_host(&self.call(), &self.hosts, host, fault);
         }
     }
 }
 
-/// One call on a context.
-pub(super) struct ContextCall<'a> {
+/// One call on a context. It passes messages on to the log callback, and keeps the errors for the text of its
+/// failure.
+pub(super) struct ApiCall<'a> {
     context: &'a Inner,
-    /// Why it fails, should it fail.
-    pub reasons: Reasons<'a>,
+    errors: RefCell<Vec<String>>,
 }
 
-impl Log for ContextCall<'_> {
-    fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
-        self.reasons.log(level, location, message);
+impl Log for ApiCall<'_> {
+    fn log(&self, level: Level, _location: Location, message: fmt::Arguments<'_>) {
+        let text = message.to_string();
+        if let Some(log_callback) = &self.context.log_callback {
+            log_callback(level, &text);
+        }
+        if level == Level::Error {
+            self.errors.borrow_mut().push(text);
+        }
     }
 
-    fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
-        self.reasons.trace(location, message);
-    }
+    fn trace(&self, _location: Location, _message: fmt::Arguments<'_>) {}
 }
 
-impl Call<Link> for ContextCall<'_> {
+impl Call<OpenConnection> for ApiCall<'_> {
     fn settings(&self) -> Settings {
         self.context.settings
     }
@@ -280,8 +275,9 @@ impl Call<Link> for ContextCall<'_> {
         Ok(context.map(|context| Security { context, read_timeout: self.context.read_timeout }))
     }
 
-    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Link, status::Error> {
-        Ok(Link::new(stream, endpoint, &self.context.own))
+    fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<OpenConnection, status::Error> {
+        let metrics = Arc::clone(self.context.client.metrics());
+        Ok(OpenConnection::new(stream, Some(Arc::clone(endpoint)), metrics))
     }
 }
 

@@ -1,14 +1,11 @@
-//! Why a call failed, for Rust programs.
+//! Errors for Rust programs.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 
-use super::context::{LogCallback, Severity};
-use crate::log::{Level, Location, Log};
 use crate::status;
 
-/// Which kind of failure it was.
+/// Kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -18,13 +15,13 @@ pub enum ErrorKind {
     NoHost,
     /// As many connections as the context may have are in use.
     Limit,
-    /// The local system refused: descriptors, ports or memory ran out.
+    /// The local system is out of descriptors, ports or memory.
     System,
-    /// The name of a virtual host is none, or longer than DNS allows.
+    /// The name of the virtual host is invalid, or longer than DNS allows.
     Name,
 }
 
-/// Why a call failed, in words: which addresses were tried, for example, and what became of each.
+/// Failure of a call. Its text has the reasons, such as each address that was tried and how that failed.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -36,7 +33,23 @@ impl Error {
         Error { kind, text }
     }
 
-    /// Which kind of failure it was.
+    /// The failure of a call that ended with `error`, after logging these errors.
+    pub(super) fn of_call(error: status::Error, logged: &[String]) -> Error {
+        let kind = match error {
+            status::Error::Limit => ErrorKind::Limit,
+            status::Error::System | status::Error::OutOfMemory => ErrorKind::System,
+            status::Error::Invalid | status::Error::NameTooLong => ErrorKind::Name,
+            _ => ErrorKind::NoHost,
+        };
+        let text = match (logged.is_empty(), kind) {
+            (false, _) => logged.join("; "),
+            (true, ErrorKind::NoHost) => "no host is left: all are blacklisted".to_owned(),
+            (true, _) => error.to_string(),
+        };
+        Error::new(kind, text)
+    }
+
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -60,52 +73,4 @@ impl From<Error> for io::Error {
         };
         io::Error::new(kind, error)
     }
-}
-
-/// What is said during one call: the reasons of its failure, should it fail.
-pub struct Reasons<'a> {
-    log_callback: Option<&'a LogCallback>,
-    errors: RefCell<Vec<String>>,
-}
-
-impl<'a> Reasons<'a> {
-    /// None so far.
-    pub fn new(log_callback: Option<&'a LogCallback>) -> Reasons<'a> {
-        Reasons { log_callback, errors: RefCell::default() }
-    }
-
-    /// The failure that they led to.
-    pub fn failure(&self, error: status::Error) -> Error {
-        let kind = match error {
-            status::Error::Limit => ErrorKind::Limit,
-            status::Error::System | status::Error::OutOfMemory => ErrorKind::System,
-            status::Error::Invalid | status::Error::NameTooLong => ErrorKind::Name,
-            _ => ErrorKind::NoHost,
-        };
-        let errors = self.errors.borrow();
-        let text = match (errors.is_empty(), kind) {
-            (false, _) => errors.join("; "),
-            (true, ErrorKind::NoHost) => "no host is left: all are blacklisted".to_owned(),
-            (true, _) => error.to_string(),
-        };
-        Error::new(kind, text)
-    }
-}
-
-impl Log for Reasons<'_> {
-    fn log(&self, level: Level, _place: Location, message: fmt::Arguments<'_>) {
-        let text = message.to_string();
-        if let Some(log_callback) = self.log_callback {
-            let severity = match level {
-                Level::Warning => Severity::Warning,
-                Level::Error => Severity::Error,
-            };
-            log_callback(severity, &text);
-        }
-        if level == Level::Error {
-            self.errors.borrow_mut().push(text);
-        }
-    }
-
-    fn trace(&self, _place: Location, _message: fmt::Arguments<'_>) {}
 }

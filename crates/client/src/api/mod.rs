@@ -1,13 +1,13 @@
-//! What Rust programs use: contexts and connections without C in between.
+//! The interface for Rust programs: contexts, connections, errors and statistics.
 #![forbid(unsafe_code)]
 
 mod connection;
 mod context;
 mod error;
-mod link;
 mod statistics;
 
+pub use crate::log::Level;
 pub use connection::{Connection, Tls, Traffic};
-pub use context::{Context, LogCallback, Options, Severity};
+pub use context::{Context, LogCallback, Options};
 pub use error::{Error, ErrorKind};
 pub use statistics::{Counts, HostStatistics, Statistics};

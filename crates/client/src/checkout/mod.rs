@@ -18,6 +18,7 @@ mod dial;
 pub mod endpoint;
 mod happy_eyeballs;
 mod maintenance;
+pub mod open_connection;
 mod rotation;
 mod statistics;
 mod table;
@@ -56,6 +57,9 @@ use untried::Untried;
 pub trait ClientConnection: Poolable + Send + Sized + 'static {
     /// Prepares an idle connection for its next use.
     fn begin_reuse(&mut self);
+
+    /// Ends its use: decides whether it can be pooled, or for which reason it is closed.
+    fn end_use(&mut self) -> Result<(), CloseReason>;
 
     /// The endpoint it is connected to; `None` for a file.
     fn endpoint(&self) -> Option<&Arc<Endpoint>>;
@@ -121,7 +125,7 @@ pub struct Client<C: ClientConnection> {
     endpoints: Lock<Endpoints>,
     pool: Pool<C, PerShard>,
     maintenance: Maintenance,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl<C: ClientConnection> Client<C> {
@@ -132,7 +136,7 @@ impl<C: ClientConnection> Client<C> {
             endpoints: Lock::new(Endpoints::new()),
             pool: Pool::new(),
             maintenance: Maintenance::new(),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -221,9 +225,12 @@ impl<C: ClientConnection> Client<C> {
         Ok(connection)
     }
 
-    /// Takes a connection back for reuse.
+    /// Takes a connection back: pools it if it can serve others, else closes it.
     #[inline]
-    pub fn release(&self, call: &impl Call<C>, connection: C) {
+    pub fn release(&self, call: &impl Call<C>, mut connection: C) {
+        if let Err(why) = connection.end_use() {
+            return connection.close(why);
+        }
         let now = Moment::now();
         self.keep_idle(connection, now);
         self.maintain(call, now);
@@ -242,7 +249,7 @@ impl<C: ClientConnection> Client<C> {
     }
 
     /// The counts of what happened to its connections.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
@@ -270,6 +277,12 @@ impl<C: ClientConnection> Client<C> {
     /// Stops reporting to the gauge, because its owner is about to be freed.
     pub fn detach(&self) {
         self.permits.detach();
+    }
+
+    /// Counts a fault of a host that is seen outside of an attempt to connect, and blacklists the host for it.
+    pub fn blame_host(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
+        host.record().failure(fault);
+        self.blacklist(call, hosts, host, fault);
     }
 
     /// Blacklists a host for this fault, for as long as the context says. If the fault is a failure, its idle

@@ -47,6 +47,9 @@ impl Poolable for Fake {
 
 impl ClientConnection for Fake {
     fn begin_reuse(&mut self) {}
+    fn end_use(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         Some(&self.endpoint)
     }

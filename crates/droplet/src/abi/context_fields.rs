@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use libc::{c_char, c_void};
 
 use crate::http::request::Encoding;
-use droplet_conn::abi::context::ContextHead;
-use droplet_conn::abi::layout::Context30;
+use droplet_conn::abi::layout::{Context30, ContextHead};
 use droplet_conn::abi::memory::string;
 
 /// A pointer to a context of Droplet 3.0. Programs may change its fields at any time, so no Rust reference to the

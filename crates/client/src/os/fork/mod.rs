@@ -86,7 +86,7 @@ impl Drop for TlsStep {
 }
 
 /// The functions of [`run_in_children`]: the C interface has one, the interface for Rust another.
-static CHILD_FUNCTIONS: [AtomicPtr<()>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
+static CHILD_FUNCTIONS: [AtomicPtr<()>; 3] = [const { AtomicPtr::new(ptr::null_mut()) }; 3];
 
 /// Prepares for forks, and has `forget_parent` run first in every child, when all locks are free. It makes the
 /// structures that it knows forget what belongs to the parent.

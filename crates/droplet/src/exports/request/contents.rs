@@ -9,8 +9,7 @@ use crate::abi::layout::Value;
 use crate::exports::dict::dpl_dict_t;
 use crate::http::request::{below, resource_below};
 use droplet_conn::abi::layout::{Range, RequestHead};
-use droplet_conn::abi::memory::string;
-use droplet_conn::abi::request::replace;
+use droplet_conn::abi::memory::{replace, string};
 use droplet_conn::exports::{dpl_req_t, dpl_status_t};
 
 /// Sets the resource, a path below the context's `base_path`. "", NULL and `/` mean the base path itself, but not `/`

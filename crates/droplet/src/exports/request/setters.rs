@@ -6,8 +6,7 @@ use libc::{c_char, c_int, time_t};
 
 use super::{set, try_set};
 use droplet_conn::abi::layout::RequestHead;
-use droplet_conn::abi::memory::string;
-use droplet_conn::abi::request::replace;
+use droplet_conn::abi::memory::{replace, string};
 use droplet_conn::exports::{dpl_req_t, dpl_status_t};
 
 /// `dpl_method_t`.

@@ -1,0 +1,280 @@
+//! An open connection, idle or in use: its stream, and what is known about its use.
+//!
+//! The connection of a Rust program ([`crate::Connection`]) and the `dpl_conn` of a C program are two faces of an
+//! [`OpenConnection`]. The bookkeeping is here, once: whether an exchange is under way, what failed, whether the
+//! connection can be pooled at the end of its use, and what it counts as when it is closed.
+#![forbid(unsafe_code)]
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ClientConnection;
+use super::endpoint::Endpoint;
+use crate::fault::Fault;
+use crate::net::stream::{Socket, Stream, TransferError};
+use crate::net::tls::TlsStream;
+use crate::os::fork;
+use crate::os::shards::ShardNumber;
+use crate::pool::metrics::{CloseReason, Metrics};
+use crate::pool::{IdleSet, Poolable};
+
+/// An open connection, idle or in use.
+pub struct OpenConnection {
+    /// The stream to read from and write to.
+    pub stream: Stream,
+    /// The endpoint it is connected to; `None` for a file.
+    endpoint: Option<Arc<Endpoint>>,
+    /// The metrics of its context, which may be gone.
+    metrics: Arc<Metrics>,
+    /// The process that opened it ([`fork::generation`]).
+    generation: u32,
+    /// Number of times it was checked out again after a release.
+    reuses: u32,
+    /// The shard of the thread that last checked it out or made it.
+    shard: ShardNumber,
+    state: State,
+    /// True if something was read since it was checked out.
+    was_read: bool,
+    /// True if the last read timed out.
+    read_timed_out: bool,
+    close_reason: CloseReason,
+}
+
+/// What can be done with a connection next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No exchange is known to be under way: anybody may send a request.
+    Ready,
+    /// A request or its reply is under way. The connection is of no use to others until the reply is complete.
+    InExchange,
+    /// The peer sends no more, so no further exchange is possible.
+    Ended,
+    /// A read or write failed. The connection must not be used again.
+    Broken,
+}
+
+impl OpenConnection {
+    /// A new connection over an open stream. It is counted in `metrics` when it is closed, unless it leads to no
+    /// endpoint.
+    pub fn new(stream: Stream, endpoint: Option<Arc<Endpoint>>, metrics: Arc<Metrics>) -> OpenConnection {
+        OpenConnection {
+            stream,
+            endpoint,
+            metrics,
+            generation: fork::generation(),
+            reuses: 0,
+            shard: ShardNumber::own(),
+            state: State::Ready,
+            was_read: false,
+            read_timed_out: false,
+            close_reason: CloseReason::default(),
+        }
+    }
+
+    /// Notes that a request is begun. Until [`OpenConnection::end_exchange`] the connection is not pooled.
+    #[inline]
+    pub fn begin_exchange(&mut self) {
+        if self.state == State::Ready {
+            self.state = State::InExchange;
+        }
+    }
+
+    /// Notes that the reply to all requests was read to its end.
+    pub fn end_exchange(&mut self) {
+        if self.state == State::InExchange {
+            self.state = State::Ready;
+        }
+    }
+
+    /// Notes that the connection failed: it is closed at the end of its use.
+    pub fn mark_broken(&mut self) {
+        self.state = State::Broken;
+    }
+
+    /// Returns whether the connection failed.
+    #[inline]
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    /// Notes what was read past this type: whether anything was, and whether the last read timed out.
+    pub fn note_foreign_reads(&mut self, any: bool, timed_out: bool) {
+        self.was_read |= any;
+        self.read_timed_out = timed_out;
+    }
+
+    /// Returns whether something was read on the connection, in this use of it or an earlier one.
+    pub fn has_served(&self) -> bool {
+        self.reuses > 0 || self.was_read
+    }
+
+    /// Reads what there is, at least one byte; 0 is the end. See [`Stream::read`].
+    ///
+    /// A failure is for the caller to note by [`OpenConnection::mark_broken`], since only the caller knows whether
+    /// it reads on.
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
+        let outcome = self.stream.read(buffer, timeout);
+        self.read_timed_out = matches!(outcome, Err(TransferError::TimedOut));
+        match outcome {
+            Ok(0) if !self.is_broken() => self.state = State::Ended,
+            Ok(count) => self.was_read |= count > 0,
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// Writes all pieces. A failure leaves the connection broken. See [`Stream::write_all`].
+    #[inline]
+    pub fn write_all(
+        &mut self,
+        pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<(), TransferError> {
+        self.stream.write_all(pieces, timeout).inspect_err(|_| self.mark_broken())
+    }
+
+    /// Returns the fault of the host, if it is to blame for a failed write. It is not if the TLS session that was
+    /// resumed may be the reason.
+    pub fn fault_of_write(&mut self, error: &TransferError) -> Option<Fault> {
+        let has_served = self.has_served();
+        let fault = self.stream.fault_of_write(error, has_served)?;
+        let is_of_session = fault == Fault::Write && self.failed_on_session();
+        (!is_of_session).then_some(fault)
+    }
+
+    /// Returns the reason why the host is not to blame for a connection on which no reply came, if there is one.
+    /// The peer of a reused connection may have closed it while it was idle. A peer that stays silent until the
+    /// timeout has no excuse.
+    pub fn excuse(&mut self) -> Option<&'static str> {
+        if self.failed_on_session() {
+            return Some("a connection that resumed a TLS session failed");
+        }
+        let is_stale = self.reuses > 0 && self.is_unanswered();
+        is_stale.then_some("a reused connection went stale")
+    }
+
+    /// Returns whether a new connection failed that had resumed a TLS session. The session may be the reason, so
+    /// it is not offered again.
+    fn failed_on_session(&mut self) -> bool {
+        let is_new = self.reuses == 0 && self.is_unanswered();
+        is_new && self.stream.tls().is_some_and(TlsStream::failed_unanswered)
+    }
+
+    /// Returns whether no byte came back in this use, for another reason than a timeout.
+    fn is_unanswered(&self) -> bool {
+        let is_silent =
+            self.read_timed_out || matches!(&self.stream, Stream::Tls(stream) if stream.timed_out());
+        !self.was_read && !is_silent
+    }
+
+    /// Decides at the end of a use whether the connection can be pooled, or for which reason it is closed.
+    /// `reply_was_read` returns whether its user has read all that came.
+    #[inline]
+    pub fn end_use(&mut self, reply_was_read: impl FnOnce(&mut Stream) -> bool) -> Result<(), CloseReason> {
+        let is_reusable = self.state == State::Ready
+            && !self.is_inherited()
+            && reply_was_read(&mut self.stream)
+            && !self.stream.awaits_reply()
+            && self.keep_session();
+        if is_reusable { Ok(()) } else { Err(self.why_not_reusable()) }
+    }
+
+    /// Returns the reason to close a connection that [`OpenConnection::end_use`] rejects.
+    #[cold]
+    #[inline(never)]
+    fn why_not_reusable(&self) -> CloseReason {
+        if self.is_broken() || self.is_inherited() { CloseReason::Failed } else { CloseReason::Incomplete }
+    }
+
+    /// Sets the reason that the connection counts as when it is dropped.
+    pub fn set_close_reason(&mut self, why: CloseReason) {
+        self.close_reason = why;
+    }
+
+    /// Leaves a new TLS session to later connections. Returns false if something is unread under TLS.
+    #[inline]
+    fn keep_session(&mut self) -> bool {
+        let Some(tls) = self.stream.tls() else { return true };
+        if tls.has_unread() {
+            return false;
+        }
+        tls.keep_session();
+        true
+    }
+
+    /// Returns whether a parent process opened the connection.
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
+    }
+}
+
+impl Poolable for OpenConnection {
+    #[inline]
+    fn idle_set(&self) -> Option<&IdleSet> {
+        self.endpoint.as_deref().map(Endpoint::idle_set)
+    }
+
+    #[inline]
+    fn shard(&self) -> ShardNumber {
+        self.shard
+    }
+
+    #[inline]
+    fn set_shard(&mut self, shard: ShardNumber) {
+        self.shard = shard;
+    }
+
+    #[inline(always)]
+    fn is_good(&mut self) -> bool {
+        !self.is_inherited() && self.stream.is_good()
+    }
+
+    #[inline]
+    fn reuses(&self) -> u32 {
+        self.reuses
+    }
+
+    fn close(mut self, why: CloseReason) {
+        self.set_close_reason(why);
+    }
+}
+
+impl ClientConnection for OpenConnection {
+    #[inline]
+    fn begin_reuse(&mut self) {
+        self.reuses += 1;
+        (self.was_read, self.read_timed_out) = (false, false);
+    }
+
+    /// Decides as [`OpenConnection::end_use`] for a user who leaves no other trace of reading.
+    fn end_use(&mut self) -> Result<(), CloseReason> {
+        self.end_use(|_| true)
+    }
+
+    #[inline]
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.endpoint.as_ref()
+    }
+
+    #[inline]
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.socket().map(Socket::peer)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        let is_inherited = self.is_inherited();
+        if self.endpoint.is_some() && !is_inherited {
+            self.metrics.closed(self.close_reason);
+        }
+        if (self.is_broken() || is_inherited)
+            && let Some(tls) = self.stream.tls()
+        {
+            tls.abandon();
+        }
+    }
+}
