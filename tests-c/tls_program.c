@@ -292,6 +292,31 @@ static void certificate_is_shown_after_the_handshake(void) {
     forget(host);
 }
 
+static void idle_connection_matches_use_https(void) {
+    struct host host = host_under("localhost", server_tls_new("DNS:localhost"), "");
+    dpl_conn_t *conn;
+
+    host.ctx->n_conn_max_hits = 50;
+    host.ctx->use_https = 0;
+    conn = checkout(host.ctx);
+    REQUIRE(conn && !conn->ssl, "without use_https a connection is plain");
+    dpl_conn_release(conn);
+    CHECK_INT(host.ctx->n_conn_fds, 1, "it is idle");
+    host.ctx->use_https = 1;
+    conn = checkout(host.ctx);
+    REQUIRE(conn && conn->ssl, "with use_https the next is secured");
+    CHECK(converse_with(conn, newest(host)), "and serves a request");
+    CHECK_INT(host.ctx->n_conn_fds, 1, "the plain one is closed");
+    dpl_conn_release(conn);
+    host.ctx->use_https = 0;
+    conn = checkout(host.ctx);
+    CHECK(conn && !conn->ssl, "without use_https the next is plain again");
+    if (conn)
+        dpl_conn_release(conn);
+    CHECK_INT(host.ctx->n_conn_fds, 1, "the secured one is closed");
+    forget(host);
+}
+
 int main(void) {
     setenv("DROPLET_TEST_TLS", "1", 1);
     test_begin("tls_program");
@@ -306,5 +331,6 @@ int main(void) {
     RUN(ssl_outlives_its_connection);
     RUN(end_of_a_stream_is_what_it_is_to_a_socket);
     RUN(certificate_is_shown_after_the_handshake);
+    RUN(idle_connection_matches_use_https);
     return test_end();
 }

@@ -129,11 +129,15 @@ impl ContextCall {
     #[inline]
     fn is_wanted(&self, connection: &mut Connection) -> bool {
         let view = self.context.view();
-        let Some(tls) = connection.stream().tls() else { return true };
-        // The read timeout may have changed as well.
-        tls.set_read_timeout(view.tls_read_timeout());
-        // A new one was made a moment ago.
-        tls.was_made_under(view.ssl_context()) || connection.reuses() == 0
+        match connection.stream().tls() {
+            None => !view.uses_https() || connection.reuses() == 0,
+            Some(tls) => {
+                // The read timeout may have changed as well.
+                tls.set_read_timeout(view.tls_read_timeout());
+                // A new connection is always wanted: it was made under what the settings were a moment ago.
+                (view.uses_https() && tls.was_made_under(view.ssl_context())) || connection.reuses() == 0
+            }
+        }
     }
 
     #[inline]
