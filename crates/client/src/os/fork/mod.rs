@@ -85,7 +85,7 @@ impl Drop for TlsStep {
     }
 }
 
-/// The functions of [`run_in_children`]: the C interface has one, the interface for Rust another.
+/// The functions of [`run_in_children`]: for the contexts of C, the host lists of C, and the contexts of Rust programs.
 static CHILD_FUNCTIONS: [AtomicPtr<()>; 3] = [const { AtomicPtr::new(ptr::null_mut()) }; 3];
 
 /// Prepares for forks, and has `forget_parent` run first in every child, when all locks are free. It makes the
