@@ -56,9 +56,9 @@ c_programs() { make --silent --jobs="$(nproc)" c-programs; }
 run_test() {
     suite 'format' cargo fmt --check
     suite 'lints' cargo clippy --locked --all-targets --quiet -- -D warnings
+    suite 'C programs' c_programs # before the Rust tests, which use one of them
     suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
     suite 'benchmark report' benches/report/check.sh
-    suite 'C programs' c_programs
     suite 'hot path' sh -c 'make --silent -C benches &&
         LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
     suite 'C tests' c_tests demo MODES='preload alone'

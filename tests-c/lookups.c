@@ -27,7 +27,7 @@ static void name_that_is_gone_keeps_its_address(void) {
     CHECK(answered(ctx, 2), "its name is gone: the idle connection serves");
     CHECK_INT(server_accepted(server), 1, "without another");
     server_close_connections(server);
-    sleep_ms(50);
+    sleep_ms(200);
     CHECK(answered(ctx, 3), "a new connection is made to its last address");
     CHECK_INT(server_accepted(server), 2, "one more");
     CHECK_INT(hosts_available(ctx), 1, "nobody is blamed");

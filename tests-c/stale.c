@@ -8,7 +8,7 @@ enum { MANY = 100 };
 
 /* Waits until the client's kernel knows what the server did to an idle connection. */
 static void let_it_arrive(void) {
-    sleep_ms(50);
+    sleep_ms(200);
 }
 
 static void check_not_reused_after(void (*spoil)(struct server *)) {

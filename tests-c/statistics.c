@@ -1,5 +1,6 @@
 /* Statistics: what they count, and the table that shows them. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -87,7 +88,7 @@ static void stale_ones_are_counted(void) {
 
     CHECK(leave_idle(ctx, 1), "a connection is idle");
     server_close_connections(server);
-    sleep_ms(50);
+    sleep_ms(200);
     CHECK(answered(ctx, 1), "the next request is answered");
     check_closed(ctx, DPLX_CLOSED_STALE, "stale");
     CHECK_INT(pool_stats(ctx).reused, 0, "a stale one is not a reused one");
@@ -145,6 +146,7 @@ static void unread_and_failed_ones_are_counted(void) {
     struct server *server = server_start((struct server_options){.behaviour = ANSWER_AND_MORE});
     dpl_ctx_t *ctx = context_over_server(server, "");
     dpl_conn_t *conn = checkout(ctx);
+    struct pollfd arrival;
 
     REQUIRE(conn && answered_on(conn, 1), "a request is answered, with more than was asked for");
     dpl_conn_release(conn);
@@ -155,7 +157,8 @@ static void unread_and_failed_ones_are_counted(void) {
     conn = checkout(ctx);
     CHECK(EVENTUALLY(server_open(server) == 1), "the server has the connection");
     server_reset_connections(server);
-    sleep_ms(50);
+    arrival = (struct pollfd){.fd = conn->fd, .events = POLLIN};
+    CHECK(EVENTUALLY(poll(&arrival, 1, 0) == 1), "the reset arrives");
     CHECK_STATUS(write_string(conn, "GET / HTTP/1.1\r\n\r\n", 1), DPL_FAILURE, "a write fails");
     dpl_conn_release(conn);
     check_closed(ctx, DPLX_CLOSED_FAILED, "failed");

@@ -203,7 +203,7 @@ static void check_child_is_silent(const char *what, void (*act)(struct pair, dpl
         end_child(true);
     }
     CHECK(ended_well(child), "a child: %s", what);
-    sleep_ms(50);
+    sleep_ms(200);
     for (int i = 0; i < 2; i++)
         CHECK_INT(received(peer_tls(pair.peer, i)) - before[i], 0,
                   "not a byte on the parent's %s connection", i ? "idle" : "used");

@@ -181,7 +181,7 @@ static void check_out_spoilt(void *arg) {
     dpl_conn_t *conn;
 
     it->spoil(it->peer, peer_accepted(it->peer) - 1);
-    sleep_ms(50);
+    sleep_ms(200);
     conn = checkout(it->ctx);
     REQUIRE(conn, "the next checkout has a connection");
     dpl_conn_release(conn);

@@ -250,7 +250,7 @@ static dpl_status_t write_until_failure(dpl_conn_t *conn) {
 
 static void check_gone(struct line line, void (*leave)(struct server *)) {
     leave(line.server);
-    sleep_ms(50);
+    sleep_ms(200);
     CHECK_STATUS(write_until_failure(line.conn), DPL_FAILURE, "a write fails");
     CHECK_STATUS(write_string(line.conn, "again", 1), DPL_FAILURE, "and the next");
     dpl_conn_release(line.conn);

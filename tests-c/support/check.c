@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "support/certificate.h"
 #include "support/clock.h"
 #include "support/load.h"
 #include "support/scratch.h"
@@ -183,6 +184,9 @@ void test_begin(const char *program) {
     }
     scratch_dir(); /* made by this process, it outlives those of the cases */
     check_replacement();
+    /* Once for all cases, as well as OpenSSL's own beginning, which takes seconds under valgrind. */
+    if (tls_wanted())
+        authority_file();
 }
 
 int test_end(void) {

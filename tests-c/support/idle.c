@@ -41,7 +41,7 @@ void line_end(struct line line) {
 }
 
 void let_it_arrive(void) {
-    sleep_ms(50);
+    sleep_ms(100);
 }
 
 /* Gets the next connection, never waiting for a peer that keeps silent. */
