@@ -103,8 +103,8 @@ impl EntryError {
     }
 }
 
-/// Reads the entries of a list, which are separated by `;`, `,` or white space. A list from a file with the line ends of
-/// Windows ends with a carriage return.
+/// Reads the entries of a list, which are separated by `;`, `,` or white space. A list from a file with the line
+/// ends of Windows ends with a carriage return.
 pub fn parse_list<'a>(list: &'a str, default_port: &'a CStr) -> impl Iterator<Item = Entry<'a>> {
     let is_separator = |letter: char| matches!(letter, ';' | ',') || letter.is_ascii_whitespace();
     let entries = list.split(is_separator).filter(|entry| !entry.is_empty());

@@ -62,8 +62,8 @@ impl HostName {
         bucket.strip_suffix(b".").filter(|_| suffix.eq_ignore_ascii_case(host))
     }
 
-    /// Returns the form that is looked up: the text without brackets. A final dot marks an absolute name (resolv.conf(5),
-    /// `ndots`).
+    /// Returns the form that is looked up: the text without brackets. A final dot marks an absolute name
+    /// (resolv.conf(5), `ndots`).
     pub fn written(&self) -> &CStr {
         &self.written
     }
@@ -119,8 +119,8 @@ fn is_ipv6(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Returns the address that a text is. `None` for a name. An IPv4 address that is mapped to IPv6 becomes the IPv4 address,
-/// which is what the packets carry.
+/// Returns the address that a text is. `None` for a name. An IPv4 address that is mapped to IPv6 becomes the IPv4
+/// address, which is what the packets carry.
 pub fn address(text: &[u8]) -> Option<IpAddr> {
     let exact = std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok());
     // The resolver knows more notations. All of them begin with a digit or have a colon.

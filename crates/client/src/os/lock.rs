@@ -1,9 +1,11 @@
 //! Mutexes that are unlocked in a forked child, with consistent data behind them.
 //!
 //! The types are parking_lot's (`lock_api`). The raw locks are our own, for two reasons:
-//! - parking_lot's raw lock keeps waiting threads in a table of the process, which has locks of its own. A forked child
+//! - parking_lot's raw lock keeps waiting threads in a table of the process, which has locks of its own. A forked
+//!   child
 //!   may find these locked (14 of 440 children hung).
-//! - A thread that waits on it for the first time registers a destructor. If memory is short, glibc then ends the process.
+//! - A thread that waits on it for the first time registers a destructor. If memory is short, glibc then ends the
+//!   process.
 //!
 //! A lock is held within a [`Section`], and a fork waits for the end of all sections.
 
@@ -19,8 +21,8 @@ use crate::os::sys;
 /// A mutex on which threads sleep.
 pub type Lock<T> = LockBy<Futex, T>;
 
-/// A spin lock, for data that two threads seldom want at the same time. No thread sleeps on it, so that unlocking is a
-/// plain store.
+/// A spin lock, for data that two threads seldom want at the same time. No thread sleeps on it, so that unlocking
+/// is a plain store.
 pub type SpinLock<T> = LockBy<Spin, T>;
 
 /// The guard of a [`SpinLock`].

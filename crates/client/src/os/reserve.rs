@@ -1,12 +1,12 @@
 //! The allocator of the libraries for C: malloc(3), and a reserve that is used when malloc(3) fails.
 //!
-//! Rust ends the process when a small allocation fails. A library must not do that to a program that can go on without
-//! the memory. So the objects that a program asks for (connections, contexts, strings) are allocated by functions that may
-//! fail, with DPL_ENOMEM. The memory that a call needs for itself comes from the reserve if malloc(3) fails. While half of
-//! the reserve is in use, calls open no connection ([`is_low`]).
+//! Rust ends the process when a small allocation fails. A library must not do that to a program that can go on
+//! without the memory. So the objects that a program asks for (connections, contexts, strings) are allocated by
+//! functions that may fail, with DPL_ENOMEM. The memory that a call needs for itself comes from the reserve if
+//! malloc(3) fails. While half of the reserve is in use, calls open no connection ([`is_low`]).
 //!
-//! The reserve is a static block, whose pages take no memory until they are used. Its state is a bitmap, which is changed
-//! by single atomic operations, so that it is consistent at a fork without a lock.
+//! The reserve is a static block, whose pages take no memory until they are used. Its state is a bitmap, which is
+//! changed by single atomic operations, so that it is consistent at a fork without a lock.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -21,8 +21,8 @@ struct Slots<const SIZE: usize, const COUNT: usize, const WORDS: usize> {
     used: [AtomicU64; WORDS],
 }
 
-// SAFETY: a slot is accessed only by the owner of its block. One thread at a time sets the bit of a slot, and the bit is
-// cleared when the block is freed.
+// SAFETY: a slot is accessed only by the owner of its block. One thread at a time sets the bit of a slot, and the
+// bit is cleared when the block is freed.
 unsafe impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Sync for Slots<SIZE, COUNT, WORDS> {}
 
 /// Slots for most blocks. A checkout that connects has about thirty at once.
@@ -97,8 +97,8 @@ fn give_back(block: *mut u8) -> bool {
 /// An allocator: malloc(3), and the reserve when malloc(3) fails.
 pub struct WithReserve;
 
-// SAFETY: blocks come from the system's allocator or from the reserve, and have the size and alignment of their layout.
-// Each is freed where it came from.
+// SAFETY: blocks come from the system's allocator or from the reserve, and have the size and alignment of their
+// layout. Each is freed where it came from.
 unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -126,7 +126,8 @@ unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if !give_back(block) {
-            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract of `dealloc`).
+            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract
+            // of `dealloc`).
             unsafe { System.dealloc(block, layout) };
         }
     }
@@ -134,14 +135,15 @@ unsafe impl GlobalAlloc for WithReserve {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if !SMALL.contains(block) && !LARGE.contains(block) {
-            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract of `realloc`).
+            // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract
+            // of `realloc`).
             let grown = unsafe { System.realloc(block, layout, new_size) };
             if !grown.is_null() {
                 return grown;
             }
         }
-        // SAFETY: the new size is valid for this alignment (contract of `realloc`). The blocks do not overlap, and the old one
-        // is freed after it was copied.
+        // SAFETY: the new size is valid for this alignment (contract of `realloc`). The blocks do not overlap, and
+        // the old one is freed after it was copied.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
             if !new.is_null() {

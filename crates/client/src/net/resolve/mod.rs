@@ -78,7 +78,8 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// True if both have the same addresses, in any order: name servers change the order from answer to answer (RFC 1794).
+/// True if both have the same addresses, in any order: name servers change the order from answer to answer (RFC
+/// 1794).
 fn is_same_set(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
     one.len() == other.len() && one.iter().all(|address| other.contains(address))
 }

@@ -40,16 +40,16 @@ impl Socket {
         }
     }
 
-    /// Returns the outcome of the connect, once a wait for the socket has seen an event. After a success the socket is
-    /// blocking, as C expects it.
+    /// Returns the outcome of the connect, once a wait for the socket has seen an event. After a success the socket
+    /// is blocking, as C expects it.
     pub fn end_connect(&self, seen: &PollFd) -> io::Result<()> {
         // A connect that failed is seen as an error beside the room to write (tcp_poll() of the kernel).
         if !seen.has_only_room() {
             self.outcome()?;
         }
         if self.leads_to_itself()? {
-            // Closes it by a reset. Otherwise it would keep the port for a minute (TIME_WAIT), and a server that starts
-            // meanwhile could not listen there.
+            // Closes it by a reset. Otherwise it would keep the port for a minute (TIME_WAIT), and a server that
+            // starts meanwhile could not listen there.
             self.with_inner(|inner| inner.set_linger(Some(Duration::ZERO)))?;
             return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
         }

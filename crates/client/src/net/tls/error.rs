@@ -102,8 +102,8 @@ fn is_internal(errors: &ErrorStack) -> bool {
     errors.errors().last().is_some_and(|error| is_common(error.reason_code()))
 }
 
-/// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of the verification is not enough to tell: it stays set if a callback
-/// of the program overrules it, and another error may follow.
+/// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of the verification is not enough to tell: it stays set if a
+/// callback of the program overrules it, and another error may follow.
 const VERIFY_FAILED: i32 = 134;
 
 /// `X509_V_ERR_*`, X509_STORE_CTX_get_error(3).

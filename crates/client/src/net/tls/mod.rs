@@ -1,7 +1,7 @@
 //! TLS over a socket, by the process's own OpenSSL.
 //!
-//! OpenSSL reads and writes through [`Transport`], so that no operation raises SIGPIPE or exceeds its timeout. That holds
-//! also for Droplet and the program, which read replies by `SSL_read(conn->ssl)` themselves.
+//! OpenSSL reads and writes through [`Transport`], so that no operation raises SIGPIPE or exceeds its timeout. That
+//! holds also for Droplet and the program, which read replies by `SSL_read(conn->ssl)` themselves.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -154,8 +154,8 @@ impl TlsStream {
         own == context.addr() && self.ssl().ssl_context().verify_mode() == mode
     }
 
-    /// True if an idle connection can be used again. Session tickets and key updates (RFC 8446, section 4.6) do no harm;
-    /// data, an alert or the end of the stream do.
+    /// True if an idle connection can be used again. Session tickets and key updates (RFC 8446, section 4.6) do no
+    /// harm; data, an alert or the end of the stream do.
     #[inline]
     pub fn is_good(&mut self) -> bool {
         sys::is_silent(self.socket()) || self.process_pending()
@@ -164,8 +164,8 @@ impl TlsStream {
     /// Has OpenSSL process what the peer has sent. Returns whether the connection is still good.
     #[cold]
     fn process_pending(&mut self) -> bool {
-        // Not by OpenSSL at the end of the stream: it would make the session not resumable. And if the program has closed
-        // the socket and opened a file under its number, the data is the file's.
+        // Not by OpenSSL at the end of the stream: it would make the session not resumable. And if the program has
+        // closed the socket and opened a file under its number, the data is the file's.
         if !self.socket().is_own() || matches!(sys::peek(self.socket(), &mut [0]), Ok(0)) {
             return false;
         }
@@ -248,8 +248,8 @@ impl TlsStream {
         }
     }
 
-    /// Notes that the connection has failed before a reply. Returns whether the session that it resumed may be the reason,
-    /// so that the host is not to blame: a server may reject a session of TLS 1.3 after the handshake.
+    /// Notes that the connection has failed before a reply. Returns whether the session that it resumed may be the
+    /// reason, so that the host is not to blame: a server may reject a session of TLS 1.3 after the handshake.
     pub fn failed_unanswered(&mut self) -> bool {
         let is_suspicious = self.was_resumed() && !self.has_reply && !self.timed_out();
         if is_suspicious && !self.has_blamed_session {
@@ -275,8 +275,8 @@ impl Drop for TlsStream {
         if !transport.has_failed && !transport.timed_out {
             self.keep_session();
         }
-        // OpenSSL makes a session not resumable if no close_notify was sent (SSL_shutdown(3)). The peer's is not waited
-        // for.
+        // OpenSSL makes a session not resumable if no close_notify was sent (SSL_shutdown(3)). The peer's is not
+        // waited for.
         self.run(Timeout::NoWait, |channel| with_its_locks(|| channel.send_close_notify()));
     }
 }
@@ -289,8 +289,8 @@ impl AsRawFd for TlsStream {
 
 /// Writes all pieces, and gathers small ones into records.
 ///
-/// The buffer of the record is on the heap, since the program's threads may have small stacks. If memory is short, each
-/// piece has records of its own.
+/// The buffer of the record is on the heap, since the program's threads may have small stacks. If memory is short,
+/// each piece has records of its own.
 #[inline(never)]
 fn write_gathered(channel: &mut Channel<Transport>, pieces: &[IoSlice<'_>]) -> Result<(), TransferError> {
     let length = pieces.iter().fold(0_usize, |length, piece| length.saturating_add(piece.len()));

@@ -45,8 +45,8 @@ impl fmt::Display for PeerName {
 static VERIFY_NAMES: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("DPLX_TLS_VERIFY_HOST").is_none_or(|value| value != "off"));
 
-/// Sends the server name, unless it is an address (RFC 6066, section 3). If the context verifies certificates, also has
-/// the name in the certificate checked.
+/// Sends the server name, unless it is an address (RFC 6066, section 3). If the context verifies certificates, also
+/// has the name in the certificate checked.
 pub fn set_peer(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
     if let PeerName::Dns(name) = peer {
         ssl.set_hostname(name)?;
@@ -69,12 +69,12 @@ pub fn set_peer(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
     }
 }
 
-/// Returns a name that only a wildcard certificate matches, for a name whose first label has an underscore. `None` for
-/// other names.
+/// Returns a name that only a wildcard certificate matches, for a name whose first label has an underscore. `None`
+/// for other names.
 ///
-/// OpenSSL does not match a wildcard against a label with an underscore, but buckets have such names. So the certificate
-/// may also match this name, which has a random first label and the same domain. OpenSSL's rules for wildcards apply to
-/// it: a wildcard is a whole first label, and matches one label.
+/// OpenSSL does not match a wildcard against a label with an underscore, but buckets have such names. So the
+/// certificate may also match this name, which has a random first label and the same domain. OpenSSL's rules for
+/// wildcards apply to it: a wildcard is a whole first label, and matches one label.
 fn wildcard_name(name: &str) -> Option<String> {
     let (label, rest) = name.split_once('.')?;
     if !label.contains('_') {

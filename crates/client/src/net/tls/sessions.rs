@@ -16,12 +16,12 @@ use crate::os::lock::Lock;
 /// The largest number of sessions in a cache, so of new connections at the same time that can resume one.
 const MAX_SESSIONS: usize = 16;
 
-/// The time in which a server is offered no session after sessions have caused two failures. It is also the longest time
-/// between these two.
+/// The time in which a server is offered no session after sessions have caused two failures. It is also the longest
+/// time between these two.
 pub const PAUSE: Duration = Duration::from_secs(600);
 
-/// The `SSL_CTX` of a session, and the way it verified certificates. The session must not be resumed with another one,
-/// since no certificate is verified then.
+/// The `SSL_CTX` of a session, and the way it verified certificates. The session must not be resumed with another
+/// one, since no certificate is verified then.
 pub struct Scope {
     /// A reference, so that no other `SSL_CTX` gets the same address.
     context: SslContext,
@@ -76,8 +76,8 @@ impl Cache {
         self.forks == fork::generation() && self.scope.as_ref() == Some(scope)
     }
 
-    /// Returns the newest session. One of TLS 1.3 is removed, since a ticket serves once (RFC 8446, appendix C.4). Sessions
-    /// that cannot be resumed, since their connection has failed, are moved to `unwanted`.
+    /// Returns the newest session. One of TLS 1.3 is removed, since a ticket serves once (RFC 8446, appendix C.4).
+    /// Sessions that cannot be resumed, since their connection has failed, are moved to `unwanted`.
     fn take(&mut self, unwanted: &mut VecDeque<SslSession>) -> Option<SslSession> {
         let newest = self.newest_last.iter().rposition(|session| libssl::is_resumable(session));
         *unwanted = self.newest_last.split_off(newest.map_or(0, |place| place + 1));
@@ -126,8 +126,8 @@ impl Sessions {
         discard(unwanted);
     }
 
-    /// Notes that a connection has failed because a session was offered, and drops all sessions. After the second failure
-    /// within [`PAUSE`] none is offered for that time.
+    /// Notes that a connection has failed because a session was offered, and drops all sessions. After the second
+    /// failure within [`PAUSE`] none is offered for that time.
     pub fn refused(&self, reason: &str) {
         self.refused_at(Moment::now(), reason);
     }

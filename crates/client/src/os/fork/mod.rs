@@ -1,13 +1,13 @@
 //! Forks: neither the parent nor the child notices one.
 //!
-//! fork(2) copies the memory as it is, and only the calling thread. A lock that another thread holds stays locked for
-//! ever in the child, and the data behind it may be half changed. So a fork waits until no other thread is inside a
-//! critical section ([`Section`]), and threads that want to enter one wait for the fork. Every lock of this library is
-//! held within a section. A section contains no system call, no wait and no foreign code, so that a fork waits for
-//! microseconds.
+//! fork(2) copies the memory as it is, and only the calling thread. A lock that another thread holds stays locked
+//! for ever in the child, and the data behind it may be half changed. So a fork waits until no other thread is
+//! inside a critical section ([`Section`]), and threads that want to enter one wait for the fork. Every lock of
+//! this library is held within a section. A section contains no system call, no wait and no foreign code, so that a
+//! fork waits for microseconds.
 //!
-//! There is no order of locks to keep: all of them are free in the child. The fork handler of the child then makes each
-//! structure forget what belongs to the parent ([`run_in_children`]).
+//! There is no order of locks to keep: all of them are free in the child. The fork handler of the child then makes
+//! each structure forget what belongs to the parent ([`run_in_children`]).
 //!
 //! Steps inside OpenSSL ([`TlsStep`]) hold OpenSSL's own locks, which OpenSSL does not free in a child
 //! (OPENSSL_fork_prepare(3)). A fork waits for them too, but not for long: such a step may run a callback of the
@@ -91,8 +91,8 @@ static CHILD_FUNCTIONS: [AtomicPtr<()>; 3] = [const { AtomicPtr::new(ptr::null_m
 /// Prepares for forks, and has `forget_parent` run first in every child, when all locks are free. It makes the
 /// structures that it knows forget what belongs to the parent.
 ///
-/// To be called before there is anything to protect. An error means that the handlers could not be registered, for lack
-/// of memory: a fork would then not be safe.
+/// To be called before there is anything to protect. An error means that the handlers could not be registered, for
+/// lack of memory: a fork would then not be safe.
 pub fn run_in_children(forget_parent: fn()) -> io::Result<()> {
     // Two threads that call this at once may both register the handlers, which then run twice at a fork. That does no
     // harm. A lock here would: a child of a third thread might find it locked.

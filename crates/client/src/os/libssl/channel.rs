@@ -106,13 +106,13 @@ pub enum SslError {
     Io(io::Error),
     /// TLS failed.
     Tls(ErrorStack),
-    /// An allocation has failed during a handshake. Other errors that OpenSSL reports then, of the peer's certificate for
-    /// example, may be false.
+    /// An allocation has failed during a handshake. Other errors that OpenSSL reports then, of the peer's
+    /// certificate for example, may be false.
     OutOfMemory,
 }
 
-/// An SSL and its transport. C may also use the SSL and its BIO, and keep references to them; once the channel is dropped,
-/// the BIO has no transport.
+/// An SSL and its transport. C may also use the SSL and its BIO, and keep references to them; once the channel is
+/// dropped, the BIO has no transport.
 ///
 /// Operations need an empty error queue ([`super::with_own_errors`]).
 pub struct Channel<T: Transport> {
@@ -122,8 +122,8 @@ pub struct Channel<T: Transport> {
     data: NonNull<BioData<T>>,
 }
 
-// SAFETY: a channel that is sent to another thread takes along all that it points to: the SSL, its BIO and the data of
-// that. C uses the SSL and the BIO only in the thread that uses the connection (contract of the C interface).
+// SAFETY: a channel that is sent to another thread takes along all that it points to: the SSL, its BIO and the data
+// of that. C uses the SSL and the BIO only in the thread that uses the connection (contract of the C interface).
 unsafe impl<T: Transport + Send> Send for Channel<T> {}
 
 impl<T: Transport> Channel<T> {
@@ -133,8 +133,8 @@ impl<T: Transport> Channel<T> {
         let bio = unsafe { ffi::BIO_new(T::method().get::<T>()) };
         let bio = NonNull::new(bio).ok_or_else(take_errors)?;
         let data = NonNull::from(Box::leak(Box::new(BioData { transport, error: None, has_ended: false })));
-        // SAFETY: SSL, BIO and data are live, and the BIO is new. The channel keeps one reference to the BIO; the SSL gets the
-        // other one, for both directions (SSL_set_bio(3)).
+        // SAFETY: SSL, BIO and data are live, and the BIO is new. The channel keeps one reference to the BIO; the
+        // SSL gets the other one, for both directions (SSL_set_bio(3)).
         unsafe {
             ffi::BIO_set_data(bio.as_ptr(), data.as_ptr().cast());
             ffi::BIO_set_init(bio.as_ptr(), 1);
@@ -148,8 +148,8 @@ impl<T: Transport> Channel<T> {
     /// Returns the transport.
     #[inline]
     pub fn transport(&self) -> &T {
-        // SAFETY: the data lives as long as the channel. It is changed only through `&mut self` and by operations on the SSL,
-        // and none is under way while `self` is borrowed.
+        // SAFETY: the data lives as long as the channel. It is changed only through `&mut self` and by operations
+        // on the SSL, and none is under way while `self` is borrowed.
         unsafe { &self.data.as_ref().transport }
     }
 
@@ -294,8 +294,8 @@ impl<T: Transport> DerefMut for Channel<T> {
 /// # Safety
 /// `bio` has the method of `T`, and no other reference to its data is in use.
 unsafe fn data<'a, T: Transport>(bio: *mut ffi::BIO) -> Option<&'a mut BioData<T>> {
-    // SAFETY: the data is what `Channel::new` has set, or NULL, since the BIO has the method of `T`; no other reference is
-    // in use (both: contract of this function).
+    // SAFETY: the data is what `Channel::new` has set, or NULL, since the BIO has the method of `T`; no other
+    // reference is in use (both: contract of this function).
     unsafe { ffi::BIO_get_data(bio).cast::<BioData<T>>().as_mut() }
 }
 
@@ -323,8 +323,8 @@ fn guarded(transfer: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
 }
 
 unsafe extern "C" fn read<T: Transport>(bio: *mut ffi::BIO, buffer: *mut c_char, length: c_int) -> c_int {
-    // SAFETY: OpenSSL calls this function for a BIO with the method of `T`, with a buffer that is writable for its length. It
-    // does so within an operation on the SSL, during which nobody uses the data otherwise.
+    // SAFETY: OpenSSL calls this function for a BIO with the method of `T`, with a buffer that is writable for its
+    // length. It does so within an operation on the SSL, during which nobody uses the data otherwise.
     unsafe {
         ffi::BIO_clear_retry_flags(bio);
         let (Some(data), Ok(length @ 1..)) = (data::<T>(bio), usize::try_from(length)) else { return -1 };

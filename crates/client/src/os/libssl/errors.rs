@@ -1,7 +1,7 @@
 //! The calling thread's queue of OpenSSL errors, which belongs to the program.
 //!
-//! SSL_get_error(3) reads the queue, so an operation must begin with an empty one; the step of a handshake even empties it.
-//! The program's errors are therefore put aside meanwhile, with the marks on them (ERR_set_mark(3)).
+//! SSL_get_error(3) reads the queue, so an operation must begin with an empty one; the step of a handshake even
+//! empties it. The program's errors are therefore put aside meanwhile, with the marks on them (ERR_set_mark(3)).
 
 use std::ffi::c_ulong;
 
@@ -12,8 +12,8 @@ unsafe extern "C" {
     fn ERR_peek_error() -> c_ulong;
 }
 
-/// Runs a TLS operation with an empty error queue. Afterwards the thread's queue is as before: it has the program's errors
-/// and marks, and none of the operation.
+/// Runs a TLS operation with an empty error queue. Afterwards the thread's queue is as before: it has the program's
+/// errors and marks, and none of the operation.
 #[inline]
 pub fn with_own_errors<R>(operation: impl FnOnce() -> R) -> R {
     struct Cleared;
@@ -63,8 +63,8 @@ mod aside {
     /// `ERR_TXT_MALLOCED`: the queue owns the text.
     const OWN_TEXT: c_int = 1;
 
-    /// A thread's queue: `struct err_state_st` of <openssl/err.h>, which is the same in all versions of OpenSSL 3. OpenSSL
-    /// has no function that reads or restores the marks.
+    /// A thread's queue: `struct err_state_st` of <openssl/err.h>, which is the same in all versions of OpenSSL 3.
+    /// OpenSSL has no function that reads or restores the marks.
     #[repr(C)]
     pub struct Queue {
         flags: [c_int; ERRORS],
@@ -128,7 +128,8 @@ mod aside {
 
     /// Replaces the thread's queue, and returns the old one.
     fn exchange(other: Queue) -> Queue {
-        // SAFETY: NULL, or the queue of this thread. Only functions of OpenSSL access it otherwise, and none runs now.
+        // SAFETY: NULL, or the queue of this thread. Only functions of OpenSSL access it otherwise, and none runs
+        // now.
         match unsafe { ERR_get_state().as_mut() } {
             Some(own) => mem::replace(own, other),
             None => other,

@@ -32,9 +32,9 @@ impl fmt::Display for Foreign {
 
 /// Returns an error if a context was made by another OpenSSL. `None` for NULL.
 ///
-/// Its method tells, since that is a constant of the OpenSSL that made it. SSL_CTX_get_ssl_method(3) only reads a pointer
-/// near the beginning of the context, in any version. dladdr(3) compares that pointer with the addresses of the loaded
-/// libraries, and does not follow it.
+/// Its method tells, since that is a constant of the OpenSSL that made it. SSL_CTX_get_ssl_method(3) only reads a
+/// pointer near the beginning of the context, in any version. dladdr(3) compares that pointer with the addresses of
+/// the loaded libraries, and does not follow it.
 ///
 /// # Safety
 /// `context` is NULL or points to a live `SSL_CTX` of any OpenSSL from 1.1 on.

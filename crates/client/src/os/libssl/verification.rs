@@ -46,8 +46,8 @@ impl Identities {
     /// `parameters` points to live verify parameters, and no other thread changes them.
     #[cfg(openssl3)]
     unsafe fn of(parameters: *mut ffi::X509_VERIFY_PARAM) -> Identities {
-        // SAFETY: live parameters that nobody changes (contract of this function). Names are strings of the parameters. The
-        // address is a new string, which CRYPTO_free frees.
+        // SAFETY: live parameters that nobody changes (contract of this function). Names are strings of the
+        // parameters. The address is a new string, which CRYPTO_free frees.
         unsafe {
             let copy = |text: *mut c_char| (!text.is_null()).then(|| CStr::from_ptr(text).to_owned());
             let address = X509_VERIFY_PARAM_get1_ip_asc(parameters);
@@ -89,8 +89,8 @@ impl std::fmt::Display for Identities {
     }
 }
 
-/// The settings by which a context verifies certificates. Contexts with equal settings accept the same certificates, as far
-/// as OpenSSL has functions to compare them.
+/// The settings by which a context verifies certificates. Contexts with equal settings accept the same
+/// certificates, as far as OpenSSL has functions to compare them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verification {
     mode: c_int,

@@ -1,8 +1,8 @@
 //! Descriptors that are closed only if they still lead to the file that was opened.
 //!
-//! A program can close the descriptors of idle connections by mistake: a daemon closes all descriptors, as does a child
-//! after a fork. The number is then free for a file of the program, which must neither be closed nor written to. So a
-//! [`Descriptor`] knows which file it led to at first, and compares before it closes.
+//! A program can close the descriptors of idle connections by mistake: a daemon closes all descriptors, as does a
+//! child after a fork. The number is then free for a file of the program, which must neither be closed nor written
+//! to. So a [`Descriptor`] knows which file it led to at first, and compares before it closes.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -99,7 +99,8 @@ impl Descriptor {
         Ok(unsafe { BorrowedFd::borrow_raw(self.number) })
     }
 
-    /// True if it still leads to the file that was opened, or if fstat(2) cannot tell: only EBADF proves the contrary.
+    /// True if it still leads to the file that was opened, or if fstat(2) cannot tell: only EBADF proves the
+    /// contrary.
     pub fn is_own(&self) -> bool {
         match OpenFile::behind(self.number) {
             Ok(file) => file == self.file(),

@@ -26,7 +26,8 @@ pub fn addresses(name: &CStr, port: u16) -> Result<Vec<SocketAddr>, ResolverErro
     Ok(found)
 }
 
-/// Returns the address that a text is, in any notation that the resolver knows. `None` for a name. Asks no name server.
+/// Returns the address that a text is, in any notation that the resolver knows. `None` for a name. Asks no name
+/// server.
 pub fn numeric(text: &CStr) -> Option<IpAddr> {
     let mut found = None;
     get_addresses(text, libc::AI_NUMERICHOST, |address| found = Some(address.ip())).ok()?;

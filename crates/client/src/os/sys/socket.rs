@@ -68,8 +68,8 @@ pub struct Traffic {
 /// `TCP_CLOSE_WAIT` (linux/tcp_states.h): the peer has ended its stream.
 const CLOSE_WAIT: u8 = 8;
 
-/// Returns the traffic of a TCP connection as the kernel counts it (`TCP_INFO`, tcp(7)). `None` for other sockets, and
-/// before Linux 4.19.
+/// Returns the traffic of a TCP connection as the kernel counts it (`TCP_INFO`, tcp(7)). `None` for other sockets,
+/// and before Linux 4.19.
 pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;

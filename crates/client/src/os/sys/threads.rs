@@ -13,8 +13,8 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-/// Runs `body`. If another thread cancels this one meanwhile (pthread_cancel(3)), it ends only afterwards: cancellation
-/// unwinds the stack, and must not unwind Rust's frames.
+/// Runs `body`. If another thread cancels this one meanwhile (pthread_cancel(3)), it ends only afterwards:
+/// cancellation unwinds the stack, and must not unwind Rust's frames.
 pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
     /// The state before, which is restored also if `body` panics.
     struct Restore(c_int);
