@@ -26,9 +26,9 @@ pub struct HandshakeError {
 }
 
 impl HandshakeError {
-    /// The deadline has passed.
-    pub fn timed_out() -> HandshakeError {
-        HandshakeError::of_peer(Fault::TimedOut, "TLS handshake timed out".to_owned())
+    /// Makes the error of a handshake whose deadline has passed.
+    pub fn timed_out() -> Self {
+        Self::of_peer(Fault::TimedOut, "TLS handshake timed out".to_owned())
     }
 
     /// Returns the status for the caller if this machine caused the error, and no other host would do better.
@@ -36,55 +36,45 @@ impl HandshakeError {
         self.local
     }
 
-    /// OpenSSL could not prepare the handshake.
-    pub fn of_setup(errors: &ErrorStack) -> HandshakeError {
-        HandshakeError {
-            fault: Fault::Local,
-            local: Some(Error::System),
-            ..HandshakeError::of_openssl(errors)
-        }
+    /// Makes the error of a handshake that OpenSSL could not prepare.
+    pub fn of_setup(errors: &ErrorStack) -> Self {
+        Self { fault: Fault::Local, local: Some(Error::System), ..Self::of_openssl(errors) }
     }
 
-    fn of_peer(fault: Fault, reason: String) -> HandshakeError {
-        HandshakeError { fault, reason, local: None }
+    fn of_peer(fault: Fault, reason: String) -> Self {
+        Self { fault, reason, local: None }
     }
 
-    /// A handshake with this peer has failed with an error of OpenSSL.
-    pub fn of(error: &SslError, ssl: &SslRef, peer: &PeerName) -> HandshakeError {
+    /// Makes the error of a handshake with this peer from the error of OpenSSL.
+    pub fn of(error: &SslError, ssl: &SslRef, peer: &PeerName) -> Self {
         match error {
-            SslError::Io(error) => HandshakeError {
+            SslError::Io(error) => Self {
                 local: local_fault(error),
-                ..HandshakeError::of_peer(
-                    Fault::of(error),
-                    format!("TLS handshake: {}", sys::error_text(error)),
-                )
+                ..Self::of_peer(Fault::of(error), format!("TLS handshake: {}", sys::error_text(error)))
             },
-            SslError::OutOfMemory => HandshakeError {
+            SslError::OutOfMemory => Self {
                 local: Some(Error::OutOfMemory),
-                ..HandshakeError::of_peer(Fault::Local, "TLS handshake: out of memory".to_owned())
+                ..Self::of_peer(Fault::Local, "TLS handshake: out of memory".to_owned())
             },
             SslError::Tls(errors)
                 if errors.errors().iter().any(|error| error.reason_code() == VERIFY_FAILED) =>
             {
-                HandshakeError::of_peer(Fault::Certificate, certificate_error(ssl, peer))
+                Self::of_peer(Fault::Certificate, certificate_error(ssl, peer))
             }
             // No status for the caller: another host may do better.
             SslError::Tls(errors) if is_internal(errors) => {
-                HandshakeError { fault: Fault::Local, ..HandshakeError::of_openssl(errors) }
+                Self { fault: Fault::Local, ..Self::of_openssl(errors) }
             }
-            SslError::Tls(errors) => HandshakeError::of_openssl(errors),
+            SslError::Tls(errors) => Self::of_openssl(errors),
             SslError::CutOff | SslError::Closed | SslError::WantsRead | SslError::WantsWrite => {
-                HandshakeError::of_peer(
-                    Fault::Reset,
-                    "TLS handshake: the peer closed the connection".to_owned(),
-                )
+                Self::of_peer(Fault::Reset, "TLS handshake: the peer closed the connection".to_owned())
             }
         }
     }
 
-    fn of_openssl(errors: &ErrorStack) -> HandshakeError {
+    fn of_openssl(errors: &ErrorStack) -> Self {
         let reason = errors.errors().first().and_then(|error| error.reason());
-        HandshakeError::of_peer(Fault::Tls, format!("TLS handshake: {}", reason.unwrap_or("failed")))
+        Self::of_peer(Fault::Tls, format!("TLS handshake: {}", reason.unwrap_or("failed")))
     }
 
     /// True if a session that was offered may be the reason: the peer has sent an alert or invalid data, or hung up.
@@ -111,6 +101,7 @@ const HOSTNAME_MISMATCH: i32 = 62;
 const EMAIL_MISMATCH: i32 = 63;
 const IP_ADDRESS_MISMATCH: i32 = 64;
 
+/// Returns the text for a certificate that was rejected.
 fn certificate_error(ssl: &SslRef, peer: &PeerName) -> String {
     let result = ssl.verify_result();
     let text = result.error_string();

@@ -13,7 +13,7 @@ use super::sessions::{Scope, Sessions};
 use super::transport::Transport;
 use super::{NewSession, Security, TlsStream};
 use crate::net::socket::Socket;
-use crate::os::libssl::{self, Channel, SslError, with_its_locks, with_own_errors};
+use crate::os::libssl::{self, Channel, SslError, in_tls_step, with_own_errors};
 use crate::os::sys::PollFd;
 use crate::pool::permits::Permit;
 
@@ -64,7 +64,7 @@ impl Handshake {
     /// Sends the first flight.
     pub fn begin(plan: TlsPlan, socket: Socket) -> Step {
         let peer = socket.peer();
-        with_its_locks(|| {
+        in_tls_step(|| {
             with_own_errors(|| match Handshake::prepare(plan, socket) {
                 Ok(handshake) => handshake.step(),
                 Err(error) => {
@@ -89,7 +89,7 @@ impl Handshake {
 
     /// Goes on as far as possible without waiting.
     pub fn advance(self) -> Step {
-        with_its_locks(|| with_own_errors(|| self.step()))
+        in_tls_step(|| with_own_errors(|| self.step()))
     }
 
     fn step(mut self) -> Step {

@@ -30,7 +30,7 @@ pub use sessions::Sessions;
 use transport::{Timeout, Transport};
 
 use crate::net::socket::{Socket, TransferError, wait_readable, wait_writable};
-use crate::os::libssl::{self, Channel, SslError, with_its_locks, with_own_errors};
+use crate::os::libssl::{self, Channel, SslError, in_tls_step, with_own_errors};
 use crate::os::sys::{self, Descriptor};
 
 /// The largest plaintext of a record in bytes (RFC 8446, section 5.1).
@@ -169,7 +169,7 @@ impl TlsStream {
         if !self.socket().is_own() || matches!(sys::peek(self.socket(), &mut [0]), Ok(0)) {
             return false;
         }
-        let outcome = self.run(Timeout::NoWait, |channel| with_its_locks(|| channel.peek()));
+        let outcome = self.run(Timeout::NoWait, |channel| in_tls_step(|| channel.peek()));
         // OpenSSL answers a key update. That answer has no reply.
         self.channel.transport_mut().socket.exchange.settle();
         // Half a record may turn out to be data.
@@ -178,7 +178,7 @@ impl TlsStream {
 
     /// True if data can be read without waiting.
     pub fn has_data(&mut self) -> bool {
-        self.run(Timeout::NoWait, |channel| with_its_locks(|| channel.peek())).is_ok()
+        self.run(Timeout::NoWait, |channel| in_tls_step(|| channel.peek())).is_ok()
     }
 
     /// True if received bytes are left in OpenSSL's buffers.
@@ -192,7 +192,7 @@ impl TlsStream {
         let outcome = self.run(Timeout::NoWait, |channel| {
             let mut deadline = None;
             loop {
-                let error = match with_its_locks(|| channel.read(buffer)) {
+                let error = match in_tls_step(|| channel.read(buffer)) {
                     Ok(count) => return Ok(count),
                     Err(error) => error,
                 };
@@ -277,7 +277,7 @@ impl Drop for TlsStream {
         }
         // OpenSSL makes a session not resumable if no close_notify was sent (SSL_shutdown(3)). The peer's is not
         // waited for.
-        self.run(Timeout::NoWait, |channel| with_its_locks(|| channel.send_close_notify()));
+        self.run(Timeout::NoWait, |channel| in_tls_step(|| channel.send_close_notify()));
     }
 }
 

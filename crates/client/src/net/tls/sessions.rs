@@ -10,7 +10,7 @@ use openssl::ssl::{SslContext, SslSession, SslVerifyMode, SslVersion};
 
 use crate::os::clock::Moment;
 use crate::os::fork;
-use crate::os::libssl::{self, Verification, with_its_locks};
+use crate::os::libssl::{self, Verification, in_tls_step};
 use crate::os::lock::Lock;
 
 /// The largest number of sessions in a cache, so of new connections at the same time that can resume one.
@@ -153,7 +153,7 @@ impl Sessions {
 
 /// Drops objects of OpenSSL, which locks its own locks meanwhile.
 fn discard<T>(unwanted: T) {
-    with_its_locks(|| drop(unwanted));
+    in_tls_step(|| drop(unwanted));
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use openssl::ssl::{Ssl, SslRef};
 use openssl_sys as ffi;
 
 use super::errors::take_errors;
-use super::{with_its_locks, with_own_errors};
+use super::{in_tls_step, with_own_errors};
 use crate::os::sys;
 
 unsafe extern "C" {
@@ -260,7 +260,7 @@ impl<T: Transport> Channel<T> {
         // function). The data came from a box, and the BIO does not point to it any more.
         with_own_errors(|| unsafe {
             ffi::BIO_set_data(self.bio.as_ptr(), ptr::null_mut());
-            with_its_locks(|| drop(ptr::read(&*self.ssl)));
+            in_tls_step(|| drop(ptr::read(&*self.ssl)));
             ffi::BIO_free_all(self.bio.as_ptr());
             Box::from_raw(self.data.as_ptr())
         })

@@ -95,9 +95,9 @@ pub fn any_method() -> *mut c_void {
     SslMethod::tls().as_ptr().cast_mut().cast()
 }
 
-/// Runs an operation that locks OpenSSL's own locks and does not wait, such as a step of a handshake. No fork
-/// divides it.
-pub fn with_its_locks<R>(operation: impl FnOnce() -> R) -> R {
+/// Runs an operation that locks OpenSSL's own locks and does not wait, such as a step of a handshake. A fork waits
+/// for its end ([`TlsStep`]).
+pub fn in_tls_step<R>(operation: impl FnOnce() -> R) -> R {
     let _step = TlsStep::enter();
     operation()
 }

@@ -3,8 +3,8 @@
 //! # Why not rustix
 //! rustix makes system calls directly, by an instruction of its own, so that a test cannot intercept them. The
 //! fault tests (`tests-c/support/shim.c`) replace functions of libc in the process and make them fail: `poll`,
-//! `recv`, `send`, `sendmsg`, `getsockopt`, `ioctl`, `fcntl`, `fstat`, `write` and `writev`, the first four also
-//! where they are called by `syscall`. `tests-c/clock.c` replaces `time` and `clock_gettime`. All of these must
+//! `recv`, `send`, `sendmsg`, `getsockopt`, `ioctl`, `fcntl`, `fstat`, `write` and `writev`, and also the calls of
+//! `syscall` for the first four. `tests-c/clock.c` replaces `time` and `clock_gettime`. All of these must
 //! therefore be libc's. rustix has no `pthread_sigmask`, `sigtimedwait`, `pthread_setcancelstate`,
 //! `pthread_atfork`, `getaddrinfo` and `TCP_INFO`. What is left for it is `read`, `gettid` and the two operations
 //! of futex(2): four lines of `unsafe`, which do not pay for a dependency.
@@ -12,7 +12,7 @@
 //! # Cancellation
 //! The functions of libc that wait are points at which a thread ends that another one cancels (pthreads(7)). Its
 //! stack is then unwound, which must not happen to Rust's frames. So the calls on the hot path go through
-//! syscall(2), which is no such point; around the others stands [`without_cancellation`].
+//! syscall(2), which is no such point. The others are called within [`without_cancellation`].
 
 mod descriptor;
 mod file;
