@@ -253,6 +253,29 @@ static dpl_status_t reset_before_the_first_write(void) {
     return write_until_it_fails(conn);
 }
 
+/* The connection is to b.a.test, at an address that a.test does not have. */
+static dpl_status_t write_to_a_virtual_host_elsewhere(void) {
+    dpl_conn_t *conn = NULL;
+    char host[64];
+    dpl_req_t *req;
+
+    if (!own_names("127.0.0.1 a.test\n127.0.0.2 b.a.test\n"))
+        return DPL_SUCCESS;
+    server = server_start(
+        (struct server_options){.address = "127.0.0.2", .id = 1, .tls_names = "DNS:b.a.test"});
+    snprintf(host, sizeof host, "a.test:%s", server_port(server));
+    ctx = context_over(host, "");
+    REQUIRE(ctx, "a context is made");
+    req = dpl_req_new(ctx);
+    dpl_req_set_bucket(req, "b");
+    dpl_try_connect(ctx, req, &conn);
+    dpl_req_free(req);
+    REQUIRE(conn, "a new connection is made");
+    REQUIRE(EVENTUALLY(server_open(server) == 1), "which the server has");
+    server_reset_connections(server);
+    return write_until_it_fails(conn);
+}
+
 static dpl_status_t reset_before_a_later_write(void) {
     dpl_conn_t *conn;
 
@@ -340,6 +363,8 @@ static const struct cause {
 
     {"reset_before_the_first_write", reset_before_the_first_write, DPL_FAILURE, IS_OUT,
      "write to 127.0.0.1:"},
+    {"write_to_a_virtual_host_elsewhere", write_to_a_virtual_host_elsewhere, DPL_FAILURE, IS_IN,
+     "write to 127.0.0.2:"},
     {"reset_before_a_later_write", reset_before_a_later_write, DPL_FAILURE, IS_IN,
      "write to 127.0.0.1:"},
     {"write_that_stands_still", write_that_stands_still, DPL_ETIMEOUT, IS_OUT, "timed out"},

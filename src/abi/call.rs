@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallLog;
 use super::request::Request;
 use droplet_client::checkout::endpoint::Endpoint;
-use droplet_client::checkout::{Call, Settings};
+use droplet_client::checkout::{Call, ClientConnection as _, Settings};
 use droplet_client::fault::Fault;
 use droplet_client::hosts::{Host, Hosts};
 use droplet_client::log;
@@ -104,6 +104,14 @@ impl ContextCall {
     pub fn blacklist_endpoint(&self, endpoint: &Endpoint, fault: Fault) {
         if let Some(host) = endpoint.host() {
             self.blame(host, fault);
+        }
+    }
+
+    /// Blacklists the host of a connection after a failed write, if the host is at fault.
+    pub fn write_failed(&self, connection: &Connection, fault: Fault) {
+        if let Some(endpoint) = connection.endpoint() {
+            let peer = connection.peer();
+            self.context.client().write_failed(self, &self.hosts(), endpoint, peer, fault);
         }
     }
 

@@ -43,9 +43,8 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let peer = connection::peer_name(connection);
     log!(&call_log(context, function), Error, "write to {peer}: {error}");
     let fault = connection.fault_of_write(error);
-    let (Some(context), Some(endpoint)) = (context, connection.endpoint()) else { return };
-    if let Some(fault) = fault {
-        ContextCall::new(context, function).blacklist_endpoint(endpoint, fault);
+    if let (Some(context), Some(fault)) = (context, fault) {
+        ContextCall::new(context, function).write_failed(connection, fault);
     }
 }
 

@@ -153,7 +153,7 @@ impl Connection {
         }
         let Err(error) = open.write_all(pieces, timeout) else { return Ok(()) };
         if let Some(fault) = open.fault_of_write(&error) {
-            self.context.blame(self.endpoint(), fault);
+            self.context.write_failed(self.open(), fault);
         }
         Err(self.error("write to", error))
     }

@@ -14,7 +14,7 @@ use super::error::{Error, ErrorKind};
 use super::statistics::Statistics;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::open_connection::OpenConnection;
-use crate::checkout::{Call, Client, Settings, Table};
+use crate::checkout::{Call, Client, ClientConnection as _, Settings, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, Host, Hosts, Observer, Resolved};
 use crate::log::{Level, Location, Log};
@@ -232,10 +232,10 @@ impl Inner {
         Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
     }
 
-    /// Blacklists the host of an endpoint for this fault.
-    pub fn blame(&self, endpoint: &Endpoint, fault: Fault) {
-        if let Some(host) = endpoint.host() {
-            self.client.blame_host(&self.call(), &self.hosts, host, fault);
+    /// Blacklists the host of a connection after a failed write, if the host is at fault.
+    pub fn write_failed(&self, connection: &OpenConnection, fault: Fault) {
+        if let Some(endpoint) = connection.endpoint() {
+            self.client.write_failed(&self.call(), &self.hosts, endpoint, connection.peer(), fault);
         }
     }
 }

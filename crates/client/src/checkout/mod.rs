@@ -302,6 +302,27 @@ impl<C: ClientConnection> Client<C> {
             endpoint.family().for_each(|member| self.pool.suspend(member.idle_set()));
         }
     }
+
+    /// Counts a write that failed at this address of an endpoint, and blacklists the host if the address is the
+    /// host's own.
+    ///
+    /// This is the rule for failed connects too. It does not hold for what the program reports
+    /// (`dpl_blacklist_host` and the reply reader): the program names a host and is believed.
+    pub fn write_failed(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Hosts,
+        endpoint: &Endpoint,
+        peer: Option<SocketAddr>,
+        fault: Fault,
+    ) {
+        endpoint.record(|record| record.failure(fault));
+        if let Some(host) = endpoint.host()
+            && peer.is_none_or(|peer| endpoint.is_own(peer))
+        {
+            self.blacklist(call, hosts, host, fault);
+        }
+    }
 }
 
 /// Closes a connection that the pool did not take.
