@@ -12,10 +12,10 @@ use crate::net::connect::{ConnectError, Connecting};
 pub struct Attempt {
     /// The host by its own name, or a virtual host on it.
     pub endpoint: Arc<Endpoint>,
-    /// The guard by which the host's circuit breaker knows of the attempt. `None` for an endpoint that the
-    /// program asked for by name: such an attempt says nothing to checkouts that take any available host.
+    /// The guard that reports the attempt to the host's circuit breaker. `None` for an endpoint that the program
+    /// asked for by name: its failure does not keep other checkouts from the host.
     pub guard: Option<AttemptGuard>,
-    /// The sockets.
+    /// The connect under way.
     pub connecting: Connecting,
 }
 

@@ -1,5 +1,5 @@
-//! A new connection, by happy eyeballs over the hosts: the first to connect serves, and each host that fails
-//! is blacklisted if it is at fault.
+//! New connections, by happy eyeballs over the hosts: the first host that connects is used, and each host that
+//! fails is blacklisted if it is at fault.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -221,7 +221,7 @@ impl<C: ClientConnection> Client<C> {
         StartError::NoAddress
     }
 
-    /// Makes a connection, in use, of an attempt that succeeded.
+    /// Makes a connection in use from an attempt that succeeded.
     pub(super) fn attempt_succeeded(
         &self,
         call: &impl Call<C>,

@@ -9,11 +9,10 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::os::lock::Lock;
-
 use super::happy_eyeballs::HappyEyeballs;
 use super::{Call, Client, ClientConnection};
 use crate::os::clock::Moment;
+use crate::os::lock::Lock;
 use crate::os::sys;
 use crate::pool::permits::Permit;
 

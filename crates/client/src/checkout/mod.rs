@@ -1,7 +1,7 @@
 //! Checkout and release: a connection for a request, to one of the hosts of a list.
 //!
 //! A checkout takes the next host of the rotation (`rotation`) and an idle connection to it that is still good.
-//! Without one it connects, and the way down is
+//! Without one it connects. The way down:
 //!
 //! 1. [`Client::checkout`], here;
 //! 2. `dial`: tries one host after the other, and decides who is to blame for a failure;
@@ -30,8 +30,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::os::lock::Lock;
-
 use crate::checkout::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::hosts::{Host, Hosts};
@@ -40,6 +38,7 @@ use crate::net::authority::Authority;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock::{self, Moment};
+use crate::os::lock::Lock;
 use crate::os::sys;
 use crate::pool::metrics::{CloseReason, Metrics};
 use crate::pool::permits::{Gauge, Permits};
@@ -87,7 +86,7 @@ impl Settings {
     /// A timeout that never comes but can be added to the time: a century.
     const NO_CONNECT_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-    /// The connect timeout for C's number of seconds: none for a negative number, the default for 0.
+    /// The connect timeout for a number of seconds from C: a negative number is no timeout, 0 the default.
     pub fn connect_timeout(seconds: i32) -> Duration {
         match clock::seconds(seconds) {
             None => Settings::NO_CONNECT_TIMEOUT,
@@ -97,7 +96,7 @@ impl Settings {
     }
 }
 
-/// One call of the program's on a context, which answers for the context.
+/// A call of the program on a context. The client asks it for the context's settings and logs through it.
 pub trait Call<C: ClientConnection>: Log {
     /// The settings for new connections, as they are now.
     fn settings(&self) -> Settings;
@@ -108,7 +107,7 @@ pub trait Call<C: ClientConnection>: Log {
     /// The TLS settings; `None` for plain connections.
     fn security(&self) -> Result<Option<Security>, Error>;
 
-    /// Makes a connection, in use, of a stream that is connected to this endpoint.
+    /// Makes a connection in use from a stream that is connected to this endpoint.
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<C, Error>;
 }
 
@@ -172,7 +171,7 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
-    /// Returns an idle connection of any thread's to the host whose turn it is, or a new connection.
+    /// Returns an idle connection from any shard to the host whose turn it is, or a new connection.
     #[inline(never)]
     fn reuse_or_dial(
         &self,

@@ -1,4 +1,4 @@
-//! The guard of an attempt on a host, by which the host's circuit breaker learns how the attempt ends.
+//! The guard of an attempt on a host. It reports to the host's circuit breaker how the attempt ends.
 #![forbid(unsafe_code)]
 
 use std::mem;

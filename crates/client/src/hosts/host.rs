@@ -1,4 +1,4 @@
-//! A host of a profile, and the observer that shows its state to C.
+//! A host of a list, and the observer that shows its state to C.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -19,7 +19,7 @@ pub trait Observer: Send {
     fn show_addresses(&self, addresses: &[SocketAddr]);
 }
 
-/// A host of a profile.
+/// A host of a list.
 pub struct Host {
     port: CString,
     addresses: Arc<Addresses>,

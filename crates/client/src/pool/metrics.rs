@@ -12,7 +12,7 @@ use crate::os::clock::Moment;
 /// The reason why a connection was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The program terminated it, or its caller did not want it.
+    /// The program terminated it, or the checkout that made it failed after all.
     #[default]
     Terminated,
     /// It was released after an error.
