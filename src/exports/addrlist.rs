@@ -242,6 +242,7 @@ pub unsafe extern "C" fn dpl_addrlist_clear_nolock(addrlist: *mut dpl_addrlist_t
 }
 
 /// A list that C must hand in.
+#[track_caller]
 pub(super) fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'static AddrList> {
     let list = AddrList::of(addrlist);
     if list.is_none() {
@@ -286,6 +287,7 @@ unsafe fn with_hosts(
     })
 }
 
+#[track_caller]
 fn add_failed(error: &AddError, function: &'static CStr) -> Error {
     match error {
         AddError::Lookup(unresolved) => {

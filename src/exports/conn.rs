@@ -313,6 +313,7 @@ pub unsafe extern "C" fn dpl_blacklist_host(
 
 /// What C hands in for a call, and gets back after it.
 #[inline]
+#[track_caller]
 pub fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
     if conn.is_null() {
         refuse(None, function, "the connection is NULL");
@@ -322,6 +323,7 @@ pub fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connecti
 
 /// What C has given back, or hands in for a call.
 #[inline]
+#[track_caller]
 fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
     let recalled = Connection::from_raw(conn);
     if recalled.is_none() && !conn.is_null() {
@@ -333,6 +335,7 @@ fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection
 
 /// A connection is given back that outlived its context: it is closed.
 #[cold]
+#[track_caller]
 fn after_its_context(function: &'static CStr) {
     log!(&call_log(None, function), Warning, "the context of this connection was freed before it");
 }

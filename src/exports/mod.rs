@@ -74,8 +74,9 @@ pub fn call_log(context: Option<&'static Context>, function: &'static CStr) -> C
     CallLog { context, function, is_in_passing: false }
 }
 
-/// Tells of an argument that no call can work with.
+/// Logs that an argument is unusable. The location in the log is that of the caller.
 #[cold]
+#[track_caller]
 pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault: &str) {
     log!(&call_log(context, function), Error, "{fault}");
 }
@@ -85,6 +86,7 @@ pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault:
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`.
 #[inline(always)]
+#[track_caller]
 unsafe fn context(ctx: *mut dpl_ctx_t, function: &'static CStr) -> Option<&'static Context> {
     // SAFETY: the caller's promise.
     let found = unsafe { Context::of(ctx) };

@@ -29,6 +29,15 @@ pub struct Location {
     pub line: u32,
 }
 
+impl Location {
+    /// Returns the place of the call, or, within a function with `#[track_caller]`, the place of the call to that.
+    #[track_caller]
+    pub fn here() -> Location {
+        let caller = std::panic::Location::caller();
+        Location { file: caller.file(), line: caller.line() }
+    }
+}
+
 /// A receiver of messages. It does not fail, and is called while no lock is held.
 pub trait Log {
     /// Takes a message for the log callback.
@@ -45,7 +54,7 @@ macro_rules! log {
         $crate::log::Log::log(
             $log,
             $crate::log::Level::$level,
-            $crate::log::Location { file: file!(), line: line!() },
+            $crate::log::Location::here(),
             format_args!($($message)+),
         )
     };
@@ -57,7 +66,7 @@ macro_rules! trace {
     ($log:expr, $($message:tt)+) => {
         $crate::log::Log::trace(
             $log,
-            $crate::log::Location { file: file!(), line: line!() },
+            $crate::log::Location::here(),
             format_args!($($message)+),
         )
     };
