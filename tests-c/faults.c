@@ -4,6 +4,7 @@
  * host is blamed for what this side lacks, nothing leaks, and the next call works.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,11 +200,38 @@ static void constant_delays_go_unnoticed(void) {
     end();
 }
 
+static void list_is_set_whole_or_not_at_all(void) {
+    static const char before[] = "127.0.0.2:81";
+    static const struct fault *const no_memory = &lacks[sizeof lacks / sizeof *lacks - 1];
+    int failed = 0;
+
+    for (int nth = 0, struck = 1; struck > 0; nth++) {
+        dpl_addrlist_t *list = dpl_addrlist_create_from_str(NULL, before);
+        dpl_status_t status;
+        char *text;
+
+        REQUIRE(list, "a list is made");
+        shim_begin(no_memory, nth, 0);
+        status = dpl_addrlist_set_from_str(list, "127.0.0.3:81,127.0.0.4:81,127.0.0.5:81");
+        struck = shim_end();
+        text = dpl_addrlist_get(list);
+        if (status != DPL_SUCCESS && (!text || strcmp(text, before) != 0)) {
+            fprintf(stderr, "# after allocation %d failed: %s\n", nth, text ? text : "(null)");
+            CHECK(false, "a list that cannot be set stays as it was");
+        }
+        failed += status != DPL_SUCCESS;
+        free(text);
+        dpl_addrlist_free(list);
+    }
+    CHECK(failed > 3, "a list is not set if an allocation fails");
+}
+
 int main(void) {
     test_begin("faults");
     RUN(delays_go_unnoticed);
     RUN(lacks_are_nobody_elses_fault);
     RUN(failures_are_clean);
     RUN(constant_delays_go_unnoticed);
+    RUN(list_is_set_whole_or_not_at_all);
     return test_end();
 }

@@ -26,7 +26,7 @@ use droplet_client::os::fork;
 use droplet_client::status::Error;
 
 pub use node::node_of;
-use node::{NodeMirror, new_node, room_for, wait_until};
+use node::{NodeMirror, OwnedNode, blacklisted_for, room_for};
 
 /// How long to wait for another thread's look-up of the same name.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
@@ -66,6 +66,23 @@ pub enum AddError {
     Lookup(Unresolved),
     /// Out of memory.
     OutOfMemory,
+}
+
+/// A host with its node, before it is in the list.
+struct NewHost {
+    node: OwnedNode,
+    /// Number of addresses that the node has room for.
+    room: usize,
+    host: Arc<Host>,
+}
+
+impl NewHost {
+    fn new(resolved: Resolved) -> Result<NewHost, AddError> {
+        let node = OwnedNode::new(&resolved).map_err(|_| AddError::OutOfMemory)?;
+        let room = room_for(&resolved.known);
+        let host = Host::new(resolved.authority.port, resolved.addresses, node.as_ptr() as usize);
+        Ok(NewHost { node, room, host })
+    }
 }
 
 impl AddrList {
@@ -220,8 +237,8 @@ impl AddrList {
         self.locked(|| hosts.into_iter().try_for_each(|resolved| self.insert(resolved)))
     }
 
-    /// Makes the list consist of these hosts. Those that are in it by the same name and port stay, and become
-    /// available. Unless each of the others has an address nothing changes.
+    /// Replaces the hosts of the list by these. Hosts that it has by the same name and port stay, and become available.
+    /// If one of the others has no address, or memory runs out, nothing changes.
     pub fn set(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
         let wanted: Result<Vec<_>, _> = authorities
             .into_iter()
@@ -230,45 +247,51 @@ impl AddrList {
         let wanted = wanted.map_err(AddError::Lookup)?;
         self.locked(|| {
             let old = self.hosts.all();
-            let mut kept: Vec<Arc<Host>> = Vec::new();
+            let (mut new, mut kept): (Vec<NewHost>, Vec<Arc<Host>>) = (Vec::new(), Vec::new());
             for resolved in wanted {
-                // Of several names for the same addresses the first counts, as in the original.
-                if hosts::host_with_all(&kept, &resolved.known).is_some() {
+                // The first of several names for the same addresses counts, as in Droplet.
+                let is_there = kept.iter().any(|host| host.is_called(&resolved.authority));
+                if is_there || hosts::host_with_all(&kept, &resolved.known).is_some() {
                     continue;
                 }
-                match self.hosts.named(&resolved.authority) {
-                    Some(host) => {
-                        self.hosts.unblacklist(&host);
-                        kept.push(host);
+                kept.push(match self.hosts.named(&resolved.authority) {
+                    Some(host) => host,
+                    None => {
+                        let fresh = NewHost::new(resolved)?;
+                        let host = Arc::clone(&fresh.host);
+                        new.push(fresh);
+                        host
                     }
-                    None => kept.push(self.link_new(resolved)?),
+                });
+            }
+            // Nothing can fail from here on.
+            for host in &old {
+                if kept.iter().any(|other| Arc::ptr_eq(other, host)) {
+                    self.hosts.unblacklist(host);
+                } else {
+                    self.free_node(node_of(host));
                 }
             }
-            for host in old.iter().filter(|host| !kept.iter().any(|other| Arc::ptr_eq(other, host))) {
-                self.free_node(node_of(host));
-            }
+            new.into_iter().for_each(|fresh| self.link_new(fresh));
             Ok(())
         })
     }
 
-    /// Adds a host under the lock, unless it is there.
+    /// Adds a host under the lock, unless it is in the list.
     fn insert(&self, resolved: Resolved) -> Result<(), AddError> {
         let named = self.hosts.named(&resolved.authority);
         let there = named.or_else(|| hosts::host_with_all(&self.hosts.all(), &resolved.known).cloned());
         match there {
             Some(host) => _ = self.hosts.unblacklist(&host),
-            None => _ = self.link_new(resolved)?,
+            None => self.link_new(NewHost::new(resolved)?),
         }
         Ok(())
     }
 
-    /// Makes a node for a host and links it, under the lock.
-    fn link_new(&self, resolved: Resolved) -> Result<Arc<Host>, AddError> {
-        let node = new_node(&resolved).map_err(|_| AddError::OutOfMemory)?;
-        let host = Host::new(resolved.authority.port, resolved.addresses, node as usize);
+    /// Links a new host, under the lock.
+    fn link_new(&self, NewHost { node, room, host }: NewHost) {
         // SAFETY: a new node, which is in no list.
-        unsafe { self.link(node, room_for(&resolved.known), &host) };
-        Ok(host)
+        unsafe { self.link(node.into_raw(), room, &host) };
     }
 
     /// Puts a node that C made into the list; the caller holds the lock.
@@ -288,7 +311,7 @@ impl AddrList {
         let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
         // SAFETY: the caller's promise. How much room C made for addresses is not known.
         unsafe { self.link(node, 0, &host) };
-        match wait_until(expiry) {
+        match blacklisted_for(expiry) {
             Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
             None => self.hosts.unblacklist(&host),
         };
@@ -346,16 +369,9 @@ impl AddrList {
         if !self.unlink(node) {
             return;
         }
-        // SAFETY: it was in the list, so that it is a node whose parts each came from malloc, and now
-        // nobody else has it.
-        unsafe {
-            let Addr { host, portstr, hbuf, h, .. } = *node;
-            for part in [host, portstr, hbuf] {
-                libc::free(part.cast());
-            }
-            libc::free(h.cast());
-            libc::free(node.cast());
-        }
+        // SAFETY: it was in the list, so it and its parts are blocks from malloc(3) (contract of
+        // dpl_addrlist_add_nolock where C made it). Now it is in no list.
+        drop(unsafe { OwnedNode::from_raw(node) });
     }
 }
 

@@ -1,7 +1,7 @@
-//! The nodes of a list: a host as C reads it.
+//! The nodes of a list: each is a host as C reads it.
 
 use std::net::SocketAddr;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -13,43 +13,86 @@ use droplet_client::net::authority::Authority;
 use droplet_client::os::sys;
 use droplet_client::status::Error;
 
-/// How many addresses of a host C sees at least, if there are so many.
-const MOST_SHOWN: usize = 16;
+/// Number of addresses that a new node has room for, at least: a later look-up may find more than the first.
+const LEAST_ROOM: usize = 16;
 
-/// How many addresses a node has room for: a name may lead to more of them one day.
+/// Returns the number of addresses that a node has room for.
 pub fn room_for(known: &[SocketAddr]) -> usize {
-    known.len().max(MOST_SHOWN)
+    known.len().max(LEAST_ROOM)
 }
 
-/// A node whose parts are blocks of their own: whoever takes it out of the list frees each.
-pub fn new_node(resolved: &Resolved) -> Result<*mut Addr, Error> {
-    let Authority { host, port, number } = &resolved.authority;
-    let name = host.written();
-    let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known, room_for(&resolved.known))?;
-    let (host, portstr, memory) = (duplicate(name)?, duplicate(port)?, Block::<Addr>::new()?);
-    let node = Addr {
-        host: host.into_raw(),
-        portstr: portstr.into_raw(),
-        hbuf: buffer.into_raw(),
-        h: entry.into_raw(),
-        port: *number,
-        blacklist_expire_timestamp: 0,
-        le_next: ptr::null_mut(),
-        le_prev: ptr::null_mut(),
-    };
-    // SAFETY: just allocated, of this size.
-    unsafe { memory.as_ptr().write(node) };
-    Ok(memory.into_raw())
+/// A node that is in no list. Dropped, it is freed with its parts.
+pub struct OwnedNode(NonNull<Addr>);
+
+impl OwnedNode {
+    /// Makes a node, each part of which is a block of its own from malloc(3), as C expects.
+    pub fn new(resolved: &Resolved) -> Result<OwnedNode, Error> {
+        let Authority { host, port, number } = &resolved.authority;
+        let name = host.written();
+        let room = room_for(&resolved.known);
+        let OwnedHostent { entry, buffer } = OwnedHostent::new(name, &resolved.known, room)?;
+        let (host, portstr, memory) = (duplicate(name)?, duplicate(port)?, Block::<Addr>::new()?);
+        let node = Addr {
+            host: host.into_raw(),
+            portstr: portstr.into_raw(),
+            hbuf: buffer.into_raw(),
+            h: entry.into_raw(),
+            port: *number,
+            blacklist_expire_timestamp: 0,
+            le_next: ptr::null_mut(),
+            le_prev: ptr::null_mut(),
+        };
+        let memory = memory.into_raw();
+        // SAFETY: just allocated, of this size.
+        unsafe { memory.write(node) };
+        NonNull::new(memory).map(OwnedNode).ok_or(Error::OutOfMemory)
+    }
+
+    /// Takes a node over.
+    ///
+    /// # Safety
+    /// `node` is NULL, or a node that is in no list and that nobody else frees. It and each of its parts are blocks
+    /// from malloc(3).
+    pub unsafe fn from_raw(node: *mut Addr) -> Option<OwnedNode> {
+        NonNull::new(node).map(OwnedNode)
+    }
+
+    /// Returns the address of the node.
+    pub fn as_ptr(&self) -> *mut Addr {
+        self.0.as_ptr()
+    }
+
+    /// Gives the node up: the caller frees it.
+    pub fn into_raw(self) -> *mut Addr {
+        let node = self.as_ptr();
+        std::mem::forget(self);
+        node
+    }
 }
 
-/// The node of a host that is in a list.
+impl Drop for OwnedNode {
+    fn drop(&mut self) {
+        // SAFETY: the node and its parts are blocks from malloc(3) that nobody else has (`new`, `from_raw`).
+        unsafe {
+            let Addr { host, portstr, hbuf, h, .. } = *self.as_ptr();
+            for part in [host, portstr, hbuf] {
+                libc::free(part.cast());
+            }
+            libc::free(h.cast());
+            libc::free(self.as_ptr().cast());
+        }
+    }
+}
+
+/// Returns the node of a host that is in a list.
 pub fn node_of(host: &Host) -> *mut Addr {
     host.handle() as *mut Addr
 }
 
-/// What a public timestamp says: a host that is out has `Some`, of a time from now or of none, for good. Past
-/// times, and 0, say that it is not.
-pub fn wait_until(timestamp: libc::time_t) -> Option<Option<Duration>> {
+/// Returns how long a host stays blacklisted by the `blacklist_expire_timestamp` field of its node: `None` if it is
+/// not blacklisted, `Some(None)` if it is for ever. The field is a time(2); 0 and times in the past mean no
+/// blacklisting, -1 means for ever.
+pub fn blacklisted_for(timestamp: libc::time_t) -> Option<Option<Duration>> {
     match timestamp {
         0 => None,
         -1 => Some(None),
@@ -60,26 +103,26 @@ pub fn wait_until(timestamp: libc::time_t) -> Option<Option<Duration>> {
     }
 }
 
-/// Shows in the node what becomes of its host.
+/// Keeps the fields of a node up to date with its host.
 pub struct NodeMirror {
     node: *mut Addr,
-    /// How many addresses fit into it; none if C made it.
+    /// Number of addresses that fit into the node; 0 if C made it.
     room: usize,
 }
 
-// SAFETY: the node outlives its observer, which `Hosts::remove` drops first. Its timestamp is written
-// atomically, its addresses under the list's lock.
+// SAFETY: the node outlives its observer, which `Hosts::remove` drops before the node is freed. Threads write its
+// timestamp atomically, and its addresses under the lock of the hosts.
 unsafe impl Send for NodeMirror {}
 
 impl NodeMirror {
-    /// For a node with room for so many addresses.
+    /// An observer that writes to `node`, which has `room` for addresses.
     pub fn new(node: *mut Addr, room: usize) -> NodeMirror {
         NodeMirror { node, room }
     }
 
-    /// The wall-clock second at which a blacklisting ends, -1 for never, 0 for none.
+    /// Sets the `blacklist_expire_timestamp` field; see [`blacklisted_for`].
     fn show(&self, timestamp: libc::time_t) {
-        // SAFETY: as above.
+        // SAFETY: the node outlives its observer, as above.
         let field = unsafe { AtomicI64::from_ptr(&raw mut (*self.node).blacklist_expire_timestamp) };
         field.store(timestamp, Ordering::Relaxed);
     }
@@ -99,7 +142,7 @@ impl Observer for NodeMirror {
 
     fn show_addresses(&self, addresses: &[SocketAddr]) {
         if self.room > 0 {
-            // SAFETY: as above; a node with room has a `hostent` of ours.
+            // SAFETY: the node outlives its observer, as above; one with room has a `hostent` from `OwnedHostent::new`.
             unsafe { hostent::show((*self.node).h, addresses, self.room) };
         }
     }

@@ -22,7 +22,7 @@ impl ConnectionHead {
     #[inline]
     pub fn is_reply_read(&self, stream: &mut Stream) -> bool {
         if !self.was_read_by_c() {
-            return self.status == SUCCESS && self.eof == 0;
+            return [self.status, self.eof] == [SUCCESS, 0];
         }
         if self.status != SUCCESS {
             return false;
