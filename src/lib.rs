@@ -1,7 +1,8 @@
-//! The connection subsystem of Scality Droplet, rebuilt: pool, round robin, blacklist and write-all
-//! behind the original's C ABI.
+//! The connection subsystem of Scality Droplet behind its C interface: connection pool, round robin over hosts,
+//! blacklisting and complete writes.
 //!
-//! `exports` has every C symbol, `abi` the memory that C sees. What they do is in the package droplet-client.
+//! [`exports`] has every C symbol. [`abi`] has the memory that C sees, and opens with a page on how C pointers and
+//! Rust objects map to each other. The connections themselves are in the package droplet-client.
 
 pub mod abi;
 pub mod exports;

@@ -140,7 +140,7 @@ static void every_failure_has_a_text(void) {
     FAILS(dpl_conn_pool_init(NULL) == DPL_EINVAL, "the context is NULL");
     FAILS(dpl_addrlist_add(list, "127.0.0.1", "99999") == DPL_EINVAL, "127.0.0.1:99999");
     FAILS(dpl_addrlist_get_nth(NULL, 0, &addr) == DPL_ENOENT, "no such host");
-    FAILS(dpl_addrlist_get_byname_nolock(list, "127.0.0.9", "9") == NULL, "nothing was found");
+    FAILS(dpl_addrlist_get_byname_nolock(list, "127.0.0.9", "9") == NULL, "not found");
     FAILS(dplx_req_new(NULL, NULL) == NULL, "the context is NULL");
     FAILS(dplx_conn_read(NULL, &byte, 1, 0) == DPL_EINVAL, "the connection is NULL");
     FAILS(dplx_conn_write(NULL, &byte, 1, 0) == DPL_EINVAL, "the connection is NULL");

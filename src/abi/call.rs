@@ -1,4 +1,4 @@
-//! One call from C on a context: what the client asks of its caller, answered from the context.
+//! One call from C on a context. It gives the core what it needs of the context: settings, TLS, and a log.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -21,7 +21,7 @@ use droplet_client::pool::metrics::CloseReason;
 use droplet_client::pool::{Limits, Poolable as _};
 use droplet_client::status::Error;
 
-/// A function of C's that was called on a context.
+/// A call of an exported function on a context.
 pub struct ContextCall {
     context: &'static Context,
     function: &'static CStr,
@@ -29,20 +29,20 @@ pub struct ContextCall {
 }
 
 impl ContextCall {
-    /// The call of `function`.
+    /// A call of `function`.
     #[inline]
     pub fn new(context: &'static Context, function: &'static CStr) -> ContextCall {
         ContextCall { context, function, is_in_passing: false }
     }
 
-    /// The call of a function that cannot fail. What it comes across, such as an attempt that nobody waits for
-    /// and that has failed, is logged, but is no reason for a failure of the calling thread's.
+    /// A call of a function that cannot fail. It may log errors of something else, such as an attempt that nobody waits
+    /// for; they do not become the text of `dplx_last_error`.
     #[inline]
     pub fn that_cannot_fail(context: &'static Context, function: &'static CStr) -> ContextCall {
         ContextCall { context, function, is_in_passing: true }
     }
 
-    /// A connection for a request, which is told where it leads.
+    /// Checks out a connection for a request, and sets the request's host and port to those of the connection.
     #[inline]
     pub fn checkout(&self, request: &mut Request<'_>) -> Result<Connection, Error> {
         let view = self.context.view();
@@ -79,7 +79,7 @@ impl ContextCall {
         self.context.unmake();
     }
 
-    /// A connection to one host by name.
+    /// Checks out a connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
         let mut connection =
             self.until_wanted(|| self.context.client().checkout_from(self, &self.hosts(), authority))?;
@@ -87,7 +87,7 @@ impl ContextCall {
         Ok(connection)
     }
 
-    /// Blacklists the host that a name stands for.
+    /// Blacklists the host of this name and port.
     pub fn blacklist(&self, authority: &Authority, fault: Fault) {
         let timeout = self.settings().connect_timeout;
         match self.context.client().host_named(&self.hosts(), authority, timeout) {
@@ -100,7 +100,7 @@ impl ContextCall {
         }
     }
 
-    /// Blacklists the host of an endpoint, for this fault of its.
+    /// Blacklists the host of an endpoint for this fault.
     pub fn blacklist_endpoint(&self, endpoint: &Endpoint, fault: Fault) {
         if let Some(host) = endpoint.host() {
             self.blame(host, fault);

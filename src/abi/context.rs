@@ -14,13 +14,13 @@ use droplet_client::os::fork;
 use droplet_client::os::libssl;
 use droplet_client::status::Error;
 
-/// A context whose pool we made: what `ctx->conn_buckets` points to.
+/// A context with a pool of this library.
 pub struct Context {
     view: View,
     client: Client<Connection>,
-    /// Contexts are numbered: a later one may lie in the same memory.
+    /// Number of the context: a later one may lie in the same memory.
     number: u64,
-    /// Whether messages about it are not printed.
+    /// True if messages about it are not printed.
     is_quiet: AtomicBool,
 }
 
@@ -33,18 +33,18 @@ impl InSlab for Context {
     }
 }
 
-/// Why a context gets no pool.
+/// Reason why a context gets no pool.
 pub enum NoPool {
-    /// Its layout is not known, or it has one already.
+    /// The layout of the context is unknown, or it has a pool already.
     Layout,
-    /// Its TLS is another library's.
+    /// Its `SSL_CTX` was made by another OpenSSL.
     OpenSsl(libssl::Foreign),
-    /// There is no memory for it.
+    /// Out of memory.
     OutOfMemory,
 }
 
 impl NoPool {
-    /// The status for C.
+    /// Returns the status for C.
     pub fn error(&self) -> Error {
         match self {
             NoPool::Layout | NoPool::OpenSsl(_) => Error::Failure,
@@ -115,36 +115,36 @@ impl Context {
         held.client.detach();
     }
 
-    /// How its hosts stand.
+    /// Returns the statistics of its hosts.
     pub fn host_statistics(&self) -> Vec<HostStatistics> {
         self.view.hosts().map_or(Vec::new(), |hosts| self.client.host_statistics(hosts))
     }
 
-    /// Prints the statistics on stderr, if the environment says `DPLX_STATS=1`.
+    /// Prints the statistics on stderr, if the environment has `DPLX_STATS=1`.
     fn print_statistics(&self) {
         if Table::is_wanted() {
             Table { pool: self.client.statistics(), hosts: self.host_statistics() }.print();
         }
     }
 
-    /// Its fields.
+    /// Returns its fields.
     #[inline]
     pub fn view(&self) -> &View {
         &self.view
     }
 
-    /// Its connections.
+    /// Returns its connections.
     #[inline]
     pub fn client(&self) -> &Client<Connection> {
         &self.client
     }
 
-    /// Whether messages about it are for dplx_last_error() and dplx_set_log() only.
+    /// Returns whether messages about it go to `dplx_last_error` and the log callback only.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet.load(Ordering::Relaxed)
     }
 
-    /// From now on they are.
+    /// Stops printing messages about it.
     pub fn be_quiet(&self) {
         self.is_quiet.store(true, Ordering::Relaxed);
     }
@@ -171,9 +171,9 @@ impl Connection {
     }
 }
 
-/// Makes all that C has forget, in a forked child, what belongs to the parent.
+/// Makes all contexts forget, in a forked child, what belongs to the parent.
 pub fn forget_parent() {
-    for context in CONTEXTS.handed_out().filter_map(|context| CONTEXTS.get(context)) {
+    for context in CONTEXTS.owned_by_c().filter_map(|context| CONTEXTS.get(context)) {
         context.client.forget_parent();
     }
 }

@@ -21,7 +21,7 @@ use droplet_client::os::libssl::{self, share_context};
 use droplet_client::pool;
 use droplet_client::status::Error;
 
-/// Where the fields lie that this library uses.
+/// Offsets of the fields that this library uses.
 struct Layout {
     n_conn_buckets: usize,
     n_conn_max: usize,
@@ -71,11 +71,11 @@ static LAYOUTS: [Layout; 2] = [
     layout!(ContextBareos, (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS)),
 ];
 
-/// What a new context holds before its profile can have changed it (`constants.tsv`).
+/// Values that Droplet stores in a new context and that no profile changes (`constants.tsv`).
 const LIMITS_OF_A_NEW_CONTEXT: [c_int; 4] = [1021, 900, 50, 100];
 const REDIRECTS_OF_A_NEW_CONTEXT: c_int = 10;
 
-/// A context's memory, seen through its layout.
+/// The memory of a context, seen through its layout.
 #[derive(Clone, Copy)]
 pub struct View {
     context: *mut ContextHead,
@@ -84,19 +84,20 @@ pub struct View {
     use_https: (*mut c_int, u32),
 }
 
-// SAFETY: the context is shared among threads by C; fields are accessed atomically.
+// SAFETY: threads share the context, and its fields are accessed atomically.
 unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
 impl View {
     fn int(&self, offset: usize) -> &AtomicI32 {
-        // SAFETY: the layout was recognised, so an aligned int lies there for as long as the context lives.
+        // SAFETY: `context` points to a `dpl_ctx_t` (contracts of `of_new` and `in_each_layout`), in which an aligned int
+        // lies at this offset. In a wrong layout it is some other field.
         unsafe { AtomicI32::from_ptr(self.context.byte_add(offset).cast()) }
     }
 
     fn pointer(&self, offset: usize) -> &AtomicPtr<c_void> {
-        // SAFETY: the layout was recognised, so an aligned pointer lies there for as long as the context lives.
+        // SAFETY: as in `int`, for an aligned pointer.
         unsafe { AtomicPtr::from_ptr(self.context.byte_add(offset).cast()) }
     }
 
@@ -105,7 +106,7 @@ impl View {
         self.int(offset).load(Ordering::Relaxed)
     }
 
-    /// Whether this is a new context, as its owner has it when it makes the pool.
+    /// Returns whether this is a new context in this layout.
     fn is_new(&self) -> bool {
         let layout = self.layout;
         let limits =
@@ -144,22 +145,22 @@ impl View {
         list.is_null() || AddrList::of(list.cast()).is_some()
     }
 
-    /// Its address.
+    /// Returns the address of the context.
     pub fn pointer_to_context(&self) -> *mut ContextHead {
         self.context
     }
 
-    /// How long, and how often, a connection may serve.
+    /// Returns how long a connection may stay idle and how often it may be reused.
     #[inline]
     pub fn limits(&self) -> pool::Limits {
         pool::Limits {
             idle_time: clock::seconds(self.read(self.layout.conn_idle_time)).unwrap_or_default(),
-            // Compared without its sign, as in the original: -1 is no limit.
+            // Compared as an unsigned number, as in Droplet: -1 is no limit.
             reuses: self.read(self.layout.n_conn_max_hits) as u32,
         }
     }
 
-    /// What it allows new connections.
+    /// Returns the settings for new connections.
     #[inline]
     pub fn settings(&self) -> Settings {
         let layout = self.layout;
@@ -170,7 +171,7 @@ impl View {
         }
     }
 
-    /// The size of a connection's read buffer, in bytes.
+    /// Returns the size of a connection's read buffer in bytes.
     pub fn read_buffer_size(&self) -> usize {
         self.read(self.layout.read_buf_size) as u32 as usize
     }
@@ -184,75 +185,75 @@ impl View {
         value as u32 & mask != 0
     }
 
-    /// How connections are secured: not at all, unless the context says `use_https`.
+    /// Returns how new connections are secured; `None` if the context does not want TLS.
     pub fn security(&self) -> Result<Option<Security>, Error> {
         if !self.uses_https() {
             return Ok(None);
         }
         let context = self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed);
-        // SAFETY: the field is NULL or holds the context's own SSL_CTX.
+        // SAFETY: the `ssl_ctx` field is NULL or points to an SSL_CTX that the context holds.
         let context = unsafe { share_context(context) }.ok_or(Error::Invalid)?;
         Ok(Some(Security { context, read_timeout: self.tls_read_timeout() }))
     }
 
-    /// How long C's reads by OpenSSL may wait; `None` is for ever. So is 0: the original has no limit there, and
-    /// programs that say 0 work with it.
+    /// Returns how long `SSL_read` of C may wait; `None` is for ever. 0 is for ever as well: Droplet has no limit there,
+    /// and programs that set 0 work with it.
     #[inline]
     pub fn tls_read_timeout(&self) -> Option<Duration> {
         self.read_timeout().filter(|timeout| !timeout.is_zero())
     }
 
-    /// The `SSL_CTX` as it is now; NULL if there is none.
+    /// Returns the `SSL_CTX` of the context; NULL if there is none.
     #[inline]
     pub fn ssl_context(&self) -> *const c_void {
         self.pointer(self.layout.ssl_ctx).load(Ordering::Relaxed)
     }
 
-    /// Another OpenSSL than ours, if its `SSL_CTX` is of that.
+    /// Returns the OpenSSL that made the context's `SSL_CTX`, if it is another than the one of this library.
     pub fn foreign_openssl(&self) -> Option<libssl::Foreign> {
-        // SAFETY: the field is NULL or holds the context's own SSL_CTX.
+        // SAFETY: the `ssl_ctx` field is NULL or points to an SSL_CTX that the context holds.
         unsafe { libssl::foreign(self.ssl_context()) }
     }
 
-    /// How long C's reads may wait; `None` is for ever.
+    /// Returns how long reads may wait; `None` is for ever.
     #[inline]
     pub fn read_timeout(&self) -> Option<Duration> {
         clock::seconds(self.read(self.layout.read_timeout))
     }
 
-    /// The bits of `DPL_TRACE_*` that are switched on.
+    /// Returns the kinds of trace that are switched on, as bits of `DPL_TRACE_*`.
     #[inline]
     pub fn trace_level(&self) -> u32 {
         self.read(self.layout.trace_level) as u32
     }
 
-    /// Its list of hosts, if it has one.
+    /// Returns the hosts of the context, if it has a list.
     #[inline]
     pub fn hosts(&self) -> Option<&'static Arc<Hosts>> {
         let list = self.pointer(self.layout.addrlist).load(Ordering::Relaxed);
         AddrList::of(list.cast::<AddrListHead>()).map(AddrList::hosts)
     }
 
-    /// The `conn_buckets` field, which holds what this library knows of the context.
+    /// Returns the `conn_buckets` field, which points to the context's pool.
     #[inline]
     pub fn pool_field(&self) -> &AtomicPtr<c_void> {
         self.pointer(self.layout.conn_buckets)
     }
 
-    /// The `n_conn_fds` field: the number of open connections.
+    /// Returns the `n_conn_fds` field: the number of open connections.
     pub fn open_connections(&self) -> &AtomicI32 {
         self.int(self.layout.n_conn_fds)
     }
 
-    /// The `backend` field: a constant of the object that made the context.
+    /// Returns the `backend` field, which points to a constant in the loaded object that made the context.
     pub fn backend(&self) -> *const c_void {
         self.pointer(self.layout.backend).load(Ordering::Relaxed)
     }
 
-    /// Counts the checkouts.
+    /// Returns the `cur_host` field: the number of checkouts, by which hosts take turns.
     #[inline]
     pub fn calls(&self) -> &AtomicU32 {
-        // SAFETY: as for `int`; an unsigned one is laid out alike.
+        // SAFETY: as in `int`; an unsigned int has the same layout.
         unsafe { AtomicU32::from_ptr(self.context.byte_add(self.layout.cur_host).cast()) }
     }
 }

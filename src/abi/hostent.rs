@@ -1,4 +1,4 @@
-//! `struct hostent`: built for C to read, and read from C.
+//! `struct hostent`: made for C, and read from C.
 
 use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,29 +9,28 @@ use libc::{c_char, c_void, hostent};
 use super::memory::Block;
 use droplet_client::status::Error;
 
-/// A `hostent` with the memory that it points into. Each is one block from malloc.
+/// A `hostent` and the memory that it points to, as two blocks from malloc(3).
 pub struct OwnedHostent {
     /// The struct.
     pub entry: Block<hostent>,
-    /// What it points to.
+    /// The memory that it points to.
     pub buffer: Block<c_char>,
 }
 
-/// Room for an address of either family.
+/// Size of the longest address of either family in bytes.
 const LONGEST_ADDRESS: usize = 16;
 
 impl OwnedHostent {
-    /// An entry of this name, with room for so many addresses: see [`show`]. Of a host that has none yet C reads
-    /// 0.0.0.0, since programs follow the first pointer without a look.
+    /// Makes an entry with this name and room for `room` addresses; see [`show`]. A host without an address has 0.0.0.0,
+    /// because programs follow the first pointer without a check.
     pub fn new(name: &CStr, addresses: &[SocketAddr], room: usize) -> Result<OwnedHostent, Error> {
         let text = name.to_bytes_with_nul();
-        // The buffer: no alias, the list of addresses, the addresses, the name.
+        // Contents of the buffer: an empty list of aliases, the list of addresses, the addresses, the name.
         let pointers = (1 + room + 1) * size_of::<*mut c_char>();
         let octets = room * LONGEST_ADDRESS;
         let buffer: Block<c_char> = Block::of_size(pointers + octets + text.len())?;
         let entry: Block<hostent> = Block::new()?;
-        // SAFETY: every write stays in the sizes computed above; malloc aligns for pointers, which come
-        // first.
+        // SAFETY: every write stays in the sizes computed above. malloc(3) aligns for pointers, which come first.
         unsafe {
             let aliases = buffer.as_ptr().cast::<*mut c_char>();
             aliases.write(ptr::null_mut());
@@ -51,17 +50,16 @@ impl OwnedHostent {
     }
 }
 
-/// Writes other addresses over those of an entry, as many as it has room for. All are of one family, that of
-/// the first.
+/// Replaces the addresses of an entry by those of the same family as the first, as many as it has room for.
 ///
-/// The memory stays the same: whoever still has a pointer into it reads one address or another.
+/// The memory stays the same, so a program that still has a pointer into it reads an old or a new address.
 ///
 /// # Safety
-/// `entry` came from [`OwnedHostent::new`], with this room; nobody else writes to it.
+/// `entry` came from [`OwnedHostent::new`] with this room, and nobody else writes to it.
 pub unsafe fn show(entry: *mut hostent, addresses: &[SocketAddr], room: usize) {
     let Some(first) = addresses.first() else { return };
     let family = addresses.iter().filter(|it| it.is_ipv4() == first.is_ipv4());
-    // SAFETY: the list has room for so many pointers and one more, and after it the addresses have theirs.
+    // SAFETY: behind the list of `room` pointers and a NULL lie `room` addresses (contract of this function).
     unsafe {
         let list = (*entry).h_addr_list;
         let mut octets = list.add(room + 1).cast::<c_char>();
@@ -81,13 +79,14 @@ pub unsafe fn show(entry: *mut hostent, addresses: &[SocketAddr], room: usize) {
     }
 }
 
-/// The addresses of an entry.
+/// Returns the addresses of an entry.
 ///
 /// # Safety
 /// `entry` is NULL or points to a `hostent` as gethostbyname(3) describes it.
 pub unsafe fn addresses(entry: *const hostent) -> Vec<IpAddr> {
     let mut found = Vec::new();
-    // SAFETY: the caller's promise: the list ends with NULL, and each address has the family's length.
+    // SAFETY: `entry` is NULL or a valid `hostent` (contract of this function): its list ends with NULL, and each
+    // address has the length of the family.
     unsafe {
         let Some(entry) = entry.as_ref() else { return found };
         let mut next = entry.h_addr_list;
@@ -112,7 +111,7 @@ mod tests {
         texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 80)).collect()
     }
 
-    /// What C reads of an entry that has shown each of these in turn.
+    /// Shows each of these sets of addresses in turn, and returns the addresses that C reads in the end.
     fn shown_in_turn(room: usize, turns: &[&[&str]]) -> Vec<String> {
         let first = socket_addresses(turns[0]);
         let OwnedHostent { entry, buffer } = OwnedHostent::new(c"name", &first, room).unwrap();
@@ -131,31 +130,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_can_be_read() {
+    fn addresses_can_be_read_back() {
         assert_eq!(shown_in_turn(2, &[&["127.0.0.1", "127.0.0.2"]]), ["127.0.0.1", "127.0.0.2"]);
         assert_eq!(shown_in_turn(1, &[&["::1"]]), ["::1"]);
     }
 
     #[test]
-    fn one_family_only() {
+    fn addresses_are_of_one_family() {
         assert_eq!(shown_in_turn(3, &[&["::1", "127.0.0.1", "::2"]]), ["::1", "::2"]);
     }
 
     #[test]
-    fn other_addresses_take_their_place() {
+    fn addresses_are_replaced() {
         assert_eq!(shown_in_turn(2, &[&["127.0.0.1"], &["::1", "::2"]]), ["::1", "::2"]);
         assert_eq!(shown_in_turn(2, &[&["::1", "::2"], &["127.0.0.1"]]), ["127.0.0.1"]);
         assert_eq!(shown_in_turn(1, &[&["127.0.0.1"], &[]]), ["127.0.0.1"], "none at all");
     }
 
     #[test]
-    fn no_address_reads_as_one_that_leads_nowhere() {
+    fn no_address_reads_as_0_0_0_0() {
         assert_eq!(shown_in_turn(1, &[&[]]), ["0.0.0.0"]);
         assert_eq!(shown_in_turn(1, &[&[], &["::1"]]), ["::1"]);
     }
 
     #[test]
-    fn what_has_no_room_is_left_out() {
+    fn addresses_without_room_are_left_out() {
         assert_eq!(shown_in_turn(1, &[&["::1"], &["127.0.0.1", "127.0.0.2"]]), ["127.0.0.1"]);
     }
 }

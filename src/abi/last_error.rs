@@ -1,8 +1,8 @@
-//! Why a thread's last call failed, as text that C may read.
+//! The text of `dplx_last_error`: the reason why the last call of a thread failed.
 //!
-//! A call that ends well leaves no text, one that fails always does: what it logged as errors, or else the
-//! meaning of what it returned. So nobody reads of an earlier call's failure. The text lies in memory of the
-//! thread's own: noting it can neither fail nor wait.
+//! A call that succeeds leaves an empty text. A call that fails leaves the errors that it logged or, without any, the
+//! meaning of its status; so the text is never that of an earlier call. It lies in thread-local memory: to note it
+//! neither allocates nor locks.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::c_char;
 
-/// What does not fit is cut off.
+/// Size of the text in bytes. Longer texts are cut off.
 const CAPACITY: usize = 1024;
 
 struct Text {
     bytes: [Cell<u8>; CAPACITY],
-    /// The NUL at the end not counted.
+    /// Length in bytes, without the NUL at the end.
     length: Cell<usize>,
-    /// Whether it is that of a call that has ended.
+    /// True if the call that left the text has returned.
     is_old: Cell<bool>,
 }
 
@@ -28,42 +28,42 @@ thread_local! {
     };
 }
 
-/// What a call ended with, as far as its return value tells.
-pub enum Verdict {
-    /// It did what it was asked for.
+/// Result of a call, as far as its return value says.
+pub enum CallResult {
+    /// The call succeeded.
     Success,
-    /// It failed; this is the meaning of the value.
+    /// The call failed; this is the meaning of the value.
     Failure(&'static str),
-    /// The value says nothing about that.
+    /// The value does not say.
     Unknown,
 }
 
 /// A type that exported functions return.
 pub trait Outcome {
-    /// What the value tells.
-    fn verdict(&self) -> Verdict;
+    /// Returns the result that the value stands for.
+    fn result(&self) -> CallResult;
 }
 
-/// Whether a text was ever noted: before that there is none to see to, and no memory of a thread's to look up.
+/// True once any thread has noted a text. Before that a call need not look at its thread-local memory.
 static EVER_NOTED: AtomicBool = AtomicBool::new(false);
 
-/// Runs the body of an exported function, and sees to the text that it leaves.
+/// Runs the body of an exported function, and updates the text by its result.
 #[inline]
 pub fn of_call<T: Outcome>(body: impl FnOnce() -> T) -> T {
     let outcome = body();
-    let verdict = outcome.verdict();
-    if EVER_NOTED.load(Ordering::Relaxed) || matches!(verdict, Verdict::Failure(_)) {
-        TEXT.with(|text| text.end_call(verdict));
+    let result = outcome.result();
+    if EVER_NOTED.load(Ordering::Relaxed) || matches!(result, CallResult::Failure(_)) {
+        TEXT.with(|text| text.end_call(result));
     }
     outcome
 }
 
-/// Adds a reason for the current call's failure.
+/// Adds a reason for the failure of the current call.
 pub fn note(reason: fmt::Arguments<'_>) {
     TEXT.with(|text| text.note(reason));
 }
 
-/// The reason for the current call's failure, unless there is one already.
+/// Notes the reason for the failure of the current call, unless it has one already.
 pub fn note_if_none(reason: &str) {
     TEXT.with(|text| {
         if text.is_old.get() {
@@ -72,17 +72,17 @@ pub fn note_if_none(reason: &str) {
     });
 }
 
-/// The text, which stays where it is and changes with the thread's calls.
+/// Returns the text of the calling thread. Its address stays the same, and each call changes it.
 pub fn as_ptr() -> *const c_char {
     TEXT.with(|text| text.bytes.as_ptr().cast())
 }
 
 impl Text {
-    fn end_call(&self, verdict: Verdict) {
-        match verdict {
-            Verdict::Success => self.clear(),
-            Verdict::Failure(meaning) if self.is_old.get() => self.note(format_args!("{meaning}")),
-            Verdict::Failure(_) | Verdict::Unknown => {}
+    fn end_call(&self, result: CallResult) {
+        match result {
+            CallResult::Success => self.clear(),
+            CallResult::Failure(meaning) if self.is_old.get() => self.note(format_args!("{meaning}")),
+            CallResult::Failure(_) | CallResult::Unknown => {}
         }
         self.is_old.set(true);
     }
@@ -102,7 +102,7 @@ impl Text {
         } else {
             self.append("; ");
         }
-        // It fails only if a Display does.
+        // It fails only if the reason's own `Display` does.
         let _ = Appender(self).write_fmt(reason);
     }
 
@@ -110,7 +110,7 @@ impl Text {
         let start = self.length.get();
         let end = start + more.floor_char_boundary(CAPACITY - 1 - start);
         for (place, byte) in self.bytes[start..end].iter().zip(more.bytes()) {
-            // A name from a profile may hold anything.
+            // A reason may quote a name from a profile, with any bytes in it.
             place.set(if byte == 0 { b' ' } else { byte });
         }
         self.bytes[end].set(0);
@@ -132,10 +132,10 @@ mod tests {
     use super::*;
 
     impl Outcome for Result<(), &'static str> {
-        fn verdict(&self) -> Verdict {
+        fn result(&self) -> CallResult {
             match self {
-                Ok(()) => Verdict::Success,
-                Err(meaning) => Verdict::Failure(meaning),
+                Ok(()) => CallResult::Success,
+                Err(meaning) => CallResult::Failure(meaning),
             }
         }
     }
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_reason_is_not_taken_for_an_earlier_one() {
+    fn a_failure_without_a_reason_replaces_an_earlier_one() {
         fail(&["a: refused"]);
         fail(&[]);
         assert_eq!(text(), "failure");
     }
 
     #[test]
-    fn success_leaves_no_text_whatever_was_noted() {
+    fn success_leaves_no_text() {
         fail(&["a"]);
         let _ = of_call(|| {
             note(format_args!("the first host: refused"));

@@ -9,21 +9,22 @@ use super::layout::ContextHead;
 use droplet_client::log::Level;
 use droplet_client::os::lock::Lock;
 
-/// It is called with the program's own pointer, the context or NULL, the level and the text.
+/// Log callback of a program. Arguments: the program's own pointer, the context or NULL, the level, the text.
 pub type Function = unsafe extern "C" fn(*mut c_void, *mut ContextHead, c_int, *const c_char);
 
-/// It is called with the program's own pointer, which nobody uses any more.
+/// Function that frees the program's own pointer, its argument, when nobody uses it any more.
 pub type Release = unsafe extern "C" fn(*mut c_void);
 
-/// The program's own pointer, and what is to be called when no call can use it any more.
+/// The program's own pointer, with the function to call when no log callback can use it any more.
 pub struct User {
     /// The pointer.
     pub pointer: *mut c_void,
-    /// What to call.
+    /// The function to call, if any.
     pub release: Option<Release>,
 }
 
-// SAFETY: the pointer is the program's, which gets it back as it is, in any thread.
+// SAFETY: this library does not follow the pointer, and the program lets any thread call its functions with it
+// (contract of `set`).
 unsafe impl Send for User {}
 // SAFETY: as above.
 unsafe impl Sync for User {}
@@ -31,25 +32,25 @@ unsafe impl Sync for User {}
 impl Drop for User {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: whoever set the function promised that it may be called with the pointer.
+            // SAFETY: any thread may call `release` with the pointer (contract of `set`).
             unsafe { release(self.pointer) };
         }
     }
 }
 
-/// Who gets the messages. Each call that delivers one shares in it, so the last of them ends it.
+/// The log callback and its pointer. Each call that delivers a message holds it by `Arc`, so the last of them frees it.
 pub struct LogCallback {
     function: Function,
     user: User,
 }
 
-static LISTENER: Lock<Option<Arc<LogCallback>>> = Lock::new(None);
+static CALLBACK: Lock<Option<Arc<LogCallback>>> = Lock::new(None);
 
-/// Has messages go to this function from now on, if there is one. Without one `user` is released at once.
+/// Sets the log callback; `None` for none, which releases `user` at once.
 ///
 /// # Safety
-/// The function may be called by any thread with the user's pointer, also by calls that began before it was
-/// replaced, until that is released.
+/// Any thread may call `function` with the pointer until that is released, also after the function was replaced. Any
+/// thread may release it.
 pub unsafe fn set(function: Option<Function>, user: User) {
     let log_callback = match function {
         Some(function) => Some(Arc::new(LogCallback { function, user })),
@@ -58,20 +59,20 @@ pub unsafe fn set(function: Option<Function>, user: User) {
             None
         }
     };
-    let before = std::mem::replace(&mut *LISTENER.lock(), log_callback);
-    // Without the lock: it may call the program.
+    let before = std::mem::replace(&mut *CALLBACK.lock(), log_callback);
+    // Dropped without the lock, since it may call the program.
     drop(before);
 }
 
-/// Who gets the messages, if the program said so.
+/// Returns the log callback, if the program has set one.
 pub fn current() -> Option<Arc<LogCallback>> {
-    LISTENER.lock().clone()
+    CALLBACK.lock().clone()
 }
 
 impl LogCallback {
-    /// Hands over a message. No lock is held: the program's function may call this library in turn.
-    pub fn hear(&self, context: *mut ContextHead, level: Level, text: &CStr) {
-        // SAFETY: whoever set the function promised that it may be called; the text outlives the call.
+    /// Calls the function with a message. No lock is held, so the function may call this library.
+    pub fn call(&self, context: *mut ContextHead, level: Level, text: &CStr) {
+        // SAFETY: any thread may call the function with the pointer (contract of `set`); the text outlives the call.
         unsafe { (self.function)(self.user.pointer, context, level as c_int, text.as_ptr()) };
     }
 }

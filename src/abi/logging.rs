@@ -18,19 +18,20 @@ use droplet_client::os::sys;
 /// `DPL_TRACE_CONN`.
 const TRACE_CONNECTIONS: u32 = 4;
 
-/// The log of one call.
+/// The log of one call of an exported function.
 #[derive(Clone, Copy)]
 pub struct CallLog {
     /// The context it concerns, if that is known.
     pub context: Option<&'static Context>,
-    /// The function that was called.
+    /// The name of the function that was called.
     pub function: &'static CStr,
-    /// Whether what it logs is no failure of its own: it only came across it.
+    /// True if errors in the log are no failure of this call, such as the failure of an attempt that nobody waits for.
     pub is_in_passing: bool,
 }
 
 impl CallLog {
-    /// Whether this is about our own interface, which prints nothing: whoever called has the text.
+    /// Returns whether nothing is printed: functions of `dplx_` and their contexts leave their text to
+    /// `dplx_last_error`.
     fn is_quiet(&self) -> bool {
         match self.context {
             Some(context) => context.is_quiet(),
@@ -43,13 +44,13 @@ impl CallLog {
         let context = self.context.map_or(ptr::null_mut(), |it| it.view().pointer_to_context());
         if let Some(log_callback) = log_callback::current() {
             let text = c_string(&format!("{}: {message}", self.function.to_string_lossy()));
-            log_callback.hear(context, level, &text);
+            log_callback.call(context, level, &text);
         } else if self.is_quiet() {
-            // There is dplx_last_error().
+            // The text is in dplx_last_error().
         } else if let Some(log) = droplet::log() {
             let (file, message, format) = (c_string(location.file), c_string(message), c"%s".as_ptr());
             let (file, function, line) = (file.as_ptr(), self.function.as_ptr(), location.line as c_int);
-            // SAFETY: the signature is Droplet's; all strings outlive the call and "%s" takes the one given.
+            // SAFETY: the function has Droplet's signature, all strings outlive the call, and the format takes one string.
             unsafe { log(context, level as c_int, file, function, line, format, message.as_ptr()) };
         } else {
             let level = match level {
@@ -66,7 +67,7 @@ impl Log for CallLog {
     #[cold]
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
         sys::without_cancellation(|| self.deliver(level, location, &message.to_string()));
-        // Afterwards, since the program's function may call us in turn.
+        // After the delivery, since the program's log function may call this library and so replace the text.
         if level == Level::Error && !self.is_in_passing {
             last_error::note(message);
         }
@@ -94,7 +95,7 @@ fn trace(context: &Context, function: &'static CStr, location: Location, message
         return;
     };
     let (file, message) = (c_string(location.file), c_string(&message.to_string()));
-    // SAFETY: as for the log.
+    // SAFETY: the function has Droplet's signature, all strings outlive the call, and the format takes one string.
     unsafe {
         let (file, function) = (file.as_ptr(), function.as_ptr());
         let context = context.view().pointer_to_context();

@@ -1,4 +1,4 @@
-//! Memory and strings that C may free, and strings that C hands in.
+//! Blocks of memory that C may free, and strings from C.
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -7,48 +7,48 @@ use libc::c_char;
 
 use droplet_client::status::Error;
 
-/// A block from malloc(3), freed unless it is handed over.
+/// A block from malloc(3). Dropped, it is freed; [`Block::into_raw`] gives it to C.
 pub struct Block<T>(NonNull<T>);
 
-// SAFETY: it owns its memory.
+// SAFETY: it owns its memory, and free(3) accepts a block of any thread.
 unsafe impl<T: Send> Send for Block<T> {}
 
 impl<T> Block<T> {
-    /// Room for `size` bytes, at least one.
+    /// Allocates `size` bytes, at least one.
     pub fn of_size(size: usize) -> Result<Block<T>, Error> {
-        // No object is larger (malloc(3)).
+        // glibc allocates no larger object (malloc(3)).
         isize::try_from(size).map_err(|_| Error::OutOfMemory)?;
-        // SAFETY: malloc has no preconditions.
+        // SAFETY: malloc(3) accepts any size.
         let memory = unsafe { libc::malloc(size.max(1)) };
         NonNull::new(memory.cast()).map(Block).ok_or(Error::OutOfMemory)
     }
 
-    /// Room for a value, uninitialised.
+    /// Allocates room for a value, uninitialised.
     pub fn new() -> Result<Block<T>, Error> {
         Block::of_size(size_of::<T>())
     }
 
-    /// Takes back what was handed over; nothing for NULL.
+    /// Takes a block back from C; `None` for NULL.
     ///
     /// # Safety
-    /// `memory` is NULL, or a block from malloc that nobody else frees.
+    /// `memory` is NULL, or a block from malloc(3) that nobody else frees.
     pub unsafe fn from_raw(memory: *mut T) -> Option<Block<T>> {
         NonNull::new(memory).map(Block)
     }
 
-    /// Room for a value, every byte 0.
+    /// Allocates room for a value, every byte 0.
     pub fn zeroed() -> Result<Block<T>, Error> {
-        // SAFETY: calloc has no preconditions.
+        // SAFETY: calloc(3) accepts any size.
         let memory = unsafe { libc::calloc(1, size_of::<T>().max(1)) };
         NonNull::new(memory.cast()).map(Block).ok_or(Error::OutOfMemory)
     }
 
-    /// Its address.
+    /// Returns its address.
     pub fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()
     }
 
-    /// Hands the block over to whoever frees it.
+    /// Gives the block to C, which frees it.
     pub fn into_raw(self) -> *mut T {
         let memory = self.0.as_ptr();
         std::mem::forget(self);
@@ -58,24 +58,24 @@ impl<T> Block<T> {
 
 impl<T> Drop for Block<T> {
     fn drop(&mut self) {
-        // SAFETY: it came from malloc and was not handed over.
+        // SAFETY: a block comes from malloc(3), and `into_raw` forgets one that is given to C.
         unsafe { libc::free(self.0.as_ptr().cast()) };
     }
 }
 
-/// strdup(3).
+/// Copies a string by strdup(3).
 pub fn duplicate(text: &CStr) -> Result<Block<c_char>, Error> {
-    // SAFETY: the text ends with a NUL.
+    // SAFETY: a `CStr` ends with a NUL.
     NonNull::new(unsafe { libc::strdup(text.as_ptr()) }).map(Block).ok_or(Error::OutOfMemory)
 }
 
-/// A string argument; nothing for NULL.
+/// Returns a string argument; `None` for NULL.
 ///
 /// # Safety
 /// `text` is NULL, or points to a string that ends with a NUL and stays unchanged for `'a`.
 #[inline]
 pub unsafe fn string<'a>(text: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: the caller's promise.
+    // SAFETY: not NULL, so it points to a string that stays unchanged for `'a` (contract of this function).
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 

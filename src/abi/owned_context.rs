@@ -1,6 +1,5 @@
-//! Contexts that this library makes itself, from profiles: a whole `dpl_ctx_t` in the layout of 3.0, which
-//! C reads and writes like one of Droplet's. A text becomes one by [`Profile::new`], [`Profile::read`] and
-//! [`create`].
+//! Contexts that this library makes from profiles. Each is a whole `dpl_ctx_t` in the layout of Droplet 3.0, which C
+//! reads and writes like one of Droplet's. [`Profile::new`], [`Profile::read`] and [`create`] turn a text into one.
 
 use std::cell::UnsafeCell;
 use std::env;
@@ -23,16 +22,16 @@ use droplet_client::os::libssl::{any_method, hand_over_context, take_back_contex
 use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
 use droplet_client::status::Error;
 
-/// By which of our functions C gets and frees a context.
+/// The functions by which C makes and frees a context.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Maker {
     /// `dplx_ctx_new` and `dplx_ctx_free`.
     Dplx,
-    /// Functions of Droplet's name; their like frees contexts of either make.
+    /// Functions with Droplet's names. Those that free a context accept contexts of both makers.
     Droplet,
 }
 
-/// A context as C has it. It owns what its fields lead to; strings are from malloc, and C may replace them.
+/// A context of this library. It owns what its fields point to. Strings are blocks from malloc(3), which C may replace.
 #[repr(C)]
 struct OwnedContext {
     head: UnsafeCell<Context30>,
@@ -40,8 +39,8 @@ struct OwnedContext {
     maker: Maker,
 }
 
-// SAFETY: C shares it among threads by the rules of its fields; here it is touched when it is made and when
-// it is freed, by one thread.
+// SAFETY: this module uses it only when it is made and when it is freed, by one thread. In between its fields are
+// accessed atomically, by `View`.
 unsafe impl Send for OwnedContext {}
 // SAFETY: as above.
 unsafe impl Sync for OwnedContext {}
@@ -55,14 +54,14 @@ impl InSlab for OwnedContext {
     }
 }
 
-/// What a context's `backend` points to: its name, and functions, of which there are none here.
+/// Target of a context's `backend` field: the name, and functions, all of them NULL here.
 #[repr(C)]
 struct BackendHead {
     name: *const c_char,
     functions: [*const c_void; 31],
 }
 
-// SAFETY: constants.
+// SAFETY: the pointers lead to constants.
 unsafe impl Sync for BackendHead {}
 
 static BACKEND_HEADS: [BackendHead; BACKENDS.len()] = {
@@ -76,14 +75,14 @@ static BACKEND_HEADS: [BackendHead; BACKENDS.len()] = {
     heads
 };
 
-/// The backend as `dpl_ctx_t` refers to it.
+/// Returns the value of the `backend` field for a backend.
 fn backend_head(backend: &Backend) -> *mut c_void {
     let head = BACKENDS.iter().position(|other| other == backend).map(|at| &raw const BACKEND_HEADS[at]);
     head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
 }
 
-/// Makes a context as the profile says, and lends it to C until [`destroy`]. What is wrong comes back as a
-/// text for people; what is merely odd is logged.
+/// Makes a context from a profile and gives it to C, which frees it with [`destroy`]. Errors are returned as text,
+/// warnings are logged.
 pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut ContextHead, String> {
     for warning in &profile.warnings {
         log!(log, Warning, "{warning}");
@@ -101,7 +100,7 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
         fields.ssl_ctx = hand_over_context(tls);
     }
     let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
-    // SAFETY: it was just made, in the layout of 3.0.
+    // SAFETY: `handed_out` points to a context that was just made, in the layout of 3.0.
     unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
         drop(OWNED.take(handed_out));
         error.to_string()
@@ -109,13 +108,13 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     Ok(handed_out.cast())
 }
 
-/// Whether [`create`] made this context, and nobody has freed it.
+/// Returns whether [`create`] made this context, and nobody has freed it.
 pub fn is_alive(context: *mut ContextHead) -> bool {
     OWNED.get(context.cast()).is_some()
 }
 
-/// Closes the idle connections of a context that [`create`] made, and frees it. False if this is none, or
-/// not any more, or one that others free.
+/// Closes the idle connections of a context that [`create`] made, and frees it. Returns false if it is no such context,
+/// was freed before, or is to be freed by functions of the other maker.
 ///
 /// # Safety
 /// No other thread uses the context.
@@ -149,9 +148,9 @@ fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut Addr
     Ok(made)
 }
 
-/// The fields that are no pointers, and those whose defaults no profile changes.
+/// Returns a context whose fields are set, except for pointers that it owns.
 fn with_plain_fields(profile: &Profile) -> Context30 {
-    // SAFETY: zero is a value of each field: a number, NULL, or an unlocked mutex.
+    // SAFETY: zero bytes are a valid value of each field: a number, NULL, or an unlocked mutex.
     let mut fields: Context30 = unsafe { MaybeUninit::zeroed().assume_init() };
     fields.n_conn_buckets = 1021;
     fields.n_conn_max = 900;
@@ -212,7 +211,7 @@ impl Context30 {
 impl Drop for OwnedContext {
     fn drop(&mut self) {
         let fields = self.head.get_mut();
-        // SAFETY: NULL, or the context's own.
+        // SAFETY: NULL, or an SSL_CTX that the context holds.
         drop(unsafe { take_back_context(fields.ssl_ctx) });
         AddrList::free(fields.addrlist);
         let strings = [
@@ -233,13 +232,13 @@ impl Drop for OwnedContext {
             fields.pricing_dir,
         ];
         for text in strings {
-            // SAFETY: NULL or from malloc, as is what C puts in their place.
+            // SAFETY: NULL or a block from malloc(3), which C may replace only by such a block.
             unsafe { libc::free(text.cast()) };
         }
     }
 }
 
-/// A number from the environment, in C's notation; 0 if there is none.
+/// Reads a number in C's notation from an environment variable; 0 if there is none.
 fn trace_variable(name: &str) -> i64 {
     let text = env::var(name).unwrap_or_default();
     let (digits, base) = match text.as_bytes() {

@@ -1,5 +1,7 @@
-//! `dpl_req_t`: which host a request wants, and where to tell which one it got. It is plain C memory in either
-//! layout of contexts, so that Droplet's own functions work on ours and ours on Droplet's.
+//! `dpl_req_t`: the bucket that a request wants to connect to, and the host that it got.
+//!
+//! A request is plain C memory, the same in both layouts of contexts. So Droplet's functions work on requests of this
+//! library, and this library's on Droplet's.
 
 use std::ffi::CStr;
 
@@ -16,32 +18,31 @@ const VIRTUAL_HOSTING: c_uint = 4;
 /// `DPL_BEHAVIOR_KEEP_ALIVE`.
 const KEEP_ALIVE: c_uint = 8;
 
-/// A request that the caller has to itself.
+/// A request, which only the caller uses.
 pub struct Request<'a>(&'a mut RequestHead);
 
 impl<'a> Request<'a> {
-    /// The request at this address; nothing for NULL.
+    /// Returns the request at this address; `None` for NULL.
     ///
     /// # Safety
-    /// `request` is NULL, or points to a `dpl_req_t` that only the caller uses for `'a`.
+    /// `request` is NULL, or points to a valid `dpl_req_t` that only the caller uses for `'a`.
     pub unsafe fn from_pointer(request: *mut RequestHead) -> Option<Request<'a>> {
-        // SAFETY: the caller's promise.
+        // SAFETY: `request` is NULL or valid for `'a` (contract of this function).
         unsafe { request.as_mut() }.map(Request)
     }
 
-    /// A new request, as Droplet makes them, for C to free with [`Request::free`].
+    /// Makes a request as Droplet does. C frees it with [`Request::free`].
     pub fn make(context: &View, bucket: Option<&CStr>) -> Result<*mut RequestHead, Error> {
         let bucket = bucket.map(duplicate).transpose()?;
         let request = empty(context)?;
         if let Some(bucket) = bucket {
-            // SAFETY: just made, and nobody else has it.
+            // SAFETY: `empty` has just made it, and nobody else has it.
             unsafe { (*request).bucket = bucket.into_raw() };
         }
         Ok(request)
     }
 
-    /// Frees a request: by `dpl_req_free` where there is one, since it knows what the setters of the same unit
-    /// have added.
+    /// Frees a request. It calls Droplet's `dpl_req_free` if there is one, which frees what Droplet's setters added.
     ///
     /// # Safety
     /// `request` is NULL, or came from [`Request::make`] and is not used any more.
@@ -51,38 +52,39 @@ impl<'a> Request<'a> {
             // any more (contract of this function).
             return unsafe { free(request) };
         }
-        // SAFETY: NULL, or a request that is not used any more.
+        // SAFETY: `request` is NULL, or a request that nobody uses any more (contract of this function).
         let Some(RequestHead { host, port, bucket, .. }) = (unsafe { request.as_ref() }) else { return };
         for memory in [host.cast(), port.cast(), bucket.cast(), request.cast()] {
-            // SAFETY: each is NULL or came from malloc, and is the request's own.
+            // SAFETY: each is NULL or a block from malloc(3) that the request owns.
             unsafe { libc::free(memory) };
         }
     }
 
-    /// The bucket to connect to, as `BUCKET.HOST`, if the request asks for virtual hosting.
+    /// Returns the bucket to connect to, as `BUCKET.HOST`, if the request asks for virtual hosting.
     #[inline]
     pub fn virtual_bucket(&self) -> Option<&'a CStr> {
         if self.0.behavior_flags as c_uint & VIRTUAL_HOSTING == 0 {
             return None;
         }
-        // SAFETY: a request's strings end with a NUL and belong to it.
+        // SAFETY: the `bucket` field of a request is NULL or a string.
         unsafe { string(self.0.bucket) }.filter(|bucket| !bucket.is_empty())
     }
 
-    /// Whether it says that it is connected to this host and port.
+    /// Returns whether its host and port fields are these.
     ///
     /// # Safety
-    /// Each is NULL or a string.
+    /// `host` and `port` are NULL or strings.
     #[inline]
     pub unsafe fn is_to(&self, host: *const c_char, port: *const c_char) -> bool {
         let is = |field: *const c_char, text: *const c_char| {
-            // SAFETY: a request's strings end with a NUL and belong to it; the caller's is one.
+            // SAFETY: neither is NULL; a request's fields are strings, and so are the arguments (contract of this
+            // function).
             !field.is_null() && !text.is_null() && unsafe { libc::strcmp(field, text) } == 0
         };
         is(self.0.host, host) && is(self.0.port, port)
     }
 
-    /// Notes the host and port that it is connected to.
+    /// Sets its host and port fields.
     #[inline]
     pub fn set_host(&mut self, host: &CStr, port: &CStr) -> Result<(), Error> {
         replace(&mut self.0.host, host)?;
@@ -90,10 +92,10 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A request without a bucket, or metadata: those are Droplet's own.
+/// Makes a request without a bucket and without metadata.
 fn empty(context: &View) -> Result<*mut RequestHead, Error> {
     let request = Block::<RequestHead>::zeroed()?;
-    // SAFETY: zero bytes are a valid value, all integers and NULL; nobody else has it.
+    // SAFETY: zero bytes are a valid value, since all fields are integers and pointers. Nobody else has it.
     let head = unsafe { &mut *request.as_ptr() };
     head.ctx = context.pointer_to_context().cast();
     head.behavior_flags = (VIRTUAL_HOSTING | KEEP_ALIVE) as libc::c_int;

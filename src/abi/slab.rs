@@ -1,8 +1,8 @@
-//! Memory for what C holds by pointer, such that any pointer can be checked before it is followed.
+//! Memory for values that C holds by pointer. Any pointer from C can be checked before it is followed.
 //!
-//! Memory of an [`Slab`] is reused for the same type and never given back to the system: a pointer that
-//! was once handed out leads to readable memory for ever, and its [`State`] tells whether it is still
-//! valid. A pointer from elsewhere is recognised by its address alone.
+//! Memory of a [`Slab`] is reused for values of the same type and never returned to the system. So a pointer that was
+//! once given to C leads to readable memory for ever, and the state of its slot says whether C owns it now. A pointer
+//! from elsewhere is recognised by its address.
 
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
@@ -15,32 +15,32 @@ use droplet_client::os::lock::Lock;
 use droplet_client::os::sys;
 use droplet_client::status::Error;
 
-/// Slots in the first chunk; each further one has twice as many.
+/// Number of slots in the first chunk; each further chunk has twice as many as the one before.
 const FIRST_CHUNK: usize = 64;
 const CHUNKS: usize = 20;
 
-/// Nothing is in the slot.
+/// State of a slot without a value.
 const FREE: u8 = 0;
-/// Rust owns the value.
-const HELD: u8 = 1;
-/// C has the pointer.
-const LENT: u8 = 2;
+/// State of a slot whose value Rust owns.
+const OWNED_BY_RUST: u8 = 1;
+/// State of a slot whose value C owns.
+const OWNED_BY_C: u8 = 2;
 
-/// The value comes first: a pointer to the slot is the pointer that C has. Slots share no cache line, since
-/// threads use neighbouring ones at the same time.
+/// A place for one value. The value comes first, so the address of the slot is the pointer that C has. Slots share no
+/// cache line, because threads use neighbouring ones at the same time.
 #[repr(C, align(64))]
 struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
     state: AtomicU8,
 }
 
-/// A type whose values lie in one slab.
+/// A type whose values all lie in one slab.
 pub trait InSlab: Sized + 'static {
-    /// That slab.
+    /// Returns that slab.
     fn slab() -> &'static Slab<Self>;
 }
 
-/// A place for values of one type.
+/// Memory for values of one type.
 pub struct Slab<T: 'static> {
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
     free: Lock<Free<T>>,
@@ -51,15 +51,15 @@ struct Free<T> {
     chunks: usize,
 }
 
-// SAFETY: the pointers lead to slots that are never freed; the mutex guards the list of them.
+// SAFETY: the pointers lead to slots, which are never freed, and may be followed by any thread.
 unsafe impl<T> Send for Free<T> {}
 
-// SAFETY: values are reached through `Handle`, which is exclusive, or shared through `get`, which asks for
-// T: Sync; the slots themselves change by atomics.
+// SAFETY: a value is reached through its only `Handle`, or shared through `get`, which requires `T: Sync`. The state of
+// a slot is atomic, and a lock guards the list of free slots.
 unsafe impl<T: Send> Sync for Slab<T> {}
 
 impl<T> Slab<T> {
-    /// An slab that has no memory yet.
+    /// A slab without memory.
     pub const fn new() -> Slab<T> {
         Slab {
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
@@ -69,29 +69,29 @@ impl<T> Slab<T> {
 }
 
 impl<T: InSlab> Slab<T> {
-    /// Puts a value into memory that C may be shown.
+    /// Puts a value into the slab. Rust owns it.
     pub fn insert(&'static self, value: T) -> Result<Handle<T>, Error> {
         Ok(self.reserve()?.fill(value))
     }
 
-    /// Room for a value that is not there yet.
+    /// Reserves a slot for a value that does not exist yet.
     pub fn reserve(&'static self) -> Result<Vacant<T>, Error> {
         Ok(Vacant { slot: self.take_slot()? })
     }
 
-    /// Takes back what was handed out to C. Nothing, if this is no pointer of ours, or was taken back before.
+    /// Takes the value back from C. `None` if the pointer is not of this slab, or C does not own the value: it was
+    /// taken back before.
     #[inline(always)]
     pub fn take(&'static self, pointer: *const T) -> Option<Handle<T>> {
         let slot = self.find(pointer)?;
-        // SAFETY: `find` gives slots only, and slots are never freed.
+        // SAFETY: `find` returns slots only, and slots are never freed.
         let state = unsafe { &slot.as_ref().state };
-        // Acquire: what the thread that handed out it wrote is seen here.
-        state.compare_exchange(LENT, HELD, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // Acquire: this thread sees all writes of the thread that gave the value to C.
+        state.compare_exchange(OWNED_BY_C, OWNED_BY_RUST, Ordering::Acquire, Ordering::Relaxed).ok()?;
         Some(Handle { slot })
     }
 
-    /// What C has a pointer to and any number of threads may use. It stays valid until it is recalled,
-    /// which C must not cause while it is in use.
+    /// Borrows a value that C owns, for any number of threads at once. C must not free it during a call that uses it.
     #[inline]
     pub fn get(&'static self, pointer: *const T) -> Option<&'static T>
     where
@@ -100,33 +100,33 @@ impl<T: InSlab> Slab<T> {
         self.named(self.name(pointer)?)
     }
 
-    /// Names the value behind a pointer, so that [`Slab::named`] need not look for it again.
+    /// Returns the name of the slot at an address. [`Slab::named`] finds the slot faster by its name.
     #[inline(always)]
     pub fn name(&'static self, pointer: *const T) -> Option<Name<T>> {
         self.find(pointer).map(Name)
     }
 
-    /// As [`Slab::get`]: whatever is in the place that the named value had.
+    /// Borrows the value that is in a slot now, if C owns one there; see [`Slab::get`].
     #[inline]
     pub fn named(&'static self, Name(slot): Name<T>) -> Option<&'static T>
     where
         T: Sync,
     {
-        // SAFETY: a name is that of a slot, and slots are never freed; a handed out one holds a value, of
-        // which C keeps the lender's promise not to end it during the call.
+        // SAFETY: a name leads to a slot, and slots are never freed. A slot in this state has a value, which C does not
+        // free during a call that uses it (contracts of the functions that free).
         unsafe {
             let slot = slot.as_ref();
-            let is_lent = slot.state.load(Ordering::Acquire) == LENT;
-            is_lent.then(|| (*slot.value.get()).assume_init_ref())
+            let is_owned_by_c = slot.state.load(Ordering::Acquire) == OWNED_BY_C;
+            is_owned_by_c.then(|| (*slot.value.get()).assume_init_ref())
         }
     }
 
-    /// Every value that C has a pointer to now.
-    pub fn handed_out(&'static self) -> impl Iterator<Item = *const T> {
+    /// Returns the addresses of all values that C owns now.
+    pub fn owned_by_c(&'static self) -> impl Iterator<Item = *const T> {
         self.slots().filter_map(|slot| {
-            // SAFETY: `slots` gives slots only, and slots are never freed.
+            // SAFETY: `slots` returns slots only, and slots are never freed.
             let state = unsafe { &slot.as_ref().state };
-            (state.load(Ordering::Acquire) == LENT).then_some(slot.as_ptr() as *const T)
+            (state.load(Ordering::Acquire) == OWNED_BY_C).then_some(slot.as_ptr() as *const T)
         })
     }
 
@@ -136,12 +136,12 @@ impl<T: InSlab> Slab<T> {
             NonNull::new(chunk.load(Ordering::Acquire)).map(|first| (index, first))
         });
         existing.flat_map(|(index, first)| {
-            // SAFETY: a chunk has this many slots.
+            // SAFETY: chunk `index` has `chunk_size(index)` slots, so each offset lies in it.
             (0..chunk_size(index)).map(move |offset| unsafe { first.add(offset) })
         })
     }
 
-    /// The slot at this address, if there is one: as a rule it lies in the first chunk.
+    /// Returns the slot at this address, if there is one. Most slots lie in the first chunk.
     #[inline(always)]
     fn find(&self, pointer: *const T) -> Option<NonNull<Slot<T>>> {
         self.find_in_chunk(0, pointer).or_else(|| self.find_further(pointer))
@@ -157,7 +157,7 @@ impl<T: InSlab> Slab<T> {
         let first = NonNull::new(self.chunks[index].load(Ordering::Acquire))?;
         let offset = pointer.addr().wrapping_sub(first.addr().get());
         let is_slot = offset % size_of::<Slot<T>>() == 0 && offset / size_of::<Slot<T>>() < chunk_size(index);
-        // SAFETY: the offset is that of a slot within the chunk.
+        // SAFETY: `is_slot` says that the offset is a multiple of the size of a slot and lies in the chunk.
         is_slot.then(|| unsafe { first.byte_add(offset) })
     }
 
@@ -173,14 +173,14 @@ impl<T: InSlab> Slab<T> {
         let index = free.chunks;
         let chunk = self.chunks.get(index).ok_or(Error::OutOfMemory)?;
         let count = chunk_size(index);
-        // Room for every slot that will ever be free, so that giving one back needs no memory.
+        // Room for all slots there are now, so that giving one back allocates nothing.
         free.slots.try_reserve(2 * count).map_err(|_| Error::OutOfMemory)?;
         let layout = Layout::array::<Slot<T>>(count).map_err(|_| Error::OutOfMemory)?;
-        // SAFETY: the layout is not empty; zeroed memory is a row of free slots.
+        // SAFETY: the layout has a size above 0. Zeroed memory is an array of free slots, whose values are uninitialised.
         let first = unsafe { alloc::alloc_zeroed(layout) }.cast::<Slot<T>>();
         let first = NonNull::new(first).ok_or(Error::OutOfMemory)?;
         free.chunks += 1;
-        // SAFETY: the chunk has this many slots.
+        // SAFETY: the chunk has `count` slots, so each offset lies in it.
         free.slots.extend((0..count).rev().map(|offset| unsafe { first.add(offset) }));
         chunk.store(first.as_ptr(), Ordering::Release);
         Ok(())
@@ -195,7 +195,7 @@ const fn chunk_size(index: usize) -> usize {
     FIRST_CHUNK << index
 }
 
-/// A place in an slab.
+/// The name of a slot: it leads there without a search.
 pub struct Name<T>(NonNull<Slot<T>>);
 
 impl<T> Clone for Name<T> {
@@ -231,23 +231,23 @@ impl ErasedName {
     }
 }
 
-/// Room for a value in an slab, given back unless it is filled.
+/// A reserved slot. Dropped, it becomes free again.
 pub struct Vacant<T: InSlab> {
     slot: NonNull<Slot<T>>,
 }
 
-// SAFETY: it owns its slot, in which nothing is.
+// SAFETY: it owns its slot, which has no value.
 unsafe impl<T: InSlab + Send> Send for Vacant<T> {}
 
 impl<T: InSlab> Vacant<T> {
-    /// Puts a value there.
+    /// Puts a value into the slot.
     pub fn fill(self, value: T) -> Handle<T> {
         let slot = self.slot;
         std::mem::forget(self);
-        // SAFETY: the slot is free and was taken, so nobody else reads or writes it.
+        // SAFETY: slots are never freed. This one is reserved, so nobody else reads or writes its value.
         unsafe {
             (*slot.as_ref().value.get()).write(value);
-            slot.as_ref().state.store(HELD, Ordering::Relaxed);
+            slot.as_ref().state.store(OWNED_BY_RUST, Ordering::Relaxed);
         }
         Handle { slot }
     }
@@ -259,22 +259,22 @@ impl<T: InSlab> Drop for Vacant<T> {
     }
 }
 
-/// A value in an slab, owned like a box.
+/// A value of a slab that Rust owns, like a `Box`.
 pub struct Handle<T: InSlab> {
     slot: NonNull<Slot<T>>,
 }
 
-// SAFETY: it owns its value.
+// SAFETY: it owns its value, which may move to another thread.
 unsafe impl<T: InSlab + Send> Send for Handle<T> {}
 
 impl<T: InSlab> Handle<T> {
-    /// Hands the value to C.
+    /// Gives the value to C.
     #[inline]
     pub fn into_raw(self) -> *mut T {
         let slot = self.slot;
         std::mem::forget(self);
-        // SAFETY: slots are never freed. Release: what was written here is seen by whoever recalls it.
-        unsafe { slot.as_ref() }.state.store(LENT, Ordering::Release);
+        // SAFETY: slots are never freed. Release: the thread that takes the value back sees all writes of this one.
+        unsafe { slot.as_ref() }.state.store(OWNED_BY_C, Ordering::Release);
         slot.as_ptr().cast()
     }
 }
@@ -284,7 +284,7 @@ impl<T: InSlab> Deref for Handle<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: a held slot has a value, and it is ours alone.
+        // SAFETY: the slot of a handle has a value, which the handle alone owns.
         unsafe { (*self.slot.as_ref().value.get()).assume_init_ref() }
     }
 }
@@ -292,19 +292,19 @@ impl<T: InSlab> Deref for Handle<T> {
 impl<T: InSlab> DerefMut for Handle<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: a held slot has a value, and it is ours alone.
+        // SAFETY: the slot of a handle has a value, which the handle alone owns.
         unsafe { (*self.slot.as_ref().value.get()).assume_init_mut() }
     }
 }
 
 impl<T: InSlab> Drop for Handle<T> {
     fn drop(&mut self) {
-        // Ending a value takes system calls.
+        // A destructor makes system calls, which may be cancellation points.
         sys::without_cancellation(|| {
-            // SAFETY: a held slot has a value, and it is ours alone.
+            // SAFETY: the slot of a handle has a value, which the handle alone owns.
             unsafe { (*self.slot.as_ref().value.get()).assume_init_drop() }
         });
-        // SAFETY: slots are never freed. Nobody reads the value before it is written again.
+        // SAFETY: slots are never freed, and nobody reads the value of a free one.
         unsafe { self.slot.as_ref() }.state.store(FREE, Ordering::Relaxed);
         T::slab().give_back(self.slot);
     }
@@ -314,33 +314,33 @@ impl<T: InSlab> Drop for Handle<T> {
 mod tests {
     use super::*;
 
-    macro_rules! in_arena {
+    macro_rules! in_slab {
         ($($type:ty)*) => { $(
             impl InSlab for $type {
                 fn slab() -> &'static Slab<$type> {
-                    static ARENA: Slab<$type> = Slab::new();
-                    &ARENA
+                    static SLAB: Slab<$type> = Slab::new();
+                    &SLAB
                 }
             }
         )* };
     }
-    in_arena!(u64 [u64; 4] usize);
+    in_slab!(u64 [u64; 4] usize);
 
     #[test]
-    fn a_pointer_is_valid_from_lending_to_recall() {
+    fn a_pointer_is_valid_while_c_owns_the_value() {
         let slab = u64::slab();
         let pointer = slab.insert(7).unwrap().into_raw();
         assert_eq!(slab.get(pointer), Some(&7));
         let held = slab.take(pointer).unwrap();
         assert_eq!(*held, 7);
         assert!(slab.take(pointer).is_none(), "taken back twice");
-        assert!(slab.get(pointer).is_none(), "seen while held");
+        assert!(slab.get(pointer).is_none(), "borrowed while Rust owns it");
         drop(held);
-        assert!(slab.take(pointer).is_none(), "taken back after its end");
+        assert!(slab.take(pointer).is_none(), "taken back after it was dropped");
     }
 
     #[test]
-    fn foreign_pointers_are_recognised() {
+    fn pointers_from_elsewhere_are_rejected() {
         let slab = <[u64; 4]>::slab();
         let own = slab.insert([0; 4]).unwrap().into_raw();
         let local = [0; 4];
@@ -361,7 +361,7 @@ mod tests {
         }
         let again: Vec<_> = (0..10 * FIRST_CHUNK).map(into_raw).collect();
         assert!(again.iter().all(|pointer| pointers.contains(pointer)));
-        assert_eq!(slab.handed_out().count(), again.len());
+        assert_eq!(slab.owned_by_c().count(), again.len());
         again.iter().for_each(|pointer| drop(slab.take(*pointer)));
     }
 }

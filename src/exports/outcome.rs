@@ -1,51 +1,52 @@
-//! What the values that exported functions return say about how they ended.
+//! Results of exported functions, by the types that they return.
 
 use libc::{c_int, c_uint, ssize_t};
 
-use crate::abi::last_error::{Outcome, Verdict};
+use crate::abi::last_error::{CallResult, Outcome};
 use droplet_client::status;
 
 impl Outcome for () {
-    fn verdict(&self) -> Verdict {
-        Verdict::Unknown
+    fn result(&self) -> CallResult {
+        CallResult::Unknown
     }
 }
 
-/// A number of something.
+/// A count: its value does not say whether the call failed.
 impl Outcome for c_uint {
-    fn verdict(&self) -> Verdict {
-        Verdict::Unknown
+    fn result(&self) -> CallResult {
+        CallResult::Unknown
     }
 }
 
-/// A size of something.
+/// A size: likewise.
 impl Outcome for usize {
-    fn verdict(&self) -> Verdict {
-        Verdict::Unknown
+    fn result(&self) -> CallResult {
+        CallResult::Unknown
     }
 }
 
-/// A status, or a descriptor.
+/// A status, a descriptor or a count; negative for a failure.
 impl Outcome for c_int {
     #[inline]
-    fn verdict(&self) -> Verdict {
-        if *self < 0 { Verdict::Failure(status::meaning(*self)) } else { Verdict::Success }
+    fn result(&self) -> CallResult {
+        if *self < 0 { CallResult::Failure(status::meaning(*self)) } else { CallResult::Success }
     }
 }
 
-/// A number of bytes, or a status.
+/// A number of bytes, or a negative status.
 impl Outcome for ssize_t {
     #[inline]
-    fn verdict(&self) -> Verdict {
-        if *self < 0 { Verdict::Failure(status::meaning(*self as c_int)) } else { Verdict::Success }
+    fn result(&self) -> CallResult {
+        if *self < 0 { CallResult::Failure(status::meaning(*self as c_int)) } else { CallResult::Success }
     }
 }
 
+/// A pointer; NULL for a failure.
 impl<T> Outcome for *mut T {
-    fn verdict(&self) -> Verdict {
+    fn result(&self) -> CallResult {
         match self.is_null() {
-            true => Verdict::Failure("nothing was found, or memory is out"),
-            false => Verdict::Success,
+            true => CallResult::Failure("not found, or out of memory"),
+            false => CallResult::Success,
         }
     }
 }

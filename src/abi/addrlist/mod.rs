@@ -1,7 +1,7 @@
-//! `dpl_addrlist`: the list of hosts as C may walk it.
+//! `dpl_addrlist`: the list of hosts that C may walk.
 //!
-//! The list proper is [`Hosts`]. What C sees mirrors it: nodes of plain C memory, whose links change only
-//! under the list's pthread mutex, which checkouts never take.
+//! Rust's list is [`Hosts`]. The nodes that C sees mirror it. They are plain C memory, and their links change only under
+//! the list's pthread mutex, which checkouts never take.
 
 mod node;
 
@@ -28,10 +28,10 @@ use droplet_client::status::Error;
 pub use node::node_of;
 use node::{NodeMirror, OwnedNode, blacklisted_for, room_for};
 
-/// How long to wait for another thread's look-up of the same name.
+/// Time to wait for another thread's look-up of the same name.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
-/// One allocation, of which C knows the head.
+/// One allocation, whose head C knows.
 #[repr(C)]
 pub struct AddrList {
     head: UnsafeCell<AddrListHead>,
@@ -40,15 +40,15 @@ pub struct AddrList {
     default_port: CString,
     /// The thread that took the mutex last ([`fork::own_thread`]).
     holder: AtomicUsize,
-    /// How many times that thread has taken it.
+    /// Number of times that thread has taken it.
     depth: AtomicU32,
-    /// Which of the [`resolve::changes`] its nodes show.
+    /// The number of [`resolve::changes`] when the nodes were updated last.
     shown: AtomicU64,
 }
 
-// SAFETY: the mutex in the head guards its links; it is used in place, by its address.
+// SAFETY: the mutex in the head guards the links, and is used in place, by its address.
 unsafe impl Sync for AddrList {}
-// SAFETY: the pointers in the head lead to memory that the list owns.
+// SAFETY: the pointers in the head lead to memory that the list owns, whichever thread has it.
 unsafe impl Send for AddrList {}
 
 static LISTS: Slab<AddrList> = Slab::new();
@@ -60,9 +60,9 @@ impl InSlab for AddrList {
     }
 }
 
-/// Why a host was not added.
+/// Reason why a host was not added.
 pub enum AddError {
-    /// It has no address.
+    /// The host has no address.
     Lookup(Unresolved),
     /// Out of memory.
     OutOfMemory,
@@ -86,12 +86,12 @@ impl NewHost {
 }
 
 impl AddrList {
-    /// An empty list, handed out to C.
+    /// Makes an empty list for C.
     pub fn create(default_port: &CStr) -> Result<*mut AddrListHead, Error> {
         let head = AddrListHead {
             addr_list: ptr::null_mut(),
             default_port: duplicate(default_port)?.into_raw(),
-            // Recursive: a program that adds a host while it holds the lock shall not hang.
+            // Recursive, so that a program that adds a host while it holds the lock does not hang.
             lock: libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP,
         };
         let list = AddrList {
@@ -106,42 +106,42 @@ impl AddrList {
         Ok(LISTS.insert(list)?.into_raw().cast())
     }
 
-    /// The list at this address, if it is one of ours.
+    /// Returns the list at this address, if this library made it and C has not freed it.
     #[inline]
     pub fn of(list: *mut AddrListHead) -> Option<&'static AddrList> {
         LISTS.get(list.cast())
     }
 
-    /// Frees a list and its nodes. False if it is none of ours.
+    /// Frees a list and its nodes. Returns false if this library did not make it, or C has freed it.
     pub fn free(list: *mut AddrListHead) -> bool {
         let Some(held) = LISTS.take(list.cast()) else { return false };
         held.clear();
         true
     }
 
-    /// Makes every list forget, in a forked child, what belongs to the parent.
+    /// Makes all lists forget, in a forked child, what belongs to the parent.
     pub fn forget_parent() {
-        for list in LISTS.handed_out().filter_map(|list| LISTS.get(list)) {
+        for list in LISTS.owned_by_c().filter_map(|list| LISTS.get(list)) {
             list.hosts.forget_parent();
             list.restore();
         }
     }
 
-    /// Makes a list in a forked child whole again, if a thread of the parent held its mutex. That is not taken
-    /// before a fork, since C may hold it for as long as it likes, and wait meanwhile for the thread that forks.
+    /// Repairs a list in a forked child, if a thread of the parent held its mutex. The mutex is not taken before a fork,
+    /// because C may hold it for any time, and wait meanwhile for the thread that forks.
     fn restore(&self) {
-        // SAFETY: the child has one thread, so that nobody else uses the mutex meanwhile.
+        // SAFETY: the child has one thread, so nobody else uses the mutex meanwhile.
         let is_free = unsafe { libc::pthread_mutex_trylock(&raw mut (*self.head.get()).lock) } == 0;
         if is_free {
             return self.unlock_mutex();
         }
-        // A mutex that belongs to a thread of the parent cannot be unlocked here, whichever thread that was.
-        // SAFETY: as above.
+        // A mutex that belongs to a thread of the parent cannot be unlocked in the child, whichever thread that was.
+        // SAFETY: the child has one thread, as above.
         unsafe { (*self.head.get()).lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP };
-        // Its holder may have been changing the links, and what the nodes show.
+        // Its holder may have been changing the links and the addresses of the nodes.
         self.relink();
         self.hosts.show_addresses();
-        // The thread that forked still holds what it held.
+        // If the thread that forked held the mutex, it holds it in the child.
         let depth = self.depth.swap(0, Ordering::Relaxed);
         if self.is_holder() {
             (0..depth).for_each(|_| self.lock());
@@ -150,7 +150,7 @@ impl AddrList {
 
     /// Links the nodes anew, in the order of the hosts.
     fn relink(&self) {
-        // SAFETY: the nodes of a list's hosts are alive, and no other thread is there to see their links.
+        // SAFETY: the nodes of a list's hosts are alive, and the child has no other thread that uses the links.
         unsafe {
             let mut field = &raw mut (*self.head.get()).addr_list;
             for host in self.hosts.all() {
@@ -163,21 +163,21 @@ impl AddrList {
         }
     }
 
-    /// Its hosts.
+    /// Returns its hosts.
     #[inline]
     pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
     }
 
-    /// The port of hosts that name none.
+    /// Returns the port of hosts that are given without one.
     pub fn default_port(&self) -> &CStr {
         &self.default_port
     }
 
-    /// Takes the lock that C may walk the list under; the same thread may take it again. What C finds then
-    /// is what the names lead to now: checkouts look them up, but do not wait for this lock to say so.
+    /// Takes the lock under which C may walk the list. The same thread may take it again. The nodes get the addresses of
+    /// the last look-ups here, since checkouts make look-ups without this lock.
     pub fn lock(&self) {
-        // SAFETY: the mutex was initialised when the list was made.
+        // SAFETY: the mutex was initialised in `create`, and is used in place.
         unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
         let depth = if self.is_holder() { self.depth.load(Ordering::Relaxed) } else { 0 };
         self.holder.store(fork::own_thread(), Ordering::Relaxed);
@@ -188,23 +188,24 @@ impl AddrList {
         }
     }
 
-    /// Gives the lock back. Nothing happens if this thread does not hold it.
+    /// Releases the lock. It has no effect if the calling thread does not hold it.
     pub fn unlock(&self) {
         if self.is_holder() {
-            // C may have taken the mutex itself, uncounted.
+            // C may have taken the mutex by itself, which does not count.
             let depth = self.depth.load(Ordering::Relaxed);
             self.depth.store(depth.saturating_sub(1), Ordering::Relaxed);
         }
         self.unlock_mutex();
     }
 
-    /// Whether the calling thread took the mutex last.
+    /// Returns whether the calling thread took the mutex last.
     fn is_holder(&self) -> bool {
         self.holder.load(Ordering::Relaxed) == fork::own_thread()
     }
 
     fn unlock_mutex(&self) {
-        // SAFETY: as above; a thread that does not hold it is refused, since it is recursive.
+        // SAFETY: the mutex was initialised in `create`. It is recursive, so this fails for a thread that does not hold it
+        // (pthread_mutex_lock(3)).
         unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head.get()).lock) };
     }
 
@@ -220,14 +221,14 @@ impl AddrList {
         change()
     }
 
-    /// Adds a host at a random place, so that clients with the same profile spread. One that is there
-    /// already becomes available instead, as does the one that has all of its addresses.
+    /// Adds a host at a random place, so that clients with the same profile spread over the hosts. If the list has a host
+    /// of the same name and port, or one with all of its addresses, that one becomes available instead.
     pub fn add(&self, authority: Authority) -> Result<(), AddError> {
         let resolved = Resolved::new(&self.hosts, authority, LOOKUP_WAIT).map_err(AddError::Lookup)?;
         self.locked(|| self.insert(resolved))
     }
 
-    /// Adds the hosts of a profile: see [`Resolved::of_profile`].
+    /// Adds the hosts of a profile; see [`Resolved::of_profile`].
     pub fn add_profile(
         &self,
         authorities: Vec<Authority>,
@@ -294,12 +295,12 @@ impl AddrList {
         unsafe { self.link(node.into_raw(), room, &host) };
     }
 
-    /// Puts a node that C made into the list; the caller holds the lock.
+    /// Puts a node that C made into the list. The caller holds the lock.
     ///
     /// # Safety
-    /// `node` points to a `dpl_addr_t` with valid fields that is in no list.
+    /// `node` points to a `dpl_addr_t` with valid fields that is in no list. The list owns it if this succeeds.
     pub unsafe fn adopt(&self, node: *mut Addr) -> Result<(), Error> {
-        // SAFETY: the caller's promise.
+        // SAFETY: `node` has valid fields (contract of this function).
         let (name, port, addresses, expiry) = unsafe {
             let Addr { host, portstr, h, port, blacklist_expire_timestamp, .. } = *node;
             let addresses: Vec<_> =
@@ -309,7 +310,7 @@ impl AddrList {
         let (Some(name), Some(port)) = (name, port) else { return Err(Error::Invalid) };
         let Authority { host: name, port, number } = Authority::new(name, port)?;
         let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
-        // SAFETY: the caller's promise. How much room C made for addresses is not known.
+        // SAFETY: `node` is in no list (contract of this function). The room that C made for addresses is unknown.
         unsafe { self.link(node, 0, &host) };
         match blacklisted_for(expiry) {
             Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
@@ -321,10 +322,10 @@ impl AddrList {
     /// Links a node at a random place, under the lock.
     ///
     /// # Safety
-    /// `node` points to a `dpl_addr_t` that is in no list, with `room` for addresses.
+    /// `node` points to a `dpl_addr_t` that is in no list and has `room` for addresses.
     unsafe fn link(&self, node: *mut Addr, room: usize, host: &Arc<Host>) {
         let place = fastrand::usize(0..=self.hosts.count());
-        // SAFETY: the links are those of a BSD LIST (queue(7)), which changes under the lock only.
+        // SAFETY: the links are those of a BSD LIST (queue(7)), and change only under the lock, which is held.
         unsafe {
             let mut field = &raw mut (*self.head.get()).addr_list;
             for _ in 0..place {
@@ -340,14 +341,14 @@ impl AddrList {
         self.hosts.insert(place, Arc::clone(host), Box::new(NodeMirror::new(node, room)));
     }
 
-    /// Takes a node out, which from then on is its caller's; the caller holds the lock. False if it is not
-    /// in this list.
+    /// Takes a node out of the list and gives it to the caller, who holds the lock. Returns false if the node is not in
+    /// this list.
     pub fn unlink(&self, node: *mut Addr) -> bool {
-        // Once removed there, nobody writes to the node any more.
+        // This drops the observer, so nobody writes to the node any more.
         if self.hosts.remove(node as usize).is_none() {
             return false;
         }
-        // SAFETY: the node is in this list, whose links change under the lock only.
+        // SAFETY: the node is in this list, whose links change only under the lock, which is held.
         unsafe {
             let Addr { le_next, le_prev, .. } = *node;
             if let Some(next) = le_next.as_mut() {
@@ -358,7 +359,7 @@ impl AddrList {
         true
     }
 
-    /// Empties the list; the caller holds the lock, or has the list to itself.
+    /// Empties the list. The caller holds the lock, or nobody else uses the list.
     pub fn clear(&self) {
         for host in self.hosts.all() {
             self.free_node(node_of(&host));
@@ -377,7 +378,7 @@ impl AddrList {
 
 impl Drop for AddrList {
     fn drop(&mut self) {
-        // SAFETY: it came from malloc, and C reads it no more.
+        // SAFETY: the string came from malloc(3), and C does not use a list that it has freed.
         unsafe { libc::free(self.head.get_mut().default_port.cast()) };
     }
 }

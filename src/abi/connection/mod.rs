@@ -86,7 +86,7 @@ impl Connection {
     pub fn owner_of_host_name(context: ContextId, host: *const c_char) -> Option<Connection> {
         // NULL names no connection: the field is NULL in a connection to a file, and where C has freed the name.
         let host = NonNull::new(host.cast_mut())?;
-        let owner = CONNECTIONS.handed_out().find(|body| {
+        let owner = CONNECTIONS.owned_by_c().find(|body| {
             // SAFETY: slab memory stays readable. C may change the field meanwhile, and another thread may give the
             // connection back: the pointer is compared, not followed.
             let name = unsafe { ptr::read_volatile(&raw const (**body).head.host) };

@@ -1,7 +1,7 @@
 //! The structs that C and this library share, to the byte.
 //!
-//! This is the one table of offsets: each line states where a field lies, and the compiler refuses a
-//! struct that differs. It holds for x86-64 Linux with glibc.
+//! This is the only table of offsets: each line states the offset of a field, and a struct that differs does not
+//! compile. The offsets are those of x86-64 Linux with glibc.
 
 use libc::{c_char, c_int, c_uint, c_void};
 
@@ -28,7 +28,7 @@ macro_rules! c_struct {
 
         #[cfg(test)]
         impl $name {
-            /// What C calls it, its size and its fields.
+            /// Its name in C, its size, and the name, offset and size of each field.
             pub const TABLE: (&'static str, usize, &'static [(&'static str, usize, usize)]) = (
                 $c_name,
                 $size,
@@ -111,7 +111,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A context of the variant that Bareos carried.
+    /// A context of the variant of Droplet in Bareos.
     pub struct ContextBareos = "dpl_ctx", 408 {
         0 flags: c_uint,
         4 max_redirects: c_int,
@@ -173,7 +173,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A connection, as far as C sees it.
+    /// The part of a connection that C sees.
     pub struct ConnectionHead = "dpl_conn", 168 {
         0 r#type: c_int,
         8 ctx: *mut c_void,
@@ -200,7 +200,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A host of a list; all of it plain C memory.
+    /// A host of a list, which is plain C memory.
     pub struct Addr = "dpl_addr", 64 {
         0 host: *mut c_char,
         8 portstr: *mut c_char,
@@ -214,7 +214,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A list of hosts, as far as C sees it.
+    /// The part of a list of hosts that C sees.
     pub struct AddrListHead = "dpl_addrlist", 56 {
         0 addr_list: *mut Addr,
         8 default_port: *mut c_char,

@@ -1,4 +1,4 @@
-//! Requests and what they consist of.
+//! Requests and their parts.
 
 use libc::{c_char, c_int, c_uint, c_void};
 
@@ -38,7 +38,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// Which versions of an object a request concerns: all conditions must hold.
+    /// Conditions on the version of an object; all of them must hold.
     #[derive(Clone, Copy)]
     pub struct Condition = "dpl_condition_t", 808 {
         0 n_conds: c_int,
@@ -47,7 +47,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// One condition: a time_t or an etag, whichever its type says.
+    /// One condition: a `time_t` or an etag, depending on its type.
     #[derive(Clone, Copy)]
     pub struct ConditionOne = "dpl_condition_one_t", 80 {
         0 r#type: c_int,
@@ -56,7 +56,7 @@ c_struct! {
 }
 
 c_struct! {
-    /// A range of bytes. An end of all ones is open.
+    /// A range of bytes. An end with all bits set leaves it open.
     #[derive(Clone, Copy)]
     pub struct Range = "dpl_range_t", 16 {
         0 start: u64,
