@@ -1,5 +1,6 @@
 /* Contexts from dplx_ctx_new(): all that a program needs which has no Droplet. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,6 +132,36 @@ static void nothing_is_freed_twice(void) {
     server_stop(server);
 }
 
+/* Bytes in use from malloc; 0 under valgrind, which looks for leaks itself. */
+static size_t bytes_in_use(void) {
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+}
+
+static void metadata_are_freed_with_a_request(void) {
+    enum { ROUNDS = 100, LENGTH = 10000 };
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = dplx_ctx_new(profile_of(&server, 1, ""));
+    char value[LENGTH + 1];
+    size_t before;
+
+    REQUIRE(ctx, "a context is made");
+    memset(value, 'v', LENGTH);
+    value[LENGTH] = '\0';
+    before = bytes_in_use();
+    for (int i = 0; i < ROUNDS; i++) {
+        dpl_req_t *req = dplx_req_new(ctx, "bucket");
+
+        REQUIRE(req && dpl_req_add_metadatum(req, "key", value) == DPL_SUCCESS,
+                "a request has metadata");
+        dplx_req_free(req);
+    }
+    CHECK(bytes_in_use() < before + ROUNDS * LENGTH / 2, "dplx_req_free() frees them");
+    dplx_ctx_free(ctx);
+    server_stop(server);
+}
+
 static void connection_outlives_its_context(void) {
     struct server *server = server_answering(1);
     dpl_ctx_t *ctx = dplx_ctx_new(profile_of(&server, 1, ""));
@@ -225,6 +256,7 @@ int main(void) {
     RUN(variables_count);
     RUN(what_is_wrong_is_told);
     RUN(nothing_is_freed_twice);
+    RUN(metadata_are_freed_with_a_request);
     RUN(connection_outlives_its_context);
     RUN(nothing_is_printed);
     RUN(those_who_listen_hear_of_it);

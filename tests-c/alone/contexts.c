@@ -8,6 +8,7 @@
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/dplx.h"
 #include "support/logs.h"
 #include "support/scratch.h"
 
@@ -180,6 +181,38 @@ static void context_may_be_freed_twice(void) {
     free(own);
 }
 
+static void contexts_of_either_interface_are_freed_by_droplets(void) {
+    dpl_ctx_t *ctx = dplx_ctx_new("host = 127.0.0.1");
+
+    REQUIRE(ctx, "a context is made");
+    CHECK(!ctx->cwds, "it has no current folders");
+    logs_collect();
+    dpl_ctx_free(ctx);
+    CHECK_INT(logs_count(), 0, "dpl_ctx_free() frees it");
+    dpl_ctx_free(ctx);
+    CHECK_INT(logs_with("dpl_ctx_free: this context was freed before"), 1,
+              "a second time is refused");
+    dplx_ctx_free(ctx);
+    CHECK(strstr(dplx_last_error(), "this context was freed before") != NULL,
+          "and by dplx_ctx_free() too");
+}
+
+static void contexts_of_droplets_interface_are_not_freed_by_dplx(void) {
+    struct server *server = server_start((struct server_options){.id = 1, .tls = TLS_NEVER});
+    dpl_ctx_t *ctx = context_of((const char *[]){"host", server_name(server), NULL});
+
+    REQUIRE(ctx, "a context is made");
+    dplx_ctx_free(ctx);
+    CHECK(strstr(dplx_last_error(), "or did not come from dplx_ctx_new()") != NULL,
+          "dplx_ctx_free() refuses it");
+    logs_collect();
+    CHECK(ctx->cwds && dpl_dict_count(ctx->cwds) == 0, "it still has its folders");
+    CHECK(answered(ctx, 1), "and answers requests");
+    dpl_ctx_free(ctx);
+    CHECK_INT(logs_count(), 0, "dpl_ctx_free() frees it");
+    server_stop(server);
+}
+
 static int guarded;
 
 static void *add_under_lock(void *ctx) {
@@ -241,6 +274,8 @@ int main(void) {
     RUN(password_opens_the_key);
     RUN(unusable_dictionaries_are_told_of);
     RUN(context_may_be_freed_twice);
+    RUN(contexts_of_either_interface_are_freed_by_droplets);
+    RUN(contexts_of_droplets_interface_are_not_freed_by_dplx);
     RUN(lock_is_the_programs);
     RUN(program_may_replace_strings);
     RUN(statuses_have_names);

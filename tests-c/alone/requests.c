@@ -194,6 +194,19 @@ static void requests_of_either_interface_are_alike(void) {
     dpl_ctx_free(ctx);
 }
 
+static void metadata_are_freed_with_a_request_of_either_interface(void) {
+    dpl_ctx_t *ctx = context("");
+    dpl_req_t *req = dplx_req_new(ctx, "bucket");
+    dpl_dict_t *metadata = dpl_dict_new(13);
+
+    CHECK_STATUS(dpl_dict_add(metadata, "Key", "value", 0), DPL_SUCCESS, "a dictionary");
+    CHECK_STATUS(dpl_req_add_metadata(req, metadata), DPL_SUCCESS, "metadata");
+    dpl_dict_free(metadata);
+    CHECK_STR(dpl_dict_get_value(req->metadata, "Key"), "value", "they are copied");
+    dplx_req_free(req); /* valgrind sees a leak */
+    dpl_ctx_free(ctx);
+}
+
 static void null_is_told_of(void) {
     dpl_ctx_t *ctx = context("");
     dpl_req_t *req = dpl_req_new(ctx);
@@ -237,6 +250,7 @@ int main(void) {
     RUN(nothing_smuggles_in_a_field);
     RUN(program_reads_what_it_set);
     RUN(requests_of_either_interface_are_alike);
+    RUN(metadata_are_freed_with_a_request_of_either_interface);
     RUN(null_is_told_of);
     return test_end();
 }

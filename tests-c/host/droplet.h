@@ -324,6 +324,7 @@ dpl_status_t dpl_req_set_bucket(dpl_req_t *req, const char *bucket);
 dpl_status_t dpl_req_set_resource(dpl_req_t *req, const char *resource);
 dpl_status_t dpl_req_set_host(dpl_req_t *req, const char *host);
 dpl_status_t dpl_req_set_port(dpl_req_t *req, const char *port);
+dpl_status_t dpl_req_add_metadatum(dpl_req_t *req, const char *key, const char *value);
 void dpl_req_add_behavior(dpl_req_t *req, unsigned int flags);
 void dpl_req_rm_behavior(dpl_req_t *req, unsigned int flags);
 
