@@ -1,4 +1,4 @@
-//! The crate as Rust programs use it.
+//! Tests of the Rust interface (package droplet-client) against HTTP servers on loopback.
 
 mod common;
 
@@ -13,7 +13,7 @@ use common::loopback::{DeadHost, Server, certificate_in};
 use droplet_client::{Connection, Context, ErrorKind, Level, Options};
 use socket2::SockRef;
 
-/// Hosts, and further lines.
+/// Returns a profile with these hosts and further lines.
 fn profile(hosts: &[SocketAddr], more: &str) -> String {
     let hosts: Vec<_> = hosts.iter().map(SocketAddr::to_string).collect();
     format!("host = {}\n{more}", hosts.join(","))
@@ -23,14 +23,14 @@ fn context_over(server: &Server) -> Context {
     Context::from_profile(&profile(&[server.address], "")).expect("a good profile")
 }
 
-/// Asks and reads the reply to its end: the number of the request on its connection.
-fn ask(connection: &mut Connection) -> io::Result<u32> {
+/// Sends a request and reads the reply. Returns its body: the number of the request on its connection.
+fn request(connection: &mut Connection) -> io::Result<u32> {
     connection.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
     let mut reply = Vec::new();
     while !reply.ends_with(b"\n") || reply.ends_with(b"\r\n") {
         let mut some = [0; 16];
         let count = connection.read(&mut some)?;
-        assert_ne!(count, 0, "the end instead of a reply");
+        assert_ne!(count, 0, "the connection ended before the reply did");
         reply.extend_from_slice(&some[..count]);
     }
     connection.reply_complete();
@@ -38,6 +38,7 @@ fn ask(connection: &mut Connection) -> io::Result<u32> {
     Ok(text.rsplit("\r\n\r\n").next().and_then(|body| body.trim().parse().ok()).expect("a number"))
 }
 
+/// Waits for a condition, up to 20 s. Returns whether it became true.
 fn eventually(condition: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() && Instant::now() < deadline {
@@ -47,19 +48,19 @@ fn eventually(condition: impl Fn() -> bool) -> bool {
 }
 
 #[test]
-fn dropped_connections_serve_again() {
+fn dropped_connections_are_reused() {
     let server = Server::plain();
     let context = context_over(&server);
     for number in 1..=3 {
         let mut connection = context.connect().expect("connected");
-        assert_eq!(ask(&mut connection).expect("answered"), number);
+        assert_eq!(request(&mut connection).expect("answered"), number);
         assert_eq!(connection.reused(), number - 1);
     }
     assert_eq!(server.accepted(), 1);
 }
 
 #[test]
-fn what_was_not_read_to_its_end_is_closed() {
+fn a_connection_with_an_unread_reply_is_closed() {
     let server = Server::plain();
     let context = context_over(&server);
     let dropped = |leave: fn(&mut Connection)| {
@@ -74,7 +75,7 @@ fn what_was_not_read_to_its_end_is_closed() {
         half_read.read_exact(&mut [0; 10]).expect("read");
     });
     dropped(|asked_again| {
-        ask(asked_again).expect("answered");
+        request(asked_again).expect("answered");
         asked_again.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
     });
     dropped(|hasty| {
@@ -82,7 +83,7 @@ fn what_was_not_read_to_its_end_is_closed() {
         hasty.reply_complete();
     });
     let mut whole = context.connect().expect("connected");
-    ask(&mut whole).expect("answered");
+    request(&mut whole).expect("answered");
     drop(whole);
     drop(context.connect().expect("connected"));
     assert!(eventually(|| server.open() == 1), "the last one is kept");
@@ -90,18 +91,19 @@ fn what_was_not_read_to_its_end_is_closed() {
 }
 
 #[test]
-fn dead_hosts_are_passed_over_and_named_when_none_is_left() {
+fn dead_hosts_are_skipped_and_named_if_all_are_dead() {
     let server = Server::plain();
-    let (one, other) = (DeadHost::new(), DeadHost::new());
+    let (first, second) = (DeadHost::new(), DeadHost::new());
     let context =
-        Context::from_profile(&profile(&[one.address, server.address], "")).expect("a good profile");
+        Context::from_profile(&profile(&[first.address, server.address], "")).expect("a good profile");
     for _ in 0..4 {
         assert_eq!(context.connect().expect("connected").peer(), server.address);
     }
-    let context = Context::from_profile(&profile(&[one.address, other.address], "")).expect("a good profile");
+    let context =
+        Context::from_profile(&profile(&[first.address, second.address], "")).expect("a good profile");
     let error = context.connect().expect_err("both are dead");
     assert_eq!(error.kind(), ErrorKind::NoHost);
-    for host in [one, other] {
+    for host in [first, second] {
         let reason = format!("connect to {}: Connection refused", host.address);
         assert!(error.to_string().contains(&reason), "{error}");
     }
@@ -111,44 +113,44 @@ fn dead_hosts_are_passed_over_and_named_when_none_is_left() {
 }
 
 #[test]
-fn silence_is_a_timeout_after_which_one_may_go_on() {
+fn a_connection_is_usable_after_a_read_timeout() {
     let server = Server::plain();
     let context = context_over(&server);
     let mut connection = context.connect().expect("connected");
     connection.set_read_timeout(Some(Duration::from_millis(50)));
-    let error = connection.read(&mut [0]).expect_err("nothing was asked for");
+    let error = connection.read(&mut [0]).expect_err("there is no reply");
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), format!("read from {}: timed out", server.address));
-    connection.set_read_timeout(Some(Duration::MAX)); // for ever
-    assert_eq!(ask(&mut connection).expect("answered"), 1);
+    connection.set_read_timeout(Some(Duration::MAX));
+    assert_eq!(request(&mut connection).expect("answered"), 1);
     drop(connection);
     assert_eq!(context.connect().expect("connected").reused(), 1);
 }
 
 #[test]
-fn options_bound_connections_and_their_use() {
+fn options_limit_connections_and_their_reuse() {
     let server = Server::plain();
     let options = Options { connections: 1, reuses: 1, ..Options::default() };
     let context = Context::new(&profile(&[server.address], ""), options).expect("a good profile");
     let only = context.connect().expect("connected");
-    let error = context.connect().expect_err("one is all there may be");
+    let error = context.connect().expect_err("the limit is 1");
     assert_eq!(error.kind(), ErrorKind::Limit);
     let text = "n_conn_max (1) reached: 1 connections are in use, 0 are being opened";
     assert_eq!(error.to_string(), text);
     drop(only);
     assert_eq!(context.connect().expect("connected").reused(), 1);
-    assert_eq!(context.connect().expect("connected").reused(), 0, "it has served often enough");
+    assert_eq!(context.connect().expect("connected").reused(), 0, "the limit of reuses is reached");
 }
 
 #[test]
-fn a_listener_hears_what_failed_on_the_way() {
+fn the_log_callback_gets_failed_attempts() {
     let server = Server::plain();
     let dead = DeadHost::new();
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let ears = Arc::clone(&heard);
+    let logged = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&logged);
     let options = Options {
         log_callback: Some(Box::new(move |severity, text| {
-            ears.lock().expect("not poisoned").push((severity, text.to_owned()));
+            log.lock().expect("not poisoned").push((severity, text.to_owned()));
         })),
         ..Options::default()
     };
@@ -158,29 +160,29 @@ fn a_listener_hears_what_failed_on_the_way() {
         context.connect().expect("connected");
     }
     let expected = [(Level::Error, format!("connect to {}: Connection refused", dead.address))];
-    assert_eq!(*heard.lock().expect("not poisoned"), expected);
+    assert_eq!(*logged.lock().expect("not poisoned"), expected);
 }
 
 #[test]
-fn an_unknown_host_does_not_keep_the_others_out() {
+fn a_host_without_an_address_does_not_disable_the_others() {
     let server = Server::plain();
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let logged = Arc::new(Mutex::new(Vec::new()));
     let log_callback = {
-        let heard = Arc::clone(&heard);
-        move |severity, text: &str| heard.lock().expect("unpoisoned").push((severity, text.to_owned()))
+        let logged = Arc::clone(&logged);
+        move |severity, text: &str| logged.lock().expect("unpoisoned").push((severity, text.to_owned()))
     };
-    // Longer than a label may be: no name server is asked.
+    // The name is too long for a label, so no name server is asked.
     let unknown = "x".repeat(64);
     let options = Options { log_callback: Some(Box::new(log_callback)), ..Options::default() };
     let profile = format!("host = {unknown},{}/\n", server.address);
     let context = Context::new(&profile, options).expect("a good profile");
-    let heard: Vec<_> = std::mem::take(&mut heard.lock().expect("unpoisoned"));
+    let logged: Vec<_> = std::mem::take(&mut logged.lock().expect("unpoisoned"));
     let is_warned =
-        |part: &str| heard.iter().any(|(how, text)| *how == Level::Warning && text.contains(part));
-    assert!(is_warned(&format!("no address for {unknown}")), "{heard:?}");
-    assert!(is_warned("'/' at the end has no effect"), "{heard:?}");
+        |part: &str| logged.iter().any(|(how, text)| *how == Level::Warning && text.contains(part));
+    assert!(is_warned(&format!("no address for {unknown}")), "{logged:?}");
+    assert!(is_warned("'/' at the end has no effect"), "{logged:?}");
     for _ in 0..4 {
-        ask(&mut context.connect().expect("connected")).expect("answered");
+        request(&mut context.connect().expect("connected")).expect("answered");
     }
     let profile = format!("host = {unknown}\n");
     let Err(refused) = Context::from_profile(&profile) else { panic!("no host is known") };
@@ -188,22 +190,22 @@ fn an_unknown_host_does_not_keep_the_others_out() {
 }
 
 #[test]
-fn a_connection_outlives_the_last_of_its_contexts() {
+fn a_connection_outlives_its_context() {
     let server = Server::plain();
     let context = context_over(&server);
     let clone = context.clone();
     let mut connection = context.connect().expect("connected");
     drop((context, clone));
-    assert_eq!(ask(&mut connection).expect("answered"), 1);
+    assert_eq!(request(&mut connection).expect("answered"), 1);
     drop(connection);
-    assert!(eventually(|| server.open() == 0), "there is nobody left to use it");
+    assert!(eventually(|| server.open() == 0), "its pool is gone");
 }
 
 #[test]
-fn idle_connections_end_with_their_context() {
+fn idle_connections_are_closed_with_their_context() {
     let server = Server::plain();
     let context = context_over(&server);
-    ask(&mut context.connect().expect("connected")).expect("answered");
+    request(&mut context.connect().expect("connected")).expect("answered");
     assert_eq!(server.open(), 1);
     drop(context);
     assert!(eventually(|| server.open() == 0));
@@ -214,20 +216,20 @@ fn tls_is_described_and_resumed() {
     let certificate = certificate_in(&empty_folder("api-tls"));
     let server = Server::tls(&certificate);
     let more = format!("use_https = true\nssl_ca_list = \"{}\"\n", certificate.display());
-    // The default port of https would come from a later use_https as well as from an earlier one.
     let text = format!("{more}host = {}", server.address);
     let options = Options { reuses: 0, ..Options::default() };
     let context = Context::new(&text, options).expect("a good profile");
     for round in 0..2 {
         let mut connection = context.connect().expect("connected");
-        assert_eq!(ask(&mut connection).expect("answered"), 1);
-        let tls = connection.tls().expect("it is secured");
+        assert_eq!(request(&mut connection).expect("answered"), 1);
+        let tls = connection.tls().expect("it uses TLS");
         assert_eq!((tls.version, tls.resumed), ("TLSv1.3", round == 1));
         assert!(tls.cipher.starts_with("TLS_"), "{}", tls.cipher);
         assert!(connection.traffic().sent > 18, "{:?}", connection.traffic());
     }
-    let stranger = format!("use_https = true\nhost = {}", server.address);
-    let error = Context::from_profile(&stranger).expect("a good profile").connect().expect_err("untrusted");
+    let without_authority = format!("use_https = true\nhost = {}", server.address);
+    let error =
+        Context::from_profile(&without_authority).expect("a good profile").connect().expect_err("untrusted");
     assert!(error.to_string().contains("certificate refused"), "{error}");
 }
 
@@ -236,32 +238,32 @@ fn plain_connections_are_described() {
     let server = Server::plain();
     let context = context_over(&server);
     let mut connection = context.connect().expect("connected");
-    ask(&mut connection).expect("answered");
+    request(&mut connection).expect("answered");
     assert_eq!((connection.host(), connection.tls()), ("127.0.0.1".to_owned(), None));
     let traffic = connection.traffic();
     assert_eq!((traffic.sent, traffic.received), (18, 40));
 }
 
 #[test]
-fn buckets_are_part_of_the_name() {
+fn a_bucket_is_part_of_the_host_name() {
     let server = Server::plain();
     let context = context_over(&server);
-    let error = context.connect_to_bucket("no\0bucket").expect_err("no name");
+    let error = context.connect_to_bucket("no\0bucket").expect_err("an invalid name");
     assert_eq!((error.kind(), error.to_string()), (ErrorKind::Name, "no bucket: no\\0bucket".to_owned()));
     let error = context.connect_to_bucket(&"b".repeat(300)).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::Name);
-    let error = context.connect_to_bucket(&"b".repeat(70)).expect_err("a label that DNS does not know");
+    let error = context.connect_to_bucket(&"b".repeat(70)).expect_err("a label that is too long for DNS");
     assert!(error.to_string().contains("no address for bbb"), "{error}");
 }
 
 #[test]
-fn statistics_tell_what_became_of_connections_and_hosts() {
+fn statistics_count_connections_and_failures_of_hosts() {
     let server = Server::plain();
     let dead = DeadHost::new();
     let hosts = profile(&[dead.address, server.address], "");
     let context = Context::from_profile(&hosts).expect("a good profile");
     let mut in_use = context.connect().expect("connected");
-    ask(&mut context.connect().expect("connected")).expect("answered");
+    request(&mut context.connect().expect("connected")).expect("answered");
     in_use.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
     let now = context.statistics();
     assert_eq!((now.created, now.idle, now.in_use, now.failed), (2, 1, 1, 0));
@@ -277,7 +279,7 @@ fn statistics_tell_what_became_of_connections_and_hosts() {
 }
 
 #[test]
-fn a_failed_write_is_blamed_on_its_host() {
+fn a_failed_write_blacklists_the_host() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = server.local_addr().expect("bound");
     let context = Context::from_profile(&profile(&[address], "")).expect("a good profile");
@@ -287,7 +289,7 @@ fn a_failed_write_is_blamed_on_its_host() {
     drop(client);
     let error = (0..1000).find_map(|_| {
         thread::sleep(Duration::from_millis(5));
-        connection.write_all(b"anybody there?").err()
+        connection.write_all(b"GET / HTTP/1.1").err()
     });
     let text = error.expect("a write fails").to_string();
     assert!(text.starts_with(&format!("write to {address}: ")), "{text}");
@@ -300,7 +302,7 @@ fn a_failed_write_is_blamed_on_its_host() {
 }
 
 #[test]
-fn what_has_ended_is_not_kept() {
+fn a_connection_that_ended_is_not_pooled() {
     let server = Server::plain();
     let context = context_over(&server);
     let mut connection = context.connect().expect("connected");
@@ -318,22 +320,23 @@ fn a_forked_child_has_connections_of_its_own() {
     let server = Server::plain();
     let context = context_over(&server);
     let in_use = context.connect().expect("connected");
-    ask(&mut context.connect().expect("connected")).expect("answered");
+    request(&mut context.connect().expect("connected")).expect("answered");
     assert_eq!(context.statistics().idle, 1);
-    // SAFETY: the child only uses the context, and ends without returning.
+    // SAFETY: the child uses only what is safe after a fork: the context handles it, and _exit() ends the child.
     let child = unsafe { libc::fork() };
     if child == 0 {
         drop(in_use);
-        let answered = context.connect().is_ok_and(|mut own| ask(&mut own).is_ok_and(|number| number == 1));
-        // SAFETY: it runs no handlers of the parent's.
+        let answered =
+            context.connect().is_ok_and(|mut own| request(&mut own).is_ok_and(|number| number == 1));
+        // SAFETY: _exit() has no preconditions. It runs no exit handlers, which are the parent's.
         unsafe { libc::_exit(i32::from(!answered)) };
     }
     let mut status = -1;
-    // SAFETY: it is writable.
+    // SAFETY: `status` is writable.
     unsafe { libc::waitpid(child, &mut status, 0) };
-    assert_eq!(status, 0, "the child is answered, by a connection of its own");
+    assert_eq!(status, 0, "the child has an answer on a connection of its own");
     let mut in_use = in_use;
-    assert_eq!(ask(&mut in_use).expect("the parent's still works"), 1);
+    assert_eq!(request(&mut in_use).expect("the connection in use still works"), 1);
     let mut idle = context.connect().expect("connected");
-    assert_eq!(ask(&mut idle).expect("so does the one that was idle"), 2);
+    assert_eq!(request(&mut idle).expect("so does the idle connection"), 2);
 }

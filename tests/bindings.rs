@@ -1,5 +1,5 @@
-//! Preloaded: which calls the dynamic loader leads to us, and that a program which knows no Droplet
-//! does not notice.
+//! Tests of preloading: the dynamic loader binds the calls of the connection subsystem to this library and no others, and
+//! programs without Droplet behave as before.
 
 mod common;
 
@@ -10,14 +10,14 @@ use std::process::Command;
 
 use common::{droplets_names, empty_folder, exported_names, make, outcome, root, run, shared_library};
 
-/// A line of the loader's: FROM's use of NAME is bound to TO.
+/// A binding by the loader: the use of `name` in the file `from` is bound to the file `to`.
 struct Binding {
     from: String,
     to: String,
     name: String,
 }
 
-/// `binding file FROM [0] to TO [0]: normal symbol `NAME' [VERSION]`
+/// Parses a line `binding file FROM [0] to TO [0]: normal symbol `NAME' [VERSION]`.
 fn binding(line: &str) -> Option<Binding> {
     let (_, line) = line.split_once("binding file ")?;
     let (files, symbol) = line.split_once(": normal symbol `")?;
@@ -26,7 +26,7 @@ fn binding(line: &str) -> Option<Binding> {
     Some(Binding { from: file(from)?, to: file(to)?, name: symbol.split_once('\'')?.0.to_owned() })
 }
 
-/// A program of tests-c, in the layout, with the library preloaded: all that is bound when it starts.
+/// Starts a program of tests-c with the library preloaded, and returns all bindings.
 fn bindings_of(layout: &str, program: &str) -> Vec<Binding> {
     let trace = empty_folder(&format!("bindings-{layout}")).join("trace");
     let path = built_program(layout, program);
@@ -49,7 +49,7 @@ fn built_program(layout: &str, program: &str) -> PathBuf {
     root().join("target/tests-c").join(layout).join("preload").join(program)
 }
 
-/// Names that the host calls through the dynamic symbol table.
+/// Returns the names that the stand-in for Droplet calls through the dynamic symbol table.
 fn names_the_host_uses(layout: &str) -> BTreeSet<String> {
     let host = root().join("target/tests-c").join(layout).join("libdroplet.so.0");
     let relocations = run(Command::new("readelf").arg("-rW").arg(host));
@@ -68,21 +68,21 @@ fn assert_bound_as_documented(layout: &str) {
     }
     let bound = |from: &str, name: &str| bindings.iter().any(|it| it.from == from && it.name == name);
     let uses: Vec<_> = names_the_host_uses(layout).intersection(&droplets_names()).cloned().collect();
-    assert!(uses.iter().any(|name| name == "dpl_conn_pool_init"), "the host makes pools: {uses:?}");
+    assert!(uses.iter().any(|name| name == "dpl_conn_pool_init"), "the stand-in makes pools: {uses:?}");
     for name in uses {
-        assert!(bound("libdroplet.so.0", &name), "the host's own use of {name} was not seen");
+        assert!(bound("libdroplet.so.0", &name), "the stand-in's own use of {name} is not in the trace");
     }
     assert!(bound("checkout", "dpl_try_connect") && bound("checkout", "dpl_ctx_new"), "the program's calls");
-    assert!(bound("libdroplet_conn.so.0", "dpl_log"), "our log lines go through the host");
+    assert!(bound("libdroplet_conn.so.0", "dpl_log"), "our log lines go through the stand-in");
 }
 
 #[test]
-fn droplets_own_calls_land_here_and_all_others_do_not() {
+fn only_calls_of_the_connection_subsystem_are_bound_to_this_library() {
     assert_bound_as_documented("3.0");
     assert_bound_as_documented("bareos");
 }
 
-/// The same, with and without the library.
+/// Runs a program with and without the library, and compares its output and its exit status.
 fn assert_unchanged(program: &str, arguments: &[&str]) {
     let command = || {
         let mut command = Command::new(program);
@@ -95,15 +95,15 @@ fn assert_unchanged(program: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn programs_without_droplet_do_not_notice() {
+fn programs_without_droplet_behave_as_before() {
     assert_unchanged("/bin/true", &[]);
     assert_unchanged("/bin/false", &[]);
     assert_unchanged("ls", &["-l", "src"]);
     assert_unchanged("ls", &["no such file"]);
     assert_unchanged("sh", &["-c", "echo out; echo err >&2; (exit 3); exit $?"]);
-    // Descriptors, signal dispositions and threads of a process in the middle of its work.
+    // Descriptors, signal dispositions and threads of a running process.
     assert_unchanged("sh", &["-c", "ls /proc/self/fd; exit 7"]);
     assert_unchanged("grep", &["-E", "^(Sig[PBIC]|Threads|Umask)", "/proc/self/status"]);
-    // A pipe whose reader is gone ends the writer by SIGPIPE, as ever.
+    // SIGPIPE still kills a writer whose reader is gone.
     assert_unchanged("bash", &["-c", "yes | head -n 1; echo ${PIPESTATUS[0]}"]);
 }

@@ -1,6 +1,6 @@
-//! A program that loads Droplet with dlopen(3), as a daemon loads it with a plugin: its calls come to us, and
-//! our messages go to its log function, though no reference of ours to Droplet was bound. The plugin may have
-//! Droplet's static library in it.
+//! A program that loads Droplet with dlopen(3), as a daemon does with a plugin. Its calls are bound to this library, and
+//! messages go to its log function, although Droplet was not there when this library was loaded. The plugin may
+//! contain Droplet's static library.
 
 mod common;
 
@@ -31,11 +31,11 @@ int main(int argc, char **argv) {
 "#;
 
 #[test]
-fn messages_reach_a_droplet_that_was_loaded_later() {
+fn messages_go_to_a_droplet_that_was_loaded_later() {
     make(&["c-host"]);
     let folder = empty_folder("dlopened");
     let source = write(&folder, "program.c", PROGRAM);
-    // Nothing listens at port 1. The backend is what leads to the host: this one needs no other variable.
+    // Nothing listens on port 1. The stand-in needs no other variable for this backend.
     write(&folder, "one.profile", "backend = posix\nhost = 127.0.0.1:1\npricing_dir = \"\"\n");
     let program = folder.join("program");
     run(Command::new("cc").arg(source).arg("-o").arg(&program).arg("-ldl"));

@@ -1,6 +1,5 @@
-//! Droplet's own headers, include/droplet-3.0: as committed they are what the source says, each can be
-//! included alone, and what they declare is laid out as the library has it. UPDATE_HEADER=1 commits to what
-//! the source says now.
+//! Tests of Droplet's own headers, include/droplet-3.0: they are up to date with the source, each can be included alone,
+//! and their structs have the layout of the library's. With UPDATE_HEADER=1 they are updated (`make header`).
 
 mod common;
 
@@ -17,7 +16,7 @@ fn committed() -> PathBuf {
     root().join("include/droplet-3.0")
 }
 
-/// The headers in a folder, by how they are included.
+/// Returns the headers in a folder by their names in an #include.
 fn headers_in(folder: &Path) -> BTreeMap<String, String> {
     let listed = run(Command::new("find").arg(folder).args(["-type", "f", "-printf", "%P\\n"]));
     listed
@@ -27,17 +26,14 @@ fn headers_in(folder: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn committed_headers_are_what_the_source_says() {
+fn headers_are_up_to_date() {
     if std::env::var_os("UPDATE_HEADER").is_some() {
         run(Command::new("cp").args(["-rT", GENERATED]).arg(committed()));
     }
     let (generated, committed) = (headers_in(Path::new(GENERATED)), headers_in(&committed()));
     assert!(generated.keys().eq(committed.keys()), "{:?} {:?}", generated.keys(), committed.keys());
     for (name, text) in &generated {
-        assert!(
-            committed[name] == *text,
-            "include/droplet-3.0/{name} is not what the source says: run `make header`"
-        );
+        assert!(committed[name] == *text, "include/droplet-3.0/{name} is not up to date: run `make header`");
     }
 }
 
@@ -55,12 +51,12 @@ fn every_export_is_declared() {
     }
 }
 
-/// Compiles a text that may include our headers, with every warning there is.
+/// Compiles a text that includes our headers. Any warning is an error.
 fn compile(name: &str, language: &str, standard: &str, text: &str) {
     let source = write(&empty_folder(&format!("droplet-headers-{name}-{standard}")), "use", text);
     run(Command::new("cc")
         .args(["-x", language, &format!("-std={standard}"), "-fsyntax-only"])
-        // For u_int and the like, with which Droplet's interface is written.
+        // Droplet's interface uses u_int and similar types.
         .args(["-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-pedantic", "-Werror"])
         .arg("-I")
         .arg(committed())
@@ -117,14 +113,15 @@ fn a_program_needs_no_other_header() {
     compile("program", "c++", "c++17", USE);
 }
 
-/// A struct as `mirror!` declares it: what C calls it, its size, and the offsets of its fields.
-struct Mirror {
+/// A struct as `c_struct!` declares it: its name in C, its size, and the offsets of its fields.
+struct CStruct {
     name: String,
     size: String,
     fields: Vec<(String, String)>,
 }
 
-fn mirrors() -> Vec<Mirror> {
+/// Reads the declarations of all structs.
+fn c_structs() -> Vec<CStruct> {
     let files = ["src/abi/layout/mod.rs", "src/abi/layout/request.rs", "crates/droplet/src/abi/layout.rs"];
     let read = |file| fs::read_to_string(root().join(file)).expect("text");
     let mut found = Vec::new();
@@ -132,7 +129,7 @@ fn mirrors() -> Vec<Mirror> {
         if let Some((_, head)) = line.split_once(" = \"").filter(|_| line.starts_with("    pub struct ")) {
             let (name, size) = head.split_once("\", ").expect("a size");
             let size = size.trim_end_matches(" {").to_owned();
-            found.push(Mirror { name: name.to_owned(), size, fields: Vec::new() });
+            found.push(CStruct { name: name.to_owned(), size, fields: Vec::new() });
         } else if let Some((offset, field)) = line.trim().split_once(' ')
             && line.starts_with("        ")
             && offset.parse::<usize>().is_ok()
@@ -146,10 +143,10 @@ fn mirrors() -> Vec<Mirror> {
 }
 
 #[test]
-fn structs_are_laid_out_as_in_the_library() {
+fn structs_have_the_layout_of_the_library() {
     let mut asserts = "#include <droplet.h>\n".to_owned();
-    // The other context belongs to another Droplet.
-    for Mirror { name, size, fields } in mirrors().into_iter().filter(|it| it.size != "408") {
+    // The context of 408 bytes belongs to Bareos' version of Droplet, which has other headers.
+    for CStruct { name, size, fields } in c_structs().into_iter().filter(|it| it.size != "408") {
         let c_name = if name.ends_with("_t") { name.clone() } else { format!("struct {name}") };
         asserts += &format!("_Static_assert(sizeof({c_name}) == {size}, \"{name}\");\n");
         for (field, offset) in fields {

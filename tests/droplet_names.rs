@@ -1,6 +1,6 @@
-//! Our <droplet.h> has all constants, macros and types that Droplet's has, with the same values:
-//! tests/data/droplet-names.tsv, which was read off Droplet 3.0. Left out are the inner workings of its headers:
-//! include guards, QMD_, TRACEBUF and TRASHIT of its queue.h, and HAVE_, how it was configured itself.
+//! Our <droplet.h> has all constants, macros and types of Droplet's, with the same values. They are listed in
+//! tests/data/droplet-names.tsv, which was made from Droplet 3.0. The list lacks internals of its headers: include guards,
+//! the results of its configure script (HAVE_), and QMD_, TRACEBUF and TRASHIT of its queue.h.
 
 mod common;
 
@@ -11,13 +11,14 @@ use std::process::Command;
 
 use common::{empty_folder, root, run, write};
 
-/// A line of the list.
+/// An entry of the list.
 struct Name {
     kind: String,
     name: String,
     value: String,
 }
 
+/// Reads the list.
 fn listed() -> Vec<Name> {
     let list = fs::read_to_string(root().join("tests/data/droplet-names.tsv")).expect("the list is readable");
     let lines = list.lines().filter(|line| !line.starts_with('#'));
@@ -32,7 +33,7 @@ fn listed() -> Vec<Name> {
     names
 }
 
-/// A compiler that finds our headers and takes no warning.
+/// Returns a compiler that finds our headers. Any warning is an error.
 fn compiler(language: &str, standard: &str) -> Command {
     let mut compiler = Command::new(if language == "c" { "cc" } else { "c++" });
     compiler
@@ -52,7 +53,7 @@ fn built(folder: &Path, language: &str, standard: &str, text: &str) -> PathBuf {
     program
 }
 
-/// A program that prints what the names stand for, as the list has it.
+/// Returns a program that prints the values of the names, in the format of the list.
 fn printer(includes: &str, names: &[Name]) -> String {
     let mut text = format!("{includes}#include <stddef.h>\n#include <stdio.h>\n\nint main(void) {{\n");
     for Name { kind, name, .. } in names {
@@ -113,7 +114,7 @@ fn list_agrees_with_the_constants_of_the_binary_interface() {
     assert_eq!(compared, 42, "status codes, bits of the trace, log levels, behaviors, limits");
 }
 
-/// Macros and their parameters: `NAME`, `NAME(A, B)`.
+/// Returns the macros of the header, with their number of parameters.
 fn defined_macros() -> BTreeMap<String, String> {
     let source = write(&empty_folder("droplet-macros"), "use.c", "#include <droplet.h>\n");
     let definitions = run(compiler("c", "c99").args(["-dM", "-E"]).arg(source));
@@ -140,7 +141,7 @@ fn macros_take_the_same_arguments() {
     }
 }
 
-/// A program that uses the macros: it ends with 0 if they do what is documented.
+/// A program that uses the macros. It exits with 0 if they do what is documented.
 const USE: &str = r#"
 #include <droplet.h>
 #include <assert.h>
@@ -166,14 +167,14 @@ static struct entry *entry(int value) {
     return made;
 }
 
-/* Those macros look at an argument more than once. */
+/* The macros evaluate an argument more than once. */
 #define ADD(INSERT, head, value, field) \
     do { \
         struct entry *made = entry(value); \
         INSERT(head, made, field); \
     } while (0)
 
-/* Those walked are freed, which the walk must not notice. */
+/* Each entry is freed in the loop, which must not matter to the loop. */
 #define FREE_ALL(WALK, expected) \
     do { \
         struct entry *it, *next; \
@@ -303,7 +304,7 @@ int main(void) {
 
 fn assert_usable(language: &str, standard: &str) {
     let folder = empty_folder(&format!("droplet-use-{standard}"));
-    // Headers that a program may include before ours, or after them.
+    // A program may include other headers before ours, or after them.
     for before in ["", "#include <sys/param.h>\n#include <sys/queue.h>\n", "#include <droplet_conn.h>\n"] {
         let program = built(&folder, language, standard, &format!("{before}{USE}"));
         run(&mut Command::new(program));

@@ -1,4 +1,4 @@
-//! The examples in other languages, against a dead host and a server that answers, over http and https.
+//! Tests of the examples: each runs against a dead host and a server, over http and https.
 
 mod common;
 
@@ -12,8 +12,8 @@ use std::process::Command;
 use common::loopback::{DeadHost, Server, certificate_in};
 use common::{empty_folder, outcome, root, run, shared_library, standalone_library};
 
-/// Runs an example over http and over https. `program` has all but the arguments.
-fn assert_shows_all(name: &str, program: impl Fn() -> Command) {
+/// Runs an example over http and over https, and checks its output. `program` is the command without arguments.
+fn assert_output(name: &str, program: impl Fn() -> Command) {
     let certificate = certificate_in(&empty_folder(&format!("example-{name}")));
     let servers = [Server::plain(), Server::tls(&certificate)];
     let dead = DeadHost::new();
@@ -22,7 +22,7 @@ fn assert_shows_all(name: &str, program: impl Fn() -> Command) {
         command.arg(format!("{},{}", dead.address, server.address)).args(https);
         let printed = run(with_library(&mut command).env("SSL_CERT_FILE", &certificate));
         assert_eq!(printed, expected(dead.address, server.address), "{name} {https:?}");
-        assert_eq!(server.accepted(), 1, "{name}: one connection serves both requests");
+        assert_eq!(server.accepted(), 1, "{name}: both requests use one connection");
     }
 }
 
@@ -35,7 +35,7 @@ fn expected(dead: SocketAddr, alive: SocketAddr) -> String {
     )
 }
 
-/// As it would be after an installation.
+/// Lets a command find the library and its header, as after an installation.
 fn with_library(command: &mut Command) -> &mut Command {
     let library = shared_library().parent().expect("a folder").to_owned();
     command
@@ -44,7 +44,7 @@ fn with_library(command: &mut Command) -> &mut Command {
         .env("CPATH", root().join("include"))
 }
 
-/// Whether there is such a program: scripts/setup.sh installs what is missing, where it can.
+/// Returns whether a program is installed. scripts/setup.sh installs missing programs where it can.
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -61,7 +61,7 @@ fn example(path: &str) -> PathBuf {
 #[test]
 fn python() {
     if is_installed("python3") {
-        assert_shows_all("python", || {
+        assert_output("python", || {
             let mut command = Command::new("python3");
             command.arg("-B").arg(example("python/example.py"));
             command
@@ -69,7 +69,7 @@ fn python() {
     }
 }
 
-/// Our own interface is the same in the library that stands in for the whole of Droplet.
+/// The library's own interface is the same in the standalone library.
 #[test]
 fn python_with_the_standalone_library() {
     if !is_installed("python3") {
@@ -85,12 +85,12 @@ fn python_with_the_standalone_library() {
         .env("LD_LIBRARY_PATH", &folder)
         .output()
         .expect("it runs");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing is printed but by the program");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the library prints nothing");
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected(dead.address, server.address));
 }
 
 #[test]
-fn python_fetches_in_a_few_lines() {
+fn python_fetch() {
     if !is_installed("python3") {
         return;
     }
@@ -153,7 +153,7 @@ fn node() {
         println!("skipped: koffi is missing: run scripts/setup.sh test");
         return;
     }
-    assert_shows_all("node", || {
+    assert_output("node", || {
         let mut command = Command::new("node");
         command.arg(example("node/example.js"));
         command
@@ -173,10 +173,10 @@ fn go() {
         .arg(".")
         .current_dir(example("go"))
         .env("GOFLAGS", "-buildvcs=false")
-        // Nothing goes to the home directory.
+        // The default cache would be in the home directory.
         .env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"));
     run(with_library(&mut build));
-    assert_shows_all("go", || Command::new(&program));
+    assert_output("go", || Command::new(&program));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn cpp() {
     let mut build = Command::new("c++");
     build.args(["-std=c++17", "-Wall", "-Wextra", "-Werror"]).arg(example("cpp/example.cpp"));
     run(with_library(build.args(["-ldroplet_conn", "-o"]).arg(&program)));
-    assert_shows_all("cpp", || Command::new(&program));
+    assert_output("cpp", || Command::new(&program));
 }
 
 #[test]
@@ -196,11 +196,11 @@ fn rust() {
     let tests = env::current_exe().expect("this test is a program");
     let folder = tests.parent().and_then(Path::parent).expect("it lies in deps");
     let program = folder.join("examples/rust");
-    assert_shows_all("rust", || Command::new(&program));
+    assert_output("rust", || Command::new(&program));
     let (server, dead) = (Server::plain(), DeadHost::new());
-    let mut wordy = Command::new(&program);
-    wordy.arg(format!("{},{}", dead.address, server.address)).env("DPLX_STATS", "1");
-    let printed = String::from_utf8(outcome(&mut wordy).stderr).expect("text");
+    let mut verbose = Command::new(&program);
+    verbose.arg(format!("{},{}", dead.address, server.address)).env("DPLX_STATS", "1");
+    let printed = String::from_utf8(outcome(&mut verbose).stderr).expect("text");
     assert!(printed.contains("1 reused a connection"), "{printed}");
     assert!(printed.contains("(1 refused)"), "{printed}");
 }

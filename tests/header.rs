@@ -1,5 +1,5 @@
-//! The C header: as committed it is what the source says, and it compiles wherever it may stand.
-//! UPDATE_HEADER=1 commits to what the source says now.
+//! Tests of include/droplet_conn.h: it is up to date with the source, documented, and compiles before and after
+//! Droplet's header. With UPDATE_HEADER=1 it is updated (`make header`).
 
 mod common;
 
@@ -15,7 +15,7 @@ fn header() -> String {
     fs::read_to_string(root().join("include/droplet_conn.h")).unwrap_or_default()
 }
 
-/// A function or variable of the header, and the comment right before it.
+/// A function or a variable of the header, and the comment before it.
 struct Declaration {
     name: String,
     comment: String,
@@ -29,7 +29,7 @@ fn declarations(header: &str) -> Vec<Declaration> {
     let code = without_bodies(&code);
     for part in code.split("/**").skip(1) {
         let (comment, code) = part.split_once("*/").expect("comments end");
-        // Only the first of several declarations has the comment.
+        // The comment belongs to the first declaration after it.
         let comments = iter::once(comment).chain(iter::repeat(""));
         for (text, comment) in code.split(';').zip(comments) {
             let declarator = text.split('(').next().unwrap_or_default().trim_end();
@@ -45,7 +45,7 @@ fn declarations(header: &str) -> Vec<Declaration> {
     found
 }
 
-/// The header without what is between braces, fields and values; those of extern "C" do not count.
+/// Returns the header without the text between braces (fields and values), except for those of extern "C".
 fn without_bodies(code: &str) -> String {
     let code = code.replace("extern \"C\" {", "");
     let mut depth = 0;
@@ -56,7 +56,7 @@ fn without_bodies(code: &str) -> String {
     outside.collect()
 }
 
-/// The parameters' names, as C declares them.
+/// Returns the names of a declaration's parameters.
 fn parameters(declaration: &str) -> Vec<&str> {
     let list = declaration.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
     let list = list.map_or("", |(list, _)| list.trim());
@@ -69,20 +69,20 @@ fn parameters(declaration: &str) -> Vec<&str> {
 }
 
 #[test]
-fn committed_header_is_what_the_source_says() {
+fn header_is_up_to_date() {
     let generated =
         fs::read_to_string(concat!(env!("GENERATED_HEADERS"), "/droplet_conn.h")).expect("build.rs wrote it");
-    // Left alone where it is right: other tests read it meanwhile.
+    // An unchanged file is not written, because other tests read it at the same time.
     if std::env::var_os("UPDATE_HEADER").is_some() && header() != generated {
         fs::create_dir_all(root().join("include")).expect("include/ can be made");
         fs::write(root().join("include/droplet_conn.h"), &generated).expect("it is writable");
     }
-    // Not assert_eq: it would print both, whole.
-    assert!(header() == generated, "include/droplet_conn.h is not what the source says: run `make header`");
+    // assert_eq would print both headers.
+    assert!(header() == generated, "include/droplet_conn.h is not up to date: run `make header`");
 }
 
 #[test]
-fn exports_are_declared_and_nothing_else_is() {
+fn all_exports_and_nothing_else_are_declared() {
     let declared: BTreeSet<_> = declarations(&header()).into_iter().map(|it| it.name).collect();
     assert_eq!(declared, exported_names(), "left: the header, right: the shared library");
 }
@@ -98,7 +98,7 @@ fn every_declaration_is_documented() {
     }
 }
 
-/// What a program may do with the header whatever stands around it.
+/// A program that uses the header. It must compile with any includes before and after it.
 const USE: &str = "
 dpl_status_t use(dpl_ctx_t *ctx, dpl_req_t *req, dpl_addrlist_t *hosts);
 dpl_status_t use(dpl_ctx_t *ctx, dpl_req_t *req, dpl_addrlist_t *hosts) {
@@ -113,7 +113,7 @@ dpl_status_t use(dpl_ctx_t *ctx, dpl_req_t *req, dpl_addrlist_t *hosts) {
 }
 ";
 
-/// Droplet's header, or rather a stand-in for it, as one finds it with `#include <droplet.h>`.
+/// Makes a stand-in for Droplet's header, to be found by `#include <droplet.h>`.
 fn droplets_header(folder: &Path) {
     let stand_in = root().join("tests-c/host/droplet.h");
     let text = format!(
@@ -139,7 +139,7 @@ fn compile(standard: &str, language: &str, includes: &str, droplet: Option<&Path
         "-Wredundant-decls",
     ]);
     if let Some(folder) = droplet {
-        // A system header: the flags above are for ours alone. It wants u_int and the like.
+        // As a system header it is compiled without the warnings above. It needs u_int and similar types.
         compiler.arg("-isystem").arg(folder).args(["-D_DEFAULT_SOURCE", "-Wno-redundant-decls"]);
     }
     run(compiler.arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(source));

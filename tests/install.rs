@@ -1,4 +1,4 @@
-//! What `make install` puts where, and that programs can be built with it through pkg-config.
+//! Tests of `make install`: the files go to their places, and programs can be built with them through pkg-config.
 
 mod common;
 
@@ -19,12 +19,13 @@ int main(void) {
 }
 "#;
 
-/// Files and links below a folder, by their paths in it; a link with what it points to.
+/// Returns the paths of all files and links below a folder, a link with its target.
 fn files_in(folder: &Path) -> BTreeSet<String> {
     let listed = run(Command::new("find").arg(folder).args(["!", "-type", "d", "-printf", "%P %l\\n"]));
     listed.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// Returns the flags that pkg-config prints.
 fn pkg_config(prefix: &Path, package: &str, arguments: &[&str]) -> Vec<String> {
     let said = run(Command::new("pkg-config")
         .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
@@ -38,7 +39,7 @@ fn version() -> String {
 }
 
 #[test]
-fn files_go_to_their_places_and_away_again() {
+fn files_are_installed_and_uninstalled() {
     let stage = empty_folder("install-stage");
     let to_stage = format!("DESTDIR={}", stage.display());
     make(&["install", "PREFIX=/usr", &to_stage]);
@@ -55,14 +56,14 @@ fn files_go_to_their_places_and_away_again() {
     ]);
     assert_eq!(files_in(&stage), expected);
     let description = fs::read_to_string(stage.join("usr/lib/pkgconfig/droplet_conn.pc")).expect("installed");
-    assert!(description.contains("prefix=/usr\n"), "the stage is not named: {description}");
+    assert!(description.contains("prefix=/usr\n"), "the staging folder is not in it: {description}");
     make(&["uninstall", "PREFIX=/usr", &to_stage]);
     assert_eq!(files_in(&stage), BTreeSet::new());
 }
 
-/// Earlier installations had the library where the linker scripts are now.
+/// Earlier versions installed the library under the name that a linker script has now.
 #[test]
-fn linker_scripts_take_the_place_of_links() {
+fn linker_scripts_replace_links() {
     let stage = empty_folder("install-over");
     let library = stage.join("usr/lib");
     fs::create_dir_all(&library).expect("a folder");
@@ -75,7 +76,7 @@ fn linker_scripts_take_the_place_of_links() {
 }
 
 #[test]
-fn whole_of_droplet_goes_to_its_places_and_away_again() {
+fn standalone_library_is_installed_and_uninstalled() {
     let stage = empty_folder("install-standalone");
     let to_stage = format!("DESTDIR={}", stage.display());
     make(&["install-standalone", "PREFIX=/usr", &to_stage]);
@@ -104,7 +105,7 @@ int main(void) {
 "#;
 
 #[test]
-fn programs_of_droplet_are_built_through_pkg_config() {
+fn programs_for_droplet_can_be_built_through_pkg_config() {
     let prefix = empty_folder("install-droplet");
     make(&["install-standalone", &format!("PREFIX={}", prefix.display())]);
     let source = write(&prefix, "program.c", DROPLETS_PROGRAM);
@@ -119,7 +120,7 @@ fn programs_of_droplet_are_built_through_pkg_config() {
 }
 
 #[test]
-fn programs_are_built_through_pkg_config() {
+fn programs_can_be_built_through_pkg_config() {
     let prefix = empty_folder("install-prefix");
     make(&["install", &format!("PREFIX={}", prefix.display())]);
     let library = prefix.join("lib");

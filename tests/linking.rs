@@ -1,5 +1,6 @@
-//! Linked by the commands of the README, a program runs on our connections although it calls Droplet's own
-//! functions only, as real programs do. The host's connections are poison: a program that runs on them aborts.
+//! Tests of linking: a program that is linked by the commands of the documentation uses this library's connections,
+//! although it only calls functions of Droplet's, as real programs do. It is linked with the stand-in for Droplet in
+//! tests-c/host, whose own connection subsystem aborts.
 
 mod common;
 
@@ -11,7 +12,7 @@ use std::process::{Command, Output};
 use common::loopback::Server;
 use common::{droplets_names, empty_folder, make, outcome, root, run, shared_library, write};
 
-/// A program that names no function of the connection subsystem.
+/// A program that calls no function of the connection subsystem.
 const PROGRAM: &str = r#"
 #include <droplet.h>
 
@@ -31,7 +32,7 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// A program that loads the other one, linked as a plugin.
+/// A program that loads the other program, which is linked as a plugin.
 const LOADER: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -46,22 +47,22 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// Libraries that static ones need, as in the README.
+/// Libraries that the static libraries need.
 const NEEDED: [&str; 5] = ["-lssl", "-lcrypto", "-lpthread", "-ldl", "-lm"];
 
-/// The program's object, what it is linked with, and a server that it talks to.
-struct Bench {
+/// The object of the program, the folders of the libraries that it is linked with, and a server.
+struct Setup {
     folder: PathBuf,
     object: PathBuf,
-    /// Where a linker finds the stand-in for Droplet.
+    /// Folder with the stand-in for Droplet.
     host: PathBuf,
-    /// Where it finds us.
+    /// Folder with this library.
     ours: PathBuf,
     server: Server,
 }
 
-impl Bench {
-    fn new(name: &str) -> Bench {
+impl Setup {
+    fn new(name: &str) -> Setup {
         let ours = shared_library().parent().expect("a folder").to_owned();
         make(&["c-host"]);
         let folder = empty_folder(&format!("linking-{name}"));
@@ -69,9 +70,9 @@ impl Bench {
         let server = Server::plain();
         let profile = format!("backend = posix\nhost = {}\npricing_dir = \"\"\n", server.address);
         write(&folder, "one.profile", &profile);
-        let bench = Bench { object: folder.join("program.o"), folder, host, ours, server };
-        bench.compile(&[]);
-        bench
+        let setup = Setup { object: folder.join("program.o"), folder, host, ours, server };
+        setup.compile(&[]);
+        setup
     }
 
     fn compile(&self, flags: &[&str]) {
@@ -86,15 +87,16 @@ impl Bench {
             .arg(&self.object));
     }
 
-    /// Links the program: `cc FLAGS prog.o LIBRARIES`, where a linker finds Droplet and us.
+    /// Links the program: `cc FLAGS program.o LIBRARIES`.
     fn link(&self, flags: &[&str], libraries: &[String]) -> PathBuf {
         let program = self.folder.join("program");
-        // Of an earlier link nothing must be left.
+        // The program of an earlier link must not be taken for this one.
         let _ = fs::remove_file(&program);
         run(self.linker(flags, libraries).arg("-o").arg(&program));
         program
     }
 
+    /// Returns the command that links the program, and finds both libraries.
     fn linker(&self, flags: &[&str], libraries: &[String]) -> Command {
         let mut linker = Command::new("cc");
         linker
@@ -106,12 +108,13 @@ impl Bench {
         linker
     }
 
-    /// Runs a program where Droplet and we are installed.
+    /// Runs a program, which finds both libraries.
     fn outcome(&self, program: &mut Command) -> Output {
         let libraries = env::join_paths([&self.ours, &self.host]).expect("paths");
         outcome(program.arg(&self.folder).env("LD_LIBRARY_PATH", libraries))
     }
 
+    /// Asserts that a program succeeds with one connection to the server.
     fn assert_good(&self, program: &mut Command, what: &str) {
         let before = self.server.accepted();
         let Output { status, stdout, stderr } = self.outcome(program);
@@ -120,7 +123,7 @@ impl Bench {
         assert_eq!(self.server.accepted(), before + 1, "{what}");
     }
 
-    /// A program that is linked with the shared libraries: we are needed, and Droplet's calls lead to us.
+    /// Asserts that a program needs the shared library, and that Droplet's calls are bound to it.
     fn assert_shared(&self, program: &Path, what: &str) {
         let dynamic = run(Command::new("readelf").arg("-dW").arg(program));
         assert!(dynamic.contains("Shared library: [libdroplet_conn.so.0]"), "{what}: {dynamic}");
@@ -134,15 +137,18 @@ impl Bench {
         assert!(to_us, "{what}: {trace}");
     }
 
-    /// A program that has us in it, and of the host's connections nothing.
+    /// Asserts that a program contains this library, and not the stand-in's connection subsystem.
     fn assert_static(&self, program: &Path, what: &str) {
         let names = run(Command::new("nm").args(["--defined-only", "--format=just-symbols"]).arg(program));
         for name in droplets_names() {
             assert!(names.lines().any(|line| line == name), "{what}: no {name}");
         }
         let text = fs::read(program).expect("readable");
-        let poison = b"stand-in's own";
-        assert!(!text.windows(poison.len()).any(|part| part == poison), "{what}: the host's are in it, too");
+        let text_of_the_stand_in = b"stand-in's own";
+        assert!(
+            !text.windows(text_of_the_stand_in.len()).any(|part| part == text_of_the_stand_in),
+            "{what}: the stand-in's connection subsystem is in it too"
+        );
         self.assert_good(&mut Command::new(program), what);
     }
 }
@@ -162,13 +168,13 @@ fn shared_names_static() -> Vec<String> {
 }
 
 /// `libdroplet_conn.a libdroplet.a -lssl -lcrypto -lpthread -ldl -lm`
-fn archives(bench: &Bench) -> Vec<String> {
+fn archives(setup: &Setup) -> Vec<String> {
     let path = |folder: &Path, name: &str| folder.join(name).display().to_string();
-    let files = [path(&bench.ours, "libdroplet_conn.a"), path(&bench.host, "libdroplet.a")];
+    let files = [path(&setup.ours, "libdroplet_conn.a"), path(&setup.host, "libdroplet.a")];
     [files.to_vec(), owned(&NEEDED)].concat()
 }
 
-/// Linkers other than the compiler's own that are here, as the compiler is told to use them.
+/// Returns the compiler's options for the other linkers that are installed.
 fn other_linkers() -> Vec<&'static str> {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_here = |name: &str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
@@ -181,8 +187,8 @@ fn other_linkers() -> Vec<&'static str> {
 }
 
 #[test]
-fn shared_libraries_by_the_documented_command() {
-    let bench = Bench::new("shared");
+fn shared_libraries_with_the_documented_command() {
+    let setup = Setup::new("shared");
     let flag_sets: [&[&str]; 6] = [
         &[],
         &["-no-pie"],
@@ -192,39 +198,39 @@ fn shared_libraries_by_the_documented_command() {
         &["-Wl,-O1", "-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now", "-rdynamic"],
     ];
     for flags in flag_sets {
-        bench.assert_shared(&bench.link(flags, &shared()), &format!("{flags:?}"));
+        setup.assert_shared(&setup.link(flags, &shared()), &format!("{flags:?}"));
     }
     let twice = [shared(), shared()].concat();
-    bench.assert_shared(&bench.link(&[], &twice), "named twice");
+    setup.assert_shared(&setup.link(&[], &twice), "named twice");
 }
 
 #[test]
-fn static_libraries_by_the_documented_command() {
-    let bench = Bench::new("static");
+fn static_libraries_with_the_documented_command() {
+    let setup = Setup::new("static");
     for flags in [&[][..], &["-no-pie"], &["-Wl,--gc-sections"]] {
-        bench.assert_static(&bench.link(flags, &archives(&bench)), &format!("archives {flags:?}"));
+        setup.assert_static(&setup.link(flags, &archives(&setup)), &format!("archives {flags:?}"));
     }
     for flags in [&["-static"][..], &["-static-pie"], &["-static", "-Wl,--gc-sections"]] {
-        bench.assert_static(&bench.link(flags, &shared_names_static()), &format!("{flags:?}"));
+        setup.assert_static(&setup.link(flags, &shared_names_static()), &format!("{flags:?}"));
     }
-    let twice = [archives(&bench), archives(&bench)].concat();
-    bench.assert_static(&bench.link(&[], &twice), "named twice");
+    let twice = [archives(&setup), archives(&setup)].concat();
+    setup.assert_static(&setup.link(&[], &twice), "named twice");
 }
 
-/// Droplet's first would mean Droplet's connections: that is said.
+/// With Droplet's library first, its own connection subsystem would be linked. The linker refuses that.
 #[test]
 fn static_libraries_in_the_wrong_order_are_refused() {
-    let bench = Bench::new("order");
-    let mut libraries = archives(&bench);
+    let setup = Setup::new("order");
+    let mut libraries = archives(&setup);
     libraries.swap(0, 1);
-    let refused = outcome(bench.linker(&[], &libraries).arg("-o").arg(bench.folder.join("program")));
+    let refused = outcome(setup.linker(&[], &libraries).arg("-o").arg(setup.folder.join("program")));
     let complaint = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && complaint.contains("multiple definition"), "{complaint}");
 }
 
-/// Rust puts the members of a static library into its own, and wants an archive for that.
+/// rustc copies the members of a static library, so it needs an archive, not a linker script.
 #[test]
-fn archive_goes_into_a_rust_program() {
+fn archive_can_be_linked_into_a_rust_program() {
     let folder = empty_folder("linking-rust");
     let source = "#[link(name = \"droplet_conn_static\", kind = \"static\")]\n\
                   #[link(name = \"ssl\")]\n#[link(name = \"crypto\")]\n\
@@ -243,47 +249,47 @@ fn archive_goes_into_a_rust_program() {
 
 #[test]
 fn link_time_optimisation() {
-    let bench = Bench::new("lto");
-    bench.compile(&["-flto"]);
+    let setup = Setup::new("lto");
+    setup.compile(&["-flto"]);
     let flags = ["-flto", "-O2"];
-    bench.assert_shared(&bench.link(&flags, &shared()), "shared");
-    bench.assert_static(&bench.link(&flags, &archives(&bench)), "static");
+    setup.assert_shared(&setup.link(&flags, &shared()), "shared");
+    setup.assert_static(&setup.link(&flags, &archives(&setup)), "static");
 }
 
-/// A static library of ours beside a shared Droplet, whose calls have to find all of our functions in the program.
+/// The static library with a shared Droplet: Droplet's calls must find all functions of this library in the program.
 #[test]
-fn ours_static_and_droplet_shared() {
-    let bench = Bench::new("mixed");
+fn static_library_with_a_shared_droplet() {
+    let setup = Setup::new("mixed");
     let libraries =
         [owned(&["-Wl,-Bstatic", "-ldroplet_conn", "-Wl,-Bdynamic", "-ldroplet"]), owned(&NEEDED)].concat();
     for flags in [&[][..], &["-Wl,--gc-sections"]] {
-        bench.assert_static(&bench.link(flags, &libraries), &format!("{flags:?}"));
+        setup.assert_static(&setup.link(flags, &libraries), &format!("{flags:?}"));
     }
 }
 
 #[test]
-fn other_linkers_do_the_same() {
-    let bench = Bench::new("linkers");
-    let ours = format!("-L{}", bench.ours.display());
+fn other_linkers_give_the_same_result() {
+    let setup = Setup::new("linkers");
+    let ours = format!("-L{}", setup.ours.display());
     for linker in other_linkers() {
         for more in ["-Wl,--as-needed", "-Wl,--gc-sections"] {
             let flags = [linker, more];
-            bench.assert_shared(&bench.link(&flags, &shared()), &format!("shared {flags:?}"));
-            // mold looks for what a script names where -L says, and not beside the script.
+            setup.assert_shared(&setup.link(&flags, &shared()), &format!("shared {flags:?}"));
+            // mold looks for the files of a linker script in the folders of -L, not in the folder of the script.
             let flags = [linker, more, &ours];
-            bench.assert_static(&bench.link(&flags, &archives(&bench)), &format!("static {flags:?}"));
+            setup.assert_static(&setup.link(&flags, &archives(&setup)), &format!("static {flags:?}"));
         }
     }
 }
 
 #[test]
 fn through_pkg_config() {
-    let mut bench = Bench::new("pkg-config");
-    let prefix = bench.folder.join("prefix");
+    let mut setup = Setup::new("pkg-config");
+    let prefix = setup.folder.join("prefix");
     make(&["install", &format!("PREFIX={}", prefix.display())]);
-    bench.ours = prefix.join("lib");
-    let pkgconfig = bench.ours.join("pkgconfig");
-    // Droplet has one of its own, with what it needs.
+    setup.ours = prefix.join("lib");
+    let pkgconfig = setup.ours.join("pkgconfig");
+    // Droplet's own .pc file names the libraries that it needs.
     let droplet =
         "Name: droplet\nDescription: stand-in\nVersion: 3.0\nRequires: libcrypto\nLibs: -ldroplet\n";
     write(&pkgconfig, "droplet-3.0.pc", &format!("{droplet}Libs.private: -lssl -lcrypto -lpthread\n"));
@@ -293,44 +299,43 @@ fn through_pkg_config() {
     };
 
     let shared = [said(&["--cflags", "--libs", "droplet_conn"]), owned(&["-ldroplet"])].concat();
-    bench.assert_shared(&bench.link(&[], &shared), "-ldroplet");
+    setup.assert_shared(&setup.link(&[], &shared), "-ldroplet");
     let shared = said(&["--cflags", "--libs", "droplet_conn", "droplet-3.0"]);
-    bench.assert_shared(&bench.link(&[], &shared), "both through pkg-config");
+    setup.assert_shared(&setup.link(&[], &shared), "both through pkg-config");
     let all = said(&["--static", "--libs", "droplet_conn", "droplet-3.0"]);
-    bench.assert_static(&bench.link(&["-static"], &all), "static, both through pkg-config");
+    setup.assert_static(&setup.link(&["-static"], &all), "static, both through pkg-config");
     let ours = said(&["--static", "--libs", "droplet_conn"]);
     let all = [ours, owned(&["-ldroplet"]), owned(&NEEDED)].concat();
-    bench.assert_static(&bench.link(&["-static"], &all), "static");
+    setup.assert_static(&setup.link(&["-static"], &all), "static");
 }
 
-/// A plugin is linked with both libraries, as daemons load them.
+/// A plugin of a daemon is linked with both libraries.
 #[test]
-fn plugin_brings_us_along() {
-    let bench = Bench::new("plugin");
-    let plugin = bench.link(&["-shared"], &shared());
-    let loader = bench.folder.join("loader");
-    run(Command::new("cc").arg(write(&bench.folder, "loader.c", LOADER)).args(["-ldl", "-o"]).arg(&loader));
-    bench.assert_good(Command::new(loader).arg(plugin), "plugin");
+fn plugin_loads_the_library() {
+    let setup = Setup::new("plugin");
+    let plugin = setup.link(&["-shared"], &shared());
+    let loader = setup.folder.join("loader");
+    run(Command::new("cc").arg(write(&setup.folder, "loader.c", LOADER)).args(["-ldl", "-o"]).arg(&loader));
+    setup.assert_good(Command::new(loader).arg(plugin), "plugin");
 }
 
-/// The library itself has the name that programs are linked with; what a linker finds is a text, which the
-/// loader refuses aloud.
+/// Only `libdroplet_conn.so.0` can be preloaded. `libdroplet_conn.so` is a linker script, and the loader says so.
 #[test]
-fn preloaded_by_the_documented_name() {
-    let bench = Bench::new("preload");
-    let program = bench.link(&[], &owned(&["-ldroplet"]));
-    bench.assert_good(Command::new(&program).env("LD_PRELOAD", "libdroplet_conn.so.0"), "preloaded");
-    let refused = bench.outcome(Command::new(&program).env("LD_PRELOAD", "libdroplet_conn.so"));
+fn preloading_with_the_documented_name() {
+    let setup = Setup::new("preload");
+    let program = setup.link(&[], &owned(&["-ldroplet"]));
+    setup.assert_good(Command::new(&program).env("LD_PRELOAD", "libdroplet_conn.so.0"), "preloaded");
+    let refused = setup.outcome(Command::new(&program).env("LD_PRELOAD", "libdroplet_conn.so"));
     let complaint = String::from_utf8_lossy(&refused.stderr);
     assert!(complaint.contains("'libdroplet_conn.so' from LD_PRELOAD cannot be preloaded"), "{complaint}");
     assert!(complaint.contains("stand-in's own"), "{complaint}");
 }
 
-/// An installation can be moved, and knows nothing of where it was built.
+/// An installation can be moved to another folder.
 #[test]
-fn installed_files_name_no_folder() {
-    let bench = Bench::new("moved");
-    let stage = bench.folder.join("stage");
+fn installed_files_have_no_paths() {
+    let setup = Setup::new("moved");
+    let stage = setup.folder.join("stage");
     make(&["install", "PREFIX=/usr", "LIBDIR=/usr/lib/somewhere", &format!("DESTDIR={}", stage.display())]);
     let installed = stage.join("usr/lib/somewhere");
     for name in ["libdroplet_conn.so", "libdroplet_conn.a"] {
@@ -340,9 +345,9 @@ fn installed_files_name_no_folder() {
     let object = fs::read(installed.join("libdroplet_conn_needed.o")).expect("an object");
     assert!(
         !String::from_utf8_lossy(&object).contains(&*root().to_string_lossy()),
-        "the object names a folder"
+        "the object has the path of a folder"
     );
-    let moved = Bench { ours: bench.folder.join("moved"), ..bench };
+    let moved = Setup { ours: setup.folder.join("moved"), ..setup };
     fs::rename(installed, &moved.ours).expect("one file system");
     moved.assert_shared(&moved.link(&[], &shared()), "moved");
     moved.assert_static(&moved.link(&[], &archives(&moved)), "moved");

@@ -1,5 +1,5 @@
-//! The static library beside another one in Rust: two standard libraries in one program, and a panic in
-//! one that went through the same script as ours.
+//! The static library in one program with another static library in Rust. Both contain the standard library, and both can
+//! catch a panic.
 
 mod common;
 
@@ -32,6 +32,7 @@ int main(void) {
 }
 "#;
 
+/// Builds the other library.
 fn other_library(folder: &Path) -> PathBuf {
     let library = folder.join("libother.a");
     let source = write(folder, "other.rs", OTHER);
@@ -43,6 +44,7 @@ fn other_library(folder: &Path) -> PathBuf {
     library
 }
 
+/// Hides the names of a library with the script that this project's library is made with.
 fn with_other_names_hidden(folder: &Path, library: &Path) -> PathBuf {
     let finished = folder.join("finished/libother.a");
     let names = write(folder, "names", "other_catches_panics\n");
@@ -63,7 +65,7 @@ fn link_and_run(folder: &Path, libraries: [&Path; 2]) -> String {
 }
 
 #[test]
-fn two_rust_libraries_go_into_one_program() {
+fn two_rust_libraries_can_be_linked_into_one_program() {
     let folder = empty_folder("static_library");
     let (ours, other) = (static_library(), other_library(&folder));
     let finished = with_other_names_hidden(&folder, &other);

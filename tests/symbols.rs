@@ -1,4 +1,5 @@
-//! What the libraries show to a linker: Droplet's names for what each replaces, our own, no more.
+//! Tests of the symbols that the libraries define: Droplet's names for the units that each replaces, the library's own
+//! names (`dplx_`), and no others.
 
 mod common;
 
@@ -12,25 +13,25 @@ use common::{
     standalone_library, static_archive,
 };
 
-/// The functions that Droplet 3.0 exports, by unit.
+/// The functions of Droplet's binary interface, with their units.
 const FUNCTIONS: &str = "tests/data/functions.tsv";
 
 fn is_ours(name: &str) -> bool {
     name.starts_with("dplx_")
 }
 
-/// Names of the static library, as nm selects them.
+/// Returns names of the static library, with a selection option of nm.
 fn static_names(selection: &str) -> BTreeSet<String> {
     let nm =
         run(Command::new("nm").args([selection, "--extern-only", "--format=posix"]).arg(static_archive()));
-    // A member's own line has one word.
+    // The line of an archive member has one word; skip it.
     nm.lines()
         .filter(|line| line.contains(' '))
         .filter_map(|line| Some(line.split(' ').next()?.to_owned()))
         .collect()
 }
 
-/// What the dynamic loader is told.
+/// Returns the dynamic section of a library.
 fn dynamic_section(library: &Path) -> String {
     run(Command::new("readelf").arg("-dW").arg(library))
 }
@@ -42,12 +43,12 @@ fn assert_only_listed(defined: &BTreeSet<String>) {
 }
 
 #[test]
-fn shared_library_defines_the_listed_names_only() {
+fn shared_library_defines_only_the_listed_names() {
     assert_only_listed(&exported_names());
 }
 
 #[test]
-fn static_library_defines_the_listed_names_only() {
+fn static_library_defines_only_the_listed_names() {
     assert_only_listed(&static_names("--defined-only"));
 }
 
@@ -57,7 +58,7 @@ fn both_libraries_define_the_same_names() {
 }
 
 #[test]
-fn standalone_library_defines_the_listed_names_besides() {
+fn standalone_library_defines_the_names_of_both_lists() {
     let mut listed = exported_names();
     listed.extend(names_in("exports-standalone.txt"));
     let defined = names_exported_by(&standalone_library());
@@ -68,7 +69,7 @@ fn standalone_library_defines_the_listed_names_besides() {
 }
 
 #[test]
-fn droplets_functions_are_asked_for_but_not_needed() {
+fn references_to_droplets_functions_are_weak() {
     let archive = run(Command::new("nm").arg("--undefined-only").arg(static_archive()));
     let shared = run(Command::new("nm").args(["-D", "--undefined-only"]).arg(shared_library()));
     for symbols in [archive, shared] {
@@ -84,7 +85,7 @@ fn names_carry_no_version() {
 }
 
 #[test]
-fn shared_libraries_have_their_names_and_stay_loaded() {
+fn shared_libraries_have_a_soname_and_stay_loaded() {
     for (library, name) in
         [(shared_library(), "libdroplet_conn.so.0"), (standalone_library(), "libdroplet.so.0")]
     {
@@ -98,13 +99,13 @@ fn shared_libraries_have_their_names_and_stay_loaded() {
 fn static_library_can_unwind() {
     let sections = run(Command::new("readelf").arg("-SW").arg(static_archive()));
     for section in [" .eh_frame ", " .gcc_except_table"] {
-        assert!(sections.contains(section), "no{section}: a panic could not be caught");
+        assert!(sections.contains(section), "no{section}: panics cannot be caught");
     }
 }
 
 #[test]
-fn list_is_that_of_the_binary_interface() {
-    let table = fs::read_to_string(root().join(FUNCTIONS)).expect("the list is readable");
+fn list_has_all_names_of_the_replaced_units() {
+    let table = fs::read_to_string(root().join(FUNCTIONS)).expect("the table is readable");
     let names: BTreeSet<_> = table
         .lines()
         .map(|line| line.split('\t').collect::<Vec<_>>())

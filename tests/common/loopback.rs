@@ -1,5 +1,5 @@
-//! HTTP servers on threads of a test, on loopback, plain or TLS. Each reply says how many requests its
-//! connection has served: "1\n", "2\n" and so on.
+//! HTTP servers on loopback, plain or over TLS, on threads of the test. The body of a reply is the number of the request
+//! on its connection: "1\n", "2\n" and so on.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509Name};
 use socket2::{Domain, Socket, Type};
 
-/// A server that answers until the test ends.
+/// A server. It runs until the test ends.
 pub struct Server {
     pub address: SocketAddr,
     counts: Arc<Counts>,
@@ -32,14 +32,14 @@ struct Counts {
 }
 
 impl Server {
-    /// One that speaks HTTP.
+    /// Starts a server of HTTP.
     pub fn plain() -> Server {
         Server::serving(None)
     }
 
-    /// One that speaks HTTPS, with a certificate that is written to this file.
+    /// Starts a server of HTTPS, and writes its certificate to a file.
     pub fn tls(certificate: &Path) -> Server {
-        let (own, key) = certified();
+        let (own, key) = self::certificate();
         fs::write(certificate, own.to_pem().expect("PEM")).expect("the certificate can be written");
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
         acceptor.set_private_key(&key).expect("a key");
@@ -60,7 +60,7 @@ impl Server {
                 counts.accepted.fetch_add(1, Ordering::SeqCst);
                 counts.open.fetch_add(1, Ordering::SeqCst);
                 thread::spawn(move || {
-                    // How the client ends is its own business.
+                    // An error means that the client closed the connection.
                     let _ = converse(client, tls.as_deref());
                     counts.open.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -69,12 +69,12 @@ impl Server {
         server
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     pub fn accepted(&self) -> usize {
         self.counts.accepted.load(Ordering::SeqCst)
     }
 
-    /// Connections that are open.
+    /// Returns the number of open connections.
     pub fn open(&self) -> usize {
         self.counts.open.load(Ordering::SeqCst)
     }
@@ -87,7 +87,7 @@ fn converse(client: TcpStream, tls: Option<&SslAcceptor>) -> io::Result<()> {
     client.shutdown().map(drop).map_err(io::Error::other)
 }
 
-/// Answers requests without a body until the client ends, or one of HTTP/1.0.
+/// Answers requests without a body until the client closes the connection, or after a request of HTTP/1.0.
 fn answer(client: impl Read + Write) -> io::Result<()> {
     let mut client = BufReader::new(client);
     for number in 1.. {
@@ -107,8 +107,8 @@ fn answer(client: impl Read + Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A certificate for 127.0.0.1 that vouches for itself, and its key.
-fn certified() -> (X509, PKey<Private>) {
+/// Makes a self-signed certificate for 127.0.0.1, and its key.
+fn certificate() -> (X509, PKey<Private>) {
     let key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
     let mut name = X509Name::builder().expect("a name");
     name.append_entry_by_text("CN", "loopback").expect("a name");
@@ -131,15 +131,15 @@ fn certified() -> (X509, PKey<Private>) {
     (own.build(), key)
 }
 
-/// A host that refuses, as if its server had died.
+/// A host that refuses connections, like one whose server has died.
 pub struct DeadHost {
     pub address: SocketAddr,
-    /// Bound, so that nobody else gets the port, but not listening.
+    /// A socket that is bound, so that no other process gets the port, and does not listen.
     _socket: Socket,
 }
 
 impl DeadHost {
-    /// At any port.
+    /// Makes a host on a free port.
     pub fn new() -> DeadHost {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -149,7 +149,7 @@ impl DeadHost {
     }
 }
 
-/// A folder's file for a certificate.
+/// Returns the path of a certificate in a folder.
 pub fn certificate_in(folder: &Path) -> PathBuf {
     folder.join("authority.pem")
 }

@@ -1,5 +1,5 @@
-//! What several tests of the finished libraries need.
-#![allow(dead_code)] // not everything is used by every test
+//! Helpers of the tests of the finished libraries.
+#![allow(dead_code)] // a test does not use all of them
 
 pub mod loopback;
 
@@ -9,49 +9,49 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, Once, PoisonError};
 
-/// The project's folder.
+/// Returns the folder of the project.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The shared library, built.
+/// Builds the libraries, and returns the shared one.
 pub fn shared_library() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| drop(make(&["all"])));
     root().join("target/lib/libdroplet_conn.so.0")
 }
 
-/// The static library, built, as a linker finds it.
+/// Returns the static library as a linker finds it: a linker script.
 pub fn static_library() -> PathBuf {
     shared_library().with_file_name("libdroplet_conn.a")
 }
 
-/// The archive that the static library consists of, built.
+/// Returns the archive of the static library.
 pub fn static_archive() -> PathBuf {
     shared_library().with_file_name("libdroplet_conn_static.a")
 }
 
-/// The shared library that stands in for the whole of Droplet, built.
+/// Returns the standalone library, which replaces the whole of Droplet.
 pub fn standalone_library() -> PathBuf {
     shared_library().with_file_name("standalone/libdroplet.so.0")
 }
 
-/// Droplet's names that we define: exports.txt.
+/// Returns the names of Droplet's that the library defines.
 pub fn droplets_names() -> BTreeSet<String> {
     names_in("exports.txt")
 }
 
-/// The names in a list of the project's.
+/// Returns the names in a file, one a line.
 pub fn names_in(list: &str) -> BTreeSet<String> {
     lines(&fs::read_to_string(root().join(list)).expect("the list is readable"))
 }
 
-/// All names that the shared library defines for others.
+/// Returns all names that the shared library exports.
 pub fn exported_names() -> BTreeSet<String> {
     names_exported_by(&shared_library())
 }
 
-/// All names that a shared library defines for others.
+/// Returns all names that a shared library exports.
 pub fn names_exported_by(library: &Path) -> BTreeSet<String> {
     lines(&run(Command::new("nm").args(["-D", "--defined-only", "--format=just-symbols"]).arg(library)))
 }
@@ -60,7 +60,7 @@ fn lines(text: &str) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Runs make, as from a shell of its own; one at a time, since two would build the same file at once.
+/// Runs make as from a shell. One make at a time runs, because two could build the same file.
 pub fn make(arguments: &[&str]) -> String {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +71,7 @@ pub fn make(arguments: &[&str]) -> String {
     run(command.arg("--silent").arg("-C").arg(root()).args(arguments))
 }
 
-/// What a command prints; it has to succeed.
+/// Runs a command, which must succeed, and returns its output.
 pub fn run(command: &mut Command) -> String {
     let output = outcome(command);
     assert!(
@@ -84,12 +84,12 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// How a command ends, and what it prints.
+/// Runs a command, and returns its exit status and its output.
 pub fn outcome(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// An empty folder of that name.
+/// Makes an empty folder of this name.
 pub fn empty_folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if folder.exists() {
@@ -99,7 +99,7 @@ pub fn empty_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A file in a folder.
+/// Writes a file in a folder, and returns its path.
 pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let file = folder.join(name);
     fs::write(&file, text).expect("a file can be written");

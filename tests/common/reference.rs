@@ -1,15 +1,15 @@
-//! The tables of the binary interface in tests/data, for comparison with the structs of this library.
+//! Comparison of structs with the tables of the binary interface in tests/data.
 
 use std::path::Path;
 
-/// Reads a table. It lies in the workspace's root, above the package that is tested.
+/// Reads a table. tests/data is in a folder above the package that is tested.
 fn reference(file: &str) -> String {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/data"));
     let mut found = folders.filter_map(|folder| std::fs::read_to_string(folder.join(file)).ok());
     found.next().unwrap_or_else(|| panic!("tests/data/{file} is missing"))
 }
 
-/// The rows of one struct: name, offset and size. A union counts as its end row; bit fields share one.
+/// Returns the fields of a struct: name, offset and size. A union is one field, and bit fields share one.
 fn rows(table: &str, name: &str) -> Vec<(String, usize, usize)> {
     let fields = table.lines().filter_map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
@@ -19,7 +19,7 @@ fn rows(table: &str, name: &str) -> Vec<(String, usize, usize)> {
     let mut rows = Vec::new();
     for (member, offset, size) in fields {
         let member = member.split(['[', ':']).next().unwrap_or_default();
-        // A union without a name is called `content` here.
+        // A union without a name has the name `content` here.
         let field = member.rsplit([' ', '*']).next().unwrap_or_default().replace('}', "content");
         match offset.split_once(':') {
             _ if member == "(total size)" => rows.push((String::new(), 0, size.parse().unwrap())),
@@ -35,7 +35,7 @@ fn rows(table: &str, name: &str) -> Vec<(String, usize, usize)> {
 pub fn assert_agrees(file: &str, (name, size, fields): (&str, usize, &[(&str, usize, usize)])) {
     let table = reference(file);
     let mut expected = rows(&table, name);
-    // The members of unions and the ends of nested structs have rows of their own.
+    // The table has rows for members of unions and for ends of nested structs too.
     expected.retain(|(field, ..)| !matches!((name, field.as_str()), ("dpl_hash_info", "v4" | "v6")));
     expected.retain(|(field, ..)| (name, field.as_str()) != ("dpl_addr", "list"));
     expected.retain(|(field, _, size)| {

@@ -10,11 +10,13 @@ use super::value::RawValue;
 use super::{BACKENDS, Backend, HostList, Profile, ProfileError, grammar};
 
 /// A variable, and the function that sets its field.
-pub struct Variable {
+struct Variable {
     name: &'static str,
-    /// Reads the text and sets the field. A warning may be left, an error is the reason of a [`ProfileError`].
-    set: fn(&mut Profile, &[u8], &mut Option<String>) -> Result<(), String>,
+    set: SetField,
 }
+
+/// Reads a text and sets a field. It may leave a warning. The error is the reason of a [`ProfileError`].
+type SetField = fn(&mut Profile, &[u8], &mut Option<String>) -> Result<(), String>;
 
 /// Makes [`Values`] and [`VARIABLES`] of the table.
 macro_rules! variables {
