@@ -2,7 +2,7 @@
 
 fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet.so.0");
-    // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
+    // The library has fork handlers, so it must stay loaded (pthread_atfork(3)).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     cc::Build::new().file("src/exports/variadic.c").warnings_into_errors(true).compile("variadic");
 }

@@ -3,6 +3,6 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libdroplet_conn.so.0");
-    // It has fork handlers: once loaded it must stay (pthread_atfork(3)).
+    // The library has fork handlers, so it must stay loaded (pthread_atfork(3)).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }

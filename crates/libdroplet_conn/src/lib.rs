@@ -1,7 +1,7 @@
 //! Links the package droplet-conn into `libdroplet_conn.so` and `libdroplet_conn.a`.
 //!
-//! It is a package of its own because Cargo optimises only libraries that are no Rust library as well as a whole
-//! (LTO), and because a library's linker options would otherwise reach `libdroplet.so.0`, which is linked from the
-//! same package.
+//! It is a package of its own for two reasons. Cargo applies link-time optimisation to a C library only if its package is
+//! not a Rust library too. And the linker options of this library must not apply to `libdroplet.so.0`, which is linked
+//! from the same code.
 
 extern crate c_interface;

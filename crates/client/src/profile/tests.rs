@@ -3,6 +3,7 @@
 use openssl::ssl::SslVersion;
 
 use super::grammar::{LONGEST, Statement, SyntaxError, statements};
+use super::variables::VARIABLES;
 use super::*;
 
 fn profile() -> Profile {
@@ -140,6 +141,9 @@ fn every_variable_has_its_field() {
         empty_folder_emulation = true; keep_alive = False; url_encoding = false; enterprise_number = 4294967295
         connection_timeout = 1; read_timeout = 2; write_timeout = -3; droplet_dir = x; profile_name = y",
     );
+    for variable in VARIABLES {
+        assert!(it.lines.contains_key(variable.name), "{} is not tested here", variable.name);
+    }
     assert!(it.use_https && it.ssl_comp && it.encode_slashes && it.empty_folder_emulation);
     assert!(!it.cert_verif && !it.keep_alive && !it.url_encoding);
     assert_eq!((it.blacklist_expiretime, it.header_size, it.read_buf_size), (-1, 16, 8));

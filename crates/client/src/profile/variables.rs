@@ -1,5 +1,5 @@
-//! The table of variables. **A new variable is a new entry in `variables!` below**, and nothing else in this module:
-//! the entry makes a field of [`Values`], its default, and the variable that sets it.
+//! The table of variables. **Add a new variable to `variables!` below**: its entry makes a field of [`Values`], the default,
+//! and the variable that sets the field. If C is to see the field, copy it in `src/abi/owned_context.rs` too.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CString, c_int};
@@ -10,8 +10,8 @@ use super::value::RawValue;
 use super::{BACKENDS, Backend, HostList, Profile, ProfileError, grammar};
 
 /// A variable, and the function that sets its field.
-struct Variable {
-    name: &'static str,
+pub(super) struct Variable {
+    pub name: &'static str,
     set: SetField,
 }
 
@@ -34,7 +34,7 @@ macro_rules! variables {
         }
 
         /// The variables that set a field of [`Values`].
-        static VARIABLES: &[Variable] = &[
+        pub(super) static VARIABLES: &[Variable] = &[
             $(Variable {
                 name: stringify!($variable),
                 set: |profile, text, warning| {
