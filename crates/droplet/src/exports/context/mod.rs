@@ -61,8 +61,8 @@ pub unsafe extern "C" fn dpl_ctx_new(
     guard(NAME, ptr::null_mut(), || {
         // SAFETY: `droplet_dir` and `profile_name` are NULL or strings (contract of this function).
         let (directory, name) = unsafe { (string(droplet_dir), string(profile_name)) };
-        from_file(directory, name).unwrap_or_else(|fault| {
-            refuse(None, NAME, &fault);
+        from_file(directory, name).unwrap_or_else(|reason| {
+            refuse(None, NAME, &reason);
             ptr::null_mut()
         })
     })
@@ -75,7 +75,7 @@ fn from_file(directory: Option<&CStr>, name: Option<&CStr>) -> Result<*mut dpl_c
     let path = Path::new(OsStr::from_bytes(directory.as_bytes())).join(OsStr::from_bytes(&file_name));
     let text = fs::read(&path).map_err(|error| format!("{}: {}", path.display(), sys::error_text(&error)))?;
     let mut profile = Profile::new(path.display().to_string(), directory, name);
-    profile.read(&text).map_err(|fault| fault.to_string())?;
+    profile.read(&text).map_err(|error| error.to_string())?;
     create(&profile, c"dpl_ctx_new")
 }
 
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn dpl_ctx_new_from_dict(profile: *const dpl_dict_t) -> *m
             Some(variables) => from_dictionary(variables),
             None => Err("the dictionary is NULL".to_owned()),
         };
-        made.unwrap_or_else(|fault| {
-            refuse(None, NAME, &fault);
+        made.unwrap_or_else(|reason| {
+            refuse(None, NAME, &reason);
             ptr::null_mut()
         })
     })
@@ -117,7 +117,7 @@ fn from_dictionary(dictionary: &dpl_dict_t) -> Result<*mut dpl_ctx_t, String> {
     let directory = droplet_dir(dictionary.text(c"droplet_dir"))?;
     let name = profile_name(dictionary.text(c"profile_name"));
     let mut profile = Profile::new("dictionary".to_owned(), directory, name);
-    profile.set_all(variables.into_iter()).map_err(|fault| fault.to_string())?;
+    profile.set_all(variables.into_iter()).map_err(|error| error.to_string())?;
     create(&profile, c"dpl_ctx_new_from_dict")
 }
 
