@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages as text: requests are written, replies are read. There is no C here, and no socket.
+//! HTTP/1.1 messages as text: requests are written, replies are read. There are no C types here, and no sockets.
 //!
 //! | file | content |
 //! | --- | --- |
