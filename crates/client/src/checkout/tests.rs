@@ -323,6 +323,16 @@ fn a_virtual_host_leads_to_its_host() {
 }
 
 #[test]
+fn a_virtual_host_has_addresses_that_are_not_its_hosts() {
+    let fixture = Fixture::new(2);
+    let listed = fixture.client.endpoint_of(&fixture.host(2));
+    let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
+    let [own, other] = ["127.0.0.2:80", "127.0.0.1:80"].map(|address| address.parse().unwrap());
+    assert!(virtual_host.is_own(own) && !virtual_host.is_own(other));
+    assert!(listed.is_own(other), "whatever its own name leads to is its own");
+}
+
+#[test]
 fn a_negative_connect_timeout_is_no_limit() {
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     assert!(Settings::connect_timeout(-1) > 10 * year);
