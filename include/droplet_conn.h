@@ -91,16 +91,16 @@ extern dpl_ctx_t *dpl_default_conn_ctx;
 
 
 /**
- * The length of the arrays below. What lies beyond the names above is 0, and reserved for more of them.
+ * Length of the arrays below. Elements beyond the constants above are 0, and reserved for later versions.
  */
 #define DPLX_COUNTS 16
 
 /**
- * Why a connection was closed: an index of `closed` in dplx_pool_stats_t.
+ * Reason why a connection was closed: an index into `closed` of dplx_pool_stats_t.
  */
 typedef enum {
   /**
-   * The caller terminated it, or did not want it.
+   * The program terminated it.
    */
   DPLX_CLOSED_TERMINATED = 0,
   /**
@@ -108,11 +108,11 @@ typedef enum {
    */
   DPLX_CLOSED_FAILED = 1,
   /**
-   * It was released with unread bytes or in the middle of a reply.
+   * It was released with unread bytes, or before its reply was complete.
    */
   DPLX_CLOSED_INCOMPLETE = 2,
   /**
-   * Its peer closed it while it was idle, or sent something unasked.
+   * The peer closed it while it was idle, or sent bytes that nobody asked for.
    */
   DPLX_CLOSED_STALE = 3,
   /**
@@ -124,45 +124,45 @@ typedef enum {
    */
   DPLX_CLOSED_USED_UP = 5,
   /**
-   * It made room for a connection to another host, at `n_conn_max`.
+   * It was closed at `n_conn_max`, to make room for a connection to another host.
    */
   DPLX_CLOSED_EVICTED = 6,
   /**
-   * Its host left the list, or its address the host.
+   * Its host left the list, its address left the name of the host, or the TLS settings of the context changed.
    */
   DPLX_CLOSED_LEFT = 7,
   /**
-   * Its host was blacklisted because something failed.
+   * Its host was blacklisted after a failure.
    */
   DPLX_CLOSED_HOST_OUT = 8,
 } dplx_closing_t;
 
 /**
- * What went wrong with a host: an index of `failures` in dplx_host_stats_t.
+ * Fault of a host: an index into `failures` of dplx_host_stats_t.
  */
 typedef enum {
   /**
-   * Nobody listens there.
+   * The connection was refused.
    */
   DPLX_FAULT_REFUSED = 0,
   /**
-   * No route leads there.
+   * There is no route to the host.
    */
   DPLX_FAULT_UNREACHABLE = 1,
   /**
-   * No answer within `conn_timeout`.
+   * The host did not answer within `conn_timeout`.
    */
   DPLX_FAULT_TIMED_OUT = 2,
   /**
-   * The peer reset or closed the connection while it was being made.
+   * The host reset or closed the connection while it was being made.
    */
   DPLX_FAULT_RESET = 3,
   /**
-   * The TLS handshake failed for another reason than those named here.
+   * The TLS handshake failed for a reason that is not in this list.
    */
   DPLX_FAULT_TLS = 4,
   /**
-   * The certificate was refused.
+   * The certificate was rejected.
    */
   DPLX_FAULT_CERTIFICATE = 5,
   /**
@@ -170,23 +170,23 @@ typedef enum {
    */
   DPLX_FAULT_NAME = 6,
   /**
-   * A write on a new connection failed.
+   * A write to a new connection failed.
    */
   DPLX_FAULT_WRITE = 7,
   /**
-   * A write took longer than its timeout.
+   * A write timed out.
    */
   DPLX_FAULT_WRITE_TIMED_OUT = 8,
   /**
-   * dpl_blacklist_host() was called, as Droplet does when a reply did not come or was broken.
+   * dpl_blacklist_host() was called, as Droplet does when a reply is missing or broken.
    */
   DPLX_FAULT_REPORTED = 9,
   /**
-   * This side is at fault: descriptors, memory, ports, its policy, or `n_conn_max`.
+   * The local system is at fault, not the host: out of descriptors, memory or ports, local policy, or `n_conn_max`.
    */
   DPLX_FAULT_LOCAL = 10,
   /**
-   * Anything else.
+   * Any other fault.
    */
   DPLX_FAULT_OTHER = 11,
   /**
@@ -194,21 +194,21 @@ typedef enum {
    */
   DPLX_FAULT_REPLIED = 12,
   /**
-   * Nothing: dpl_addrlist_blacklist() was called.
+   * No fault: dpl_addrlist_blacklist() was called.
    */
   DPLX_FAULT_ORDERED = 13,
 } dplx_fault_t;
 
 /**
- * Whether a host may be used: `state` in dplx_host_stats_t.
+ * State of a host: `state` of dplx_host_stats_t.
  */
 typedef enum {
   /**
-   * By everybody.
+   * All checkouts may use it.
    */
   DPLX_HOST_AVAILABLE = 0,
   /**
-   * An attempt on it takes long: only if no other host is left.
+   * An attempt to connect to it takes long. It is used only if no other host is left.
    */
   DPLX_HOST_SUSPECT = 1,
   /**
@@ -216,68 +216,68 @@ typedef enum {
    */
   DPLX_HOST_OUT = 2,
   /**
-   * Its blacklisting is over: the next checkout probes it.
+   * Its blacklisting is over. The next checkout probes it.
    */
   DPLX_HOST_DUE = 3,
   /**
-   * One attempt probes it, and everybody else keeps to the rest.
+   * One attempt probes it. All other checkouts use other hosts.
    */
   DPLX_HOST_PROBING = 4,
 } dplx_host_state_t;
 
 /**
- * A program's function for messages.
+ * Log callback: a program's function for messages.
  *
- * @param user what dplx_set_log() was given
- * @param ctx the context that a message is about, or NULL
+ * @param user the pointer that was passed to dplx_set_log()
+ * @param ctx the context that the message is about, or NULL
  * @param level 2 for a warning, 3 for an error
- * @param message the function that was called and what went wrong, without a newline
+ * @param message the name of the function that was called and what went wrong, without a newline
  */
 typedef void (*dplx_log_t)(void *user, dpl_ctx_t *ctx, int level, const char *message);
 
 /**
- * What ends the program's part of a dplx_log_t().
+ * Function that frees the `user` pointer of a log callback.
  *
- * @param user what dplx_set_log_owned() was given
+ * @param user the pointer that was passed to dplx_set_log_owned()
  */
 typedef void (*dplx_release_t)(void *user);
 
 /**
- * What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
+ * Facts about a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
  */
 typedef struct {
   /**
-   * The size of this struct in bytes. Further fields may be added at its end: those that the caller does
-   * not know are left out, those that the library does not know are 0.
+   * The size of this struct in bytes. Later versions may add fields at its end. The library leaves out fields beyond
+   * the caller's size, and sets fields that it does not know to 0.
    */
   size_t size;
   /**
-   * The name that is connected to, as the profile has it, or `BUCKET.HOST`; NULL for a file. It is valid
-   * until the connection is given back, and as an argument of dpl_blacklist_host() means this connection.
+   * The name that it is connected to: as in the profile, or `BUCKET.HOST`; NULL for a file. It is valid until the
+   * connection is given back. As an argument of dpl_blacklist_host() it means this connection.
    */
   const char *host;
   /**
-   * Its port; likewise.
+   * The port, valid as long as `host`; NULL for a file.
    */
   const char *port;
   /**
-   * The version of TLS, such as "TLSv1.3", a constant; NULL without TLS.
+   * The version of TLS, a constant such as "TLSv1.3"; NULL without TLS.
    */
   const char *tls_version;
   /**
-   * The cipher suite, such as "TLS_AES_256_GCM_SHA384", a constant; NULL without TLS.
+   * The cipher suite, a constant such as "TLS_AES_256_GCM_SHA384"; NULL without TLS.
    */
   const char *tls_cipher;
   /**
-   * Bytes sent since the connection was opened, TLS's own among them, as the kernel counts them.
+   * Bytes sent since the connection was opened, as the kernel counts them. They include the bytes of TLS itself.
    */
   uint64_t bytes_out;
   /**
-   * Bytes received, likewise, whether they were read or not.
+   * Bytes received since the connection was opened, read or not.
    */
   uint64_t bytes_in;
   /**
-   * How often the connection was reused: 0 on a new one.
+   * Number of times that the connection was reused: 0 for a new one.
    */
   uint32_t reused;
   /**
@@ -285,14 +285,14 @@ typedef struct {
    */
   uint32_t tls_resumed;
   /**
-   * The address that is connected to, as "127.0.0.1:80" or "[::1]:80"; "" for a file.
+   * The address that it is connected to, such as "127.0.0.1:80" or "[::1]:80"; "" for a file.
    */
   char peer[64];
 } dplx_conn_info_t;
 
 /**
- * The connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to files
- * are not counted.
+ * Statistics of the connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to
+ * files do not count.
  */
 typedef struct {
   /**
@@ -300,11 +300,11 @@ typedef struct {
    */
   size_t size;
   /**
-   * Connections that wait to be used again.
+   * Idle connections.
    */
   uint64_t idle;
   /**
-   * Connections that were checked out and not given back.
+   * Connections in use.
    */
   uint64_t in_use;
   /**
@@ -320,29 +320,29 @@ typedef struct {
    */
   uint64_t reused;
   /**
-   * Checkouts that found no idle connection and had to wait for one.
+   * Checkouts that found no idle connection, and waited for a new one.
    */
   uint64_t waits;
   /**
-   * Of these, those that failed.
+   * Those of the `waits` that failed.
    */
   uint64_t failed;
   /**
-   * How long all these waits took together, in nanoseconds.
+   * Total time of the `waits` in nanoseconds.
    */
   uint64_t waited_ns;
   /**
-   * How long the longest of them took, in nanoseconds.
+   * Longest of the `waits` in nanoseconds.
    */
   uint64_t longest_wait_ns;
   /**
-   * Connections that were closed, by reason: indexed by dplx_closing_t.
+   * Connections that were closed, indexed by dplx_closing_t.
    */
   uint64_t closed[DPLX_COUNTS];
 } dplx_pool_stats_t;
 
 /**
- * One host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
+ * Statistics of one host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
  */
 typedef struct {
   /**
@@ -350,23 +350,23 @@ typedef struct {
    */
   size_t size;
   /**
-   * The name or literal address, as the profile has it; cut off after 255 bytes.
+   * The name or literal address as in the profile, cut off after 255 bytes.
    */
   char host[256];
   /**
-   * The port, as the profile has it.
+   * The port as in the profile.
    */
   char port[8];
   /**
-   * Whether it may be used: a dplx_host_state_t.
+   * The state of the host, a dplx_host_state_t.
    */
   int32_t state;
   /**
-   * What it was last blacklisted for, a dplx_fault_t; -1 if it is available.
+   * The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available.
    */
   int32_t fault;
   /**
-   * Until when it is blacklisted, in seconds of wall-clock time (time(2)); 0 if it is not, -1 for ever.
+   * End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for ever.
    */
   int64_t blacklisted_until;
   /**
@@ -374,7 +374,7 @@ typedef struct {
    */
   uint64_t idle;
   /**
-   * Attempts to connect to it, those that found no address or no room for a connection included.
+   * Attempts to connect to it, including those that found no address, or no room under `n_conn_max`.
    */
   uint64_t attempts;
   /**
@@ -386,7 +386,7 @@ typedef struct {
    */
   uint64_t resumed_handshakes;
   /**
-   * Attempts, writes and replies that failed, by fault: indexed by dplx_fault_t.
+   * Attempts, writes and replies that failed, indexed by dplx_fault_t.
    */
   uint64_t failures[DPLX_COUNTS];
 } dplx_host_stats_t;
@@ -398,23 +398,23 @@ extern "C" {
 /**
  * Makes an empty list of hosts.
  *
- * @param default_port the port of hosts that name none; NULL for "80"
- * @return the list, to be freed with dpl_addrlist_free(); NULL if memory is out
+ * @param default_port the decimal port of hosts that are given without one; NULL for "80"
+ * @return the list, which the caller frees with dpl_addrlist_free(); NULL if memory runs out
  *
  * @pre `default_port` is NULL or a string.
  */
 dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
 
 /**
- * Makes a list of the hosts in a string. One whose name has no address is in the list all the same, if
- * another has one: it is looked up again when its turn comes.
+ * Makes a list of the hosts in a string. If the name of a host has no address, but that of another has, the host is in
+ * the list all the same: its name is looked up again when its turn comes.
  *
- * @param default_port the port of hosts that name none; NULL for "80"
- * @param addrlist_str hosts, separated by `;`, `,` or white space, each with a port after a colon or not; an
- *        IPv6 address that is followed by a port stands in brackets. What follows the digits of a port, or a
- *        slash, has no effect
- * @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or none has an address,
- *         or for a NULL string
+ * @param default_port the decimal port of hosts that are given without one; NULL for "80"
+ * @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port
+ *        after a colon. An IPv6 address with a port stands in brackets. Text behind the digits of a port, and text
+ *        behind a slash, is ignored
+ * @return the list, which the caller frees with dpl_addrlist_free(); NULL if a host is malformed, if no host has an
+ *         address, or if `addrlist_str` is NULL
  *
  * @pre `default_port` and `addrlist_str` are NULL or strings.
  */
@@ -431,7 +431,7 @@ dpl_addrlist_t *dpl_addrlist_create_from_str(const char *default_port,
 void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 
 /**
- * Takes the lock under which C may walk the list. The thread that has it may take it again.
+ * Takes the lock under which a program may walk the list. The thread that holds it may take it again.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -440,7 +440,7 @@ void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 void dpl_addrlist_lock(dpl_addrlist_t *addrlist);
 
 /**
- * Gives the lock back.
+ * Releases the lock.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -449,14 +449,14 @@ void dpl_addrlist_lock(dpl_addrlist_t *addrlist);
 void dpl_addrlist_unlock(dpl_addrlist_t *addrlist);
 
 /**
- * Adds a host, at a random place of the list. One whose address and port are there already is not added
- * twice: its blacklisting is lifted.
+ * Adds a host at a random place of the list. A host whose address and port are in the list is not added again. Instead
+ * the blacklisting of the one in the list is lifted.
  *
  * @param addrlist the list
  * @param host a name, which is looked up, or a literal address
  * @param portstr a decimal port; NULL for the list's default
- * @return DPL_SUCCESS; DPL_EINVAL for a NULL host, or for what is no host or no port; DPL_FAILURE if the name
- *         has no address, or for a NULL list; DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_EINVAL if `host` is NULL or malformed, or `portstr` is malformed; DPL_FAILURE if the name
+ *         has no address, or `addrlist` is NULL; DPL_ENOMEM
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -465,25 +465,25 @@ dpl_status_t dpl_addrlist_add(dpl_addrlist_t *addrlist,
                               const char *portstr);
 
 /**
- * Adds the hosts in a string, those before the first that fails.
+ * Adds the hosts in a string one after the other, and stops at the first that fails. If one is malformed, none is
+ * added.
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; DPL_FAILURE for NULL
+ * @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
-dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist, const char *addrlist_str);
+dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist,
+                                       const char *addrlist_str);
 
 /**
- * Replaces the hosts of a list by those in a string. Hosts that are in both, by the same name and port, stay as
- * they are, with their connections, and become available; requests that use a host that leaves are not
- * disturbed.
+ * Replaces the hosts of a list by those in a string. A host that is in both, by the same name and port, keeps its
+ * connections, and becomes available. Requests that use a host that leaves go on.
  *
- * @param addrlist the list
+ * @param addrlist the list; unchanged on failure
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_FAILURE for
- *         NULL
+ * @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
@@ -491,28 +491,29 @@ dpl_status_t dpl_addrlist_set_from_str(dpl_addrlist_t *addrlist,
                                        const char *addrlist_str);
 
 /**
- * Puts a host into the list that the caller made, at a random place. The list owns it from then on.
+ * Puts a host that the caller made into the list, at a random place. The list then owns it.
  *
  * @param addrlist the list; NULL has no effect
- * @param addr the host; it and each of `host`, `portstr`, `hbuf` and `h` are blocks from malloc
+ * @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()
  *
  * @pre `addrlist` is NULL or a list whose lock the caller holds; `addr` is NULL or points to a valid
  * `dpl_addr_t` that is in no list.
  */
-void dpl_addrlist_add_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
+void dpl_addrlist_add_nolock(dpl_addrlist_t *addrlist,
+                             dpl_addr_t *addr);
 
 /**
- * Takes a host out of the list. It is the caller's then, who frees it and its parts with free().
+ * Takes a host out of the list. The caller then owns it, and frees it and its parts with free().
  *
  * @param addrlist the list; NULL has no effect
- * @param addr a host of the list; any other has no effect
+ * @param addr the host; one that is not in the list has no effect
  *
  * @pre `addrlist` is NULL or a list whose lock the caller holds.
  */
 void dpl_addrlist_remove_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
 
 /**
- * Empties the list and frees the hosts that were in it.
+ * Empties the list and frees its hosts.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -521,60 +522,60 @@ void dpl_addrlist_remove_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
 void dpl_addrlist_clear_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * The hosts as text.
+ * Returns the hosts as text, which dpl_addrlist_create_from_str() accepts.
  *
- * @param addrlist the list, or NULL for none
- * @return `IP:PORT,IP:PORT` in list order, IPv6 in brackets, so that it can be read as a list again; a host
- *         without an address by its name. "" if there is none; to be freed with free(). NULL if memory is out
+ * @param addrlist the list; NULL counts as an empty one
+ * @return `IP:PORT,IP:PORT` in the order of the list, IPv6 addresses in brackets, the name of a host without an
+ *         address instead of one; "" for an empty list. The caller frees it with free(). NULL if memory runs out
  *
  * @pre `addrlist` is NULL or a list.
  */
 char *dpl_addrlist_get(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts there are.
+ * Returns the number of hosts.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts there are.
+ * Returns the number of hosts.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts are not blacklisted, or no longer.
+ * Returns the number of hosts that are not blacklisted now.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count_avail_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * Lifts the blacklistings whose time is up.
+ * Lifts the blacklistings whose time is over.
  *
- * @param addrlist the list, or NULL for none
- * @return DPL_SUCCESS; DPL_FAILURE for NULL
+ * @param addrlist the list
+ * @return DPL_SUCCESS; DPL_FAILURE if `addrlist` is NULL
  *
  * @pre `addrlist` is NULL or a list.
  */
 dpl_status_t dpl_addrlist_refresh_blacklist_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * The n-th of the hosts that are not blacklisted, counted from 0 and from the start again after the last.
+ * Gets the n-th of the hosts that are not blacklisted, modulo their number.
  *
- * @param addrlist the list, or NULL for none
- * @param n the number
+ * @param addrlist the list; NULL counts as an empty one
+ * @param n the number, counted from 0
  * @param addrp receives the host, which the list owns; NULL if there is none
- * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
+ * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
  */
@@ -583,9 +584,9 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
                                   dpl_addr_t **addrp);
 
 /**
- * Any of the hosts that are not blacklisted.
+ * Gets a random one of the hosts that are not blacklisted.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  * @param addrp receives the host, which the list owns; NULL if there is none
  * @return as dpl_addrlist_get_nth()
  *
@@ -594,9 +595,9 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
 dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
 
 /**
- * The host of this name and port, or else at an address that the name leads to.
+ * Finds the host of this name and port or, without one, the host at an address of the name.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  * @param host a name, which may be looked up, or a literal address
  * @param portstr a decimal port
  * @return the host, which the list owns; NULL if it is not in the list
@@ -608,10 +609,10 @@ dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
                                            const char *portstr);
 
 /**
- * The host at this address and port: of several the one that has most of these addresses.
+ * Finds the host at this address and port. Of several it is the one that has most of the addresses.
  *
- * @param addrlist the list, or NULL for none
- * @param host an address, or several
+ * @param addrlist the list; NULL counts as an empty one
+ * @param host one or more addresses
  * @param port the port, in host byte order
  * @return the host, which the list owns; NULL if it is not in the list
  *
@@ -627,8 +628,8 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @param expiretime for how long, in seconds; -1 for good. With any other negative number it has expired
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ * @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -644,7 +645,7 @@ dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -656,12 +657,12 @@ dpl_status_t dpl_addrlist_unblacklist(dpl_addrlist_t *addrlist,
 /**
  * Writes an address as `IP:PORT`, IPv6 in brackets.
  *
- * @param host an address, the first of which counts
+ * @param host the address; only the first of several is used
  * @param port the port, in host byte order
- * @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+ * @param buf receives the text, cut off at `size_max`, with a NUL. DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+ *        address
  * @param size_max the size of `buf` in bytes
- * @return `buf`, with as much of the text as fits and a NUL; a constant "" if nothing fits; NULL if an
- *         argument is NULL
+ * @return `buf`; a constant "" if `size_max` is 0; NULL if an argument is NULL, or `host` has no address
  *
  * @pre `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
  */
@@ -671,47 +672,46 @@ char *dpl_addr_get_ident(struct hostent *host,
                          size_t size_max);
 
 /**
- * Makes the connection pool of a context. Droplet calls it when it makes the context, and the caller
- * frees the pool with dpl_conn_pool_destroy().
+ * Makes the connection pool of a context. Droplet calls this when it makes a context. The caller frees the pool with
+ * dpl_conn_pool_destroy().
  *
- * @param ctx a new context, in the layout of Droplet 3.0 or of Bareos, whose connection limits still have
- *        their default values (which no profile changes)
- * @return DPL_SUCCESS; DPL_FAILURE if the layout is not known, or the SSL_CTX was made by another OpenSSL than
- *         the one that this library is linked with; DPL_EINVAL for NULL; DPL_ENOMEM
+ * @param ctx a new context in the layout of Droplet 3.0 or of Bareos. Its connection limits have their default
+ *        values, which no profile changes
+ * @return DPL_SUCCESS; DPL_FAILURE if the layout is unknown, or if the SSL_CTX was made by another OpenSSL than the
+ *         one that this library is linked with; DPL_EINVAL if `ctx` is NULL; DPL_ENOMEM
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
  */
 dpl_status_t dpl_conn_pool_init(dpl_ctx_t *ctx);
 
 /**
- * Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in
- * use stay usable; when they are given back they are closed.
+ * Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in use stay
+ * usable. They are closed when they are given back.
  *
- * @param ctx a context, or NULL; one whose pool was not made is left alone
+ * @param ctx the context. NULL and a context without a pool have no effect
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t` that no other thread uses.
  */
 void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
 
 /**
- * Gets a connection for a request: an idle one that is still good, the one released last first, or a new
- * one. The calling thread has it to itself and gives it back with dpl_conn_release() or
+ * Gets a connection for a request: an idle one that is still good, or a new one. Of several idle ones it is the one
+ * released last. The connection belongs to the calling thread, which gives it back with dpl_conn_release() or
  * dpl_conn_terminate().
  *
- * The hosts of the profile take turns. One that cannot be connected to within `conn_timeout` seconds, or
- * refuses, is blacklisted for `blacklist_expiretime` seconds and the next one is tried; one that has not
- * answered after 250 ms is raced by the next. With virtual hosting the connection is made to
+ * The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
+ * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If a host has not answered after 250 ms,
+ * the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
  * `BUCKET.HOST`.
  *
- * @param ctx the context, from which limits and timeouts are read at every call
- * @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
- *        with it. The host has neither a final dot nor a zone
- * @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` leaves no connection to try
- *         one with; DPL_ESYS if the system is out of descriptors or ports, or forbids every connect (routes,
- *         filters); DPL_ENOMEM; DPL_ENAMETOOLONG if
- *         `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL for a NULL context or
- *         request
+ * @param ctx the context. Its limits and timeouts are read at every call
+ * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
+ *        a zone. The strings are freed with the request
+ * @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
+ *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
+ *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
+ *         `ctx` or `req` is NULL
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
  * uses; `connp` is NULL or writable.
@@ -721,15 +721,14 @@ dpl_status_t dpl_try_connect(dpl_ctx_t *ctx,
                              dpl_conn_t **connp);
 
 /**
- * Gets a connection to one host by name, idle or new. The host need not be in the profile; if it is, its
- * idle connections are used, its turn is not counted, and a failure does not blacklist it.
+ * Gets a connection to one host by name, idle or new. The host need not be in the profile. If it is, its idle
+ * connections are used, its turn does not change, and a failure does not blacklist it.
  *
  * @param ctx the context
- * @param af not used: every address of the host is tried, of either family
- * @param host a name, or a literal address
+ * @param af not used: all addresses of the host are tried, of either family
+ * @param host a name or a literal address
  * @param portstr a decimal port
- * @return the connection, to be given back with dpl_conn_release() or dpl_conn_terminate(); NULL on
- *         failure
+ * @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.
  */
@@ -739,12 +738,12 @@ dpl_conn_t *dpl_conn_open_host(dpl_ctx_t *ctx,
                                const char *portstr);
 
 /**
- * Makes a connection that reads from and writes to an open local file, pipe or socket. It does not count
- * as a connection of the context.
+ * Makes a connection that reads from and writes to an open file, pipe or socket. It does not count as a connection of
+ * the context.
  *
  * @param ctx the context
- * @param fd an open descriptor, which the connection owns from then on; on failure it stays the caller's
- * @return the connection, to be given back with dpl_conn_release(), which closes the descriptor; NULL on
+ * @param fd an open descriptor. The connection owns it; on failure the caller still does
+ * @return the connection, which the caller gives back with dpl_conn_release(); that closes the descriptor. NULL on
  *         failure
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; nobody else closes `fd` once the call has succeeded.
@@ -753,46 +752,43 @@ dpl_conn_t *dpl_conn_open_file(dpl_ctx_t *ctx,
                                int fd);
 
 /**
- * Gives a connection back. It stays open for later requests, unless it failed, bytes on it were left
- * unread, nothing has come back since something was written, or its context was freed; then, and if it leads
- * to a file, it is closed.
+ * Gives a connection back. It stays open for later requests, or is closed. It is closed if it failed, if bytes on it
+ * are unread, if nothing came back since something was written, if its context was freed, or if it leads to a file.
  *
- * What is closed is the descriptor in `conn->fd`. A program that takes the descriptor for itself sets the field
- * to -1, one that puts another in its place hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
- * blocks of malloc(), which the program may free and replace, the names by NULL too; what is there in the end
- * is freed.
+ * The descriptor in `conn->fd` is the one that is closed. A program that keeps the descriptor sets the field to -1.
+ * A program that puts another descriptor there hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
+ * blocks from malloc(), which the program may free and replace, the first two by NULL as well. The blocks that are
+ * there in the end are freed.
  *
- * @param conn the connection, which must not be used any more; NULL has no effect. One that was given
- *        back before is left alone, with a line in the log
+ * @param conn the connection, which must not be used any more. NULL has no effect. A connection that was given back
+ *        before is logged and left alone
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
 void dpl_conn_release(dpl_conn_t *conn);
 
 /**
- * Gives a connection back and closes it at once: to be called instead of dpl_conn_release() after an
- * error.
+ * Gives a connection back and closes it at once. Call this after an error, instead of dpl_conn_release().
  *
- * @param conn the connection, which must not be used any more; otherwise as in dpl_conn_release()
+ * @param conn as in dpl_conn_release()
  *
  * @pre As for dpl_conn_release().
  */
 void dpl_conn_terminate(dpl_conn_t *conn);
 
 /**
- * Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
- * back; its host is blacklisted if the connection was a new one, or took no byte for too long, unless a reply
- * is there already.
+ * Writes all entries of an iovec, in order. If it fails, the connection is closed when it is given back. The host is
+ * blacklisted if the connection was new, or if the write timed out, unless the host has sent a reply already.
  *
  * @param conn the connection
- * @param iov the pieces, which may be modified; NULL if there are none. A piece of no length may have no
- *        address
- * @param n_iov how many there are, any number
- * @param timeout how long no byte may move, in seconds; -1 for no limit, 0 not to wait
- * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL for NULL or a negative count; DPL_FAILURE
+ * @param iov the entries, whose contents may be changed; may be NULL if `n_iov` is 0. An entry of length 0 may have
+ *        any address, also NULL
+ * @param n_iov the number of entries, without an upper limit
+ * @param timeout the longest time without progress in seconds; -1 waits for ever, 0 does not wait
+ * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_FAILURE
  *
- * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` pieces of
- * readable memory.
+ * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` entries, each of which
+ * describes readable memory.
  */
 dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
                                  struct iovec *iov,
@@ -800,14 +796,17 @@ dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
                                  int timeout);
 
 /**
- * Blacklists a host for the context's `blacklist_expiretime`. Droplet calls it when a reply is broken or
- * has a status of 5xx. Its idle connections are closed, unless it is for a connection whose reply was complete.
- * If nothing came back on a connection that was used before, the peer had merely
- * closed it while it was idle: then only that connection is not used again.
+ * Blacklists a host for the context's `blacklist_expiretime`, and closes its idle connections. Droplet calls this
+ * when a reply is broken or has a status of 5xx.
+ *
+ * If `host` is the `host` field of a connection in use, the same pointer, the call is about that connection. It is
+ * closed when it is given back. If its reply was complete, the idle connections of the host stay open. If it was
+ * reused and nothing came back on it, the host is not blacklisted: the host had closed the connection while it was
+ * idle.
  *
  * @param ctx the context
- * @param host the host, as in the profile, as `BUCKET.HOST`, or as any name that leads to its address;
- *        where it is the `host` of a connection in use, that connection is meant
+ * @param host the host: its name in the profile, `BUCKET.HOST`, any name that leads to its address, or the `host`
+ *        field of a connection in use
  * @param portstr a decimal port
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.
@@ -817,32 +816,31 @@ void dpl_blacklist_host(dpl_ctx_t *ctx,
                         const char *portstr);
 
 /**
- * The version of this library.
+ * Returns the version of this library.
  *
- * @return a constant string such as "0.1.0", not to be freed
+ * @return a constant such as "0.1.0", which is not freed
  */
 const char *dplx_version(void);
 
 /**
- * Why the calling thread's last call failed. It is about the last call that returned a status, a pointer
- * or a size, and "" if that did not fail; functions that return nothing, those that release and free,
- * change it only if they are misused.
+ * Returns the reason why the last call of this thread failed. That is its last call of a function that returns a
+ * status, a pointer or a size. Functions that return nothing, such as those that release and free, change the text
+ * only if they are misused.
  *
- * @return such as "connect to 127.0.0.1:81: Connection refused", UTF-8, of at most 1023 bytes; several
- *         reasons are separated by "; ". It is the thread's own, not to be freed, and changes with the
- *         thread's next call
+ * @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
+ *         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not
+ *         freed, and changes with the thread's next call
  */
 const char *dplx_last_error(void);
 
 /**
- * Has all messages go to a function of the program's, whatever they are about. Without one, those about
- * contexts from dplx_ctx_new() go nowhere but to dplx_last_error(), others to Droplet's log, or to stderr
- * if there is no Droplet.
+ * Sets the log callback, which gets all messages. Without a log callback, messages about contexts from dplx_ctx_new()
+ * are only the text of dplx_last_error(). Others go to Droplet's log, or to stderr if there is no Droplet.
  *
- * @param callback the function, which any thread may call and which calls of other threads that have begun
- *        before may still call after it was replaced: dplx_set_log_owned() says when that is over. It must
- *        return: no longjmp() and no exception. NULL for none
- * @param user its first argument
+ * @param callback the function; NULL for none. Any thread may call it. Calls in other threads that have begun before
+ *        it is replaced may still call it afterwards; dplx_set_log_owned() tells when that is over. It must return:
+ *        no longjmp() and no exception
+ * @param user the first argument of `callback`
  *
  * @pre `callback` is NULL or may be called with `user` from now on.
  */
@@ -850,15 +848,15 @@ void dplx_set_log(dplx_log_t callback,
                   void *user);
 
 /**
- * As dplx_set_log(), and says when `user` may be freed: once another call of either function has replaced the
- * callback, and the last thread that was in it has come back. Nobody waits for that: `release` is called by
- * the thread that replaces the callback or by the last one that leaves it. So it is called once, after
- * the callback's last call, also if the callback itself sets another; not when the program ends. In a forked
- * child it is not called if another thread was in the callback at the time of the fork.
+ * Sets the log callback as dplx_set_log() does, and frees `user` when nobody uses it any more: when another call of
+ * either function has replaced the callback, and the last thread that was in it has left it. The thread that
+ * replaces the callback, or the last thread that leaves it, calls `release`. So no thread waits, and the callback
+ * may itself set another. `release` is called once, but not when the program ends, and not in a forked child if
+ * another thread was in the callback at the time of the fork.
  *
- * @param callback as in dplx_set_log(); with NULL `release` is called at once
- * @param user its first argument
- * @param release called with `user`; NULL for nothing
+ * @param callback as in dplx_set_log(). If it is NULL, `release` is called at once
+ * @param user the first argument of `callback`
+ * @param release the function that frees `user`; NULL for none
  *
  * @pre `callback` is NULL or may be called with `user` until `release` is called; that is NULL or may be called
  * with `user` by any thread.
@@ -868,19 +866,19 @@ void dplx_set_log_owned(dplx_log_t callback,
                         dplx_release_t release);
 
 /**
- * Reads what there is, plain or TLS, at least one byte. Bytes that Droplet's reply reader has left over
- * come first.
+ * Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
+ * in its buffer come first.
  *
- * From the first dplx_conn_read() or dplx_conn_write() on, a connection counts as being in the middle of a
- * request, and is closed when it is given back, unless dplx_conn_reply_complete() was called since.
+ * After a dplx_conn_read() or dplx_conn_write() a request counts as being under way: the connection is closed when
+ * it is given back, unless dplx_conn_reply_complete() is called before.
  *
  * @param conn the connection
  * @param buffer receives the bytes
- * @param size the most bytes to read, at least 1
- * @param timeout_ms how long to wait for the first byte, in milliseconds; -1 for no limit, 0 not to wait
- * @return how many bytes were read; 0 at the end, when the peer sends no more; negative on failure, a
- *         dpl_status_t: DPL_ETIMEOUT, after which one may try again; DPL_EINVAL for NULL or no size;
- *         DPL_FAILURE, also for TLS that ends without a close_notify
+ * @param size the size of `buffer` in bytes, at least 1
+ * @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
+ * @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
+ *         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
+ *         DPL_FAILURE, also if TLS ends without a close_notify
  *
  * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
  */
@@ -890,13 +888,12 @@ ssize_t dplx_conn_read(dpl_conn_t *conn,
                        int timeout_ms);
 
 /**
- * Writes all of a block: dpl_conn_writev_all() for one piece, and with a timeout like that of
- * dplx_conn_read().
+ * Writes all bytes of a block, as dpl_conn_writev_all() does.
  *
  * @param conn the connection
- * @param data the bytes; NULL if there are none
- * @param size how many
- * @param timeout_ms how long no byte may move, in milliseconds; -1 for no limit, 0 not to wait
+ * @param data the bytes; may be NULL if `size` is 0
+ * @param size the number of bytes
+ * @param timeout_ms the longest time without progress in milliseconds; -1 waits for ever, 0 does not wait
  * @return as dpl_conn_writev_all()
  *
  * @pre `conn` is NULL or came from a function of this library; `data` is NULL or readable for `size` bytes.
@@ -907,25 +904,25 @@ dpl_status_t dplx_conn_write(dpl_conn_t *conn,
                              int timeout_ms);
 
 /**
- * Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep
- * the connection for others. How long a reply is only its reader knows: call this where the message ends
- * (RFC 9112, section 6), and not if the server has announced that it will close the connection. What it has
- * sent beyond, an error or the end is still noticed, and the connection is then closed all the same.
+ * Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep the
+ * connection for later requests. Only the reader of a reply knows its length (RFC 9112, section 6). Do not call this
+ * if the server has announced that it will close the connection. If the server sends more than the reply, or ends
+ * the connection, that is still noticed, and the connection is closed.
  *
  * @param conn the connection
- * @return DPL_SUCCESS; DPL_EINVAL for NULL or a connection that is not in use
+ * @return DPL_SUCCESS; DPL_EINVAL if `conn` is NULL or not in use
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
 dpl_status_t dplx_conn_reply_complete(dpl_conn_t *conn);
 
 /**
- * The descriptor of a connection: to wait on it, or to set options of its socket. It stays the
- * connection's: it is not to be closed, and over TLS not to be read from or written to. Bytes that TLS has
- * taken in already do not make it readable.
+ * Returns the descriptor of a connection, for poll() or for options of its socket. The connection still owns it: do
+ * not close it, and over TLS do not read from it or write to it. Bytes that TLS has decrypted already do not make it
+ * readable.
  *
  * @param conn the connection
- * @return the descriptor; -1 for NULL or a connection that is not in use
+ * @return the descriptor; -1 if `conn` is NULL or not in use
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
@@ -933,21 +930,20 @@ int dplx_conn_fd(dpl_conn_t *conn);
 
 /**
  * Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
- * `connection_timeout = 5`. Nothing that happens with it is printed: see dplx_last_error() and
- * dplx_set_log().
+ * `connection_timeout = 5`. Messages about the context are not printed; see dplx_last_error() and dplx_set_log().
  *
- * @param profile the text, with the variables of Droplet's profiles; files that it names are taken from the
- *        working directory
- * @return the context, to be freed with dplx_ctx_free(); NULL on failure, with a text such as
- *         "profile:2: hots: no such variable"
+ * @param profile the text, with the variables of Droplet's profiles. Relative names of files start at the working
+ *        directory
+ * @return the context, which the caller frees with dplx_ctx_free(); NULL on failure, and dplx_last_error() has a text
+ *         such as "profile:2: no such variable: 'hots'"
  *
  * @pre `profile` is NULL or a string.
  */
 dpl_ctx_t *dplx_ctx_new(const char *profile);
 
 /**
- * Closes the idle connections of a context and frees it. Connections in use stay usable; given back, they
- * are closed.
+ * Closes the idle connections of a context and frees it. Connections in use stay usable, and are closed when they are
+ * given back.
  *
  * @param ctx a context from dplx_ctx_new(), which no other thread uses; NULL has no effect
  *
@@ -956,11 +952,12 @@ dpl_ctx_t *dplx_ctx_new(const char *profile);
 void dplx_ctx_free(dpl_ctx_t *ctx);
 
 /**
- * Tells facts about a connection. It costs a system call.
+ * Returns facts about a connection. It costs a system call.
  *
  * @param conn the connection
- * @param info receives them; its `size` must be set
- * @return DPL_SUCCESS; DPL_EINVAL for NULL, a connection that is not in use, or a `size` smaller than itself
+ * @param info receives the facts. The caller sets its `size`
+ * @return DPL_SUCCESS; DPL_EINVAL if an argument is NULL, `conn` is not in use, or `size` is smaller than
+ *         sizeof(size_t)
  *
  * @pre `conn` is NULL or came from a function of this library; `info` is NULL or begins with its size, and is
  * writable for that many bytes.
@@ -969,11 +966,11 @@ dpl_status_t dplx_conn_info(dpl_conn_t *conn,
                             dplx_conn_info_t *info);
 
 /**
- * Makes a request for dpl_try_connect(). It may be used for any number of connects, one after the other.
+ * Makes a request for dpl_try_connect(). It can be used for any number of connections, one after the other.
  *
  * @param ctx the context
- * @param bucket the bucket to connect to, as `BUCKET.HOST`; NULL to connect to the hosts themselves
- * @return the request, to be freed with dplx_req_free() or Droplet's dpl_req_free(); NULL on failure
+ * @param bucket the bucket, to connect to `BUCKET.HOST`; NULL to connect to the hosts themselves
+ * @return the request, which the caller frees with dplx_req_free() or Droplet's dpl_req_free(); NULL on failure
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `bucket` is NULL or a string.
  */
@@ -983,20 +980,20 @@ dpl_req_t *dplx_req_new(dpl_ctx_t *ctx,
 /**
  * Frees a request.
  *
- * @param req the request, which came from dplx_req_new(); NULL has no effect
+ * @param req a request from dplx_req_new(); NULL has no effect
  *
  * @pre `req` is NULL or came from dplx_req_new() and is not used any more.
  */
 void dplx_req_free(dpl_req_t *req);
 
 /**
- * Tells how the connections of a context stand. The numbers are read one after the other while other
- * threads go on, so they may be off against each other by what these do meanwhile. With `DPLX_STATS=1` in
- * the environment a table of them goes to stderr when a context is freed.
+ * Returns the statistics of the connections of a context. The numbers are read one after the other while other
+ * threads go on, so they may not match each other exactly. With `DPLX_STATS=1` in the environment a table of them
+ * goes to stderr when a context is freed.
  *
  * @param ctx the context
- * @param stats receives them; its `size` must be set
- * @return DPL_SUCCESS; DPL_EINVAL for NULL, or a `size` smaller than itself
+ * @param stats receives the statistics. The caller sets its `size`
+ * @return DPL_SUCCESS; DPL_EINVAL if an argument is NULL, or `size` is smaller than sizeof(size_t)
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or begins with its size, and is writable for
  * that many bytes.
@@ -1005,14 +1002,14 @@ dpl_status_t dplx_pool_stats(dpl_ctx_t *ctx,
                              dplx_pool_stats_t *stats);
 
 /**
- * Tells how the hosts of a context stand, in the order of its list.
+ * Returns the statistics of the hosts of a context, in the order of its list.
  *
  * @param ctx the context
- * @param stats receives the first `n` of them; the `size` of the first element must be set, and holds for
- *        all. NULL if `n` is 0
- * @param n how many elements there are
- * @return how many hosts there are, which may be more than `n`; DPL_EINVAL for NULL, a negative number, or
- *         a `size` smaller than itself
+ * @param stats an array that receives the statistics of the first `n` hosts. The caller sets the `size` of its first
+ *        element, which holds for all. May be NULL if `n` is 0
+ * @param n the number of elements of `stats`
+ * @return the number of hosts, which may be more than `n`; DPL_EINVAL if an argument is NULL, `n` is negative, or
+ *         `size` is smaller than sizeof(size_t)
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or points to `n` elements of the size that the
  * first begins with.
@@ -1022,26 +1019,26 @@ int dplx_host_stats(dpl_ctx_t *ctx,
                     int n);
 
 /**
- * What a dplx_fault_t is called.
+ * Returns the name of a dplx_fault_t.
  *
  * @param fault the fault
- * @return such as "refused", a constant; "" for a number that is none
+ * @return a constant such as "refused"; "" for an unknown number
  */
 const char *dplx_fault_text(int fault);
 
 /**
- * What a dplx_closing_t is called.
+ * Returns the name of a dplx_closing_t.
  *
  * @param closing the reason
- * @return such as "stale", a constant; "" for a number that is none
+ * @return a constant such as "stale"; "" for an unknown number
  */
 const char *dplx_closing_text(int closing);
 
 /**
- * What a dplx_host_state_t is called.
+ * Returns the name of a dplx_host_state_t.
  *
  * @param state the state
- * @return such as "available", a constant; "" for a number that is none
+ * @return a constant such as "available"; "" for an unknown number
  */
 const char *dplx_host_state_text(int state);
 

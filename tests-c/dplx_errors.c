@@ -133,7 +133,7 @@ static void every_failure_has_a_text(void) {
     logs_collect();
     FAILS(dpl_try_connect(NULL, req, &conn) == DPL_EINVAL, "the context is NULL");
     FAILS(dpl_try_connect(ctx, NULL, &conn) == DPL_EINVAL, "the request is NULL");
-    FAILS(dpl_conn_open_host(ctx, AF_INET, NULL, "80") == NULL, "no host and port: (null):80");
+    FAILS(dpl_conn_open_host(ctx, AF_INET, NULL, "80") == NULL, "invalid host and port: (null):80");
     FAILS(dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", "x") == NULL, "127.0.0.1:x");
     FAILS(dpl_conn_open_file(ctx, -1) == NULL, "descriptor -1: Bad file descriptor");
     FAILS(dpl_conn_writev_all(NULL, NULL, 0, 1) == DPL_EINVAL, "the connection is NULL");

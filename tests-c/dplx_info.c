@@ -19,7 +19,7 @@ static void nonsense_is_refused(void) {
     char byte;
 
     CHECK_INT(dplx_conn_read(conn, NULL, 1, 0), DPL_EINVAL, "no buffer");
-    CHECK_STR(dplx_last_error(), "no buffer of 1 bytes", "its text");
+    CHECK_STR(dplx_last_error(), "invalid buffer (1 bytes)", "its text");
     CHECK_INT(dplx_conn_read(conn, &byte, 0, 0), DPL_EINVAL, "a buffer of 0 bytes");
     CHECK_INT(dplx_conn_read(conn, &byte, SIZE_MAX, 0), DPL_EINVAL, "one larger than memory");
     CHECK_STATUS(dplx_conn_write(conn, NULL, 1, 0), DPL_EINVAL, "no bytes");

@@ -91,8 +91,8 @@ unsafe impl Sync for View {}
 
 impl View {
     fn int(&self, offset: usize) -> &AtomicI32 {
-        // SAFETY: `context` points to a `dpl_ctx_t` (contracts of `of_new` and `in_each_layout`), in which an aligned int
-        // lies at this offset. In a wrong layout it is some other field.
+        // SAFETY: `context` points to a `dpl_ctx_t` (contracts of `of_new` and `in_each_layout`), in which an aligned
+        // int lies at this offset. In a wrong layout it is some other field.
         unsafe { AtomicI32::from_ptr(self.context.byte_add(offset).cast()) }
     }
 
@@ -196,8 +196,8 @@ impl View {
         Ok(Some(Security { context, read_timeout: self.tls_read_timeout() }))
     }
 
-    /// Returns how long `SSL_read` of C may wait; `None` is for ever. 0 is for ever as well: Droplet has no limit there,
-    /// and programs that set 0 work with it.
+    /// Returns how long `SSL_read` of C may wait; `None` is for ever. 0 is for ever as well: Droplet has no limit
+    /// there, and programs that set 0 work with it.
     #[inline]
     pub fn tls_read_timeout(&self) -> Option<Duration> {
         self.read_timeout().filter(|timeout| !timeout.is_zero())

@@ -21,8 +21,8 @@ pub struct OwnedHostent {
 const LONGEST_ADDRESS: usize = 16;
 
 impl OwnedHostent {
-    /// Makes an entry with this name and room for `room` addresses; see [`show`]. A host without an address has 0.0.0.0,
-    /// because programs follow the first pointer without a check.
+    /// Makes an entry with this name and room for `room` addresses; see [`show`]. A host without an address has
+    /// 0.0.0.0, because programs follow the first pointer without a check.
     pub fn new(name: &CStr, addresses: &[SocketAddr], room: usize) -> Result<OwnedHostent, Error> {
         let text = name.to_bytes_with_nul();
         // Contents of the buffer: an empty list of aliases, the list of addresses, the addresses, the name.

@@ -50,7 +50,8 @@ impl CallLog {
         } else if let Some(log) = droplet::log() {
             let (file, message, format) = (c_string(location.file), c_string(message), c"%s".as_ptr());
             let (file, function, line) = (file.as_ptr(), self.function.as_ptr(), location.line as c_int);
-            // SAFETY: the function has Droplet's signature, all strings outlive the call, and the format takes one string.
+            // SAFETY: the function has Droplet's signature, all strings outlive the call, and the format takes one
+            // string.
             unsafe { log(context, level as c_int, file, function, line, format, message.as_ptr()) };
         } else {
             let level = match level {

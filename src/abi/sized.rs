@@ -25,8 +25,8 @@ pub unsafe fn fill<T: SizeFirst>(out: *mut T, value: &T) -> bool {
     if known < head {
         return false;
     }
-    // SAFETY: `out` is writable for `room` bytes (contract of this function), and `known` is at most `room` and the size
-    // of `value`.
+    // SAFETY: `out` is writable for `room` bytes (contract of this function), and `known` is at most `room` and the
+    // size of `value`.
     unsafe {
         let from = ptr::from_ref(value).cast::<u8>();
         out.cast::<u8>().add(head).copy_from(from.add(head), known - head);

@@ -176,7 +176,8 @@ impl<T: InSlab> Slab<T> {
         // Room for all slots there are now, so that giving one back allocates nothing.
         free.slots.try_reserve(2 * count).map_err(|_| Error::OutOfMemory)?;
         let layout = Layout::array::<Slot<T>>(count).map_err(|_| Error::OutOfMemory)?;
-        // SAFETY: the layout has a size above 0. Zeroed memory is an array of free slots, whose values are uninitialised.
+        // SAFETY: the layout has a size above 0. Zeroed memory is an array of free slots, whose values are
+        // uninitialised.
         let first = unsafe { alloc::alloc_zeroed(layout) }.cast::<Slot<T>>();
         let first = NonNull::new(first).ok_or(Error::OutOfMemory)?;
         free.chunks += 1;

@@ -1,7 +1,7 @@
-//! Droplet's unit `addrlist`: the list and the hosts in it.
+//! Droplet's unit `addrlist`: lists, and the hosts in them.
 //!
-//! Functions named `_nolock` are for a caller that holds dpl_addrlist_lock(); the others may be called
-//! with it held or not.
+//! The caller of a function named `_nolock` holds dpl_addrlist_lock(). The other functions may be called with it held
+//! or not.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -19,29 +19,29 @@ use droplet_client::status::{Error, SUCCESS, code};
 
 /// Makes an empty list of hosts.
 ///
-/// @param default_port the port of hosts that name none; NULL for "80"
-/// @return the list, to be freed with dpl_addrlist_free(); NULL if memory is out
+/// @param default_port the decimal port of hosts that are given without one; NULL for "80"
+/// @return the list, which the caller frees with dpl_addrlist_free(); NULL if memory runs out
 ///
 /// # Safety
 /// `default_port` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_addrlist_create(default_port: *const c_char) -> *mut dpl_addrlist_t {
     guard(c"dpl_addrlist_create", ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `default_port` is NULL or a string (contract of this function).
         let default_port = unsafe { string(default_port) }.unwrap_or(c"80");
         AddrList::create(default_port).unwrap_or(ptr::null_mut())
     })
 }
 
-/// Makes a list of the hosts in a string. One whose name has no address is in the list all the same, if
-/// another has one: it is looked up again when its turn comes.
+/// Makes a list of the hosts in a string. If the name of a host has no address, but that of another has, the host is in
+/// the list all the same: its name is looked up again when its turn comes.
 ///
-/// @param default_port the port of hosts that name none; NULL for "80"
-/// @param addrlist_str hosts, separated by `;`, `,` or white space, each with a port after a colon or not; an
-///        IPv6 address that is followed by a port stands in brackets. What follows the digits of a port, or a
-///        slash, has no effect
-/// @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or none has an address,
-///         or for a NULL string
+/// @param default_port the decimal port of hosts that are given without one; NULL for "80"
+/// @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port
+///        after a colon. An IPv6 address with a port stands in brackets. Text behind the digits of a port, and text
+///        behind a slash, is ignored
+/// @return the list, which the caller frees with dpl_addrlist_free(); NULL if a host is malformed, if no host has an
+///         address, or if `addrlist_str` is NULL
 ///
 /// # Safety
 /// `default_port` and `addrlist_str` are NULL or strings.
@@ -51,16 +51,16 @@ pub unsafe extern "C" fn dpl_addrlist_create_from_str(
     addrlist_str: *const c_char,
 ) -> *mut dpl_addrlist_t {
     const NAME: &CStr = c"dpl_addrlist_create_from_str";
-    // SAFETY: the caller's promise.
+    // SAFETY: `default_port` is NULL or a string (contract of this function).
     let made = unsafe { dpl_addrlist_create(default_port) };
     let add = |list: &AddrList, authorities| {
         list.add_profile(authorities, |unresolved| {
             log!(&call_log(None, NAME), Warning, "{}", unresolved.warning());
         })
     };
-    // SAFETY: the caller's promise, and a list just made.
+    // SAFETY: `made` is a list, and `addrlist_str` is NULL or a string (contract of this function).
     if !made.is_null() && unsafe { with_hosts(made, addrlist_str, NAME, add) } != SUCCESS {
-        // SAFETY: nobody else has it.
+        // SAFETY: the list was just made, and nobody else has it.
         unsafe { dpl_addrlist_free(made) };
         return ptr::null_mut();
     }
@@ -78,12 +78,12 @@ pub unsafe extern "C" fn dpl_addrlist_free(addrlist: *mut dpl_addrlist_t) {
     const NAME: &CStr = c"dpl_addrlist_free";
     guard(NAME, (), || {
         if !addrlist.is_null() && !AddrList::free(addrlist) {
-            refuse(None, NAME, "this list was freed before, or is none of this library");
+            refuse(None, NAME, "this list was freed before, or was not created by this library");
         }
     })
 }
 
-/// Takes the lock under which C may walk the list. The thread that has it may take it again.
+/// Takes the lock under which a program may walk the list. The thread that holds it may take it again.
 ///
 /// @param addrlist the list; NULL has no effect
 ///
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn dpl_addrlist_lock(addrlist: *mut dpl_addrlist_t) {
     })
 }
 
-/// Gives the lock back.
+/// Releases the lock.
 ///
 /// @param addrlist the list; NULL has no effect
 ///
@@ -113,14 +113,14 @@ pub unsafe extern "C" fn dpl_addrlist_unlock(addrlist: *mut dpl_addrlist_t) {
     })
 }
 
-/// Adds a host, at a random place of the list. One whose address and port are there already is not added
-/// twice: its blacklisting is lifted.
+/// Adds a host at a random place of the list. A host whose address and port are in the list is not added again. Instead
+/// the blacklisting of the one in the list is lifted.
 ///
 /// @param addrlist the list
 /// @param host a name, which is looked up, or a literal address
 /// @param portstr a decimal port; NULL for the list's default
-/// @return DPL_SUCCESS; DPL_EINVAL for a NULL host, or for what is no host or no port; DPL_FAILURE if the name
-///         has no address, or for a NULL list; DPL_ENOMEM
+/// @return DPL_SUCCESS; DPL_EINVAL if `host` is NULL or malformed, or `portstr` is malformed; DPL_FAILURE if the name
+///         has no address, or `addrlist` is NULL; DPL_ENOMEM
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -133,24 +133,25 @@ pub unsafe extern "C" fn dpl_addrlist_add(
     const NAME: &CStr = c"dpl_addrlist_add";
     guard(NAME, Error::Failure.status(), || {
         let Some(list) = list(addrlist, NAME) else { return Error::Failure.status() };
-        // SAFETY: the caller's promises.
+        // SAFETY: `host` and `portstr` are NULL or strings (contract of this function).
         let (host, port) = unsafe { (string(host), string(portstr)) };
         let port = port.unwrap_or(list.default_port());
         code(match host.ok_or(Error::Invalid).and_then(|host| Authority::new(host, port)) {
             Ok(authority) => list.add(authority).map_err(|error| add_failed(&error, NAME)),
             Err(error) => {
-                refuse(None, NAME, &format!("no host and port: {}:{}", text(host), text(Some(port))));
+                refuse(None, NAME, &format!("invalid host and port: {}:{}", text(host), text(Some(port))));
                 Err(error)
             }
         })
     })
 }
 
-/// Adds the hosts in a string, those before the first that fails.
+/// Adds the hosts in a string one after the other, and stops at the first that fails. If one is malformed, none is
+/// added.
 ///
 /// @param addrlist the list
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; DPL_FAILURE for NULL
+/// @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -163,18 +164,16 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
     let add = |list: &AddrList, authorities: Vec<Authority>| {
         authorities.into_iter().try_for_each(|authority| list.add(authority))
     };
-    // SAFETY: the caller's promises.
+    // SAFETY: `addrlist` is NULL or a list, `addrlist_str` is NULL or a string (contract of this function).
     unsafe { with_hosts(addrlist, addrlist_str, NAME, add) }
 }
 
-/// Replaces the hosts of a list by those in a string. Hosts that are in both, by the same name and port, stay as
-/// they are, with their connections, and become available; requests that use a host that leaves are not
-/// disturbed.
+/// Replaces the hosts of a list by those in a string. A host that is in both, by the same name and port, keeps its
+/// connections, and becomes available. Requests that use a host that leaves go on.
 ///
-/// @param addrlist the list
+/// @param addrlist the list; unchanged on failure
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
-/// @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_FAILURE for
-///         NULL
+/// @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
@@ -183,14 +182,14 @@ pub unsafe extern "C" fn dpl_addrlist_set_from_str(
     addrlist: *mut dpl_addrlist_t,
     addrlist_str: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `addrlist` is NULL or a list, `addrlist_str` is NULL or a string (contract of this function).
     unsafe { with_hosts(addrlist, addrlist_str, c"dpl_addrlist_set_from_str", AddrList::set) }
 }
 
-/// Puts a host into the list that the caller made, at a random place. The list owns it from then on.
+/// Puts a host that the caller made into the list, at a random place. The list then owns it.
 ///
 /// @param addrlist the list; NULL has no effect
-/// @param addr the host; it and each of `host`, `portstr`, `hbuf` and `h` are blocks from malloc
+/// @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()
 ///
 /// # Safety
 /// `addrlist` is NULL or a list whose lock the caller holds; `addr` is NULL or points to a valid
@@ -200,17 +199,18 @@ pub unsafe extern "C" fn dpl_addrlist_add_nolock(addrlist: *mut dpl_addrlist_t, 
     const NAME: &CStr = c"dpl_addrlist_add_nolock";
     guard(NAME, (), || {
         let Some(list) = list(addrlist, NAME) else { return };
-        // SAFETY: the caller's promise.
+        // SAFETY: not NULL, so it is a valid `dpl_addr_t` in no list, and the caller holds the lock (contract of this
+        // function).
         if addr.is_null() || unsafe { list.adopt(addr) }.is_err() {
-            refuse(None, NAME, "the address is NULL, or has no host or port");
+            refuse(None, NAME, "the address is NULL, or its host or port is invalid");
         }
     })
 }
 
-/// Takes a host out of the list. It is the caller's then, who frees it and its parts with free().
+/// Takes a host out of the list. The caller then owns it, and frees it and its parts with free().
 ///
 /// @param addrlist the list; NULL has no effect
-/// @param addr a host of the list; any other has no effect
+/// @param addr the host; one that is not in the list has no effect
 ///
 /// # Safety
 /// `addrlist` is NULL or a list whose lock the caller holds.
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn dpl_addrlist_remove_nolock(addrlist: *mut dpl_addrlist_
     })
 }
 
-/// Empties the list and frees the hosts that were in it.
+/// Empties the list and frees its hosts.
 ///
 /// @param addrlist the list; NULL has no effect
 ///
@@ -241,17 +241,17 @@ pub unsafe extern "C" fn dpl_addrlist_clear_nolock(addrlist: *mut dpl_addrlist_t
     })
 }
 
-/// A list that C must hand in.
+/// Returns the list at an address; logs that there is none.
 #[track_caller]
 pub(super) fn list(addrlist: *mut dpl_addrlist_t, function: &'static CStr) -> Option<&'static AddrList> {
     let list = AddrList::of(addrlist);
     if list.is_none() {
-        refuse(None, function, "the list is NULL, was freed before, or is none of this library");
+        refuse(None, function, "the list is NULL, was freed before, or was not created by this library");
     }
     list
 }
 
-/// Changes a list by the hosts in a string, if all of them are well-formed.
+/// Calls `change` with the hosts in a string, if all of them are well-formed.
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `hosts` is NULL or a string.
@@ -263,9 +263,9 @@ unsafe fn with_hosts(
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
         let Some(list) = list(addrlist, function) else { return Error::Failure.status() };
-        // SAFETY: the caller's promise.
+        // SAFETY: `hosts` is NULL or a string (contract of this function).
         let Some(hosts) = (unsafe { string(hosts) }).and_then(|hosts| hosts.to_str().ok()) else {
-            refuse(None, function, "the hosts are NULL or not text");
+            refuse(None, function, "the hosts are NULL or not UTF-8");
             return Error::Failure.status();
         };
         let parsed: Result<Vec<_>, _> = parse_list(hosts, list.default_port())

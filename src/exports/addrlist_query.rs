@@ -1,7 +1,7 @@
-//! Droplet's unit `addrlist`: what the list says, and blacklisting.
+//! Droplet's unit `addrlist`: queries, and blacklisting.
 //!
-//! Functions named `_nolock` are for a caller that holds dpl_addrlist_lock(); the others may be called
-//! with it held or not.
+//! The caller of a function named `_nolock` holds dpl_addrlist_lock(). The other functions may be called with it held
+//! or not.
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -21,11 +21,11 @@ use droplet_client::net::authority::Authority;
 use droplet_client::os::clock::{self, Moment};
 use droplet_client::status::{Error, SUCCESS};
 
-/// The hosts as text.
+/// Returns the hosts as text, which dpl_addrlist_create_from_str() accepts.
 ///
-/// @param addrlist the list, or NULL for none
-/// @return `IP:PORT,IP:PORT` in list order, IPv6 in brackets, so that it can be read as a list again; a host
-///         without an address by its name. "" if there is none; to be freed with free(). NULL if memory is out
+/// @param addrlist the list; NULL counts as an empty one
+/// @return `IP:PORT,IP:PORT` in the order of the list, IPv6 addresses in brackets, the name of a host without an
+///         address instead of one; "" for an empty list. The caller frees it with free(). NULL if memory runs out
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -38,9 +38,9 @@ pub unsafe extern "C" fn dpl_addrlist_get(addrlist: *mut dpl_addrlist_t) -> *mut
     })
 }
 
-/// How many hosts there are.
+/// Returns the number of hosts.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list; NULL counts as an empty one
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -51,21 +51,21 @@ pub unsafe extern "C" fn dpl_addrlist_count(addrlist: *mut dpl_addrlist_t) -> c_
     })
 }
 
-/// How many hosts there are.
+/// Returns the number of hosts.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list; NULL counts as an empty one
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_addrlist_count_nolock(addrlist: *mut dpl_addrlist_t) -> c_uint {
-    // SAFETY: the caller's promise.
+    // SAFETY: both functions have the same contract.
     unsafe { dpl_addrlist_count(addrlist) }
 }
 
-/// How many hosts are not blacklisted, or no longer.
+/// Returns the number of hosts that are not blacklisted now.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list; NULL counts as an empty one
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -74,10 +74,10 @@ pub unsafe extern "C" fn dpl_addrlist_count_avail_nolock(addrlist: *mut dpl_addr
     guard(c"dpl_addrlist_count_avail_nolock", 0, || available(addrlist).len() as c_uint)
 }
 
-/// Lifts the blacklistings whose time is up.
+/// Lifts the blacklistings whose time is over.
 ///
-/// @param addrlist the list, or NULL for none
-/// @return DPL_SUCCESS; DPL_FAILURE for NULL
+/// @param addrlist the list
+/// @return DPL_SUCCESS; DPL_FAILURE if `addrlist` is NULL
 ///
 /// # Safety
 /// `addrlist` is NULL or a list.
@@ -94,12 +94,12 @@ pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
     })
 }
 
-/// The n-th of the hosts that are not blacklisted, counted from 0 and from the start again after the last.
+/// Gets the n-th of the hosts that are not blacklisted, modulo their number.
 ///
-/// @param addrlist the list, or NULL for none
-/// @param n the number
+/// @param addrlist the list; NULL counts as an empty one
+/// @param n the number, counted from 0
 /// @param addrp receives the host, which the list owns; NULL if there is none
-/// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
+/// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `addrp` is NULL or writable.
@@ -109,13 +109,13 @@ pub unsafe extern "C" fn dpl_addrlist_get_nth(
     n: c_int,
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function is that of `nth`.
     unsafe { nth(addrlist, n, addrp, c"dpl_addrlist_get_nth") }
 }
 
-/// Any of the hosts that are not blacklisted.
+/// Gets a random one of the hosts that are not blacklisted.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list; NULL counts as an empty one
 /// @param addrp receives the host, which the list owns; NULL if there is none
 /// @return as dpl_addrlist_get_nth()
 ///
@@ -126,13 +126,13 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
     addrlist: *mut dpl_addrlist_t,
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: the contract of this function is that of `nth`.
     unsafe { nth(addrlist, fastrand::i32(0..), addrp, c"dpl_addrlist_get_rand") }
 }
 
-/// The host of this name and port, or else at an address that the name leads to.
+/// Finds the host of this name and port or, without one, the host at an address of the name.
 ///
-/// @param addrlist the list, or NULL for none
+/// @param addrlist the list; NULL counts as an empty one
 /// @param host a name, which may be looked up, or a literal address
 /// @param portstr a decimal port
 /// @return the host, which the list owns; NULL if it is not in the list
@@ -147,16 +147,16 @@ pub unsafe extern "C" fn dpl_addrlist_get_byname_nolock(
 ) -> *mut dpl_addr_t {
     guard(c"dpl_addrlist_get_byname_nolock", ptr::null_mut(), || {
         let Some(list) = AddrList::of(addrlist) else { return ptr::null_mut() };
-        // SAFETY: the caller's promises.
+        // SAFETY: `host` and `portstr` are NULL or strings (contract of this function).
         let found = unsafe { by_name(list, host, portstr) };
         found.map_or(ptr::null_mut(), |host| node_of(&host))
     })
 }
 
-/// The host at this address and port: of several the one that has most of these addresses.
+/// Finds the host at this address and port. Of several it is the one that has most of the addresses.
 ///
-/// @param addrlist the list, or NULL for none
-/// @param host an address, or several
+/// @param addrlist the list; NULL counts as an empty one
+/// @param host one or more addresses
 /// @param port the port, in host byte order
 /// @return the host, which the list owns; NULL if it is not in the list
 ///
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
 ) -> *mut dpl_addr_t {
     guard(c"dpl_addrlist_get_byip_nolock", ptr::null_mut(), || {
         let Some(list) = AddrList::of(addrlist) else { return ptr::null_mut() };
-        // SAFETY: the caller's promise.
+        // SAFETY: `host` is NULL or a valid `hostent` (contract of this function).
         let ips = unsafe { addresses(host) };
         let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         let found = list.hosts().with_any(&addresses);
@@ -183,8 +183,8 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
 /// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @param expiretime for how long, in seconds; -1 for good. With any other negative number it has expired
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+/// @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
 ///         `host` or `portstr` is NULL
 ///
 /// # Safety
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     expiretime: time_t,
 ) -> dpl_status_t {
     let wait = clock::expiry(expiretime);
-    // SAFETY: the caller's promises.
+    // SAFETY: `addrlist` is NULL or a list, the others NULL or strings (contract of this function).
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
             host.record().failure(Fault::Ordered);
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
 /// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+/// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
 ///         `host` or `portstr` is NULL
 ///
 /// # Safety
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn dpl_addrlist_unblacklist(
     host: *const c_char,
     portstr: *const c_char,
 ) -> dpl_status_t {
-    // SAFETY: the caller's promises.
+    // SAFETY: `addrlist` is NULL or a list, the others NULL or strings (contract of this function).
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_unblacklist", |hosts, host| {
             hosts.unblacklist(host)
@@ -232,12 +232,12 @@ pub unsafe extern "C" fn dpl_addrlist_unblacklist(
 
 /// Writes an address as `IP:PORT`, IPv6 in brackets.
 ///
-/// @param host an address, the first of which counts
+/// @param host the address; only the first of several is used
 /// @param port the port, in host byte order
-/// @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+/// @param buf receives the text, cut off at `size_max`, with a NUL. DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+///        address
 /// @param size_max the size of `buf` in bytes
-/// @return `buf`, with as much of the text as fits and a NUL; a constant "" if nothing fits; NULL if an
-///         argument is NULL
+/// @return `buf`; a constant "" if `size_max` is 0; NULL if an argument is NULL, or `host` has no address
 ///
 /// # Safety
 /// `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn dpl_addr_get_ident(
     size_max: size_t,
 ) -> *mut c_char {
     guard(c"dpl_addr_get_ident", ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `host` is NULL or a valid `hostent` (contract of this function).
         let Some(ip) = (unsafe { addresses(host) }).first().copied() else {
             return ptr::null_mut();
         };
@@ -259,7 +259,7 @@ pub unsafe extern "C" fn dpl_addr_get_ident(
         let Some(room) = size_max.checked_sub(1) else { return c"".as_ptr().cast_mut() };
         let ident = SocketAddr::new(ip, port).to_string();
         let length = ident.len().min(room);
-        // SAFETY: the buffer has room for that and the NUL.
+        // SAFETY: `length` is less than `size_max`, for which `buf` is writable (contract of this function).
         unsafe {
             buf.cast::<u8>().copy_from_nonoverlapping(ident.as_ptr(), length);
             buf.add(length).write(0);
@@ -272,7 +272,7 @@ fn available(addrlist: *mut dpl_addrlist_t) -> Vec<Arc<Host>> {
     AddrList::of(addrlist).map(|list| list.hosts().not_blacklisted(Moment::now())).unwrap_or_default()
 }
 
-/// Gives the n-th available host.
+/// Gets the n-th available host.
 ///
 /// # Safety
 /// As for [`dpl_addrlist_get_nth`].
@@ -283,9 +283,9 @@ unsafe fn nth(
     function: &'static CStr,
 ) -> dpl_status_t {
     guard(function, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `addrp` is NULL or writable (contract of this function).
         let (Ok(n), Some(addrp)) = (usize::try_from(n), unsafe { addrp.as_mut() }) else {
-            refuse(None, function, &format!("negative number {n}, or nowhere to put the host"));
+            refuse(None, function, &format!("n ({n}) is negative, or addrp is NULL"));
             return Error::Invalid.status();
         };
         let available = available(addrlist);
@@ -295,7 +295,7 @@ unsafe fn nth(
     })
 }
 
-/// Changes the host of this name; the closure says whether it is still in the list.
+/// Calls `change` with the host of this name. It returns false if the host has left the list.
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `port` are NULL or strings.
@@ -312,23 +312,25 @@ unsafe fn with_named(
             refuse(None, function, "the host or its port is NULL");
             return Error::Invalid.status();
         }
-        // SAFETY: the caller's promises.
+        // SAFETY: `host` and `port` are strings (contract of this function).
         let found = unsafe { by_name(list, host, port) };
         let changed = found.is_some_and(|host| change(list.hosts(), &host));
         if changed { SUCCESS } else { Error::NotFound.status() }
     })
 }
 
+/// Finds the host of this name and port or, without one, the host at an address of the name.
+///
 /// # Safety
 /// `host` and `port` are NULL or strings.
 unsafe fn by_name(list: &AddrList, host: *const c_char, port: *const c_char) -> Option<Arc<Host>> {
-    // SAFETY: the caller's promises.
+    // SAFETY: the contract of this function.
     let (host, port) = unsafe { (string(host), string(port)) };
     let authority = Authority::new(host?, port?).ok()?;
     list.hosts().named(&authority).or_else(|| list.hosts().find_by_look_up(&authority, LOOKUP_WAIT))
 }
 
-/// `IP:PORT`, or `NAME:PORT` if it has no address yet.
+/// Returns a host as `IP:PORT`, or as `NAME:PORT` if it has no address yet.
 fn shown(host: &Host) -> String {
     match host.addresses().known().first() {
         Some(address) => address.to_string(),

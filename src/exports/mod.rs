@@ -1,10 +1,13 @@
-//! Every symbol that C sees. Their one law: a pointer becomes a reference, a safe call is made, its result
-//! becomes a status; no panic leaves.
+//! Every symbol that C sees.
 //!
-//! What holds for all of them, and is therefore not said at each: a string ends with NUL and is not kept;
-//! a NULL that is not said to mean something gets `DPL_EINVAL`, NULL or no effect, and a line in the log;
-//! functions may be called by any number of threads at once, except that a connection is used by one
-//! thread at a time.
+//! Each function follows one pattern: pointers become references, a safe function is called, its result becomes a
+//! status. No panic leaves a function. [`crate::abi`] explains what the pointers lead to.
+//!
+//! These rules hold for all functions, so their documentation does not repeat them:
+//!
+//! - A string ends with a NUL, and is not used after the call.
+//! - A NULL whose meaning is not documented is logged, and the function returns `DPL_EINVAL` or NULL or has no effect.
+//! - Any number of threads may call the functions at once. A connection is used by one thread at a time.
 #![allow(non_camel_case_types)]
 
 mod addrlist;
@@ -43,14 +46,15 @@ pub fn guard<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce(
     sys::without_cancellation(|| guard_hot(function, failure, body))
 }
 
-/// As [`guard`], without the price of [`sys::without_cancellation`]: for bodies of which only rare parts
-/// get to a cancellation point, and see to that themselves.
+/// Runs a body as [`guard`] does, without [`sys::without_cancellation`], which costs too much for calls that reuse a
+/// connection. Rare parts of such a body that reach a cancellation point call that themselves.
 #[inline]
 fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     last_error::of_call(|| caught(function, failure, body))
 }
 
-/// As [`guard`], for what may be called between a failure and the question for its text: that stays.
+/// Runs a body as [`guard`] does, and leaves the text of `dplx_last_error` as it is: for functions that a program may
+/// call between a failure and `dplx_last_error`.
 pub fn guard_aside<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
     sys::without_cancellation(|| caught(function, failure, body))
 }
@@ -63,13 +67,13 @@ fn caught<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T
             (_, Some(text)) => text.as_str(),
             _ => "no message",
         };
-        // Should logging itself be what panics, the failure value has to do.
+        // If the log itself panics, only the failure value tells the caller.
         let _ = catch_unwind(|| log!(&call_log(None, function), Error, "bug in droplet-conn: {text}"));
         failure
     })
 }
 
-/// The log of a call.
+/// Returns the log of a call.
 pub fn call_log(context: Option<&'static Context>, function: &'static CStr) -> CallLog {
     CallLog { context, function, is_in_passing: false }
 }
@@ -81,14 +85,14 @@ pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault:
     log!(&call_log(context, function), Error, "{fault}");
 }
 
-/// The context behind a pointer, or a line in the log.
+/// Returns the context behind a pointer; logs that there is none.
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`.
 #[inline(always)]
 #[track_caller]
 unsafe fn context(ctx: *mut dpl_ctx_t, function: &'static CStr) -> Option<&'static Context> {
-    // SAFETY: the caller's promise.
+    // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
     let found = unsafe { Context::of(ctx) };
     if found.is_none() {
         let fault =
@@ -98,12 +102,12 @@ unsafe fn context(ctx: *mut dpl_ctx_t, function: &'static CStr) -> Option<&'stat
     found
 }
 
-/// An owned copy, for messages.
+/// Returns a copy of a string for messages.
 fn text(string: Option<&CStr>) -> String {
     string.map_or_else(|| "(null)".to_owned(), |string| string.to_string_lossy().into_owned())
 }
 
-/// An owned string for C to free, or NULL.
+/// Returns a block from malloc(3) with this text; NULL if memory runs out.
 fn c_string_from_malloc(text: String) -> *mut libc::c_char {
     let copy = CString::new(text).ok().and_then(|text| crate::abi::memory::duplicate(&text).ok());
     copy.map_or(std::ptr::null_mut(), crate::abi::memory::Block::into_raw)

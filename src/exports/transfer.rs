@@ -1,4 +1,4 @@
-//! Writing to a connection, and whose fault it is when that fails or no reply comes.
+//! Writes to a connection, and the fault of the host if a write fails or no reply comes.
 
 use std::ffi::CStr;
 use std::io::IoSlice;
@@ -23,7 +23,7 @@ pub(super) fn write(
     function: &'static CStr,
 ) -> Result<(), Error> {
     if connection.is_broken() {
-        // OpenSSL forbids a second try, and part of the first may have gone out.
+        // OpenSSL forbids another try, and a part of the first may have been sent.
         let peer = connection::peer_name(connection);
         refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
         return Err(Error::Failure);
@@ -37,7 +37,7 @@ pub(super) fn write(
     })
 }
 
-/// Notes a failed write, and blames the host if it is the host's.
+/// Logs a failed write, and blacklists the host if the host is at fault.
 fn write_failed(connection: &mut Connection, error: &TransferError, function: &'static CStr) {
     let context = connection.context();
     let peer = connection::peer_name(connection);
@@ -48,7 +48,7 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     }
 }
 
-/// The host of a connection has given no reply, or one that says that it is at fault.
+/// Blacklists the host of a connection that got no reply, or a reply that says that the host is at fault.
 pub fn blame(connection: &mut Connection, fault: Fault, function: &'static CStr) {
     connection.mark_broken();
     let excuse = connection.excuse();
@@ -64,8 +64,8 @@ pub fn blame(connection: &mut Connection, fault: Fault, function: &'static CStr)
     }
 }
 
-/// Whether these bytes are the head of a request that waits for a `100 Continue` (RFC 9110, section 10.1.1).
-/// Every write is asked, so that what is no head is told from its first bytes.
+/// Returns whether these bytes are the head of a request that waits for a `100 Continue` (RFC 9110, section 10.1.1).
+/// It is called for every write, so it rejects most other bytes by their beginning.
 pub fn awaits_continue(bytes: &[u8]) -> bool {
     let method = bytes.iter().take(MOST_OF_METHOD + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
     let is_head = (1..=MOST_OF_METHOD).contains(&method) && bytes.get(method) == Some(&b' ');
@@ -73,10 +73,10 @@ pub fn awaits_continue(bytes: &[u8]) -> bool {
     is_head && lines.any(|line| line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"expect:")))
 }
 
-/// As long as the longest method in common use, `PROPPATCH`.
+/// Length of the longest method in common use, `PROPPATCH`.
 const MOST_OF_METHOD: usize = 9;
 
-/// Droplet's own heads are no longer.
+/// Number of bytes that are searched. Droplet's own heads are no longer.
 const MOST_OF_HEAD: usize = 8192;
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_that_wait_are_told_from_others() {
+    fn requests_that_wait_are_recognised() {
         assert!(awaits_continue(b"PUT /r HTTP/1.1\r\nHost: h\r\nexpect: 100-continue\r\n"));
         assert!(!awaits_continue(b"PUT /r HTTP/1.1\r\nX-Expect: 100-continue\r\n"));
         assert!(!awaits_continue(b"data\r\nExpect: 100-continue\r\n"));

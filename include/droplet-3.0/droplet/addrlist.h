@@ -39,23 +39,23 @@ struct dpl_addrlist {
 /**
  * Makes an empty list of hosts.
  *
- * @param default_port the port of hosts that name none; NULL for "80"
- * @return the list, to be freed with dpl_addrlist_free(); NULL if memory is out
+ * @param default_port the decimal port of hosts that are given without one; NULL for "80"
+ * @return the list, which the caller frees with dpl_addrlist_free(); NULL if memory runs out
  *
  * @pre `default_port` is NULL or a string.
  */
 dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
 
 /**
- * Makes a list of the hosts in a string. One whose name has no address is in the list all the same, if
- * another has one: it is looked up again when its turn comes.
+ * Makes a list of the hosts in a string. If the name of a host has no address, but that of another has, the host is in
+ * the list all the same: its name is looked up again when its turn comes.
  *
- * @param default_port the port of hosts that name none; NULL for "80"
- * @param addrlist_str hosts, separated by `;`, `,` or white space, each with a port after a colon or not; an
- *        IPv6 address that is followed by a port stands in brackets. What follows the digits of a port, or a
- *        slash, has no effect
- * @return the list, to be freed with dpl_addrlist_free(); NULL if a host is malformed or none has an address,
- *         or for a NULL string
+ * @param default_port the decimal port of hosts that are given without one; NULL for "80"
+ * @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port
+ *        after a colon. An IPv6 address with a port stands in brackets. Text behind the digits of a port, and text
+ *        behind a slash, is ignored
+ * @return the list, which the caller frees with dpl_addrlist_free(); NULL if a host is malformed, if no host has an
+ *         address, or if `addrlist_str` is NULL
  *
  * @pre `default_port` and `addrlist_str` are NULL or strings.
  */
@@ -72,7 +72,7 @@ dpl_addrlist_t *dpl_addrlist_create_from_str(const char *default_port,
 void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 
 /**
- * Takes the lock under which C may walk the list. The thread that has it may take it again.
+ * Takes the lock under which a program may walk the list. The thread that holds it may take it again.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -81,7 +81,7 @@ void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 void dpl_addrlist_lock(dpl_addrlist_t *addrlist);
 
 /**
- * Gives the lock back.
+ * Releases the lock.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -90,14 +90,14 @@ void dpl_addrlist_lock(dpl_addrlist_t *addrlist);
 void dpl_addrlist_unlock(dpl_addrlist_t *addrlist);
 
 /**
- * Adds a host, at a random place of the list. One whose address and port are there already is not added
- * twice: its blacklisting is lifted.
+ * Adds a host at a random place of the list. A host whose address and port are in the list is not added again. Instead
+ * the blacklisting of the one in the list is lifted.
  *
  * @param addrlist the list
  * @param host a name, which is looked up, or a literal address
  * @param portstr a decimal port; NULL for the list's default
- * @return DPL_SUCCESS; DPL_EINVAL for a NULL host, or for what is no host or no port; DPL_FAILURE if the name
- *         has no address, or for a NULL list; DPL_ENOMEM
+ * @return DPL_SUCCESS; DPL_EINVAL if `host` is NULL or malformed, or `portstr` is malformed; DPL_FAILURE if the name
+ *         has no address, or `addrlist` is NULL; DPL_ENOMEM
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -106,25 +106,25 @@ dpl_status_t dpl_addrlist_add(dpl_addrlist_t *addrlist,
                               const char *portstr);
 
 /**
- * Adds the hosts in a string, those before the first that fails.
+ * Adds the hosts in a string one after the other, and stops at the first that fails. If one is malformed, none is
+ * added.
  *
  * @param addrlist the list
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; DPL_FAILURE for NULL
+ * @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
-dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist, const char *addrlist_str);
+dpl_status_t dpl_addrlist_add_from_str(dpl_addrlist_t *addrlist,
+                                       const char *addrlist_str);
 
 /**
- * Replaces the hosts of a list by those in a string. Hosts that are in both, by the same name and port, stay as
- * they are, with their connections, and become available; requests that use a host that leaves are not
- * disturbed.
+ * Replaces the hosts of a list by those in a string. A host that is in both, by the same name and port, keeps its
+ * connections, and becomes available. Requests that use a host that leaves go on.
  *
- * @param addrlist the list
+ * @param addrlist the list; unchanged on failure
  * @param addrlist_str as in dpl_addrlist_create_from_str()
- * @return as dpl_addrlist_add() for the first host that fails; the list is then unchanged. DPL_FAILURE for
- *         NULL
+ * @return as dpl_addrlist_add(), for the first host that fails; DPL_FAILURE if an argument is NULL
  *
  * @pre `addrlist` is NULL or a list; `addrlist_str` is NULL or a string.
  */
@@ -132,28 +132,29 @@ dpl_status_t dpl_addrlist_set_from_str(dpl_addrlist_t *addrlist,
                                        const char *addrlist_str);
 
 /**
- * Puts a host into the list that the caller made, at a random place. The list owns it from then on.
+ * Puts a host that the caller made into the list, at a random place. The list then owns it.
  *
  * @param addrlist the list; NULL has no effect
- * @param addr the host; it and each of `host`, `portstr`, `hbuf` and `h` are blocks from malloc
+ * @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()
  *
  * @pre `addrlist` is NULL or a list whose lock the caller holds; `addr` is NULL or points to a valid
  * `dpl_addr_t` that is in no list.
  */
-void dpl_addrlist_add_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
+void dpl_addrlist_add_nolock(dpl_addrlist_t *addrlist,
+                             dpl_addr_t *addr);
 
 /**
- * Takes a host out of the list. It is the caller's then, who frees it and its parts with free().
+ * Takes a host out of the list. The caller then owns it, and frees it and its parts with free().
  *
  * @param addrlist the list; NULL has no effect
- * @param addr a host of the list; any other has no effect
+ * @param addr the host; one that is not in the list has no effect
  *
  * @pre `addrlist` is NULL or a list whose lock the caller holds.
  */
 void dpl_addrlist_remove_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
 
 /**
- * Empties the list and frees the hosts that were in it.
+ * Empties the list and frees its hosts.
  *
  * @param addrlist the list; NULL has no effect
  *
@@ -162,60 +163,60 @@ void dpl_addrlist_remove_nolock(dpl_addrlist_t *addrlist, dpl_addr_t *addr);
 void dpl_addrlist_clear_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * The hosts as text.
+ * Returns the hosts as text, which dpl_addrlist_create_from_str() accepts.
  *
- * @param addrlist the list, or NULL for none
- * @return `IP:PORT,IP:PORT` in list order, IPv6 in brackets, so that it can be read as a list again; a host
- *         without an address by its name. "" if there is none; to be freed with free(). NULL if memory is out
+ * @param addrlist the list; NULL counts as an empty one
+ * @return `IP:PORT,IP:PORT` in the order of the list, IPv6 addresses in brackets, the name of a host without an
+ *         address instead of one; "" for an empty list. The caller frees it with free(). NULL if memory runs out
  *
  * @pre `addrlist` is NULL or a list.
  */
 char *dpl_addrlist_get(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts there are.
+ * Returns the number of hosts.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts there are.
+ * Returns the number of hosts.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * How many hosts are not blacklisted, or no longer.
+ * Returns the number of hosts that are not blacklisted now.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  *
  * @pre `addrlist` is NULL or a list.
  */
 unsigned int dpl_addrlist_count_avail_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * Lifts the blacklistings whose time is up.
+ * Lifts the blacklistings whose time is over.
  *
- * @param addrlist the list, or NULL for none
- * @return DPL_SUCCESS; DPL_FAILURE for NULL
+ * @param addrlist the list
+ * @return DPL_SUCCESS; DPL_FAILURE if `addrlist` is NULL
  *
  * @pre `addrlist` is NULL or a list.
  */
 dpl_status_t dpl_addrlist_refresh_blacklist_nolock(dpl_addrlist_t *addrlist);
 
 /**
- * The n-th of the hosts that are not blacklisted, counted from 0 and from the start again after the last.
+ * Gets the n-th of the hosts that are not blacklisted, modulo their number.
  *
- * @param addrlist the list, or NULL for none
- * @param n the number
+ * @param addrlist the list; NULL counts as an empty one
+ * @param n the number, counted from 0
  * @param addrp receives the host, which the list owns; NULL if there is none
- * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` negative
+ * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
  */
@@ -224,9 +225,9 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
                                   dpl_addr_t **addrp);
 
 /**
- * Any of the hosts that are not blacklisted.
+ * Gets a random one of the hosts that are not blacklisted.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  * @param addrp receives the host, which the list owns; NULL if there is none
  * @return as dpl_addrlist_get_nth()
  *
@@ -235,9 +236,9 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
 dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
 
 /**
- * The host of this name and port, or else at an address that the name leads to.
+ * Finds the host of this name and port or, without one, the host at an address of the name.
  *
- * @param addrlist the list, or NULL for none
+ * @param addrlist the list; NULL counts as an empty one
  * @param host a name, which may be looked up, or a literal address
  * @param portstr a decimal port
  * @return the host, which the list owns; NULL if it is not in the list
@@ -249,10 +250,10 @@ dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
                                            const char *portstr);
 
 /**
- * The host at this address and port: of several the one that has most of these addresses.
+ * Finds the host at this address and port. Of several it is the one that has most of the addresses.
  *
- * @param addrlist the list, or NULL for none
- * @param host an address, or several
+ * @param addrlist the list; NULL counts as an empty one
+ * @param host one or more addresses
  * @param port the port, in host byte order
  * @return the host, which the list owns; NULL if it is not in the list
  *
@@ -268,8 +269,8 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @param expiretime for how long, in seconds; -1 for good. With any other negative number it has expired
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ * @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -285,7 +286,7 @@ dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE for a NULL list; DPL_EINVAL if
+ * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -297,12 +298,12 @@ dpl_status_t dpl_addrlist_unblacklist(dpl_addrlist_t *addrlist,
 /**
  * Writes an address as `IP:PORT`, IPv6 in brackets.
  *
- * @param host an address, the first of which counts
+ * @param host the address; only the first of several is used
  * @param port the port, in host byte order
- * @param buf receives the text; DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+ * @param buf receives the text, cut off at `size_max`, with a NUL. DPL_ADDR_IDENT_STRLEN (53) bytes are enough for any
+ *        address
  * @param size_max the size of `buf` in bytes
- * @return `buf`, with as much of the text as fits and a NUL; a constant "" if nothing fits; NULL if an
- *         argument is NULL
+ * @return `buf`; a constant "" if `size_max` is 0; NULL if an argument is NULL, or `host` has no address
  *
  * @pre `host` is NULL or points to a valid `hostent`; `buf` is NULL or writable for `size_max` bytes.
  */

@@ -48,47 +48,46 @@ struct dpl_conn {
 extern dpl_ctx_t *dpl_default_conn_ctx;
 
 /**
- * Makes the connection pool of a context. Droplet calls it when it makes the context, and the caller
- * frees the pool with dpl_conn_pool_destroy().
+ * Makes the connection pool of a context. Droplet calls this when it makes a context. The caller frees the pool with
+ * dpl_conn_pool_destroy().
  *
- * @param ctx a new context, in the layout of Droplet 3.0 or of Bareos, whose connection limits still have
- *        their default values (which no profile changes)
- * @return DPL_SUCCESS; DPL_FAILURE if the layout is not known, or the SSL_CTX was made by another OpenSSL than
- *         the one that this library is linked with; DPL_EINVAL for NULL; DPL_ENOMEM
+ * @param ctx a new context in the layout of Droplet 3.0 or of Bareos. Its connection limits have their default
+ *        values, which no profile changes
+ * @return DPL_SUCCESS; DPL_FAILURE if the layout is unknown, or if the SSL_CTX was made by another OpenSSL than the
+ *         one that this library is linked with; DPL_EINVAL if `ctx` is NULL; DPL_ENOMEM
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
  */
 dpl_status_t dpl_conn_pool_init(dpl_ctx_t *ctx);
 
 /**
- * Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in
- * use stay usable; when they are given back they are closed.
+ * Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in use stay
+ * usable. They are closed when they are given back.
  *
- * @param ctx a context, or NULL; one whose pool was not made is left alone
+ * @param ctx the context. NULL and a context without a pool have no effect
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t` that no other thread uses.
  */
 void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
 
 /**
- * Gets a connection for a request: an idle one that is still good, the one released last first, or a new
- * one. The calling thread has it to itself and gives it back with dpl_conn_release() or
+ * Gets a connection for a request: an idle one that is still good, or a new one. Of several idle ones it is the one
+ * released last. The connection belongs to the calling thread, which gives it back with dpl_conn_release() or
  * dpl_conn_terminate().
  *
- * The hosts of the profile take turns. One that cannot be connected to within `conn_timeout` seconds, or
- * refuses, is blacklisted for `blacklist_expiretime` seconds and the next one is tried; one that has not
- * answered after 250 ms is raced by the next. With virtual hosting the connection is made to
+ * The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
+ * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If a host has not answered after 250 ms,
+ * the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
  * `BUCKET.HOST`.
  *
- * @param ctx the context, from which limits and timeouts are read at every call
- * @param req the request; its `host` and `port` are set to what was connected to, strings that are freed
- *        with it. The host has neither a final dot nor a zone
- * @param connp receives the connection; unchanged on error. NULL: the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` leaves no connection to try
- *         one with; DPL_ESYS if the system is out of descriptors or ports, or forbids every connect (routes,
- *         filters); DPL_ENOMEM; DPL_ENAMETOOLONG if
- *         `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL for a NULL context or
- *         request
+ * @param ctx the context. Its limits and timeouts are read at every call
+ * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
+ *        a zone. The strings are freed with the request
+ * @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
+ *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
+ *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
+ *         `ctx` or `req` is NULL
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
  * uses; `connp` is NULL or writable.
@@ -98,15 +97,14 @@ dpl_status_t dpl_try_connect(dpl_ctx_t *ctx,
                              dpl_conn_t **connp);
 
 /**
- * Gets a connection to one host by name, idle or new. The host need not be in the profile; if it is, its
- * idle connections are used, its turn is not counted, and a failure does not blacklist it.
+ * Gets a connection to one host by name, idle or new. The host need not be in the profile. If it is, its idle
+ * connections are used, its turn does not change, and a failure does not blacklist it.
  *
  * @param ctx the context
- * @param af not used: every address of the host is tried, of either family
- * @param host a name, or a literal address
+ * @param af not used: all addresses of the host are tried, of either family
+ * @param host a name or a literal address
  * @param portstr a decimal port
- * @return the connection, to be given back with dpl_conn_release() or dpl_conn_terminate(); NULL on
- *         failure
+ * @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.
  */
@@ -116,12 +114,12 @@ dpl_conn_t *dpl_conn_open_host(dpl_ctx_t *ctx,
                                const char *portstr);
 
 /**
- * Makes a connection that reads from and writes to an open local file, pipe or socket. It does not count
- * as a connection of the context.
+ * Makes a connection that reads from and writes to an open file, pipe or socket. It does not count as a connection of
+ * the context.
  *
  * @param ctx the context
- * @param fd an open descriptor, which the connection owns from then on; on failure it stays the caller's
- * @return the connection, to be given back with dpl_conn_release(), which closes the descriptor; NULL on
+ * @param fd an open descriptor. The connection owns it; on failure the caller still does
+ * @return the connection, which the caller gives back with dpl_conn_release(); that closes the descriptor. NULL on
  *         failure
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; nobody else closes `fd` once the call has succeeded.
@@ -130,46 +128,43 @@ dpl_conn_t *dpl_conn_open_file(dpl_ctx_t *ctx,
                                int fd);
 
 /**
- * Gives a connection back. It stays open for later requests, unless it failed, bytes on it were left
- * unread, nothing has come back since something was written, or its context was freed; then, and if it leads
- * to a file, it is closed.
+ * Gives a connection back. It stays open for later requests, or is closed. It is closed if it failed, if bytes on it
+ * are unread, if nothing came back since something was written, if its context was freed, or if it leads to a file.
  *
- * What is closed is the descriptor in `conn->fd`. A program that takes the descriptor for itself sets the field
- * to -1, one that puts another in its place hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
- * blocks of malloc(), which the program may free and replace, the names by NULL too; what is there in the end
- * is freed.
+ * The descriptor in `conn->fd` is the one that is closed. A program that keeps the descriptor sets the field to -1.
+ * A program that puts another descriptor there hands that over. `conn->host`, `conn->port` and `conn->read_buf` are
+ * blocks from malloc(), which the program may free and replace, the first two by NULL as well. The blocks that are
+ * there in the end are freed.
  *
- * @param conn the connection, which must not be used any more; NULL has no effect. One that was given
- *        back before is left alone, with a line in the log
+ * @param conn the connection, which must not be used any more. NULL has no effect. A connection that was given back
+ *        before is logged and left alone
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
 void dpl_conn_release(dpl_conn_t *conn);
 
 /**
- * Gives a connection back and closes it at once: to be called instead of dpl_conn_release() after an
- * error.
+ * Gives a connection back and closes it at once. Call this after an error, instead of dpl_conn_release().
  *
- * @param conn the connection, which must not be used any more; otherwise as in dpl_conn_release()
+ * @param conn as in dpl_conn_release()
  *
  * @pre As for dpl_conn_release().
  */
 void dpl_conn_terminate(dpl_conn_t *conn);
 
 /**
- * Writes all of an IO vector, in order. A connection on which that failed is closed when it is given
- * back; its host is blacklisted if the connection was a new one, or took no byte for too long, unless a reply
- * is there already.
+ * Writes all entries of an iovec, in order. If it fails, the connection is closed when it is given back. The host is
+ * blacklisted if the connection was new, or if the write timed out, unless the host has sent a reply already.
  *
  * @param conn the connection
- * @param iov the pieces, which may be modified; NULL if there are none. A piece of no length may have no
- *        address
- * @param n_iov how many there are, any number
- * @param timeout how long no byte may move, in seconds; -1 for no limit, 0 not to wait
- * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL for NULL or a negative count; DPL_FAILURE
+ * @param iov the entries, whose contents may be changed; may be NULL if `n_iov` is 0. An entry of length 0 may have
+ *        any address, also NULL
+ * @param n_iov the number of entries, without an upper limit
+ * @param timeout the longest time without progress in seconds; -1 waits for ever, 0 does not wait
+ * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_FAILURE
  *
- * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` pieces of
- * readable memory.
+ * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` entries, each of which
+ * describes readable memory.
  */
 dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
                                  struct iovec *iov,
@@ -177,14 +172,17 @@ dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
                                  int timeout);
 
 /**
- * Blacklists a host for the context's `blacklist_expiretime`. Droplet calls it when a reply is broken or
- * has a status of 5xx. Its idle connections are closed, unless it is for a connection whose reply was complete.
- * If nothing came back on a connection that was used before, the peer had merely
- * closed it while it was idle: then only that connection is not used again.
+ * Blacklists a host for the context's `blacklist_expiretime`, and closes its idle connections. Droplet calls this
+ * when a reply is broken or has a status of 5xx.
+ *
+ * If `host` is the `host` field of a connection in use, the same pointer, the call is about that connection. It is
+ * closed when it is given back. If its reply was complete, the idle connections of the host stay open. If it was
+ * reused and nothing came back on it, the host is not blacklisted: the host had closed the connection while it was
+ * idle.
  *
  * @param ctx the context
- * @param host the host, as in the profile, as `BUCKET.HOST`, or as any name that leads to its address;
- *        where it is the `host` of a connection in use, that connection is meant
+ * @param host the host: its name in the profile, `BUCKET.HOST`, any name that leads to its address, or the `host`
+ *        field of a connection in use
  * @param portstr a decimal port
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `host` and `portstr` are NULL or strings.

@@ -1,7 +1,7 @@
 //! `dpl_addrlist`: the list of hosts that C may walk.
 //!
-//! Rust's list is [`Hosts`]. The nodes that C sees mirror it. They are plain C memory, and their links change only under
-//! the list's pthread mutex, which checkouts never take.
+//! Rust's list is [`Hosts`]. The nodes that C sees mirror it. They are plain C memory, and their links change only
+//! under the list's pthread mutex, which checkouts never take.
 
 mod node;
 
@@ -127,8 +127,8 @@ impl AddrList {
         }
     }
 
-    /// Repairs a list in a forked child, if a thread of the parent held its mutex. The mutex is not taken before a fork,
-    /// because C may hold it for any time, and wait meanwhile for the thread that forks.
+    /// Repairs a list in a forked child, if a thread of the parent held its mutex. The mutex is not taken before a
+    /// fork, because C may hold it for any time, and wait meanwhile for the thread that forks.
     fn restore(&self) {
         // SAFETY: the child has one thread, so nobody else uses the mutex meanwhile.
         let is_free = unsafe { libc::pthread_mutex_trylock(&raw mut (*self.head.get()).lock) } == 0;
@@ -174,8 +174,8 @@ impl AddrList {
         &self.default_port
     }
 
-    /// Takes the lock under which C may walk the list. The same thread may take it again. The nodes get the addresses of
-    /// the last look-ups here, since checkouts make look-ups without this lock.
+    /// Takes the lock under which C may walk the list. The same thread may take it again. The nodes get the addresses
+    /// of the last look-ups here, since checkouts make look-ups without this lock.
     pub fn lock(&self) {
         // SAFETY: the mutex was initialised in `create`, and is used in place.
         unsafe { libc::pthread_mutex_lock(&raw mut (*self.head.get()).lock) };
@@ -204,8 +204,8 @@ impl AddrList {
     }
 
     fn unlock_mutex(&self) {
-        // SAFETY: the mutex was initialised in `create`. It is recursive, so this fails for a thread that does not hold it
-        // (pthread_mutex_lock(3)).
+        // SAFETY: the mutex was initialised in `create`. It is recursive, so this fails for a thread that does not
+        // hold it (pthread_mutex_lock(3)).
         unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head.get()).lock) };
     }
 
@@ -221,8 +221,8 @@ impl AddrList {
         change()
     }
 
-    /// Adds a host at a random place, so that clients with the same profile spread over the hosts. If the list has a host
-    /// of the same name and port, or one with all of its addresses, that one becomes available instead.
+    /// Adds a host at a random place, so that clients with the same profile spread over the hosts. If the list has a
+    /// host of the same name and port, or one with all of its addresses, that one becomes available instead.
     pub fn add(&self, authority: Authority) -> Result<(), AddError> {
         let resolved = Resolved::new(&self.hosts, authority, LOOKUP_WAIT).map_err(AddError::Lookup)?;
         self.locked(|| self.insert(resolved))

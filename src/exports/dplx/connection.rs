@@ -1,4 +1,4 @@
-//! Reading from and writing to a connection.
+//! Reads from and writes to a connection.
 
 use std::ffi::CStr;
 use std::io::IoSlice;
@@ -16,19 +16,19 @@ use droplet_client::net::stream::TransferError;
 use droplet_client::os::clock;
 use droplet_client::status::{Error, SUCCESS, code};
 
-/// Reads what there is, plain or TLS, at least one byte. Bytes that Droplet's reply reader has left over
-/// come first.
+/// Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
+/// in its buffer come first.
 ///
-/// From the first dplx_conn_read() or dplx_conn_write() on, a connection counts as being in the middle of a
-/// request, and is closed when it is given back, unless dplx_conn_reply_complete() was called since.
+/// After a dplx_conn_read() or dplx_conn_write() a request counts as being under way: the connection is closed when
+/// it is given back, unless dplx_conn_reply_complete() is called before.
 ///
 /// @param conn the connection
 /// @param buffer receives the bytes
-/// @param size the most bytes to read, at least 1
-/// @param timeout_ms how long to wait for the first byte, in milliseconds; -1 for no limit, 0 not to wait
-/// @return how many bytes were read; 0 at the end, when the peer sends no more; negative on failure, a
-///         dpl_status_t: DPL_ETIMEOUT, after which one may try again; DPL_EINVAL for NULL or no size;
-///         DPL_FAILURE, also for TLS that ends without a close_notify
+/// @param size the size of `buffer` in bytes, at least 1
+/// @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
+/// @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
+///         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
+///         DPL_FAILURE, also if TLS ends without a close_notify
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
@@ -42,11 +42,12 @@ pub unsafe extern "C" fn dplx_conn_read(
     const NAME: &CStr = c"dplx_conn_read";
     guard(NAME, Error::Failure.status() as ssize_t, || {
         if buffer.is_null() || size == 0 || size > isize::MAX as usize {
-            refuse(None, NAME, &format!("no buffer of {size} bytes"));
+            refuse(None, NAME, &format!("invalid buffer ({size} bytes)"));
             return Error::Invalid.status() as ssize_t;
         }
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() as ssize_t };
-        // SAFETY: the caller's promise. What the memory holds before is not looked at.
+        // SAFETY: not NULL, so it is writable for `size` bytes (contract of this function), which are written before
+        // they are read.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
         let outcome = read(&mut connection, buffer, timeout_ms, NAME);
         connection.into_raw();
@@ -61,7 +62,7 @@ fn read(
     function: &'static CStr,
 ) -> Result<usize, Error> {
     if connection.is_broken() && connection.stream().tls().is_some() {
-        // OpenSSL forbids to go on. From a socket an answer may still come: why a request was not taken.
+        // OpenSSL forbids further reads. A plain socket may still hold the server's reason for rejecting the request.
         let peer = peer_name(connection);
         refuse(connection.context(), function, &format!("read from {peer}: the connection failed before"));
         return Err(Error::Failure);
@@ -69,7 +70,7 @@ fn read(
     connection.read(buffer, clock::milliseconds(timeout_ms)).map_err(|error| {
         let peer = peer_name(connection);
         if matches!(error, TransferError::TimedOut) {
-            // That is what the caller asked for, and nothing for a log.
+            // The caller asked for this timeout, so it is not logged.
             last_error::note(format_args!("read from {peer}: {error}"));
         } else {
             connection.mark_broken();
@@ -79,13 +80,12 @@ fn read(
     })
 }
 
-/// Writes all of a block: dpl_conn_writev_all() for one piece, and with a timeout like that of
-/// dplx_conn_read().
+/// Writes all bytes of a block, as dpl_conn_writev_all() does.
 ///
 /// @param conn the connection
-/// @param data the bytes; NULL if there are none
-/// @param size how many
-/// @param timeout_ms how long no byte may move, in milliseconds; -1 for no limit, 0 not to wait
+/// @param data the bytes; may be NULL if `size` is 0
+/// @param size the number of bytes
+/// @param timeout_ms the longest time without progress in milliseconds; -1 waits for ever, 0 does not wait
 /// @return as dpl_conn_writev_all()
 ///
 /// # Safety
@@ -100,13 +100,13 @@ pub unsafe extern "C" fn dplx_conn_write(
     const NAME: &CStr = c"dplx_conn_write";
     guard(NAME, Error::Failure.status(), || {
         if size > isize::MAX as usize || (data.is_null() && size > 0) {
-            refuse(None, NAME, &format!("no block of {size} bytes"));
+            refuse(None, NAME, &format!("invalid block ({size} bytes)"));
             return Error::Invalid.status();
         }
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let block: &[u8] = match size {
             0 => &[],
-            // SAFETY: the caller's promise.
+            // SAFETY: not NULL, so it is readable for `size` bytes (contract of this function).
             _ => unsafe { slice::from_raw_parts(data.cast::<u8>(), size) },
         };
         connection.begin_exchange();
@@ -117,13 +117,13 @@ pub unsafe extern "C" fn dplx_conn_write(
     })
 }
 
-/// Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep
-/// the connection for others. How long a reply is only its reader knows: call this where the message ends
-/// (RFC 9112, section 6), and not if the server has announced that it will close the connection. What it has
-/// sent beyond, an error or the end is still noticed, and the connection is then closed all the same.
+/// Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep the
+/// connection for later requests. Only the reader of a reply knows its length (RFC 9112, section 6). Do not call this
+/// if the server has announced that it will close the connection. If the server sends more than the reply, or ends
+/// the connection, that is still noticed, and the connection is closed.
 ///
 /// @param conn the connection
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL or a connection that is not in use
+/// @return DPL_SUCCESS; DPL_EINVAL if `conn` is NULL or not in use
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library.
@@ -138,12 +138,12 @@ pub unsafe extern "C" fn dplx_conn_reply_complete(conn: *mut dpl_conn_t) -> dpl_
     })
 }
 
-/// The descriptor of a connection: to wait on it, or to set options of its socket. It stays the
-/// connection's: it is not to be closed, and over TLS not to be read from or written to. Bytes that TLS has
-/// taken in already do not make it readable.
+/// Returns the descriptor of a connection, for poll() or for options of its socket. The connection still owns it: do
+/// not close it, and over TLS do not read from it or write to it. Bytes that TLS has decrypted already do not make it
+/// readable.
 ///
 /// @param conn the connection
-/// @return the descriptor; -1 for NULL or a connection that is not in use
+/// @return the descriptor; -1 if `conn` is NULL or not in use
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library.

@@ -1,4 +1,4 @@
-//! Contexts for programs that have no Droplet.
+//! Contexts for programs without Droplet.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -12,13 +12,12 @@ use crate::exports::{call_log, dpl_ctx_t, guard, refuse};
 use droplet_client::profile::Profile;
 
 /// Makes a context from the text of a profile: lines such as `host = a:80,b:80`, `use_https = true`,
-/// `connection_timeout = 5`. Nothing that happens with it is printed: see dplx_last_error() and
-/// dplx_set_log().
+/// `connection_timeout = 5`. Messages about the context are not printed; see dplx_last_error() and dplx_set_log().
 ///
-/// @param profile the text, with the variables of Droplet's profiles; files that it names are taken from the
-///        working directory
-/// @return the context, to be freed with dplx_ctx_free(); NULL on failure, with a text such as
-///         "profile:2: hots: no such variable"
+/// @param profile the text, with the variables of Droplet's profiles. Relative names of files start at the working
+///        directory
+/// @return the context, which the caller frees with dplx_ctx_free(); NULL on failure, and dplx_last_error() has a text
+///         such as "profile:2: no such variable: 'hots'"
 ///
 /// # Safety
 /// `profile` is NULL or a string.
@@ -26,7 +25,7 @@ use droplet_client::profile::Profile;
 pub unsafe extern "C" fn dplx_ctx_new(profile: *const c_char) -> *mut dpl_ctx_t {
     const NAME: &CStr = c"dplx_ctx_new";
     guard(NAME, ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `profile` is NULL or a string (contract of this function).
         let made = match unsafe { string(profile) } {
             Some(text) => make(text, NAME),
             None => Err("the profile is NULL".to_owned()),
@@ -42,15 +41,15 @@ fn make(text: &CStr, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> 
     let mut profile = Profile::new("profile".to_owned(), c".".to_owned(), c"".to_owned());
     profile.read(text.to_bytes()).map_err(|fault| fault.to_string())?;
     let made = owned_context::create(&profile, Maker::Dplx, &call_log(None, function))?;
-    // SAFETY: just made.
+    // SAFETY: `create` returned it, so it points to a `dpl_ctx_t`.
     if let Some(context) = unsafe { Context::of(made) } {
         context.be_quiet();
     }
     Ok(made)
 }
 
-/// Closes the idle connections of a context and frees it. Connections in use stay usable; given back, they
-/// are closed.
+/// Closes the idle connections of a context and frees it. Connections in use stay usable, and are closed when they are
+/// given back.
 ///
 /// @param ctx a context from dplx_ctx_new(), which no other thread uses; NULL has no effect
 ///
@@ -60,7 +59,7 @@ fn make(text: &CStr, function: &'static CStr) -> Result<*mut dpl_ctx_t, String> 
 pub unsafe extern "C" fn dplx_ctx_free(ctx: *mut dpl_ctx_t) {
     const NAME: &CStr = c"dplx_ctx_free";
     guard(NAME, (), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: no other thread uses a context that is freed (documentation of this function).
         if !ctx.is_null() && !unsafe { owned_context::destroy(ctx, Maker::Dplx) } {
             refuse(None, NAME, "this context was freed before, or did not come from dplx_ctx_new()");
         }

@@ -16,41 +16,42 @@ use droplet_client::os::libssl;
 use droplet_client::os::sys::{self, Traffic};
 use droplet_client::status::{Error, SUCCESS};
 
-/// What is known of a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
+/// Facts about a connection. The caller sets `size` to sizeof(dplx_conn_info_t).
 #[repr(C)]
 pub struct dplx_conn_info_t {
-    /// The size of this struct in bytes. Further fields may be added at its end: those that the caller does
-    /// not know are left out, those that the library does not know are 0.
+    /// The size of this struct in bytes. Later versions may add fields at its end. The library leaves out fields beyond
+    /// the caller's size, and sets fields that it does not know to 0.
     pub size: size_t,
-    /// The name that is connected to, as the profile has it, or `BUCKET.HOST`; NULL for a file. It is valid
-    /// until the connection is given back, and as an argument of dpl_blacklist_host() means this connection.
+    /// The name that it is connected to: as in the profile, or `BUCKET.HOST`; NULL for a file. It is valid until the
+    /// connection is given back. As an argument of dpl_blacklist_host() it means this connection.
     pub host: *const c_char,
-    /// Its port; likewise.
+    /// The port, valid as long as `host`; NULL for a file.
     pub port: *const c_char,
-    /// The version of TLS, such as "TLSv1.3", a constant; NULL without TLS.
+    /// The version of TLS, a constant such as "TLSv1.3"; NULL without TLS.
     pub tls_version: *const c_char,
-    /// The cipher suite, such as "TLS_AES_256_GCM_SHA384", a constant; NULL without TLS.
+    /// The cipher suite, a constant such as "TLS_AES_256_GCM_SHA384"; NULL without TLS.
     pub tls_cipher: *const c_char,
-    /// Bytes sent since the connection was opened, TLS's own among them, as the kernel counts them.
+    /// Bytes sent since the connection was opened, as the kernel counts them. They include the bytes of TLS itself.
     pub bytes_out: u64,
-    /// Bytes received, likewise, whether they were read or not.
+    /// Bytes received since the connection was opened, read or not.
     pub bytes_in: u64,
-    /// How often the connection was reused: 0 on a new one.
+    /// Number of times that the connection was reused: 0 for a new one.
     pub reused: u32,
     /// 1 if a TLS session was resumed, else 0.
     pub tls_resumed: u32,
-    /// The address that is connected to, as "127.0.0.1:80" or "[::1]:80"; "" for a file.
+    /// The address that it is connected to, such as "127.0.0.1:80" or "[::1]:80"; "" for a file.
     pub peer: [c_char; 64],
 }
 
 // SAFETY: it is repr(C), begins with its size, and consists of integers and pointers.
 unsafe impl SizeFirst for dplx_conn_info_t {}
 
-/// Tells facts about a connection. It costs a system call.
+/// Returns facts about a connection. It costs a system call.
 ///
 /// @param conn the connection
-/// @param info receives them; its `size` must be set
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL, a connection that is not in use, or a `size` smaller than itself
+/// @param info receives the facts. The caller sets its `size`
+/// @return DPL_SUCCESS; DPL_EINVAL if an argument is NULL, `conn` is not in use, or `size` is smaller than
+///         sizeof(size_t)
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `info` is NULL or begins with its size, and is
@@ -62,7 +63,8 @@ pub unsafe extern "C" fn dplx_conn_info(conn: *mut dpl_conn_t, info: *mut dplx_c
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let facts = facts(&mut connection);
         connection.into_raw();
-        // SAFETY: the caller's promise.
+        // SAFETY: `info` is NULL, or begins with its size and is writable for that many bytes (contract of this
+        // function).
         if !unsafe { fill(info, &facts) } {
             refuse(None, NAME, "the struct is NULL, or its size is not set");
             return Error::Invalid.status();
@@ -96,7 +98,7 @@ fn facts(connection: &mut Connection) -> dplx_conn_info_t {
     }
 }
 
-/// An address of either family, with its scope and port, has room.
+/// Returns an address as text. The array has room for an address of either family with its scope and port.
 fn c_text(address: SocketAddr) -> [c_char; 64] {
     let mut bytes = [0; 64];
     let _ = write!(&mut bytes[..63], "{address}");

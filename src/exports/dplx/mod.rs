@@ -1,4 +1,4 @@
-//! Our own interface: what Droplet lacks, and what other languages need to use connections alone.
+//! Functions that Droplet does not have: what programs in other languages need to use connections without Droplet.
 
 mod connection;
 mod context;
@@ -12,69 +12,68 @@ use super::{dpl_ctx_t, guard};
 use crate::abi::last_error;
 use crate::abi::log_callback::{self, User};
 
-/// A program's function for messages.
+/// Log callback: a program's function for messages.
 ///
-/// @param user what dplx_set_log() was given
-/// @param ctx the context that a message is about, or NULL
+/// @param user the pointer that was passed to dplx_set_log()
+/// @param ctx the context that the message is about, or NULL
 /// @param level 2 for a warning, 3 for an error
-/// @param message the function that was called and what went wrong, without a newline
+/// @param message the name of the function that was called and what went wrong, without a newline
 pub type dplx_log_t = Option<
     unsafe extern "C" fn(user: *mut c_void, ctx: *mut dpl_ctx_t, level: c_int, message: *const c_char),
 >;
 
-/// The version of this library.
+/// Returns the version of this library.
 ///
-/// @return a constant string such as "0.1.0", not to be freed
+/// @return a constant such as "0.1.0", which is not freed
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Why the calling thread's last call failed. It is about the last call that returned a status, a pointer
-/// or a size, and "" if that did not fail; functions that return nothing, those that release and free,
-/// change it only if they are misused.
+/// Returns the reason why the last call of this thread failed. That is its last call of a function that returns a
+/// status, a pointer or a size. Functions that return nothing, such as those that release and free, change the text
+/// only if they are misused.
 ///
-/// @return such as "connect to 127.0.0.1:81: Connection refused", UTF-8, of at most 1023 bytes; several
-///         reasons are separated by "; ". It is the thread's own, not to be freed, and changes with the
-///         thread's next call
+/// @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
+///         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not
+///         freed, and changes with the thread's next call
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_last_error() -> *const c_char {
     last_error::as_ptr()
 }
 
-/// Has all messages go to a function of the program's, whatever they are about. Without one, those about
-/// contexts from dplx_ctx_new() go nowhere but to dplx_last_error(), others to Droplet's log, or to stderr
-/// if there is no Droplet.
+/// Sets the log callback, which gets all messages. Without a log callback, messages about contexts from dplx_ctx_new()
+/// are only the text of dplx_last_error(). Others go to Droplet's log, or to stderr if there is no Droplet.
 ///
-/// @param callback the function, which any thread may call and which calls of other threads that have begun
-///        before may still call after it was replaced: dplx_set_log_owned() says when that is over. It must
-///        return: no longjmp() and no exception. NULL for none
-/// @param user its first argument
+/// @param callback the function; NULL for none. Any thread may call it. Calls in other threads that have begun before
+///        it is replaced may still call it afterwards; dplx_set_log_owned() tells when that is over. It must return:
+///        no longjmp() and no exception
+/// @param user the first argument of `callback`
 ///
 /// # Safety
 /// `callback` is NULL or may be called with `user` from now on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dplx_set_log(callback: dplx_log_t, user: *mut c_void) {
-    // SAFETY: the caller's promise.
+    // SAFETY: any thread may call `callback` with `user` from now on (contract of this function).
     guard(c"dplx_set_log", (), || unsafe {
         log_callback::set(callback, User { pointer: user, release: None })
     });
 }
 
-/// What ends the program's part of a [`dplx_log_t`].
+/// Function that frees the `user` pointer of a log callback.
 ///
-/// @param user what dplx_set_log_owned() was given
+/// @param user the pointer that was passed to dplx_set_log_owned()
 pub type dplx_release_t = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// As dplx_set_log(), and says when `user` may be freed: once another call of either function has replaced the
-/// callback, and the last thread that was in it has come back. Nobody waits for that: `release` is called by
-/// the thread that replaces the callback or by the last one that leaves it. So it is called once, after
-/// the callback's last call, also if the callback itself sets another; not when the program ends. In a forked
-/// child it is not called if another thread was in the callback at the time of the fork.
+/// Sets the log callback as dplx_set_log() does, and frees `user` when nobody uses it any more: when another call of
+/// either function has replaced the callback, and the last thread that was in it has left it. The thread that
+/// replaces the callback, or the last thread that leaves it, calls `release`. So no thread waits, and the callback
+/// may itself set another. `release` is called once, but not when the program ends, and not in a forked child if
+/// another thread was in the callback at the time of the fork.
 ///
-/// @param callback as in dplx_set_log(); with NULL `release` is called at once
-/// @param user its first argument
-/// @param release called with `user`; NULL for nothing
+/// @param callback as in dplx_set_log(). If it is NULL, `release` is called at once
+/// @param user the first argument of `callback`
+/// @param release the function that frees `user`; NULL for none
 ///
 /// # Safety
 /// `callback` is NULL or may be called with `user` until `release` is called; that is NULL or may be called
@@ -85,7 +84,8 @@ pub unsafe extern "C" fn dplx_set_log_owned(
     user: *mut c_void,
     release: dplx_release_t,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: any thread may call `callback` with `user` until `release` is called, and may call that (contract of this
+    // function).
     guard(c"dplx_set_log_owned", (), || unsafe {
         log_callback::set(callback, User { pointer: user, release })
     });

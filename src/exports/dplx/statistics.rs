@@ -1,4 +1,4 @@
-//! How the connections and hosts of a context stand, and what became of them.
+//! Statistics of the connections and hosts of a context.
 
 use std::ffi::CStr;
 
@@ -14,81 +14,81 @@ use droplet_client::os::sys;
 use droplet_client::pool::metrics::{self, CLOSE_REASONS, CloseReason};
 use droplet_client::status::{Error, SUCCESS};
 
-/// Why a connection was closed: an index of `closed` in dplx_pool_stats_t.
+/// Reason why a connection was closed: an index into `closed` of dplx_pool_stats_t.
 #[repr(C)]
 #[expect(dead_code, reason = "the names are for C")]
 pub enum dplx_closing_t {
-    /// The caller terminated it, or did not want it.
+    /// The program terminated it.
     DPLX_CLOSED_TERMINATED = 0,
     /// It was released after an error.
     DPLX_CLOSED_FAILED = 1,
-    /// It was released with unread bytes or in the middle of a reply.
+    /// It was released with unread bytes, or before its reply was complete.
     DPLX_CLOSED_INCOMPLETE = 2,
-    /// Its peer closed it while it was idle, or sent something unasked.
+    /// The peer closed it while it was idle, or sent bytes that nobody asked for.
     DPLX_CLOSED_STALE = 3,
     /// It was idle for `conn_idle_time`.
     DPLX_CLOSED_EXPIRED = 4,
     /// It was reused `n_conn_max_hits` times.
     DPLX_CLOSED_USED_UP = 5,
-    /// It made room for a connection to another host, at `n_conn_max`.
+    /// It was closed at `n_conn_max`, to make room for a connection to another host.
     DPLX_CLOSED_EVICTED = 6,
-    /// Its host left the list, or its address the host.
+    /// Its host left the list, its address left the name of the host, or the TLS settings of the context changed.
     DPLX_CLOSED_LEFT = 7,
-    /// Its host was blacklisted because something failed.
+    /// Its host was blacklisted after a failure.
     DPLX_CLOSED_HOST_OUT = 8,
 }
 
-/// What went wrong with a host: an index of `failures` in dplx_host_stats_t.
+/// Fault of a host: an index into `failures` of dplx_host_stats_t.
 #[repr(C)]
 #[expect(dead_code, reason = "the names are for C")]
 pub enum dplx_fault_t {
-    /// Nobody listens there.
+    /// The connection was refused.
     DPLX_FAULT_REFUSED = 0,
-    /// No route leads there.
+    /// There is no route to the host.
     DPLX_FAULT_UNREACHABLE = 1,
-    /// No answer within `conn_timeout`.
+    /// The host did not answer within `conn_timeout`.
     DPLX_FAULT_TIMED_OUT = 2,
-    /// The peer reset or closed the connection while it was being made.
+    /// The host reset or closed the connection while it was being made.
     DPLX_FAULT_RESET = 3,
-    /// The TLS handshake failed for another reason than those named here.
+    /// The TLS handshake failed for a reason that is not in this list.
     DPLX_FAULT_TLS = 4,
-    /// The certificate was refused.
+    /// The certificate was rejected.
     DPLX_FAULT_CERTIFICATE = 5,
     /// The name has no address.
     DPLX_FAULT_NAME = 6,
-    /// A write on a new connection failed.
+    /// A write to a new connection failed.
     DPLX_FAULT_WRITE = 7,
-    /// A write took longer than its timeout.
+    /// A write timed out.
     DPLX_FAULT_WRITE_TIMED_OUT = 8,
-    /// dpl_blacklist_host() was called, as Droplet does when a reply did not come or was broken.
+    /// dpl_blacklist_host() was called, as Droplet does when a reply is missing or broken.
     DPLX_FAULT_REPORTED = 9,
-    /// This side is at fault: descriptors, memory, ports, its policy, or `n_conn_max`.
+    /// The local system is at fault, not the host: out of descriptors, memory or ports, local policy, or `n_conn_max`.
     DPLX_FAULT_LOCAL = 10,
-    /// Anything else.
+    /// Any other fault.
     DPLX_FAULT_OTHER = 11,
     /// dpl_blacklist_host() was called after a complete reply, as Droplet does for a status of 5xx.
     DPLX_FAULT_REPLIED = 12,
-    /// Nothing: dpl_addrlist_blacklist() was called.
+    /// No fault: dpl_addrlist_blacklist() was called.
     DPLX_FAULT_ORDERED = 13,
 }
 
-/// Whether a host may be used: `state` in dplx_host_stats_t.
+/// State of a host: `state` of dplx_host_stats_t.
 #[repr(C)]
 #[expect(dead_code, reason = "the names are for C")]
 pub enum dplx_host_state_t {
-    /// By everybody.
+    /// All checkouts may use it.
     DPLX_HOST_AVAILABLE = 0,
-    /// An attempt on it takes long: only if no other host is left.
+    /// An attempt to connect to it takes long. It is used only if no other host is left.
     DPLX_HOST_SUSPECT = 1,
     /// It is blacklisted.
     DPLX_HOST_OUT = 2,
-    /// Its blacklisting is over: the next checkout probes it.
+    /// Its blacklisting is over. The next checkout probes it.
     DPLX_HOST_DUE = 3,
-    /// One attempt probes it, and everybody else keeps to the rest.
+    /// One attempt probes it. All other checkouts use other hosts.
     DPLX_HOST_PROBING = 4,
 }
 
-/// The length of the arrays below. What lies beyond the names above is 0, and reserved for more of them.
+/// Length of the arrays below. Elements beyond the constants above are 0, and reserved for later versions.
 pub const DPLX_COUNTS: usize = 16;
 
 const _: () = {
@@ -102,15 +102,15 @@ const _: () = {
     );
 };
 
-/// The connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to files
-/// are not counted.
+/// Statistics of the connections of a context. The caller sets `size` to sizeof(dplx_pool_stats_t). Connections to
+/// files do not count.
 #[repr(C)]
 pub struct dplx_pool_stats_t {
     /// The size of this struct in bytes; see dplx_conn_info_t.
     pub size: size_t,
-    /// Connections that wait to be used again.
+    /// Idle connections.
     pub idle: u64,
-    /// Connections that were checked out and not given back.
+    /// Connections in use.
     pub in_use: u64,
     /// Attempts to connect that are under way.
     pub connecting: u64,
@@ -118,57 +118,57 @@ pub struct dplx_pool_stats_t {
     pub created: u64,
     /// Checkouts that got an idle connection.
     pub reused: u64,
-    /// Checkouts that found no idle connection and had to wait for one.
+    /// Checkouts that found no idle connection, and waited for a new one.
     pub waits: u64,
-    /// Of these, those that failed.
+    /// Those of the `waits` that failed.
     pub failed: u64,
-    /// How long all these waits took together, in nanoseconds.
+    /// Total time of the `waits` in nanoseconds.
     pub waited_ns: u64,
-    /// How long the longest of them took, in nanoseconds.
+    /// Longest of the `waits` in nanoseconds.
     pub longest_wait_ns: u64,
-    /// Connections that were closed, by reason: indexed by dplx_closing_t.
+    /// Connections that were closed, indexed by dplx_closing_t.
     pub closed: [u64; DPLX_COUNTS],
 }
 
-/// One host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
+/// Statistics of one host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
 #[repr(C)]
 pub struct dplx_host_stats_t {
     /// The size of this struct in bytes; see dplx_conn_info_t.
     pub size: size_t,
-    /// The name or literal address, as the profile has it; cut off after 255 bytes.
+    /// The name or literal address as in the profile, cut off after 255 bytes.
     pub host: [c_char; 256],
-    /// The port, as the profile has it.
+    /// The port as in the profile.
     pub port: [c_char; 8],
-    /// Whether it may be used: a dplx_host_state_t.
+    /// The state of the host, a dplx_host_state_t.
     pub state: i32,
-    /// What it was last blacklisted for, a dplx_fault_t; -1 if it is available.
+    /// The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available.
     pub fault: i32,
-    /// Until when it is blacklisted, in seconds of wall-clock time (time(2)); 0 if it is not, -1 for ever.
+    /// End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for ever.
     pub blacklisted_until: i64,
     /// Idle connections to it.
     pub idle: u64,
-    /// Attempts to connect to it, those that found no address or no room for a connection included.
+    /// Attempts to connect to it, including those that found no address, or no room under `n_conn_max`.
     pub attempts: u64,
     /// TLS handshakes with a certificate.
     pub full_handshakes: u64,
     /// TLS handshakes that resumed a session.
     pub resumed_handshakes: u64,
-    /// Attempts, writes and replies that failed, by fault: indexed by dplx_fault_t.
+    /// Attempts, writes and replies that failed, indexed by dplx_fault_t.
     pub failures: [u64; DPLX_COUNTS],
 }
 
 // SAFETY: it is repr(C), begins with its size, and consists of integers.
 unsafe impl SizeFirst for dplx_pool_stats_t {}
-// SAFETY: as above.
+// SAFETY: likewise.
 unsafe impl SizeFirst for dplx_host_stats_t {}
 
-/// Tells how the connections of a context stand. The numbers are read one after the other while other
-/// threads go on, so they may be off against each other by what these do meanwhile. With `DPLX_STATS=1` in
-/// the environment a table of them goes to stderr when a context is freed.
+/// Returns the statistics of the connections of a context. The numbers are read one after the other while other
+/// threads go on, so they may not match each other exactly. With `DPLX_STATS=1` in the environment a table of them
+/// goes to stderr when a context is freed.
 ///
 /// @param ctx the context
-/// @param stats receives them; its `size` must be set
-/// @return DPL_SUCCESS; DPL_EINVAL for NULL, or a `size` smaller than itself
+/// @param stats receives the statistics. The caller sets its `size`
+/// @return DPL_SUCCESS; DPL_EINVAL if an argument is NULL, or `size` is smaller than sizeof(size_t)
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or begins with its size, and is writable for
@@ -177,10 +177,11 @@ unsafe impl SizeFirst for dplx_host_stats_t {}
 pub unsafe extern "C" fn dplx_pool_stats(ctx: *mut dpl_ctx_t, stats: *mut dplx_pool_stats_t) -> dpl_status_t {
     const NAME: &CStr = c"dplx_pool_stats";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return Error::Invalid.status() };
         let facts = pool_facts(context.client().statistics());
-        // SAFETY: the caller's promise.
+        // SAFETY: `stats` is NULL, or begins with its size and is writable for that many bytes (contract of this
+        // function).
         if !unsafe { fill(stats, &facts) } {
             refuse(Some(context), NAME, "the struct is NULL, or its size is not set");
             return Error::Invalid.status();
@@ -189,14 +190,14 @@ pub unsafe extern "C" fn dplx_pool_stats(ctx: *mut dpl_ctx_t, stats: *mut dplx_p
     })
 }
 
-/// Tells how the hosts of a context stand, in the order of its list.
+/// Returns the statistics of the hosts of a context, in the order of its list.
 ///
 /// @param ctx the context
-/// @param stats receives the first `n` of them; the `size` of the first element must be set, and holds for
-///        all. NULL if `n` is 0
-/// @param n how many elements there are
-/// @return how many hosts there are, which may be more than `n`; DPL_EINVAL for NULL, a negative number, or
-///         a `size` smaller than itself
+/// @param stats an array that receives the statistics of the first `n` hosts. The caller sets the `size` of its first
+///        element, which holds for all. May be NULL if `n` is 0
+/// @param n the number of elements of `stats`
+/// @return the number of hosts, which may be more than `n`; DPL_EINVAL if an argument is NULL, `n` is negative, or
+///         `size` is smaller than sizeof(size_t)
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `stats` is NULL or points to `n` elements of the size that the
@@ -209,41 +210,46 @@ pub unsafe extern "C" fn dplx_host_stats(
 ) -> c_int {
     const NAME: &CStr = c"dplx_host_stats";
     guard(NAME, Error::Failure.status(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return Error::Invalid.status() };
         let hosts = context.host_statistics();
         let room = usize::try_from(n).unwrap_or(0).min(hosts.len());
-        // SAFETY: the caller's promise.
+        // SAFETY: `stats` is NULL, or has `n` elements of the size that the first begins with (contract of this
+        // function); no more than `n` are filled in.
         if n < 0 || !unsafe { fill_hosts(stats, &hosts[..room]) } {
-            refuse(Some(context), NAME, &format!("no array of {n} structs, or its size is not set"));
+            refuse(
+                Some(context),
+                NAME,
+                &format!("invalid array ({n} elements), or the size of its first element is not set"),
+            );
             return Error::Invalid.status();
         }
         c_int::try_from(hosts.len()).unwrap_or(c_int::MAX)
     })
 }
 
-/// What a dplx_fault_t is called.
+/// Returns the name of a dplx_fault_t.
 ///
 /// @param fault the fault
-/// @return such as "refused", a constant; "" for a number that is none
+/// @return a constant such as "refused"; "" for an unknown number
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_fault_text(fault: c_int) -> *const c_char {
     name(&fault::NAMES, fault)
 }
 
-/// What a dplx_closing_t is called.
+/// Returns the name of a dplx_closing_t.
 ///
 /// @param closing the reason
-/// @return such as "stale", a constant; "" for a number that is none
+/// @return a constant such as "stale"; "" for an unknown number
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_closing_text(closing: c_int) -> *const c_char {
     name(&metrics::NAMES, closing)
 }
 
-/// What a dplx_host_state_t is called.
+/// Returns the name of a dplx_host_state_t.
 ///
 /// @param state the state
-/// @return such as "available", a constant; "" for a number that is none
+/// @return a constant such as "available"; "" for an unknown number
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_host_state_text(state: c_int) -> *const c_char {
     name(&hosts::STATE_NAMES, state)
@@ -254,10 +260,11 @@ fn name(names: &[&'static CStr], number: c_int) -> *const c_char {
     name.map_or(c"".as_ptr(), |name| name.as_ptr())
 }
 
-/// Fills in an array whose elements have the size that its first one begins with.
+/// Fills in an array whose elements have the size that the first begins with. Returns false if the array or that size
+/// is invalid.
 ///
 /// # Safety
-/// `stats` is NULL or points to as many elements as there are hosts.
+/// `stats` is NULL, or has at least as many elements as `hosts`.
 unsafe fn fill_hosts(stats: *mut dplx_host_stats_t, hosts: &[HostStatistics]) -> bool {
     if hosts.is_empty() {
         return true;
@@ -265,11 +272,11 @@ unsafe fn fill_hosts(stats: *mut dplx_host_stats_t, hosts: &[HostStatistics]) ->
     if stats.is_null() || !stats.is_aligned() {
         return false;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: aligned and not NULL, and it has an element (contract of this function).
     let size = unsafe { (*stats).size };
     hosts.iter().enumerate().all(|(index, host)| {
-        // SAFETY: the caller's promise; an element of a size that is no multiple of it is not aligned, which
-        // `fill` refuses.
+        // SAFETY: the array has an element of this size for each host (contract of this function). An element that is
+        // not aligned, since `size` is no multiple of the alignment, is not written to.
         unsafe {
             let element = stats.byte_add(index * size);
             element.is_aligned() && {
@@ -330,7 +337,7 @@ fn padded(counts: &[u64]) -> [u64; DPLX_COUNTS] {
     std::array::from_fn(|index| counts.get(index).copied().unwrap_or(0))
 }
 
-/// As much of a text as there is room for.
+/// Returns the beginning of a text that there is room for.
 fn cut<const N: usize>(text: &CStr) -> [c_char; N] {
     let mut room = [0; N];
     for (place, byte) in room[..N - 1].iter_mut().zip(text.to_bytes()) {
