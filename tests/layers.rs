@@ -1,0 +1,100 @@
+//! Layers inside a package: a module uses only those below it, and `unsafe` stands where docs/architecture.md says.
+//! Between packages the compiler sees to that.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::root;
+
+/// The folders of crates/client/src, from the lowest.
+const CLIENT: [&str; 7] = ["os", "pool", "net", "hosts", "profile", "checkout", "api"];
+
+/// The files and folders of src/abi, from the lowest.
+const ABI: [&str; 14] = [
+    "memory",
+    "layout",
+    "sized",
+    "last_error",
+    "slab",
+    "hostent",
+    "log_callback",
+    "droplet",
+    "addrlist",
+    "context_view",
+    "request",
+    "connection",
+    "context",
+    "logging",
+];
+
+fn rust_files(of: &Path) -> Vec<PathBuf> {
+    if of.is_file() {
+        return vec![of.to_owned()];
+    }
+    let entries = fs::read_dir(of).unwrap_or_else(|error| panic!("{}: {error}", of.display()));
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    paths
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|end| end == "rs"))
+        .flat_map(|path| rust_files(&path))
+        .collect()
+}
+
+/// Returns the modules that a file imports by one of these prefixes.
+fn imports(file: &Path, prefixes: &[&str]) -> Vec<String> {
+    let text = fs::read_to_string(file).expect("readable");
+    let mut found = Vec::new();
+    for prefix in prefixes {
+        for rest in text.split(prefix).skip(1) {
+            found.push(rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect());
+        }
+    }
+    found
+}
+
+/// Checks that each module of a folder imports only those before it in the list. Returns the number of imports.
+fn assert_downwards(folder: &str, layers: &[&str], prefixes: &[&str]) -> usize {
+    let mut count = 0;
+    for (height, layer) in layers.iter().enumerate() {
+        let folder = root().join(folder);
+        let file = folder.join(format!("{layer}.rs"));
+        let path = if file.exists() { file } else { folder.join(layer) };
+        for file in rust_files(&path) {
+            for import in imports(&file, prefixes) {
+                let Some(other) = layers.iter().position(|name| *name == import) else { continue };
+                assert!(other <= height, "{} uses {import}, which stands above it", file.display());
+                count += usize::from(other < height);
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn folders_of_the_core_use_only_those_below() {
+    let listed: Vec<_> = fs::read_dir(root().join("crates/client/src")).expect("there").flatten().collect();
+    for entry in listed.iter().filter(|entry| entry.path().is_dir()) {
+        let name = entry.file_name();
+        assert!(CLIENT.iter().any(|layer| name == *layer), "{name:?} has no layer");
+    }
+    assert!(assert_downwards("crates/client/src", &CLIENT, &["crate::"]) > 50);
+}
+
+#[test]
+fn files_of_the_boundary_use_only_those_below() {
+    assert!(assert_downwards("src/abi", &ABI, &["use super::", "crate::abi::"]) > 20);
+}
+
+#[test]
+fn unsafe_code_of_the_core_stands_in_os() {
+    let allowed = root().join("crates/client/src/os");
+    for file in rust_files(&root().join("crates/client/src")) {
+        let text = fs::read_to_string(&file).expect("readable");
+        let has_unsafe = text.lines().any(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            code.contains("unsafe {") || code.contains("unsafe impl") || code.contains("unsafe fn")
+        });
+        assert!(!has_unsafe || file.starts_with(&allowed), "{}", file.display());
+    }
+}
