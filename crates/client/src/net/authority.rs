@@ -83,9 +83,9 @@ impl<'a> Entry<'a> {
 
 /// An entry that is not a host with a port.
 enum EntryError {
-    /// It is no host with a port.
+    /// The entry has no valid host or port.
     Invalid,
-    /// It is an IPv6 address. The digits after the last colon may be part of it, or a port.
+    /// The entry is an IPv6 address whose last digits may be meant as a port.
     Ambiguous,
 }
 

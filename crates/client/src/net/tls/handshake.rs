@@ -42,11 +42,11 @@ pub struct Handshake {
 
 /// The state of a handshake after a step.
 pub enum Step {
-    /// It can go on when the descriptor of [`Handshake::watch`] is ready.
+    /// The handshake can go on when the descriptor of [`Handshake::watch`] is ready.
     Pending(Box<Handshake>),
     /// The connection is secure.
     Done(Box<TlsStream>),
-    /// It failed.
+    /// The handshake has failed.
     Failed(Failed),
 }
 

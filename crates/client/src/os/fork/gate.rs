@@ -94,9 +94,9 @@ impl<const KIND: usize> Gate<KIND> {
 
     /// True if a thread other than the calling one is inside.
     ///
-    /// The calling thread may be in a signal handler, which may have interrupted [`Gate::enter`] or [`Gate::leave`]
-    /// between the change of the count and that of the depth. While every thread has a shard of its own the depth is
-    /// not needed: the counts of the other shards tell. Afterwards such a fork waits for the timeout.
+    /// The calling thread may be in a signal handler that has interrupted [`Gate::enter`] or [`Gate::leave`] between the
+    /// change of the count and that of the depth. While every thread has a shard of its own, the counts of the other
+    /// shards tell, and the depth is not needed. With more threads such a fork waits for the timeout.
     fn is_another_inside(&self, are_shards_shared: bool) -> bool {
         let own_shard = own_shard();
         let count = |shard: usize| self.inside[shard].load(Ordering::SeqCst);
@@ -117,8 +117,8 @@ impl<const KIND: usize> Gate<KIND> {
         self.forget_others(are_shards_shared());
     }
 
-    /// Removes all threads but the calling one from the counts. If that has a shard of its own, its count is right
-    /// even where a signal handler forks in the middle of [`Gate::enter`] or [`Gate::leave`], and stays as it is.
+    /// Removes all threads but the calling one from the counts. If the calling thread has a shard of its own, the count
+    /// of that is right, even if a signal handler forks in the middle of [`Gate::enter`] or [`Gate::leave`].
     fn forget_others(&self, are_shards_shared: bool) {
         let own_shard = own_shard();
         for (shard, count) in self.inside.iter().enumerate() {

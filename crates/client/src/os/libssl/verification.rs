@@ -33,7 +33,7 @@ unsafe extern "C" {
 /// The names and addresses that a certificate must match (reference identities, RFC 6125).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Identities {
-    /// DNS names, of which one must match.
+    /// DNS names. The certificate must match one of them.
     hosts: Vec<CString>,
     email: Option<CString>,
     address: Option<CString>,
