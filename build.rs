@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Functions whose number of arguments varies: the templates declare them, since Rust only jumps to them.
+/// Variadic functions. The templates declare them, since their Rust source only jumps to C code.
 const VARIADIC: [&str; 6] = [
     "dpl_log",
     "dpl_trace",
@@ -27,23 +27,23 @@ fn main() {
     fs::write(headers.join("droplet_conn.h"), declarations(&root.join("src/exports/mod.rs"), &config))
         .expect("OUT_DIR is writable");
     fill_templates(&root, &root.join("include/droplet-3.0.in"), &headers.join("droplet-3.0"));
-    // For tests/header.rs, which compares them with the committed ones.
+    // tests/header.rs compares the generated headers with the committed ones.
     println!("cargo::rustc-env=GENERATED_HEADERS={}", headers.display());
 }
 
-/// What cbindgen makes of a source. Only exports are read: elsewhere are declarations of other libraries'
-/// functions.
+/// Returns the header that cbindgen makes from a source file. Only files with exports are read: others declare
+/// functions of other libraries.
 fn declarations(source: &Path, config: &cbindgen::Config) -> String {
     let exports = cbindgen::Builder::new().with_config(config.clone()).with_src(source);
     let mut text = Vec::new();
     exports.generate().expect("the exports make a header").write(&mut text);
     let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
-    // What is a safety section to Rust is a precondition to C, and a link is a mention.
+    // A safety section of Rust becomes a precondition, and a link becomes the name of the function.
     text.replace(" * # Safety\n * ", " * @pre ").replace("[`dpl", "dpl").replace("`]", "()")
 }
 
-/// Droplet's own headers: types as written in the templates, and in the place of each `@functions SOURCE` what
-/// that exports.
+/// Writes Droplet's own headers: the templates, with each line `@functions SOURCE` replaced by the declarations of the
+/// functions that SOURCE exports.
 fn fill_templates(root: &Path, templates: &Path, to: &Path) {
     fs::create_dir_all(to).expect("OUT_DIR is writable");
     for template in fs::read_dir(templates).expect("the templates are there") {
@@ -62,7 +62,7 @@ fn fill_templates(root: &Path, templates: &Path, to: &Path) {
     }
 }
 
-/// The functions alone.
+/// Returns the declarations of the functions that a source file exports, without types.
 fn functions(source: &Path) -> String {
     let mut config = cbindgen::Config::from_root_or_default(env::var_os("CARGO_MANIFEST_DIR").expect("set"));
     config.header = None;
@@ -71,7 +71,7 @@ fn functions(source: &Path) -> String {
     config.cpp_compat = false;
     config.export.exclude.extend(VARIADIC.map(str::to_owned));
     let text = declarations(source, &config);
-    // Types are in the templates; cbindgen declares those of functions as well.
+    // cbindgen also declares the types of functions, which are in the templates.
     let is_function = |part: &&str| !part.contains("\ntypedef ") && !part.starts_with("typedef ");
     let parts: Vec<_> = text.split_inclusive(";\n").filter(is_function).collect();
     parts.concat().trim_start().to_owned()

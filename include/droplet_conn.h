@@ -3,20 +3,23 @@
  *
  * Generated from the Rust source by cbindgen; do not edit.
  *
- * It can be used alone, where the types below are opaque, or with Droplet's own <droplet.h>, included
- * before or after. Which hosts there are, and all limits and timeouts, is in the context (dpl_ctx_t);
- * droplet-conn reads them at every call.
+ * Include it alone, or together with Droplet's own <droplet.h>, before or after it. Alone the types below are
+ * opaque. The hosts, limits and timeouts are those of the context (dpl_ctx_t), which is read at every call.
  *
- * What holds for all functions, and is therefore not said at each: strings end with NUL and are not kept;
- * a NULL that is not said to mean something gets DPL_EINVAL, NULL or no effect, and a line in the log;
- * functions may be called by any number of threads at once, except that a connection is used by one thread
- * at a time; none changes a signal's disposition, and none raises SIGPIPE. Why a call failed is told by
- * dplx_last_error().
+ * These rules hold for all functions:
+ * - A string ends with a NUL, and is not used after the call.
+ * - A NULL whose meaning is not documented is logged, and the function returns DPL_EINVAL or NULL or has no
+ *   effect.
+ * - Any number of threads may call the functions at once. A connection is used by one thread at a time.
+ * - No function changes the disposition of a signal or raises SIGPIPE.
+ * - After a failure dplx_last_error() returns the reason.
  *
- * Functions whose names begin with dplx_ are droplet-conn's own. With them it needs no Droplet: a profile's
- * text becomes a context (dplx_ctx_new), with a request (dplx_req_new) one connects (dpl_try_connect), writes
- * and reads (dplx_conn_write, dplx_conn_read), says where the reply ended (dplx_conn_reply_complete), and
- * gives the connection back (dpl_conn_release).
+ * The functions whose names begin with dplx_ are not in Droplet. With them a program needs no Droplet:
+ * 1. dplx_ctx_new() makes a context from the text of a profile, dplx_req_new() makes a request.
+ * 2. dpl_try_connect() gets a connection.
+ * 3. dplx_conn_write() writes the request, dplx_conn_read() reads the reply.
+ * 4. dplx_conn_reply_complete() says that the reply was read to its end.
+ * 5. dpl_conn_release() gives the connection back.
  */
 
 
@@ -30,7 +33,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-/* Droplet's types, if its header is at hand: some of them have no name that could be declared twice. */
+/* Droplet's types come from its header if there is one: some of them have no tag, so they cannot be declared twice. */
 #if defined(__has_include) && !defined(__DROPLET_H__)
 #if __has_include(<droplet.h>)
 #include <droplet.h>
@@ -39,7 +42,7 @@
 
 #ifndef __DROPLET_H__
 
-/** A context: a profile and the connections made for it. */
+/** A context: the settings of a profile, and the connections made with them. */
 typedef struct dpl_ctx dpl_ctx_t;
 /** A connection. */
 typedef struct dpl_conn dpl_conn_t;
@@ -50,25 +53,25 @@ typedef struct dpl_addr dpl_addr_t;
 /** A list of hosts. */
 typedef struct dpl_addrlist dpl_addrlist_t;
 
-/** What a call ended with. */
+/** Status of a call. Codes without a comment are not returned by this library. */
 typedef enum {
   DPL_SUCCESS = 0,
-  /** The peer or the network failed, or no host is left. */
+  /** The host or the network failed, or no host is left. */
   DPL_FAILURE = -1,
-  /** No such host. */
+  /** The host is not in the list. */
   DPL_ENOENT = -2,
-  /** An argument that no call can work with. */
+  /** An argument is invalid. */
   DPL_EINVAL = -3,
-  /** The peer took too long. */
+  /** The call timed out. */
   DPL_ETIMEOUT = -4,
   /** Out of memory. */
   DPL_ENOMEM = -5,
-  /** The local system refused, for example because descriptors ran out. */
+  /** The local system failed, for example because it is out of descriptors. */
   DPL_ESYS = -6,
   DPL_EIO = -7,
-  /** The context has as many connections as it may. */
+  /** `n_conn_max` of the context allows no further connection. */
   DPL_ELIMIT = -8,
-  /** A host name longer than DNS allows. */
+  /** The name of a host is longer than DNS allows. */
   DPL_ENAMETOOLONG = -9,
   DPL_ENOTDIR = -10,
   DPL_ENOTEMPTY = -11,
@@ -86,7 +89,7 @@ typedef enum {
 
 #endif
 
-/** Never read, here as in the original, which exports it. */
+/** Not used, neither here nor in Droplet, which exports it. */
 extern dpl_ctx_t *dpl_default_conn_ctx;
 
 
@@ -406,8 +409,8 @@ extern "C" {
 dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
 
 /**
- * Makes a list of the hosts in a string. If the name of a host has no address, but that of another has, the host is in
- * the list all the same: its name is looked up again when its turn comes.
+ * Makes a list of the hosts in a string. At least one host must have an address. Names without an address are in the
+ * list as well, and are looked up again when their turn comes.
  *
  * @param default_port the decimal port of hosts that are given without one; NULL for "80"
  * @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port

@@ -1,4 +1,4 @@
-// droplet-conn for C++: contexts and connections that clean up after themselves, errors as exceptions.
+// droplet-conn for C++: contexts and connections with destructors, errors as exceptions.
 #pragma once
 
 #include <droplet_conn.h>
@@ -27,12 +27,12 @@ struct With {
     }
 };
 
-// Given back when it goes; others get it if its reply is complete.
+// A connection. Its destructor gives it back; it is pooled if its reply is complete.
 class Connection {
   public:
     explicit Connection(dpl_conn_t *connection) : connection(connection) {}
 
-    // What there is; nothing at the end.
+    // Returns what there is; empty at the end.
     std::string_view read(char *buffer, size_t size, int timeout_ms = 5000) {
         ssize_t count = dplx_conn_read(connection.get(), buffer, size, timeout_ms);
         check(count >= 0);

@@ -1,9 +1,9 @@
-// Asks two hosts of which one is dead: example DEAD:PORT,ALIVE:PORT [https]
+// Sends requests to two hosts, one of which is dead: example DEAD:PORT,ALIVE:PORT [https]
 #include <iostream>
 
 #include "droplet.hpp"
 
-// Reads a reply to its end, which its head announces.
+// Reads a reply to its end, which the Content-Length gives.
 static std::string body_of_reply(droplet::Connection &connection) {
     char buffer[4096];
     std::string reply;

@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// The text of an error is the thread's, and between two calls a goroutine may change threads.
+// The text of an error belongs to the thread, and a goroutine may change threads between two calls.
 func call(f func() bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -79,7 +79,7 @@ func (conn Conn) Write(b []byte) (int, error) {
 
 func (conn Conn) ReplyComplete() { C.dplx_conn_reply_complete(conn.c) }
 
-// Others get the connection if the reply is complete.
+// Gives the connection back. It is pooled if the reply is complete.
 func (conn Conn) Release() { C.dpl_conn_release(conn.c) }
 
 func (conn Conn) Info() (peer string, reused int) {

@@ -1,4 +1,4 @@
-// Asks two hosts of which one is dead: example DEAD:PORT,ALIVE:PORT [https]
+// Sends requests to two hosts, one of which is dead: example DEAD:PORT,ALIVE:PORT [https]
 package main
 
 import (

@@ -1,4 +1,4 @@
-// droplet-conn for Node.js. Calls wait for their end; the text of an error is the calling thread's.
+// droplet-conn for Node.js. Calls block. The text of an error belongs to the calling thread.
 import koffi from 'koffi'
 
 const lib = koffi.load('libdroplet_conn.so.0')
@@ -6,7 +6,7 @@ const Info = koffi.struct('dplx_conn_info_t', {
   size: 'size_t', host: 'str', port: 'str', tls_version: 'str', tls_cipher: 'str',
   bytes_out: 'uint64', bytes_in: 'uint64', reused: 'uint32', tls_resumed: 'uint32', peer: koffi.array('char', 64)
 })
-// The beginning of dplx_pool_stats_t: its size says that we know no more.
+// The first fields of dplx_pool_stats_t; `size` leaves out the others.
 const Statistics = koffi.struct('dplx_pool_stats_t', {
   size: 'size_t', idle: 'uint64', in_use: 'uint64', connecting: 'uint64', created: 'uint64', reused: 'uint64'
 })
@@ -49,9 +49,9 @@ export class Context {
 class Connection {
   constructor (pointer) { this.pointer = pointer }
   replyComplete () { connReplyComplete(this.pointer) }
-  release () { connRelease(this.pointer) } // kept for others only if the reply is complete
+  release () { connRelease(this.pointer) } // pooled only if the reply is complete
 
-  read () { // what there is; nothing at the end
+  read () { // returns what there is; empty at the end
     const buffer = Buffer.alloc(65536)
     const count = Number(connRead(this.pointer, buffer, buffer.length, 5000))
     check(count >= 0)

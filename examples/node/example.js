@@ -1,7 +1,7 @@
-// Asks two hosts of which one is dead: node example.js DEAD:PORT,ALIVE:PORT [https]
+// Sends requests to two hosts, one of which is dead: node example.js DEAD:PORT,ALIVE:PORT [https]
 import { Context } from './droplet.js'
 
-// The body of a reply, once all of it is there.
+// Returns the body of a reply when all of it has come.
 function bodyOf (reply) {
   const head = /^[^]*?\r\nContent-Length: (\d+)[^]*?\r\n\r\n/i.exec(reply)
   if (!head || reply.length < head[0].length + Number(head[1])) return null

@@ -16,7 +16,7 @@ class Info(Structure):  # dplx_conn_info_t
     _fields_ += [("reused", c_uint32), ("tls_resumed", c_uint32), ("peer", c_char * 64)]
 
 
-class Statistics(Structure):  # the beginning of dplx_pool_stats_t: its size says that we know no more
+class Statistics(Structure):  # the first fields of dplx_pool_stats_t; `size` leaves out the others
     _fields_ = [(name, c_uint64) for name in ["size", "idle", "in_use", "connecting", "created", "reused"]]
 
 
@@ -67,4 +67,4 @@ class Connection(io.RawIOBase):
         return info
 
     def __exit__(self, *_):
-        lib.dpl_conn_release(self.pointer)  # kept for others only if the reply is complete
+        lib.dpl_conn_release(self.pointer)  # pooled only if the reply is complete

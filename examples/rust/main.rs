@@ -1,4 +1,4 @@
-//! Asks two hosts of which one is dead: cargo run --example rust DEAD:PORT,ALIVE:PORT [https]
+//! Sends requests to two hosts, one of which is dead: cargo run --example rust DEAD:PORT,ALIVE:PORT [https]
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};

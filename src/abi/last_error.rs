@@ -1,7 +1,7 @@
 //! The text of `dplx_last_error`: the reason why the last call of a thread failed.
 //!
 //! A call that succeeds leaves an empty text. A call that fails leaves the errors that it logged or, without any, the
-//! meaning of its status; so the text is never that of an earlier call. It lies in thread-local memory: to note it
+//! meaning of its status; so the text never belongs to an earlier call. It lies in thread-local memory: to note it
 //! neither allocates nor locks.
 #![forbid(unsafe_code)]
 

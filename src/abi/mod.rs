@@ -5,10 +5,10 @@
 //! | C type | Rust type | allocated by | C frees it with |
 //! | --- | --- | --- | --- |
 //! | `dpl_ctx_t` of Droplet | [`context_view::View`] | Droplet | Droplet's functions |
-//! | `dpl_ctx_t` of this library | [`owned_context`] | [`slab`] | `dplx_ctx_free`, `dpl_ctx_free` |
-//! | what `ctx->conn_buckets` points to | [`context::Context`] | [`slab`] | `dpl_conn_pool_destroy` |
-//! | `dpl_conn_t` | [`connection::Connection`] | [`slab`] | `dpl_conn_release`, `dpl_conn_terminate` |
-//! | `dpl_addrlist_t` | `addrlist::AddrList` | [`slab`] | `dpl_addrlist_free` |
+//! | `dpl_ctx_t` of this library | [`owned_context`] | `slab` | `dplx_ctx_free`, `dpl_ctx_free` |
+//! | what `ctx->conn_buckets` points to | [`context::Context`] | `slab` | `dpl_conn_pool_destroy` |
+//! | `dpl_conn_t` | [`connection::Connection`] | `slab` | `dpl_conn_release`, `dpl_conn_terminate` |
+//! | `dpl_addrlist_t` | `addrlist::AddrList` | `slab` | `dpl_addrlist_free` |
 //! | `dpl_addr_t` | `addrlist::node` | malloc(3) | the list, or C after `dpl_addrlist_remove_nolock` |
 //! | `dpl_req_t` | [`request::Request`] | malloc(3) | `dplx_req_free`, `dpl_req_free` |
 //! | strings and buffers in fields | [`memory::Block`] | malloc(3) | the struct they belong to |
@@ -33,7 +33,7 @@
 //!
 //! # Wrong pointers
 //!
-//! Memory of a [`slab`] is never returned to the system, and a byte beside each value says whether C owns it. So a
+//! Memory of a `slab` is never returned to the system, and a byte beside each value says whether C owns it. So a
 //! pointer can be checked before it is followed. A connection that is released twice, released while another thread
 //! uses it, or that this library did not create, is logged and left alone. The same holds for lists and for contexts of
 //! this library. A slot is reused: a stale pointer whose slot C owns again leads to the new value. Nodes and requests

@@ -33,8 +33,8 @@ pub unsafe extern "C" fn dpl_addrlist_create(default_port: *const c_char) -> *mu
     })
 }
 
-/// Makes a list of the hosts in a string. If the name of a host has no address, but that of another has, the host is in
-/// the list all the same: its name is looked up again when its turn comes.
+/// Makes a list of the hosts in a string. At least one host must have an address. Names without an address are in the
+/// list as well, and are looked up again when their turn comes.
 ///
 /// @param default_port the decimal port of hosts that are given without one; NULL for "80"
 /// @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port

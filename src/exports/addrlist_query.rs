@@ -109,7 +109,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_nth(
     n: c_int,
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
-    // SAFETY: the contract of this function is that of `nth`.
+    // SAFETY: both functions have the same contract.
     unsafe { nth(addrlist, n, addrp, c"dpl_addrlist_get_nth") }
 }
 
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
     addrlist: *mut dpl_addrlist_t,
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
-    // SAFETY: the contract of this function is that of `nth`.
+    // SAFETY: both functions have the same contract.
     unsafe { nth(addrlist, fastrand::i32(0..), addrp, c"dpl_addrlist_get_rand") }
 }
 

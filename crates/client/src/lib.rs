@@ -1,5 +1,5 @@
-//! Connections with failover: a [`Context`] knows the hosts, a [`Connection`] returns to its pool when it is
-//! dropped.
+//! Connections with failover to HTTP servers: a [`Context`] knows the hosts, and a [`Connection`] goes back to the pool
+//! of its context when it is dropped.
 //!
 //! ```
 //! # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -9,9 +9,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The types above are the interface for Rust programs. The modules below are what it is made of; the package
-//! droplet-conn builds Droplet's C interface on them, and they change without notice. Each module uses only those
-//! after it in this list: [`api`], [`checkout`], [`hosts`], [`profile`], [`net`], [`pool`], [`os`].
+//! The types at the top level are the interface for Rust programs. The modules are the implementation, and may change
+//! at any time; the package droplet-conn builds Droplet's C interface on them.
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | [`checkout`] | a connection for a request, idle or new; release; maintenance |
+//! | [`hosts`] | the list of hosts, and the circuit breaker of each |
+//! | [`profile`] | the text of a profile |
+//! | [`net`] | names, connection attempts, sockets, TLS |
+//! | [`pool`] | idle connections, and the limit on open ones |
+//! | [`os`] | clock, locks, fork, system calls, OpenSSL: the only `unsafe` code of this crate |
+//! | [`log`](mod@log), [`fault`], [`status`] | messages, faults of a host, results of a call |
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");

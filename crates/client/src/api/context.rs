@@ -1,4 +1,4 @@
-//! Contexts: where to connect to, and how.
+//! Contexts: the hosts and settings of a profile, and the connections made with them.
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -28,36 +28,36 @@ use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
 use crate::status;
 
-/// A function for messages.
+/// A log callback: a function that gets messages.
 pub type LogCallback = Box<dyn Fn(Level, &str) + Send + Sync>;
 
-/// What a profile does not say.
+/// Settings that are not part of a profile.
 pub struct Options {
-    /// The most open connections, idle ones among them.
+    /// Maximum number of open connections, idle ones included.
     pub connections: u32,
-    /// How often a connection may be reused.
+    /// Maximum number of times that a connection is reused.
     pub reuses: u32,
-    /// How long a connection may stay idle.
+    /// Maximum time that a connection stays idle.
     pub idle_time: Duration,
-    /// Gets the messages: also those of attempts that failed before another host answered.
+    /// Function that gets the messages, also those about attempts that failed before another host answered.
     pub log_callback: Option<LogCallback>,
 }
 
-/// 900 connections, each reused 50 times and idle for 100 seconds at most; nobody listens.
+/// At most 900 connections, each reused 50 times and idle for 100 seconds; no log callback.
 impl Default for Options {
     fn default() -> Options {
         Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), log_callback: None }
     }
 }
 
-/// Hosts, how to connect to them, and the connections that are idle. Clones are the same context.
+/// Hosts, the settings for connections to them, and idle connections. Clones share one context.
 ///
 /// ```
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// # let alive = server.local_addr()?;
 /// use droplet_client::Context;
 ///
-/// // Nothing listens at the first: it is passed over.
+/// // Nothing listens at the first host, so the second is used.
 /// let context = Context::from_profile(&format!(
 ///     "host = 127.0.0.1:1, {alive}
 ///      connection_timeout = 2   # seconds
@@ -68,7 +68,7 @@ impl Default for Options {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What is wrong with a profile is told with the line:
+/// An error in a profile is returned with its line:
 ///
 /// ```
 /// let error = droplet_client::Context::from_profile("host = a:80\nhots = b").unwrap_err();
@@ -85,7 +85,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What the clones of a context share.
+/// State that the clones of a context share.
 pub(super) struct Inner {
     pub client: Client<OpenConnection>,
     hosts: Arc<Hosts>,
@@ -99,13 +99,13 @@ pub(super) struct Inner {
 }
 
 impl Context {
-    /// A context as the text of a Droplet profile describes it: lines such as `host = a:80,b:80`,
-    /// `use_https = true`, `read_timeout = 30`. Files that it names are taken from the working directory.
+    /// Makes a context from the text of a Droplet profile: lines such as `host = a:80,b:80`, `use_https = true`,
+    /// `read_timeout = 30`. Relative names of files start at the working directory.
     pub fn from_profile(text: &str) -> Result<Context, Error> {
         Context::new(text, Options::default())
     }
 
-    /// The same, with other options than the default.
+    /// Makes a context with other options than the default.
     pub fn new(profile: &str, options: Options) -> Result<Context, Error> {
         let fault = |text: String| Error::new(ErrorKind::Profile, text);
         let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
@@ -129,7 +129,7 @@ impl Context {
             calls: AtomicU32::new(0),
             settings: settings(&parsed, &options),
             limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
-            // Over TLS 0 is no limit, as in the original.
+            // Over TLS 0 means no limit, as in Droplet.
             read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
             write_timeout: clock::seconds(parsed.write_timeout),
             tls,
@@ -141,21 +141,21 @@ impl Context {
         Ok(Context { inner })
     }
 
-    /// A connection to one of the hosts: an idle one that is still good, or a new one. Hosts take turns; one
-    /// that does not answer is passed over, and left alone for `blacklist_expiretime` seconds.
+    /// Gets a connection to one of the hosts: an idle one that is still good, or a new one. Hosts take turns. A host
+    /// that does not answer is skipped, and blacklisted for `blacklist_expiretime` seconds.
     pub fn connect(&self) -> Result<Connection, Error> {
         self.connect_to(None)
     }
 
-    /// A connection to `BUCKET.HOST`, as virtual hosting wants it.
+    /// Gets a connection to `BUCKET.HOST`, for virtual hosting.
     pub fn connect_to_bucket(&self, bucket: &str) -> Result<Connection, Error> {
         let name = CString::new(bucket)
-            .map_err(|_| Error::new(ErrorKind::Name, format!("no bucket: {}", bucket.escape_debug())))?;
+            .map_err(|_| Error::new(ErrorKind::Name, format!("invalid bucket: {}", bucket.escape_debug())))?;
         self.connect_to(Some(name))
     }
 
-    /// How its connections and hosts stand, and what became of them. Other threads go on meanwhile, so the
-    /// numbers may be off by what they do.
+    /// Returns statistics of its connections and hosts. Other threads go on meanwhile, so the numbers may not match
+    /// each other exactly.
     ///
     /// ```
     /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -198,8 +198,8 @@ fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<()
         entry.warning().into_iter().for_each(&mut warn);
         authorities.push(entry.authority?);
     }
-    let patience = Settings::DEFAULT_CONNECT_TIMEOUT;
-    let resolved = Resolved::of_profile(authorities, patience, |unresolved| warn(unresolved.warning()));
+    let timeout = Settings::DEFAULT_CONNECT_TIMEOUT;
+    let resolved = Resolved::of_profile(authorities, timeout, |unresolved| warn(unresolved.warning()));
     for host in resolved.map_err(|unresolved| unresolved.to_string())? {
         let all = list.all();
         let is_there =
@@ -207,16 +207,16 @@ fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<()
         if !is_there {
             let place = fastrand::usize(0..=all.len());
             let new = Host::new(host.authority.port, host.addresses, all.len());
-            list.insert(place, new, Box::new(NobodyLooks));
+            list.insert(place, new, Box::new(NoObserver));
         }
     }
     Ok(())
 }
 
-/// There is no C that walks the list.
-struct NobodyLooks;
+/// An observer that does nothing: only C sees changes of a list.
+struct NoObserver;
 
-impl Observer for NobodyLooks {
+impl Observer for NoObserver {
     fn show_blacklisted(&self, _wait: Option<Duration>) {}
     fn show_available(&self) {}
     fn show_addresses(&self, _addresses: &[std::net::SocketAddr]) {}
@@ -281,7 +281,7 @@ impl Call<OpenConnection> for ApiCall<'_> {
     }
 }
 
-/// Every context, for [`forget_parent`].
+/// All contexts, for [`forget_parent`].
 static CONTEXTS: Lock<Vec<Weak<Inner>>> = Lock::new(Vec::new());
 
 impl Drop for Inner {
@@ -294,7 +294,7 @@ impl Drop for Inner {
     }
 }
 
-/// Makes every context forget, in a forked child, what belongs to the parent.
+/// Makes all contexts forget, in a forked child, what belongs to the parent.
 fn forget_parent() {
     let contexts: Vec<_> = CONTEXTS.lock().iter().filter_map(Weak::upgrade).collect();
     for context in contexts {

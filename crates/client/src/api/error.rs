@@ -13,7 +13,7 @@ pub enum ErrorKind {
     Profile,
     /// No host answered, or all are blacklisted.
     NoHost,
-    /// As many connections as the context may have are in use.
+    /// The limit of the context allows no further connection.
     Limit,
     /// The local system is out of descriptors, ports or memory.
     System,

@@ -1,4 +1,4 @@
-//! How a context stands, for Rust programs.
+//! Statistics of a context, for Rust programs.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -9,45 +9,45 @@ use crate::fault;
 use crate::hosts::STATE_NAMES;
 use crate::pool::metrics;
 
-/// How many times each of several things happened, those that did not left out.
+/// Names of events with their numbers. Events that did not happen are left out.
 pub type Counts = Vec<(&'static str, u64)>;
 
-/// The connections and hosts of a context. It is displayed as a table.
+/// Statistics of the connections and hosts of a context. They are displayed as a table.
 #[non_exhaustive]
 pub struct Statistics {
-    /// Connections that wait to be used again.
+    /// Idle connections.
     pub idle: u64,
-    /// Connections that are in use.
+    /// Connections in use.
     pub in_use: u64,
     /// Attempts to connect that are under way.
     pub connecting: u64,
     /// Connections that were opened.
     pub created: u64,
-    /// Times that an idle connection was used again.
+    /// Checkouts that got an idle connection.
     pub reused: u64,
-    /// Times that there was no idle connection, so that one had to be waited for.
+    /// Checkouts that found no idle connection, and waited for a new one.
     pub waits: u64,
-    /// Of these, those in vain.
+    /// Those of the `waits` that failed.
     pub failed: u64,
-    /// How long all these waits took together.
+    /// Total time of the `waits`.
     pub waited: Duration,
-    /// How long the longest of them took.
+    /// Longest of the `waits`.
     pub longest_wait: Duration,
-    /// Connections that were closed, by reason: "stale" for example.
+    /// Connections that were closed, by reason, such as "stale".
     pub closed: Counts,
     /// The hosts.
     pub hosts: Vec<HostStatistics>,
     table: Table,
 }
 
-/// One host of a context.
+/// Statistics of one host of a context.
 #[non_exhaustive]
 pub struct HostStatistics {
-    /// Its name and port, as the profile has them.
+    /// Name and port as in the profile.
     pub host: String,
-    /// Whether it may be used: "available", or for example "out".
+    /// State, such as "available" or "out".
     pub state: &'static str,
-    /// What it was blacklisted for, unless it is available again: "refused" for example.
+    /// Fault it was last blacklisted for, such as "refused"; `None` if it is available.
     pub fault: Option<&'static str>,
     /// Idle connections to it.
     pub idle: u64,
@@ -57,7 +57,7 @@ pub struct HostStatistics {
     pub full_handshakes: u64,
     /// TLS handshakes that resumed a session.
     pub resumed_handshakes: u64,
-    /// Attempts and writes that failed, by what was wrong.
+    /// Attempts and writes that failed, by fault.
     pub failures: Counts,
 }
 

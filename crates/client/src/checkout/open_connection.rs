@@ -42,7 +42,7 @@ pub struct OpenConnection {
     close_reason: CloseReason,
 }
 
-/// What can be done with a connection next.
+/// State of a connection between two calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No exchange is known to be under way: anybody may send a request.
