@@ -83,8 +83,8 @@ clean: ## remove all that was built
 
 # ---- steps of the above ----
 
-# The plus: make does not see that this is make, and would keep its other jobs to itself.
-c-programs: $(LIBRARIES)
+# The plus passes the job server on: make does not recognise TESTS_C as a make.
+c-programs: $(LIBRARIES) ## build the C programs of tests-c
 	+$(TESTS_C) all
 
 c-host:
@@ -106,8 +106,7 @@ target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet
 		exports.txt scripts/linker-scripts.sh scripts/needed.c | target/lib/libdroplet_conn.so.0
 	CC='$(CC)' scripts/linker-scripts.sh exports.txt $(@D)
 
-# In a folder of its own: beside the others, where it once was, it is found in the place of Droplet by whoever
-# links with them.
+# It has its own folder. In target/lib, a linker would find it instead of Droplet.
 target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 	@mkdir -p $(@D)
 	@rm -f target/lib/libdroplet.so target/lib/libdroplet.so.0

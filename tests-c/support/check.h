@@ -28,7 +28,7 @@ void test_run(const char *name, void (*test_case)(void));
 #define CHECK_STATUS(actual, expected, ...) \
     check_status((actual), (expected), __FILE__, __LINE__, __VA_ARGS__)
 
-/* For what the rest of a case stands on: a failure ends the case. */
+/* Checks a precondition. If it fails, the case ends. */
 #define REQUIRE(condition, ...) require_true((condition), __FILE__, __LINE__, __VA_ARGS__)
 
 /* For what cannot be checked here; prints the reason. */

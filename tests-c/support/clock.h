@@ -15,7 +15,7 @@ bool machine_is_slow(void);
 /* A timeout for what a slow machine does in longer. */
 double patience(double seconds);
 
-/* Were these at most so many seconds, from then to now? On a slow machine no time decides: true. */
+/* Returns whether at most so many seconds have passed since then. Always true on a slow machine. */
 bool in_time(double since, double seconds);
 
 /* Are the long forms of tests wanted? (DROPLET_TEST_SOAK=1) */

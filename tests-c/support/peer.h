@@ -16,12 +16,12 @@ struct peer;
 /* Shakes hands on 127.0.0.1. Takes over the SSL_CTX (see server_tls_new()). */
 struct peer *peer_start(SSL_CTX *tls);
 
-/* On another loopback address, in place of TLS treating each connection so, if that is not NULL. */
+/* Listens on another loopback address. If the function is not NULL, it is called for each connection instead of TLS. */
 struct peer *peer_start_at(const char *address, SSL_CTX *tls, void (*treat)(int fd));
 
 void peer_stop(struct peer *peer);
 
-/* Connections from now on are shaken hands with by this, and so as if it were another process. */
+/* Uses this SSL_CTX for all later handshakes, as a restarted server would. */
 void peer_become(struct peer *peer, SSL_CTX *tls);
 
 const char *peer_name(const struct peer *peer); /* "127.0.0.1:PORT" */

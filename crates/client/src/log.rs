@@ -60,7 +60,7 @@ macro_rules! log {
     };
 }
 
-/// Writes a message to the trace of a [`Log`]: `trace!(log, "opened {address}")`.
+/// Writes a message to the trace of a [`Log`]: `trace!(log, "{name} is blacklisted")`.
 #[macro_export]
 macro_rules! trace {
     ($log:expr, $($message:tt)+) => {

@@ -1,6 +1,6 @@
 //! The operating system: system calls, clock, locks, forks, OpenSSL, and an allocator with a reserve.
 //!
-//! The only code of this crate with `unsafe`.
+//! The only folder of this crate that may have `unsafe` code.
 
 pub mod clock;
 pub mod fork;
