@@ -34,7 +34,7 @@ impl InSlab for Context {
 }
 
 /// Reason why a context gets no pool.
-pub enum NoPool {
+pub enum PoolError {
     /// The layout of the context is unknown, or it has a pool already.
     Layout,
     /// Its `SSL_CTX` was made by another OpenSSL.
@@ -43,25 +43,25 @@ pub enum NoPool {
     OutOfMemory,
 }
 
-impl NoPool {
+impl PoolError {
     /// Returns the status for C.
     pub fn error(&self) -> Error {
         match self {
-            NoPool::Layout | NoPool::OpenSsl(_) => Error::Failure,
-            NoPool::OutOfMemory => Error::OutOfMemory,
+            PoolError::Layout | PoolError::OpenSsl(_) => Error::Failure,
+            PoolError::OutOfMemory => Error::OutOfMemory,
         }
     }
 }
 
-impl fmt::Display for NoPool {
+impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoPool::Layout => f.write_str(
+            PoolError::Layout => f.write_str(
                 "this dpl_ctx_t is laid out neither as in Droplet 3.0 nor as in Bareos, \
                  or has its pool already: no pool was made",
             ),
-            NoPool::OpenSsl(foreign) => write!(f, "{foreign}: no pool was made"),
-            NoPool::OutOfMemory => f.write_str("out of memory"),
+            PoolError::OpenSsl(foreign) => write!(f, "{foreign}: no pool was made"),
+            PoolError::OutOfMemory => f.write_str("out of memory"),
         }
     }
 }
@@ -71,20 +71,20 @@ impl Context {
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
-    pub unsafe fn make(context: *mut ContextHead) -> Result<(), NoPool> {
+    pub unsafe fn make(context: *mut ContextHead) -> Result<(), PoolError> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         // SAFETY: `context` points to a `dpl_ctx_t` (contract of this function).
-        let view = unsafe { View::of_new(context) }.ok_or(NoPool::Layout)?;
+        let view = unsafe { View::of_new(context) }.ok_or(PoolError::Layout)?;
         if let Some(foreign) = view.foreign_openssl() {
-            return Err(NoPool::OpenSsl(foreign));
+            return Err(PoolError::OpenSsl(foreign));
         }
-        fork::run_in_children(forget_parent).map_err(|_| NoPool::OutOfMemory)?;
+        fork::run_in_children(forget_parent).map_err(|_| PoolError::OutOfMemory)?;
         droplet::look_into_object_of(view.backend());
         let gauge = Box::new(move |open| view.open_connections().store(open, Ordering::Relaxed));
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(gauge);
         let context = Context { view, client, number, is_quiet: AtomicBool::new(false) };
-        let made = CONTEXTS.insert(context).map_err(|_| NoPool::OutOfMemory)?.into_raw();
+        let made = CONTEXTS.insert(context).map_err(|_| PoolError::OutOfMemory)?.into_raw();
         view.pool_field().store(made.cast(), Ordering::Release);
         Ok(())
     }
