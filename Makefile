@@ -42,7 +42,7 @@ soak: all ## the tests that have a long form, in that form
 	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 
 header: ## regenerate what is in include
-	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers -- --test-threads=1
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test

@@ -158,25 +158,6 @@ static void name_that_comes_to_be_is_found(void) {
     server_stop(server);
 }
 
-static void virtual_name_moves_with_its_host(void) {
-    struct server *server;
-    dpl_ctx_t *ctx;
-
-    if (!own_names("127.0.0.1 a.test b.a.test\n"))
-        return;
-    server = server_named(1);
-    ctx = context_over_name("a.test", server, "");
-    CHECK_STATUS(ask_bucket(ctx, "b"), DPL_SUCCESS, "a virtual host answers");
-    server_close_connections(server);
-    sleep_ms(50);
-    names_become("127.0.0.2 a.test b.a.test\n"); /* where no server listens */
-    let_look_ups_expire();
-    CHECK_STATUS(ask_bucket(ctx, "b"), DPL_FAILURE, "both names have moved to a dead address");
-    CHECK_INT(hosts_available(ctx), 0, "the address is the host's own by now: it is blacklisted");
-    dpl_ctx_free(ctx);
-    server_stop(server);
-}
-
 static void virtual_name_that_moves_alone_is_not_the_hosts_fault(void) {
     struct server *server;
     dpl_ctx_t *ctx;
@@ -280,7 +261,6 @@ int main(void) {
     RUN(name_that_leads_elsewhere_is_followed);
     RUN(idle_connections_do_not_outlive_their_address);
     RUN(name_that_comes_to_be_is_found);
-    RUN(virtual_name_moves_with_its_host);
     RUN(virtual_name_that_moves_alone_is_not_the_hosts_fault);
     RUN(final_dot_is_for_the_look_up_alone);
     RUN(virtual_host_is_not_forgotten_between_requests);

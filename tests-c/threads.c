@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/check.h"
 #include "support/client.h"
@@ -230,6 +232,57 @@ static void hosts_change_under_way(void) {
     end();
 }
 
+static void *replace_the_list(void *unused) {
+    for (int i = 0; !finished; i++)
+        dpl_addrlist_set_from_str(ctx->addrlist, server_name(servers[i % 2]));
+    return unused;
+}
+
+static void *check_out_all_the_time(void *unused) {
+    while (!finished) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        rounds++;
+        if (conn)
+            dpl_conn_terminate(conn);
+        else
+            lost++;
+    }
+    return unused;
+}
+
+/* Neither checkouts nor forks wait for the list's lock. */
+static void replaced_list_is_never_empty(void) {
+    double give_up = seconds_now() + patience(20);
+    pthread_t threads[2];
+    int empty = 0;
+
+    begin("");
+    dpl_addrlist_set_from_str(ctx->addrlist, server_name(servers[0]));
+    pthread_create(&threads[0], NULL, replace_the_list, NULL);
+    pthread_create(&threads[1], NULL, check_out_all_the_time, NULL);
+    for (int i = 0; i < 100 || (rounds <= 100 && seconds_now() < give_up); i++) {
+        int status = -1;
+        pid_t child = fork();
+
+        if (child == 0) {
+            int is_empty = dpl_addrlist_count(ctx->addrlist) == 0;
+
+            execl(is_empty ? "/bin/false" : "/bin/true", "true", NULL); /* no leak check */
+            _exit(EXIT_FAILURE);
+        }
+        waitpid(child, &status, 0);
+        empty += status != 0;
+    }
+    finished = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(rounds > 100, "a thread checks out while another one replaces the list");
+    CHECK_INT(lost, 0, "there is always a host to connect to");
+    CHECK_INT(empty, 0, "in a forked child too");
+    end();
+}
+
 int main(void) {
     test_begin("threads");
     RUN(requests_survive_their_servers);
@@ -237,5 +290,6 @@ int main(void) {
     RUN(nobody_shares_a_connection);
     RUN(threads_share_the_turns);
     RUN(hosts_change_under_way);
+    RUN(replaced_list_is_never_empty);
     return test_end();
 }

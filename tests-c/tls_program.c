@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/certificate.h"
 #include "support/check.h"
@@ -235,6 +236,48 @@ static void ssl_outlives_its_connection(void) {
 }
 
 /* The end of the stream is reported as a socket's BIO reports it. */
+/* As in Droplet: fields that are NULL or -1 are not the connection's any more. */
+static void program_may_take_the_connection(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    dpl_conn_t *conn = checkout(host.ctx);
+    char bytes[5];
+    SSL *ssl;
+    int fd;
+
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    ssl = conn->ssl;
+    fd = conn->fd;
+    conn->ssl = NULL;
+    conn->bio = NULL;
+    conn->fd = -1;
+    dpl_conn_terminate(conn);
+    CHECK_INT(host.ctx->n_conn_fds, 0, "the connection is not counted any more");
+    CHECK_INT(SSL_write(ssl, "hello", 5), 5, "the program writes on");
+    CHECK(SSL_read(newest(host), bytes, 5) == 5 && memcmp(bytes, "hello", 5) == 0,
+          "and is understood");
+    CHECK_INT(SSL_write(newest(host), "reply", 5), 5, "the peer answers");
+    CHECK(SSL_read(ssl, bytes, 5) == 5 && memcmp(bytes, "reply", 5) == 0, "which is read");
+    SSL_free(ssl);
+    CHECK_INT(close(fd), 0, "the descriptor is still open");
+    forget(host);
+}
+
+static void program_may_free_the_ssl(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    int before = open_descriptors();
+    dpl_conn_t *conn = checkout(host.ctx);
+
+    REQUIRE(conn && converse_with(conn, newest(host)), "a request is answered");
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    conn->bio = NULL;
+    dpl_conn_terminate(conn);
+    CHECK_INT(host.ctx->n_conn_fds, 0, "the connection is not counted any more");
+    CHECK(EVENTUALLY(open_descriptors() <= before + 1), "and its descriptor is closed");
+    CHECK(serves(host), "the next connection serves");
+    forget(host);
+}
+
 static void end_of_a_stream_is_what_it_is_to_a_socket(void) {
     struct host host = host_under("localhost", server_tls_new(NULL), "");
     dpl_conn_t *conn = checkout(host.ctx);
@@ -329,6 +372,8 @@ int main(void) {
     RUN(session_under_another_pin_is_not_resumed);
     RUN(ssl_and_bio_lead_to_the_socket);
     RUN(ssl_outlives_its_connection);
+    RUN(program_may_take_the_connection);
+    RUN(program_may_free_the_ssl);
     RUN(end_of_a_stream_is_what_it_is_to_a_socket);
     RUN(certificate_is_shown_after_the_handshake);
     RUN(idle_connection_matches_use_https);

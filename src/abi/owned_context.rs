@@ -108,26 +108,21 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     Ok(handed_out.cast())
 }
 
-/// Returns whether [`create`] made this context, and nobody has freed it.
-pub fn is_alive(context: *mut ContextHead) -> bool {
-    OWNED.get(context.cast()).is_some()
-}
-
-/// Closes the idle connections of a context that [`create`] made, and frees it. Returns false if it is no such context,
-/// was freed before, or is to be freed by functions of the other maker.
+/// Closes the idle connections of a context that [`create`] made, and frees it. Returns its `cwds`, which belongs to the
+/// caller. `None` if it is no such context, was freed before, or is to be freed by functions of the other maker.
 ///
 /// # Safety
 /// No other thread uses the context.
-pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> bool {
+pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> Option<*mut c_void> {
     let may = |found: &OwnedContext| found.maker == Maker::Dplx || found.maker == by;
     if !OWNED.get(context.cast()).is_some_and(may) {
-        return false;
+        return None;
     }
     // SAFETY: it is alive, as the look-up has shown, and no other thread frees it (contract of this function).
     if let Some(context) = unsafe { Context::of(context) } {
         ContextCall::that_cannot_fail(context, c"dpl_conn_pool_destroy").destroy_pool();
     }
-    OWNED.take(context.cast()).is_some()
+    OWNED.take(context.cast()).map(|mut owned| owned.head.get_mut().cwds.cast())
 }
 
 fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut AddrListHead, String> {

@@ -47,6 +47,10 @@ impl<'a> Request<'a> {
     /// # Safety
     /// `request` is NULL, or came from [`Request::make`] and is not used any more.
     pub unsafe fn free(request: *mut RequestHead) {
+        // Droplet's function does not take NULL.
+        if request.is_null() {
+            return;
+        }
         if let Some(free) = droplet::free_request() {
             // SAFETY: NULL has no effect there; a request of this library is laid out as Droplet's own, and is not used
             // any more (contract of this function).

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{call_log, refuse};
@@ -13,6 +14,14 @@ use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::Error;
 use droplet_client::trace;
+
+/// True if replies are read by functions of this project, which ask whether a request waits for `100 Continue`.
+static HAS_REPLY_READER: AtomicBool = AtomicBool::new(false);
+
+/// Says that replies are read by functions of this project. To be called before the first request is written.
+pub fn announce_reply_reader() {
+    HAS_REPLY_READER.store(true, Ordering::Relaxed);
+}
 
 /// Writes all pieces.
 #[inline(always)]
@@ -29,7 +38,9 @@ pub(super) fn write(
         return Err(Error::Failure);
     }
     connection.drop_surplus_on_the_wire();
-    connection.set_awaits_continue(pieces.first().is_some_and(|head| awaits_continue(head)));
+    if HAS_REPLY_READER.load(Ordering::Relaxed) {
+        connection.set_awaits_continue(pieces.first().is_some_and(|head| awaits_continue(head)));
+    }
     connection.begin_write();
     connection.write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);

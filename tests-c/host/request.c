@@ -21,9 +21,8 @@ dpl_req_t *dpl_req_new(dpl_ctx_t *ctx) {
     return req;
 }
 
+/* As strict as the original: NULL crashes. */
 void dpl_req_free(dpl_req_t *req) {
-    if (!req)
-        return;
     free(req->host);
     free(req->port);
     free(req->bucket);

@@ -22,3 +22,12 @@ mod abi;
 mod dump;
 mod exports;
 mod http;
+
+/// Called by the dynamic linker when the library is loaded.
+extern "C" fn announce_reply_reader() {
+    droplet_conn::exports::transfer::announce_reply_reader();
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static ON_LOAD: extern "C" fn() = announce_reply_reader;

@@ -265,7 +265,9 @@ impl AddrList {
                     }
                 });
             }
-            // Nothing can fail from here on.
+            // Nothing can fail from here on. Checkouts and forks do not wait for the list's mutex: at no time is it
+            // without hosts.
+            new.into_iter().for_each(|fresh| self.link_new(fresh));
             for host in &old {
                 if kept.iter().any(|other| Arc::ptr_eq(other, host)) {
                     self.hosts.unblacklist(host);
@@ -273,7 +275,6 @@ impl AddrList {
                     self.free_node(node_of(host));
                 }
             }
-            new.into_iter().for_each(|fresh| self.link_new(fresh));
             Ok(())
         })
     }

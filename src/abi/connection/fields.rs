@@ -14,10 +14,15 @@ use droplet_client::os::sys::{Descriptor, OpenFile};
 use droplet_client::status::Error;
 
 impl Connection {
+    /// Follows the `ssl` field: a program that sets it to NULL has taken the SSL, or has freed it.
+    ///
     /// Follows the `fd` field, as Droplet does, which has no other descriptor: the file there is read from, written to
     /// and closed, and the file that was there before belongs to the program.
     #[inline]
-    pub(super) fn follow_descriptor(&mut self) {
+    pub(super) fn follow_fields(&mut self) {
+        if self.0.has_ssl && self.0.head.ssl.is_null() {
+            self.0.leave_ssl();
+        }
         let number = self.0.head.fd;
         if number != self.0.fd {
             self.0.change_descriptor(number);
@@ -48,6 +53,22 @@ impl Connection {
 }
 
 impl ConnectionMemory {
+    /// Leaves the SSL to the program, which has set the `ssl` field to NULL. If it has taken the descriptor too, its TLS
+    /// connection goes on as it is; otherwise the descriptor is closed with the SSL.
+    #[cold]
+    fn leave_ssl(&mut self) {
+        self.has_ssl = false;
+        let closes = self.head.fd == self.fd;
+        let nothing = Stream::File(File::new(Descriptor::none()));
+        match std::mem::replace(&mut self.open.stream, nothing) {
+            Stream::Tls(tls) => {
+                tls.leave_to_program(closes);
+                self.mark_replaced();
+            }
+            other => self.open.stream = other,
+        }
+    }
+
     /// Takes over the descriptor that C has put into the `fd` field; -1 leaves the connection without one.
     #[cold]
     fn change_descriptor(&mut self, number: c_int) {

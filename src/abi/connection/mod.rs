@@ -42,6 +42,8 @@ pub struct ConnectionMemory {
     context: ContextId,
     /// The `fd` field of the head when it was last looked at.
     fd: c_int,
+    /// True if the `ssl` field of the head leads to the SSL of the stream. The program may set it to NULL.
+    has_ssl: bool,
     /// True if C took the descriptor or put another file in its place. The connection is of no use to others then:
     /// it stays in an exchange.
     is_replaced: bool,
@@ -78,7 +80,7 @@ impl Connection {
     #[inline]
     pub fn from_raw(pointer: *mut ConnectionHead) -> Option<Connection> {
         let mut connection = CONNECTIONS.take(pointer.cast()).map(Connection)?;
-        connection.follow_descriptor();
+        connection.follow_fields();
         Some(connection)
     }
 

@@ -72,10 +72,10 @@ impl Reserved {
         let tls = stream.tls().map(|tls| tls.raw());
         let mut connection =
             self.fill(TYPE_HTTP, OpenConnection::new(stream, Some(Arc::clone(endpoint)), metrics));
-        let head = &mut connection.0.head;
-        head.hash_info = peer.map_or(NO_PEER, hash_info);
+        let memory = &mut *connection.0;
+        memory.head.hash_info = peer.map_or(NO_PEER, hash_info);
         if let Some((ssl, bio)) = tls {
-            (head.ssl, head.bio) = (ssl, bio);
+            (memory.head.ssl, memory.head.bio, memory.has_ssl) = (ssl, bio, true);
         }
         connection
     }
@@ -117,6 +117,7 @@ impl Reserved {
             open,
             context: context_id,
             fd,
+            has_ssl: false,
             is_replaced: false,
             awaits_continue: false,
             reply_is_over: false,

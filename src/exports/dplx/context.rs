@@ -60,7 +60,7 @@ pub unsafe extern "C" fn dplx_ctx_free(ctx: *mut dpl_ctx_t) {
     const NAME: &CStr = c"dplx_ctx_free";
     guard(NAME, (), || {
         // SAFETY: no other thread uses a context that is freed (documentation of this function).
-        if !ctx.is_null() && !unsafe { owned_context::destroy(ctx, Maker::Dplx) } {
+        if !ctx.is_null() && unsafe { owned_context::destroy(ctx, Maker::Dplx) }.is_none() {
             refuse(None, NAME, "this context was freed before, or did not come from dplx_ctx_new()");
         }
     })

@@ -165,26 +165,15 @@ impl Endpoint {
     }
 
     /// Looks the addresses up, unless the last look-up is recent enough.
-    ///
-    /// If the answer for a virtual host is new and has addresses that the host itself did not have so far, the
-    /// host's own name is looked up too: a program that only asks for buckets would never do so otherwise, and
-    /// [`Endpoint::is_own`] has to compare answers of the same time.
     pub fn look_up(&self, timeout: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
-        let before = self.addresses.known();
-        let addresses = self.addresses.current(timeout)?;
-        let is_new = !Arc::ptr_eq(&before, &self.addresses.known());
-        if let Some(host) = &self.host
-            && is_new
-            && !addresses.iter().all(|address| self.is_own(*address))
-        {
-            // After a failure the host keeps its last addresses.
-            let _ = host.addresses().current(timeout);
-        }
-        Ok(addresses)
+        self.addresses.current(timeout)
     }
 
-    /// Whether an address is one of the host itself. A virtual host may have others, and a failure at one of those
-    /// says nothing about the host.
+    /// Returns whether an address is one of the host itself. A virtual host may have others, and a failure at one of
+    /// those says nothing about the host.
+    ///
+    /// The host's own addresses are those of its own last look-up. In a program that asks for buckets only, that is the
+    /// first one: if host and buckets move together, the new addresses do not count as the host's.
     pub fn is_own(&self, address: SocketAddr) -> bool {
         match &self.host {
             Some(host) if self.is_virtual() => host.addresses().known().contains(&address),

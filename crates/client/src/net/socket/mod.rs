@@ -24,7 +24,8 @@ pub struct Socket {
     peer: SocketAddr,
     /// The request and reply under way.
     pub exchange: Exchange,
-    permit: Permit,
+    /// `None` once the program has taken the connection.
+    permit: Option<Permit>,
 }
 
 impl Socket {
@@ -32,7 +33,7 @@ impl Socket {
     pub fn connect(peer: SocketAddr, permit: Permit) -> io::Result<Socket> {
         let fresh = socket2::Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking(), None)?;
         let descriptor = Descriptor::of_new(fresh.into())?;
-        let socket = Socket { descriptor, peer, exchange: Exchange::NEW, permit };
+        let socket = Socket { descriptor, peer, exchange: Exchange::NEW, permit: Some(permit) };
         socket.with_inner(|inner| inner.set_tcp_nodelay(true))?;
         match socket.with_inner(|inner| inner.connect(&SockAddr::from(peer))) {
             Err(error) if !is_under_way(&error) => Err(error),
@@ -81,10 +82,18 @@ impl Socket {
     }
 
     /// Closes the socket and returns its permit, for another socket.
-    pub fn into_permit(self) -> Permit {
+    pub fn into_permit(self) -> Option<Permit> {
         let Socket { descriptor, permit, .. } = self;
         drop(descriptor);
         permit
+    }
+
+    /// Leaves the connection to the program: it counts no more, and unless `closes` drop leaves the descriptor open.
+    pub fn leave_to_program(&mut self, closes: bool) {
+        self.permit = None;
+        if !closes {
+            self.descriptor.disown();
+        }
     }
 
     /// Returns the address of the peer.

@@ -119,7 +119,7 @@ impl Handshake {
         if self.offered.is_some() {
             self.plan.sessions.clear();
             if error.may_be_due_to_session() {
-                retry_permit = Some(self.channel.into_transport().socket.into_permit());
+                retry_permit = self.channel.into_transport().socket.into_permit();
             }
         }
         Failed { peer, error, retry_permit }

@@ -263,6 +263,13 @@ impl TlsStream {
     pub fn abandon(&mut self) {
         self.sends_close_notify = false;
     }
+
+    /// Leaves the connection to the program, which has taken the SSL, and the descriptor unless `closes`.
+    pub fn leave_to_program(mut self, closes: bool) {
+        self.abandon();
+        self.channel.transport_mut().socket.leave_to_program(closes);
+        self.channel.leave_to_program();
+    }
 }
 
 impl Drop for TlsStream {

@@ -78,6 +78,8 @@ impl<const KIND: usize> Gate<KIND> {
 
     /// Closes the gate and waits until no other thread is inside, but not longer than the timeout.
     pub fn close(&self) {
+        // The thread that forks gets its shard first: it may be the one by which shards become shared.
+        own_shard();
         self.closed.fetch_add(1, Ordering::SeqCst);
         // Read after the gate was closed: a thread that gets a shard from now on finds the gate closed.
         let are_shards_shared = are_shards_shared();

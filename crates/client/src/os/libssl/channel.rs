@@ -64,6 +64,7 @@ impl Method {
             ffi::BIO_meth_set_read__fixed_rust(made, Some(read::<T>));
             ffi::BIO_meth_set_write__fixed_rust(made, Some(write::<T>));
             ffi::BIO_meth_set_ctrl__fixed_rust(made, Some(control::<T>));
+            ffi::BIO_meth_set_destroy__fixed_rust(made, Some(destroy::<T>));
         }
         match self.0.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => made,
@@ -120,6 +121,8 @@ pub struct Channel<T: Transport> {
     bio: NonNull<ffi::BIO>,
     /// The data of the BIO, from a box.
     data: NonNull<BioData<T>>,
+    /// True if the program has taken the SSL.
+    is_left: bool,
 }
 
 // SAFETY: a channel that is sent to another thread takes along all that it points to: the SSL, its BIO and the data
@@ -142,7 +145,7 @@ impl<T: Transport> Channel<T> {
             ffi::SSL_set_bio(ssl.as_ptr(), bio.as_ptr(), bio.as_ptr());
             ffi::SSL_set_connect_state(ssl.as_ptr());
         }
-        Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, data })
+        Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, data, is_left: false })
     }
 
     /// Returns the transport.
@@ -251,6 +254,12 @@ impl<T: Transport> Channel<T> {
         unsafe { channel.free() }.transport
     }
 
+    /// Leaves the SSL to the program, which may have freed it already: nothing but drop may follow. The BIO lives as
+    /// long as the SSL, and the transport as long as the BIO.
+    pub fn leave_to_program(&mut self) {
+        self.is_left = true;
+    }
+
     /// Frees the SSL and the reference to the BIO. Returns the data.
     ///
     /// # Safety
@@ -269,6 +278,11 @@ impl<T: Transport> Channel<T> {
 
 impl<T: Transport> Drop for Channel<T> {
     fn drop(&mut self) {
+        if self.is_left {
+            // SAFETY: the channel owns a reference to the BIO, and is being dropped. The data stays with the BIO, whose
+            // `destroy` frees it.
+            return with_own_errors(|| unsafe { ffi::BIO_free_all(self.bio.as_ptr()) });
+        }
         // SAFETY: the channel is being dropped, so that it is not used afterwards.
         drop(unsafe { self.free() });
     }
@@ -344,6 +358,21 @@ unsafe extern "C" fn write<T: Transport>(bio: *mut ffi::BIO, bytes: *const c_cha
         let outcome = guarded(|| data.transport.write(bytes));
         finish(data, outcome, || ffi::BIO_set_retry_write(bio))
     }
+}
+
+/// Frees the data of a BIO that was left to the program.
+unsafe extern "C" fn destroy<T: Transport>(bio: *mut ffi::BIO) -> c_int {
+    // SAFETY: OpenSSL calls this function when the last reference to a BIO with the method of `T` is gone. The data is
+    // NULL, or came from a box and belongs to the BIO alone (`leave_to_program`).
+    unsafe {
+        let data = ffi::BIO_get_data(bio).cast::<BioData<T>>();
+        ffi::BIO_set_data(bio, ptr::null_mut());
+        if !data.is_null() {
+            let data = Box::from_raw(data);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(data)));
+        }
+    }
+    1
 }
 
 unsafe extern "C" fn control<T: Transport>(

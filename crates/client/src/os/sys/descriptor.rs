@@ -81,6 +81,11 @@ impl Descriptor {
         Descriptor::over(number, file)
     }
 
+    /// Returns a descriptor that leads nowhere.
+    pub fn none() -> Descriptor {
+        Descriptor { number: -1, kind: FileKind::Other, device: 0, inode: 0 }
+    }
+
     fn over(number: RawFd, OpenFile { kind, device, inode }: OpenFile) -> Descriptor {
         Descriptor { number, kind, device, inode }
     }
@@ -111,6 +116,12 @@ impl Descriptor {
     /// Gives up the number without closing it: it belongs to the program now.
     pub fn forget(&mut self) {
         self.number = -1;
+    }
+
+    /// Keeps the number for use, but never closes it: the file belongs to the program now.
+    pub fn disown(&mut self) {
+        // No open file has inode 0.
+        self.inode = 0;
     }
 }
 
@@ -191,6 +202,17 @@ mod tests {
             assert!(is_open(number), "the program's file is closed");
             close(number);
         }
+    }
+
+    #[test]
+    fn drop_leaves_a_disowned_number_open() {
+        let mut descriptor = socket();
+        let number = descriptor.as_raw_fd();
+        descriptor.disown();
+        assert!(descriptor.borrowed().is_ok() && !descriptor.is_own());
+        drop(descriptor);
+        assert!(is_open(number));
+        close(number);
     }
 
     #[test]

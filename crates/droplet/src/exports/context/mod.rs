@@ -180,14 +180,11 @@ pub unsafe extern "C" fn dpl_ctx_free(ctx: *mut dpl_ctx_t) {
         if ctx.is_null() {
             return;
         }
-        if !owned_context::is_alive(ctx) {
-            return refuse(None, NAME, "this context was freed before, or is not from this library");
-        }
-        // SAFETY: the context is alive (is_alive) and in the layout of 3.0. It owns `cwds`, NULL or a dictionary. No other
-        // thread uses it, and it is not used after this (contract of this function).
-        unsafe {
-            drop(Owned::<Dict>::from_raw((*ctx.cast::<Context30>()).cwds.cast()));
-            owned_context::destroy(ctx, Maker::Droplet);
+        // SAFETY: no other thread uses the context (contract of this function).
+        match unsafe { owned_context::destroy(ctx, Maker::Droplet) } {
+            // SAFETY: NULL, or the dictionary of the context, which is gone.
+            Some(cwds) => drop(unsafe { Owned::<Dict>::from_raw(cwds.cast()) }),
+            None => refuse(None, NAME, "this context was freed before, or is not from this library"),
         }
     })
 }
