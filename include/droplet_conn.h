@@ -127,7 +127,7 @@ typedef enum {
    */
   DPLX_CLOSED_USED_UP = 5,
   /**
-   * It was closed at `n_conn_max`, to make room for a connection to another host.
+   * It was closed at `n_conn_max`, to make room for another connection.
    */
   DPLX_CLOSED_EVICTED = 6,
   /**
@@ -323,7 +323,7 @@ typedef struct {
    */
   uint64_t reused;
   /**
-   * Checkouts that found no idle connection, and waited for a new one.
+   * Checkouts that found no idle connection to the host whose turn it was.
    */
   uint64_t waits;
   /**
@@ -365,7 +365,7 @@ typedef struct {
    */
   int32_t state;
   /**
-   * The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available.
+   * The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available or suspect.
    */
   int32_t fault;
   /**

@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | an attempt or a call failed | `log!(log, Error, ...)` | the log callback |
 //! | something is unexpected, the call goes on | `log!(log, Warning, ...)` | the log callback |
-//! | a connection was opened, reused, closed | `trace!(log, ...)` | the trace, if it is switched on |
+//! | a host is blacklisted, or is not to blame | `trace!(log, ...)` | the trace, if it is switched on |
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -30,7 +30,7 @@ pub enum dplx_closing_t {
     DPLX_CLOSED_EXPIRED = 4,
     /// It was reused `n_conn_max_hits` times.
     DPLX_CLOSED_USED_UP = 5,
-    /// It was closed at `n_conn_max`, to make room for a connection to another host.
+    /// It was closed at `n_conn_max`, to make room for another connection.
     DPLX_CLOSED_EVICTED = 6,
     /// Its host left the list, its address left the name of the host, or the TLS settings of the context changed.
     DPLX_CLOSED_LEFT = 7,
@@ -118,7 +118,7 @@ pub struct dplx_pool_stats_t {
     pub created: u64,
     /// Checkouts that got an idle connection.
     pub reused: u64,
-    /// Checkouts that found no idle connection, and waited for a new one.
+    /// Checkouts that found no idle connection to the host whose turn it was.
     pub waits: u64,
     /// Those of the `waits` that failed.
     pub failed: u64,
@@ -141,7 +141,7 @@ pub struct dplx_host_stats_t {
     pub port: [c_char; 8],
     /// The state of the host, a dplx_host_state_t.
     pub state: i32,
-    /// The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available.
+    /// The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available or suspect.
     pub fault: i32,
     /// End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for ever.
     pub blacklisted_until: i64,

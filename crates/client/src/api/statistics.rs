@@ -25,7 +25,7 @@ pub struct Statistics {
     pub created: u64,
     /// Checkouts that got an idle connection.
     pub reused: u64,
-    /// Checkouts that found no idle connection, and waited for a new one.
+    /// Checkouts that found no idle connection to the host whose turn it was.
     pub waits: u64,
     /// Those of the `waits` that failed.
     pub failed: u64,

@@ -8,7 +8,7 @@
 //! 3. `happy_eyeballs`: the attempts on these hosts, side by side;
 //! 4. `attempt`: one host, its guard in the list of hosts, and the connect under way;
 //! 5. [`Connecting`](crate::net::connect::Connecting): the addresses of that host;
-//! 6. [`Socket::connect`](crate::net::stream::Socket::connect): connect(2).
+//! 6. [`Socket::connect`](crate::net::socket::Socket::connect): connect(2).
 //!
 //! An attempt that no checkout waits for any more is parked, and `maintenance` goes on with it.
 #![forbid(unsafe_code)]
