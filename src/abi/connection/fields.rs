@@ -20,12 +20,9 @@ impl Connection {
     /// and closed, and the file that was there before belongs to the program.
     #[inline]
     pub(super) fn follow_fields(&mut self) {
-        if self.0.has_ssl && self.0.head.ssl.is_null() {
-            self.0.leave_ssl();
-        }
-        let number = self.0.head.fd;
-        if number != self.0.fd {
-            self.0.change_descriptor(number);
+        let ConnectionMemory { head, fd, has_ssl, .. } = &*self.0;
+        if head.fd != *fd || (*has_ssl && head.ssl.is_null()) {
+            self.0.follow_fields();
         }
     }
 
@@ -53,9 +50,19 @@ impl Connection {
 }
 
 impl ConnectionMemory {
+    #[cold]
+    #[inline(never)]
+    fn follow_fields(&mut self) {
+        if self.has_ssl && self.head.ssl.is_null() {
+            self.leave_ssl();
+        }
+        if self.head.fd != self.fd {
+            self.change_descriptor(self.head.fd);
+        }
+    }
+
     /// Leaves the SSL to the program, which has set the `ssl` field to NULL. If it has taken the descriptor too, its TLS
     /// connection goes on as it is; otherwise the descriptor is closed with the SSL.
-    #[cold]
     fn leave_ssl(&mut self) {
         self.has_ssl = false;
         let closes = self.head.fd == self.fd;
@@ -70,7 +77,6 @@ impl ConnectionMemory {
     }
 
     /// Takes over the descriptor that C has put into the `fd` field; -1 leaves the connection without one.
-    #[cold]
     fn change_descriptor(&mut self, number: c_int) {
         self.fd = number;
         let file = OpenFile::behind(number);
