@@ -30,14 +30,29 @@ enum StartError {
     Local(Error),
 }
 
+/// The outcome of going on to the next host.
+enum Step<C> {
+    /// There is an idle connection to it.
+    Reused(C),
+    /// The attempts under way are waited for. At this time the next one starts; `None` if there is none to start.
+    Wait(Option<Instant>),
+    /// Its name has no address.
+    NoAddress,
+}
+
 impl<C: ClientConnection> Client<C> {
     /// Connects to the first host that answers. Attempts that are still under way then are parked: later
     /// calls go on with them.
     #[cold]
-    pub(super) fn dial(&self, call: &impl Call<C>, untried: Untried<'_, C>) -> Result<C, Error> {
+    pub(super) fn dial(&self, call: &impl Call<C>, mut untried: Untried<'_, C>) -> Result<C, Error> {
         let begin = Moment::precise();
         let mut attempts = HappyEyeballs::default();
-        let outcome = self.connect_to_first(call, untried, &mut attempts);
+        let outcome = if reserve::is_low() {
+            log!(call, Error, "out of memory: no connection is opened");
+            self.reuse_instead(call, &mut untried, Error::OutOfMemory)
+        } else {
+            self.connect_to_first(call, &mut untried, &mut attempts)
+        };
         self.park(attempts);
         self.metrics.waited(begin, outcome.is_err());
         outcome
@@ -48,61 +63,94 @@ impl<C: ClientConnection> Client<C> {
     fn connect_to_first(
         &self,
         call: &impl Call<C>,
-        mut untried: Untried<'_, C>,
+        untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
     ) -> Result<C, Error> {
-        if reserve::is_low() {
-            log!(call, Error, "out of memory: no connection is opened");
-            return Err(Error::OutOfMemory);
-        }
         let mut error_so_far = None;
         // The end of the head start that the newest attempt has.
         let mut next_start = None;
         loop {
-            let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
-            next_start = match next {
-                Some((endpoint, guard)) => {
-                    // A probe is to find out whether the host still accepts connections.
-                    if guard.as_ref().is_some_and(|guard| !guard.is_probe())
-                        && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
-                    {
-                        return Ok(idle);
-                    }
-                    match self.start(call, endpoint, guard, attempts) {
-                        Ok(()) => Some(Instant::now() + CONNECTION_ATTEMPT_DELAY),
-                        Err(StartError::NoAddress) => {
-                            error_so_far = Some(combined(error_so_far, Error::Failure));
-                            continue;
-                        }
-                        Err(StartError::Local(error)) if attempts.is_empty() => return Err(error),
-                        // The attempts under way may still succeed.
-                        Err(StartError::Local(_)) => {
-                            untried.clear();
-                            None
-                        }
-                    }
+            next_start = match self.start_next(call, untried, attempts, next_start)? {
+                Step::Reused(idle) => return Ok(idle),
+                Step::Wait(until) => until,
+                Step::NoAddress => {
+                    error_so_far = Some(combined(error_so_far, Error::Failure));
+                    continue;
                 }
-                None => self.resume_suspended(attempts, call.settings().connections, next_start),
             };
             match attempts.next(next_start) {
-                Ok(Some((attempt, Ok(stream)))) => return self.attempt_succeeded(call, attempt, stream),
+                Ok(Some((attempt, Ok(stream)))) => {
+                    let made = self.attempt_succeeded(call, attempt, stream);
+                    return made.or_else(|error| self.reuse_instead(call, untried, error));
+                }
                 Ok(Some((attempt, Err(error)))) => {
                     self.attempt_failed(call, &attempt, &error);
-                    if let Some(local) = error.local_fault()
-                        && attempts.is_empty()
-                    {
-                        return Err(local);
+                    match error.local_fault() {
+                        Some(lack) if attempts.is_empty() => return self.reuse_instead(call, untried, lack),
+                        _ => error_so_far = Some(combined(error_so_far, error.status())),
                     }
-                    error_so_far = Some(combined(error_so_far, error.status()));
                 }
                 Ok(None) if attempts.is_empty() => return Err(Self::all_failed(call, error_so_far)),
                 Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
-                    return Err(Error::System);
+                    return self.reuse_instead(call, untried, Error::System);
                 }
             }
         }
+    }
+
+    /// Starts an attempt on the next host, unless there is an idle connection to it. Without a next host it
+    /// resumes an attempt that waits for a permit.
+    fn start_next(
+        &self,
+        call: &impl Call<C>,
+        untried: &mut Untried<'_, C>,
+        attempts: &mut HappyEyeballs,
+        head_start_ends: Option<Instant>,
+    ) -> Result<Step<C>, Error> {
+        let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
+        let Some((endpoint, guard)) = next else {
+            let limit = call.settings().connections;
+            return Ok(Step::Wait(self.resume_suspended(attempts, limit, head_start_ends)));
+        };
+        // A probe is to find out whether the host still accepts connections.
+        if guard.as_ref().is_some_and(|guard| !guard.is_probe())
+            && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
+        {
+            return Ok(Step::Reused(idle));
+        }
+        match self.start(call, endpoint, guard, attempts) {
+            Ok(()) => Ok(Step::Wait(Some(Instant::now() + CONNECTION_ATTEMPT_DELAY))),
+            Err(StartError::NoAddress) => Ok(Step::NoAddress),
+            Err(StartError::Local(error)) => match self.reuse_instead(call, untried, error) {
+                Ok(idle) => Ok(Step::Reused(idle)),
+                Err(error) if attempts.is_empty() => Err(error),
+                // The attempts under way may still succeed.
+                Err(_) => Ok(Step::Wait(None)),
+            },
+        }
+    }
+
+    /// Returns an idle connection to one of the hosts that are left, or `lack`: the error of a call that cannot
+    /// open a connection because this side lacks something. No host is left afterwards.
+    fn reuse_instead(
+        &self,
+        call: &impl Call<C>,
+        untried: &mut Untried<'_, C>,
+        lack: Error,
+    ) -> Result<C, Error> {
+        // An idle connection cannot serve as a probe.
+        untried.skip_probes();
+        while let Some(next) = untried.next().transpose() {
+            if let Ok((endpoint, _)) = next
+                && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
+            {
+                return Ok(idle);
+            }
+        }
+        untried.clear();
+        Err(lack)
     }
 
     /// Starts an attempt on an endpoint.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::hosts::Observer;
+use crate::hosts::{CircuitState, Observer};
 use crate::log::{Level, Location};
 use crate::net::resolve::Addresses;
 use crate::os::shards::ShardNumber;
@@ -380,8 +380,41 @@ fn no_idle_connection_serves_as_a_probe() {
     fixture.client.blacklist(&FakeCall, &fixture.hosts, &host, Fault::Replied);
     fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Replied);
     // The probe needs a new connection, which fails.
+    assert_eq!(fixture.use_once(0), Some(2), "the other host's connection is used");
+    fixture.hosts.remove(2);
     assert_eq!(fixture.use_once(0), None);
-    assert_eq!(fixture.closed(), 0);
+    assert_eq!(fixture.closed(), 1, "its own connection was closed");
+}
+
+#[test]
+fn an_idle_connection_to_another_host_is_used_if_none_can_be_opened() {
+    let fixture = Fixture::new(5);
+    [2, 3, 4, 5].into_iter().for_each(|handle| fixture.release_new(handle));
+    let blacklist = |handle, wait| {
+        let host = fixture.host(handle);
+        fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::from_secs(wait)), Fault::Ordered);
+    };
+    blacklist(2, 100);
+    blacklist(3, 0);
+    blacklist(5, 0);
+    // The probes of hosts 3 and 5 need a new connection, and so does host 1. Opening one fails on this side.
+    for turn in 0..8 {
+        assert_eq!(fixture.use_once(turn), Some(4), "turn {turn}");
+    }
+    let states: Vec<_> = fixture.hosts.statuses().into_iter().map(|status| status.state).collect();
+    assert!(matches!(states[1], CircuitState::Open { .. }), "{:?}", states[1]);
+    assert_eq!(states[0], CircuitState::Closed, "a host was blamed for what this side lacks");
+    for state in [states[2], states[4]] {
+        assert!(
+            matches!(state, CircuitState::Open { .. } | CircuitState::HalfOpen { is_probing: false }),
+            "{state:?}"
+        );
+    }
+    let is_due = |handle| fixture.hosts.begin_probe(Moment::now(), |host| host.handle() == handle).is_some();
+    assert!(is_due(3) && is_due(5), "a probe was used up");
+    fixture.hosts.remove(4);
+    assert!(matches!(fixture.checkout(0), Err(Error::Invalid)), "the reason is lost");
+    assert_eq!(fixture.closed(), 1);
 }
 
 #[test]

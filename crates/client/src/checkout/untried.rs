@@ -21,7 +21,13 @@ pub type Target = (Arc<Endpoint>, Option<AttemptGuard>);
 
 enum Source<'a> {
     /// The hosts of a list; with a bucket, its virtual hosts on them.
-    List { hosts: &'a Arc<Hosts>, turn: u32, bucket: Option<&'a CStr>, tried: Vec<Arc<Host>> },
+    List {
+        hosts: &'a Arc<Hosts>,
+        turn: u32,
+        bucket: Option<&'a CStr>,
+        tried: Vec<Arc<Host>>,
+        with_probes: bool,
+    },
     /// One endpoint that the program asked for by name.
     Named(Option<Arc<Endpoint>>),
 }
@@ -35,12 +41,19 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         turn: u32,
         bucket: Option<&'a CStr>,
     ) -> Untried<'a, C> {
-        Untried { client, source: Source::List { hosts, turn, bucket, tried: Vec::new() } }
+        Untried { client, source: Source::List { hosts, turn, bucket, tried: Vec::new(), with_probes: true } }
     }
 
     /// This endpoint and no other.
     pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint>) -> Untried<'a, C> {
         Untried { client, source: Source::Named(Some(endpoint)) }
+    }
+
+    /// Leaves out the hosts that need a probe from now on.
+    pub fn skip_probes(&mut self) {
+        if let Source::List { with_probes, .. } = &mut self.source {
+            *with_probes = false;
+        }
     }
 
     /// Drops those that are left.
@@ -52,9 +65,9 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
     pub fn next(&mut self) -> Result<Option<Target>, Error> {
         match &mut self.source {
             Source::Named(endpoint) => Ok(endpoint.take().map(|endpoint| (endpoint, None))),
-            Source::List { hosts, turn, bucket, tried } => {
+            Source::List { hosts, turn, bucket, tried, with_probes } => {
                 let is_new = |host: &Arc<Host>| !tried.iter().any(|other| Arc::ptr_eq(other, host));
-                let probe = hosts.begin_probe(Moment::now(), is_new);
+                let probe = with_probes.then(|| hosts.begin_probe(Moment::now(), is_new)).flatten();
                 let Some(guard) = probe.or_else(|| hosts.begin_attempt(*turn, is_new)) else {
                     return Ok(None);
                 };
