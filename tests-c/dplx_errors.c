@@ -40,6 +40,7 @@ static void text_names_each_host_and_cause(void) {
     struct server *servers[2] = {refusing(), refusing()};
     dpl_ctx_t *ctx = context_over_servers(servers, 2, "");
     char both[2][300];
+    dpl_addr_t *addr;
 
     CHECK_STR(dplx_last_error(), "", "there is no error yet");
     REQUIRE(checkout(ctx) == NULL, "no host answers");
@@ -49,7 +50,21 @@ static void text_names_each_host_and_cause(void) {
     CHECK(strcmp(dplx_last_error(), both[0]) == 0 || strcmp(dplx_last_error(), both[1]) == 0,
           "the text names both and why, and nothing else");
     REQUIRE(checkout(ctx) == NULL, "again none");
-    CHECK_STR(dplx_last_error(), "no host is left: all are blacklisted", "for another reason");
+    CHECK_STR(dplx_last_error(), "no host may be tried now: each is blacklisted or being probed",
+              "for another reason");
+    dpl_addrlist_lock(ctx->addrlist);
+    for (int i = 0; i < 2; i++) {
+        addr = dpl_addrlist_get_byname_nolock(ctx->addrlist, "127.0.0.1", server_port(servers[i]));
+        dpl_addrlist_remove_nolock(ctx->addrlist, addr);
+        free(addr->host);
+        free(addr->portstr);
+        free(addr->hbuf);
+        free(addr->h);
+        free(addr);
+    }
+    dpl_addrlist_unlock(ctx->addrlist);
+    REQUIRE(checkout(ctx) == NULL, "there is no host");
+    CHECK_STR(dplx_last_error(), "the list of hosts is empty", "which is another reason");
     dpl_ctx_free(ctx);
     for (int i = 0; i < 2; i++)
         server_stop(servers[i]);

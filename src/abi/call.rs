@@ -57,6 +57,12 @@ impl ContextCall {
         Ok(connection)
     }
 
+    /// Returns the reason why a checkout has found no host to try.
+    #[cold]
+    pub fn why_no_host_is_tried(&self) -> &'static str {
+        self.hosts().why_none_is_tried()
+    }
+
     /// Makes a connection to a local file. `take_over` takes the file when nothing can fail any more.
     pub fn open_file(&self, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
         let id = self.context.id().ok_or(Error::Invalid)?;

@@ -111,9 +111,10 @@ pub unsafe extern "C" fn dpl_try_connect(
             refuse(Some(context), NAME, "the request is NULL");
             return Error::Invalid.status();
         };
-        let outcome = ContextCall::new(context, NAME).checkout(&mut request);
+        let call = ContextCall::new(context, NAME);
+        let outcome = call.checkout(&mut request);
         if outcome.as_ref().is_err_and(|error| *error == Error::Failure) {
-            last_error::note_if_none("no host is left: all are blacklisted");
+            last_error::note_if_none(call.why_no_host_is_tried());
         }
         code(outcome.map(|connection| {
             if let Some(connp) = connp {

@@ -179,7 +179,7 @@ impl Context {
         let opened = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
         opened
             .map(|open| Connection::new(Arc::clone(inner), open))
-            .map_err(|error| Error::of_call(error, &call.errors.borrow()))
+            .map_err(|error| Error::of_call(error, &call.errors.borrow(), &inner.hosts))
     }
 }
 

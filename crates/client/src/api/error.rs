@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::hosts::Hosts;
 use crate::status;
 
 /// Kinds of failure.
@@ -11,7 +12,7 @@ use crate::status;
 pub enum ErrorKind {
     /// The profile cannot be used.
     Profile,
-    /// No host answered, or all are blacklisted.
+    /// No host answered, or no host may be tried: each is blacklisted or being probed, or the list is empty.
     NoHost,
     /// The limit of the context allows no further connection.
     Limit,
@@ -33,8 +34,8 @@ impl Error {
         Error { kind, text }
     }
 
-    /// The failure of a call that ended with `error`, after logging these errors.
-    pub(super) fn of_call(error: status::Error, logged: &[String]) -> Error {
+    /// The failure of a call on these hosts that ended with `error`, after logging these errors.
+    pub(super) fn of_call(error: status::Error, logged: &[String], hosts: &Hosts) -> Error {
         let kind = match error {
             status::Error::Limit => ErrorKind::Limit,
             status::Error::System | status::Error::OutOfMemory => ErrorKind::System,
@@ -43,7 +44,7 @@ impl Error {
         };
         let text = match (logged.is_empty(), kind) {
             (false, _) => logged.join("; "),
-            (true, ErrorKind::NoHost) => "no host is left: all are blacklisted".to_owned(),
+            (true, ErrorKind::NoHost) => hosts.why_none_is_tried().to_owned(),
             (true, _) => error.to_string(),
         };
         Error::new(kind, text)

@@ -109,6 +109,14 @@ impl Hosts {
         self.breakers.lock().len()
     }
 
+    /// Returns the reason why a checkout has found no host to try.
+    pub fn why_none_is_tried(&self) -> &'static str {
+        match self.count() {
+            0 => "the list of hosts is empty",
+            _ => "no host may be tried now: each is blacklisted or being probed",
+        }
+    }
+
     /// All hosts, in list order.
     pub fn all(&self) -> Vec<Arc<Host>> {
         self.breakers.lock().iter().map(|breaker| Arc::clone(&breaker.host)).collect()
