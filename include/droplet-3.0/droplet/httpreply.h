@@ -80,8 +80,9 @@ dpl_status_t dpl_read_http_reply_buffered(dpl_conn_t *conn,
  *        freed with dpl_dict_free(). May be NULL
  * @param connection_closep receives 1 if the connection is to be closed with dpl_conn_terminate(), else 0; may
  *        be NULL
- * @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply: the part
- *         that came is still stored; DPL_EINVAL for NULL, and nothing is stored
+ * @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply, DPL_ENOMEM if
+ *         memory runs out, DPL_ELIMIT if the body is longer than `*data_lenp` can say: the part that came is still
+ *         stored; DPL_EINVAL for NULL, and nothing is stored
  *
  * @pre `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable. If
  * `buffer_provided` is not 0, `*data_bufp` has room for `*data_lenp` bytes.

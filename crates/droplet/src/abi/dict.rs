@@ -141,8 +141,10 @@ impl Dict {
         // SAFETY: the bucket is one of the dictionary's, and is NULL or points to an entry.
         unsafe {
             let older = *bucket;
-            let (key, val) = (key.into_raw(), value.into_raw());
-            let var = Owned::new(DictVar { prev: older, next: ptr::null_mut(), key, val })?.into_raw();
+            let empty =
+                DictVar { prev: older, next: ptr::null_mut(), key: ptr::null_mut(), val: ptr::null_mut() };
+            let var = Owned::new(empty)?.into_raw();
+            ((*var).key, (*var).val) = (key.into_raw(), value.into_raw());
             if let Some(older) = older.as_mut() {
                 older.next = var;
             }

@@ -23,7 +23,7 @@ use droplet_conn::exports::transfer::blame;
 use droplet_conn::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
 use functions::Functions;
 use memory::{Memory, Results};
-use reading::{fields, read};
+use reading::{fields, read, status};
 
 /// `dpl_header_func_t`: gets the name and the value of a field. A result other than DPL_SUCCESS ends the reading.
 pub type dpl_header_func_t =
@@ -86,8 +86,9 @@ pub unsafe extern "C" fn dpl_read_http_reply_buffered(
 ///        freed with dpl_dict_free(). May be NULL
 /// @param connection_closep receives 1 if the connection is to be closed with dpl_conn_terminate(), else 0; may
 ///        be NULL
-/// @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply: the part
-///         that came is still stored; DPL_EINVAL for NULL, and nothing is stored
+/// @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply, DPL_ENOMEM if
+///         memory runs out, DPL_ELIMIT if the body is longer than `*data_lenp` can say: the part that came is still
+///         stored; DPL_EINVAL for NULL, and nothing is stored
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable. If
@@ -207,7 +208,8 @@ unsafe fn read_into_memory(
         let mut memory = match unsafe { Memory::for_results(&results) } {
             Ok(memory) => memory,
             Err(error) => {
-                refuse(None, function, "the buffer is NULL, or memory is out");
+                let is_invalid = error == Error::Invalid;
+                refuse(None, function, if is_invalid { "the buffer is NULL" } else { "out of memory" });
                 return error.status();
             }
         };
@@ -227,7 +229,7 @@ unsafe fn read_into_memory(
         let is_last = outcome.as_ref().map_or(true, |reply| reply.is_last) || !keeps_alive;
         // SAFETY: as above.
         unsafe { memory.hand_over(&results, outcome.is_ok(), is_last) };
-        outcome.map_or(Error::Failure.status(), |reply| dpl_map_http_status(reply.status.into()))
+        outcome.map_or_else(|error| status(&error), |reply| dpl_map_http_status(reply.status.into()))
     })
 }
 

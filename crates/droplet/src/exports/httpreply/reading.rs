@@ -11,8 +11,9 @@ use crate::http::reader::{self, Receiver, Reply, Source};
 use crate::http::reply::Expected;
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;
+use droplet_client::status::Error;
 use droplet_conn::abi::connection::{Connection, peer_name};
-use droplet_conn::exports::call_log;
+use droplet_conn::exports::{call_log, dpl_status_t};
 
 /// `header_size` if a context has none.
 const DEFAULT_HEADER_SIZE: usize = 8192;
@@ -46,12 +47,12 @@ impl Source for Incoming<'_> {
 }
 
 /// Reads a reply. An error is logged.
-pub fn read<R: Receiver>(
+pub fn read<R: Receiver<Error = Error>>(
     connection: &mut Connection,
     with_body: bool,
     receiver: &mut R,
     function: &'static CStr,
-) -> Result<Reply, ReadError<TransferError, R::Error>> {
+) -> Result<Reply, ReadError<TransferError, Error>> {
     let context = connection.context();
     let is_secured = connection.stream().tls().is_some();
     let timeout = context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| match is_secured {
@@ -80,12 +81,29 @@ pub fn read<R: Receiver>(
         }
         Err(ReadError::Syntax(error)) => error.to_string(),
         Err(ReadError::Source(error)) => error.to_string(),
-        Err(ReadError::Receiver(_)) => "the program did not accept it".to_owned(),
+        Err(ReadError::Receiver(error)) => refusal(*error).to_owned(),
     };
     // The rest of this reply would be taken for the reply to the next request.
     connection.mark_broken();
     log!(&call_log(context, function), Error, "reply from {}: {error}", peer_name(connection));
     outcome
+}
+
+/// Returns the reason why a receiver takes no more of a reply, for the log.
+fn refusal(error: Error) -> &'static str {
+    match error {
+        Error::OutOfMemory => "out of memory",
+        Error::Limit => "its body is longer than an unsigned int can say",
+        _ => "the program did not accept it",
+    }
+}
+
+/// Returns the status of a call that could not read a reply.
+pub fn status(error: &ReadError<TransferError, Error>) -> dpl_status_t {
+    match error {
+        ReadError::Receiver(error) => error.status(),
+        ReadError::Syntax(_) | ReadError::Source(_) => Error::Failure.status(),
+    }
 }
 
 /// Returns the fields of a connection's context. `None` if the context was freed.
