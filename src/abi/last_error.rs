@@ -40,7 +40,7 @@ pub enum CallResult {
 
 /// A type that exported functions return.
 pub trait Outcome {
-    /// Returns the result that the value stands for.
+    /// Returns the result that the value means.
     fn result(&self) -> CallResult;
 }
 

@@ -36,7 +36,7 @@ pub enum Fault {
     Other,
     /// A complete reply had a status of 5xx.
     Replied,
-    /// Nothing failed. The program blacklisted the host.
+    /// No failure: the program blacklisted the host.
     Ordered,
 }
 

@@ -35,7 +35,7 @@ impl HappyEyeballs {
         self.attempts.append(&mut other.attempts);
     }
 
-    /// Whether no attempt is under way.
+    /// True if no attempt is under way.
     pub fn is_empty(&self) -> bool {
         self.attempts.is_empty()
     }
@@ -45,7 +45,7 @@ impl HappyEyeballs {
         self.attempts.iter_mut().filter(|attempt| !attempt.connecting.is_suspended())
     }
 
-    /// Whether an attempt waits for a permit.
+    /// True if an attempt waits for a permit.
     pub fn has_suspended(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.connecting.is_suspended())
     }

@@ -26,7 +26,7 @@ pub struct Maintenance {
     parked: Lock<HappyEyeballs>,
     /// Parked attempts of the parent process, in a forked child.
     inherited: Lock<HappyEyeballs>,
-    /// Whether there is an attempt in `parked` or anything inherited.
+    /// True if there is an attempt in `parked` or anything inherited.
     any_parked: AtomicBool,
     /// The clock tick at which parked attempts were last advanced.
     last_advance: AtomicU64,

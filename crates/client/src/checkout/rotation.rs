@@ -23,7 +23,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Whether it is of this list as it is now.
+    /// True if it is of this list as it is now.
     #[inline]
     fn is_current(&self, hosts: &Arc<Hosts>) -> bool {
         self.version == hosts.version() && Arc::ptr_eq(&self.hosts, hosts)

@@ -23,7 +23,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Whether `DPLX_STATS=1` is set in the environment.
+    /// True if `DPLX_STATS=1` is set in the environment.
     pub fn is_wanted() -> bool {
         env::var_os("DPLX_STATS").is_some_and(|value| value == "1")
     }

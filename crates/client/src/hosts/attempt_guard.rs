@@ -44,7 +44,7 @@ impl AttemptGuard {
         &self.host
     }
 
-    /// Whether the attempt is the probe of a half-open circuit.
+    /// True if the attempt is the probe of a half-open circuit.
     pub fn is_probe(&self) -> bool {
         self.is_probe
     }

@@ -23,7 +23,7 @@ pub enum CircuitState {
     },
     /// The blacklisting has expired, and one attempt is to find out whether the host is back.
     HalfOpen {
-        /// Whether that attempt, the probe, is under way. If not, the next checkout begins it.
+        /// True if that attempt, the probe, is under way. If not, the next checkout begins it.
         is_probing: bool,
     },
 }

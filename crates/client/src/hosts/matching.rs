@@ -10,7 +10,7 @@ use crate::net::authority::Authority;
 use crate::net::resolve::Addresses;
 
 impl Host {
-    /// Whether it has this name and port.
+    /// True if it has this name and port.
     pub fn is_called(&self, authority: &Authority) -> bool {
         self.addresses().port() == authority.number && self.addresses().name().is_same(&authority.host)
     }
@@ -62,7 +62,7 @@ fn is_among(known: &[SocketAddr], address: &SocketAddr) -> bool {
     known.iter().any(|other| is_same(other, address))
 }
 
-/// Whether two addresses are the same. Addresses from C have no zone (scope id) and match in any zone.
+/// True if two addresses are the same. Addresses from C have no zone (scope id) and match in any zone.
 fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     let zone = |address: &SocketAddr| match address {
         SocketAddr::V4(_) => 0,

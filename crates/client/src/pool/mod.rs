@@ -31,7 +31,7 @@ pub trait Poolable {
     /// Sets the shard, when another thread checks it out.
     fn set_shard(&mut self, shard: ShardNumber);
 
-    /// Whether it can be reused: the peer has neither closed it nor sent anything.
+    /// True if it can be reused: the peer has neither closed it nor sent anything.
     fn is_good(&mut self) -> bool;
 
     /// The number of times that it was reused so far.
@@ -107,7 +107,7 @@ impl IdleSet {
         self.change(SUSPENDED, OPEN);
     }
 
-    /// Whether it takes no connection back until a new one succeeds.
+    /// True if it takes no connection back until a new one succeeds.
     pub fn is_suspended(&self) -> bool {
         self.state.load(Ordering::Relaxed) == SUSPENDED
     }

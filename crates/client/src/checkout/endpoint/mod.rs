@@ -125,7 +125,7 @@ impl Endpoint {
         &self.addresses
     }
 
-    /// Whether the name still leads to the address of a connection.
+    /// True if the name still leads to the address of a connection.
     #[inline(always)]
     pub fn is_at(&self, peer: impl FnOnce() -> Option<SocketAddr>) -> bool {
         !self.addresses.have_changed() || peer().is_some_and(|peer| self.leads_to(peer))
@@ -147,7 +147,7 @@ impl Endpoint {
         &self.sessions
     }
 
-    /// Whether this is its own name or that of a known virtual host on it.
+    /// True if this is its own name or that of a known virtual host on it.
     pub fn answers_for(&self, authority: &Authority) -> bool {
         if self.addresses.port() != authority.number {
             return false;
@@ -159,7 +159,7 @@ impl Endpoint {
         bucket.is_some_and(|bucket| self.virtual_hosts.lock().peek(bucket).is_some())
     }
 
-    /// Whether this is a virtual host on a host of the list.
+    /// True if this is a virtual host on a host of the list.
     pub fn is_virtual(&self) -> bool {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
     }

@@ -29,7 +29,7 @@ struct Used {
 }
 
 impl Used {
-    /// Whether anything but the table refers to it. Only the table hands endpoints out, so an unused one stays
+    /// True if anything but the table refers to it. Only the table hands endpoints out, so an unused one stays
     /// unused while the table is locked.
     fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.endpoint) > 1

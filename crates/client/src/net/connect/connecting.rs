@@ -48,7 +48,7 @@ pub struct Connecting {
     /// The sockets whose TLS handshake is under way.
     handshakes: Vec<Handshake>,
     is_suspended: bool,
-    /// Whether a lack of permits took time from it. If so, a missed deadline says little about the host.
+    /// True if a lack of permits took time from it. If so, a missed deadline says little about the host.
     was_held_up: bool,
     causes: Vec<(SocketAddr, ConnectErrorKind)>,
 }
@@ -93,7 +93,7 @@ impl Connecting {
         }
     }
 
-    /// Whether it waits for a permit.
+    /// True if it waits for a permit.
     pub fn is_suspended(&self) -> bool {
         self.is_suspended
     }

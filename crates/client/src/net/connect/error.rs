@@ -53,7 +53,7 @@ impl ConnectErrorKind {
         }
     }
 
-    /// Whether the peer or the way to it is at fault, and not this side.
+    /// True if the peer or the way to it is at fault, and not this side.
     pub fn is_remote(&self) -> bool {
         self.fault() != Fault::Local
     }
