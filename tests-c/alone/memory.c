@@ -42,6 +42,10 @@ static void status_says_that_memory_is_out(void) {
     for (int n = 0; read_without_memory(n, &status) > 0; n++)
         refused += status == DPL_ENOMEM;
     CHECK_STATUS(status, DPL_SUCCESS, "with all its memory the reply is read");
+    if (machine_is_slow()) {
+        check_skip("valgrind has an allocator of its own");
+        return;
+    }
     CHECK(refused > 2, "fields and body need memory");
 }
 
