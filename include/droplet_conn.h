@@ -413,9 +413,9 @@ dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
  * list as well, and are looked up again when their turn comes.
  *
  * @param default_port the decimal port of hosts that are given without one; NULL for "80"
- * @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port
- *        after a colon. An IPv6 address with a port stands in brackets. Text behind the digits of a port, and text
- *        behind a slash, is ignored
+ * @param addrlist_str the hosts, separated by `;`, `,` or white space: a blank, tab, line feed, form feed or carriage
+ *        return, but no vertical tab. Each is a name or address, and may have a port after a colon. An IPv6 address
+ *        with a port stands in brackets. Text behind the digits of a port, and text behind a slash, is ignored
  * @return the list, which the caller frees with dpl_addrlist_free(); NULL if a host is malformed, if no host has an
  *         address, or if `addrlist_str` is NULL
  *
@@ -714,7 +714,7 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
  *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
- *         `ctx` or `req` is NULL
+ *         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
  * uses; `connp` is NULL or writable.
@@ -827,8 +827,9 @@ const char *dplx_version(void);
 
 /**
  * Returns the reason why the last call of this thread failed. That is its last call of a function that returns a
- * status, a pointer or a size. Functions that return nothing, such as those that release and free, change the text
- * only if they are misused.
+ * status, a pointer or a number of bytes. Functions that return a constant text, such as dplx_fault_text(), or an
+ * unsigned count, such as dpl_addrlist_count(), do not change the text. Functions that return nothing, such as those
+ * that release and free, change it only if they are misused.
  *
  * @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
  *         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
 ///         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
 ///         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
-///         `ctx` or `req` is NULL
+///         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller

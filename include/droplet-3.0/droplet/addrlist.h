@@ -51,9 +51,9 @@ dpl_addrlist_t *dpl_addrlist_create(const char *default_port);
  * list as well, and are looked up again when their turn comes.
  *
  * @param default_port the decimal port of hosts that are given without one; NULL for "80"
- * @param addrlist_str the hosts, separated by `;`, `,` or white space. Each is a name or address, and may have a port
- *        after a colon. An IPv6 address with a port stands in brackets. Text behind the digits of a port, and text
- *        behind a slash, is ignored
+ * @param addrlist_str the hosts, separated by `;`, `,` or white space: a blank, tab, line feed, form feed or carriage
+ *        return, but no vertical tab. Each is a name or address, and may have a port after a colon. An IPv6 address
+ *        with a port stands in brackets. Text behind the digits of a port, and text behind a slash, is ignored
  * @return the list, which the caller frees with dpl_addrlist_free(); NULL if a host is malformed, if no host has an
  *         address, or if `addrlist_str` is NULL
  *

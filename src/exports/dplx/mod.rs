@@ -31,8 +31,9 @@ pub extern "C" fn dplx_version() -> *const c_char {
 }
 
 /// Returns the reason why the last call of this thread failed. That is its last call of a function that returns a
-/// status, a pointer or a size. Functions that return nothing, such as those that release and free, change the text
-/// only if they are misused.
+/// status, a pointer or a number of bytes. Functions that return a constant text, such as dplx_fault_text(), or an
+/// unsigned count, such as dpl_addrlist_count(), do not change the text. Functions that return nothing, such as those
+/// that release and free, change it only if they are misused.
 ///
 /// @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
 ///         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not

@@ -30,7 +30,7 @@ impl fmt::Display for SyntaxError {
             }
             SyntaxError::Head(reason) => write!(f, "its head cannot be read: {reason}"),
             SyntaxError::ContentLength => {
-                f.write_str("its Content-Length is not a number, or there are several")
+                f.write_str("its Content-Length is not a number, or there are several different ones")
             }
             SyntaxError::Chunk => f.write_str("a chunk has no valid size"),
             SyntaxError::Ended => f.write_str("the peer closed the connection before its end"),
