@@ -17,17 +17,6 @@
 static struct server *server;
 static dpl_ctx_t *ctx;
 
-static dpl_status_t try_connect(void) {
-    dpl_req_t *req = request_new(ctx);
-    dpl_conn_t *conn = NULL;
-    dpl_status_t status = dpl_try_connect(ctx, req, &conn);
-
-    if (conn)
-        dpl_conn_release(conn);
-    dpl_req_free(req);
-    return status;
-}
-
 static void serve(struct server_options options, const char *more) {
     server = server_start(options);
     ctx = context_over_server(server, more);
@@ -54,29 +43,29 @@ static void serve_over_tls(struct server_options options, const char *more) {
 
 static dpl_status_t refused(void) {
     serve((struct server_options){.refuse = true}, "");
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 /* No machine has a TCP route to a multicast address. */
 static dpl_status_t unreachable(void) {
     ctx = context_over("224.0.0.1:80", "");
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t no_answer(void) {
     serve((struct server_options){.refuse = true}, "connection_timeout = 1");
     server_go_deaf(server);
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t reset_in_the_handshake(void) {
     serve_over_tls((struct server_options){.behaviour = RESET_ON_ACCEPT}, "");
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t silence_in_the_handshake(void) {
     serve_over_tls((struct server_options){.behaviour = SILENT}, "connection_timeout = 1");
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t no_tls_at_all(void) {
@@ -86,12 +75,12 @@ static dpl_status_t no_tls_at_all(void) {
     snprintf(text, sizeof text, "use_https = true\nconnection_timeout = %d\nhost = \"%s\"\n",
              (int)patience(1), server_name(server));
     ctx = context_from_text(text);
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t certificate_of_another(void) {
     serve_over_tls((struct server_options){.tls_names = "DNS:another.test"}, "");
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 /* ---- names ------------------------------------------------------------------------- */
@@ -113,7 +102,7 @@ static dpl_status_t name_that_is_gone(void) {
         return DPL_SUCCESS;
     names_become("");
     sleep_ms(5200); /* look-ups are good for 5 s */
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 /* A program may make an entry of its own, and name a host there without an address. */
@@ -130,7 +119,7 @@ static dpl_status_t name_that_never_was(void) {
     dpl_addrlist_clear_nolock(ctx->addrlist);
     dpl_addrlist_add_nolock(ctx->addrlist, addr);
     dpl_addrlist_unlock(ctx->addrlist);
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 static dpl_status_t virtual_name_that_never_was(void) {
@@ -163,7 +152,7 @@ static dpl_status_t no_descriptors(void) {
     setrlimit(RLIMIT_NOFILE, &few);
     while (n < 256 && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
         n++;
-    status = try_connect();
+    status = try_connect(ctx, NULL);
     while (n > 0)
         close(fds[--n]);
     setrlimit(RLIMIT_NOFILE, &before);
@@ -177,7 +166,7 @@ static dpl_status_t no_connection_left(void) {
     serve_answers();
     ctx->n_conn_max = 1;
     REQUIRE((conn = checkout(ctx)) != NULL, "the only connection is in use");
-    status = try_connect();
+    status = try_connect(ctx, NULL);
     dpl_conn_release(conn);
     return status;
 }
@@ -208,7 +197,7 @@ static dpl_status_t no_memory(void) {
                              .rlim_max = before.rlim_max};
     setrlimit(RLIMIT_AS, &little);
     ctx->read_buf_size = 1U << 31;
-    status = try_connect();
+    status = try_connect(ctx, NULL);
     ctx->read_buf_size = 8192;
     setrlimit(RLIMIT_AS, &before);
     return status;
@@ -223,7 +212,7 @@ static dpl_status_t no_local_port(void) {
     serve_answers();
     REQUIRE(set_of_network("ipv4/ip_local_port_range", "61001 61001"), "there is one local port");
     REQUIRE((conn = checkout(ctx)) != NULL, "which is in use");
-    status = try_connect();
+    status = try_connect(ctx, NULL);
     dpl_conn_terminate(conn);
     set_of_network("ipv4/ip_local_port_range", "32768 60999");
     return status;
@@ -328,7 +317,7 @@ static dpl_status_t error_of_the_servers(void) {
 static dpl_status_t order_of_the_programs(void) {
     serve_answers();
     dpl_blacklist_host(ctx, "127.0.0.1", server_port(server));
-    return try_connect();
+    return try_connect(ctx, NULL);
 }
 
 /* ---- the table --------------------------------------------------------------------- */

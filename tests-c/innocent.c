@@ -16,22 +16,11 @@
 #include "support/logs.h"
 #include "support/namespace.h"
 
-static dpl_status_t try_connect(dpl_ctx_t *ctx) {
-    dpl_req_t *req = request_new(ctx);
-    dpl_conn_t *conn = NULL;
-    dpl_status_t status = dpl_try_connect(ctx, req, &conn);
-
-    if (conn)
-        dpl_conn_release(conn);
-    dpl_req_free(req);
-    return status;
-}
-
 /* ---- what this machine forbids ----------------------------------------------------- */
 
 static void check_forbidden(dpl_ctx_t *ctx, unsigned hosts, const char *text) {
     logs_collect();
-    CHECK_STATUS(try_connect(ctx), DPL_ESYS, "%s: no connect is permitted", text);
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_ESYS, "%s: no connect is permitted", text);
     CHECK_INT(logs_with(text), hosts, "%s: each host is tried, and the log says so", text);
     CHECK_INT(hosts_available(ctx), hosts, "%s: nobody is out", text);
 }
@@ -59,9 +48,9 @@ static void forbidding_routes_blame_nobody(void) {
         CHECK(answered(ctx, i), "the host that no route forbids is asked");
     CHECK_INT(hosts_available(ctx), 3, "and nobody is out");
     server_kill(server);
-    CHECK_STATUS(try_connect(ctx), DPL_FAILURE, "a host that refuses is a failure, beside them");
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_FAILURE, "a host that refuses is a failure, beside them");
     CHECK_INT(hosts_available(ctx), 2, "for which it is out");
-    CHECK_STATUS(try_connect(ctx), DPL_ESYS, "those that are left are forbidden");
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_ESYS, "those that are left are forbidden");
     dpl_ctx_free(ctx);
     server_stop(server);
 }
@@ -129,7 +118,7 @@ static void connection_to_itself_is_refused(void) {
         ctx = context_over(i ? "0.0.0.0:61001" : "127.0.0.1:61001", "");
         REQUIRE(ctx, "a context is made");
         logs_collect();
-        CHECK_STATUS(try_connect(ctx), DPL_FAILURE, "nobody is there");
+        CHECK_STATUS(try_connect(ctx, NULL), DPL_FAILURE, "nobody is there");
         CHECK_INT(logs_with("61001: Connection refused"), 1, "who listens");
         CHECK_INT(hosts_available(ctx), 0, "the host is out");
         CHECK_INT(ctx->n_conn_fds, 0, "nothing is open");
@@ -225,7 +214,7 @@ static void opened_host_is_not_blamed(void) {
     server_go_deaf(dead);
     CHECK(!dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", server_port(dead)), "it is deaf");
     CHECK_INT(hosts_available(ctx), 1, "nor then");
-    CHECK_STATUS(try_connect(ctx), DPL_FAILURE, "for a request");
+    CHECK_STATUS(try_connect(ctx, NULL), DPL_FAILURE, "for a request");
     CHECK_INT(hosts_available(ctx), 0, "it is");
     dpl_ctx_free(ctx);
     server_stop(dead);

@@ -103,3 +103,16 @@ bool leave_idle(dpl_ctx_t *ctx, int n) {
             dpl_conn_release(conns[i]);
     return good;
 }
+
+dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp) {
+    dpl_req_t *req = request_new(ctx);
+    dpl_conn_t *conn = NULL;
+    dpl_status_t status = dpl_try_connect(ctx, req, &conn);
+
+    dpl_req_free(req);
+    if (connp)
+        *connp = conn;
+    else if (conn)
+        dpl_conn_release(conn);
+    return status;
+}

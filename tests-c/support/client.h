@@ -37,4 +37,7 @@ bool answered_on(dpl_conn_t *conn, long number);
 /* Leaves n connections idle; all of them were in use at once and have served one request. */
 bool leave_idle(dpl_ctx_t *ctx, int n);
 
+/* The status of a checkout. The connection is stored, or given back at once if connp is NULL. */
+dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp);
+
 #endif

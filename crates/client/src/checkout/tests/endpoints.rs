@@ -1,0 +1,88 @@
+//! How long endpoints are kept, and which of them is which.
+
+use super::*;
+
+fn authority(name: &CStr, port: &CStr) -> Authority {
+    Authority::new(name, port).unwrap()
+}
+
+/// Checks that endpoints which a call makes are forgotten, but not within seconds.
+fn is_kept_for_a_time(fixture: &Fixture, make: impl Fn(Moment) -> Arc<Endpoint>) {
+    let begin = Moment::now();
+    let after = |seconds| begin.after(Duration::from_secs(seconds));
+    let sweep = |seconds| fixture.client.maintain(&FakeCall, after(seconds));
+    let made = Arc::downgrade(&make(begin));
+    for second in 1..=10 {
+        sweep(second);
+        let Some(kept) = made.upgrade() else { panic!("forgotten after {second} s") };
+        assert!(Arc::ptr_eq(&kept, &make(after(second))));
+    }
+    let in_use = make(after(11));
+    sweep(100_000);
+    assert!(made.upgrade().is_some(), "it is in use");
+    drop(in_use);
+    sweep(200_000);
+    assert!(made.upgrade().is_none(), "it was not used for a long time");
+}
+
+#[test]
+fn virtual_hosts_are_kept_for_some_time() {
+    let fixture = Fixture::new(1);
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    is_kept_for_a_time(&fixture, |now| fixture.client.virtual_host(&listed, c"bucket", now).unwrap());
+}
+
+#[test]
+fn hosts_outside_the_list_are_kept_for_some_time() {
+    let fixture = Fixture::new(1);
+    let stranger = authority(c"h.example", c"80");
+    is_kept_for_a_time(&fixture, |now| fixture.client.endpoint_named(&fixture.hosts, &stranger, now));
+}
+
+#[test]
+fn hosts_outside_the_list_are_told_apart_by_name_and_port() {
+    let fixture = Fixture::new(1);
+    let named =
+        |name, port| fixture.client.endpoint_named(&fixture.hosts, &authority(name, port), Moment::now());
+    let first = named(c"h.example", c"80");
+    assert!(Arc::ptr_eq(&first, &named(c"H.Example.", c"080")));
+    assert!(!Arc::ptr_eq(&first, &named(c"h.example", c"81")));
+    assert!(!Arc::ptr_eq(&first, &named(c"i.example", c"80")));
+    let listed = fixture.client.endpoint_of(&fixture.host(1));
+    assert!(Arc::ptr_eq(&listed, &named(c"127.0.0.1", c"80")));
+}
+
+#[test]
+fn made_up_names_do_not_pile_up() {
+    let fixture = Fixture::new(1);
+    let ends: Vec<Weak<Endpoint>> = (0..5000)
+        .map(|number| {
+            let name = std::ffi::CString::new(format!("h{number}.example")).unwrap();
+            let stranger = authority(&name, c"80");
+            Arc::downgrade(&fixture.client.endpoint_named(&fixture.hosts, &stranger, Moment::now()))
+        })
+        .collect();
+    assert!(ends.iter().filter(|end| end.strong_count() > 0).count() <= 1024);
+}
+
+#[test]
+fn a_virtual_host_leads_to_its_host() {
+    let fixture = Fixture::new(2);
+    let listed = fixture.client.endpoint_of(&fixture.host(2));
+    let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
+    assert!(virtual_host.is_virtual());
+    let host = |name, port| fixture.client.host_of_virtual(&authority(name, port)).map(|host| host.handle());
+    assert_eq!(host(c"b.127.0.0.2", c"80"), Some(2));
+    assert_eq!((host(c"b.127.0.0.2", c"81"), host(c"b.127.0.0.1", c"80")), (None, None));
+    assert_eq!(host(c"c.127.0.0.2", c"80"), None, "this virtual host is not known");
+}
+
+#[test]
+fn a_virtual_host_has_addresses_that_are_not_its_hosts() {
+    let fixture = Fixture::new(2);
+    let listed = fixture.client.endpoint_of(&fixture.host(2));
+    let virtual_host = fixture.client.virtual_host(&listed, c"b", Moment::now()).unwrap();
+    let [own, other] = ["127.0.0.2:80", "127.0.0.1:80"].map(|address| address.parse().unwrap());
+    assert!(virtual_host.is_own(own) && !virtual_host.is_own(other));
+    assert!(listed.is_own(other), "whatever its own name leads to is its own");
+}
