@@ -17,7 +17,7 @@ conn=$(realpath "${CONN:-../target/lib}")
 
 # Those that take longest begin first, so that the last ones end together.
 slowest='lookups fork_busy tls_write races tls_handshake threads write slow limits fork probes parked tls_idle
-    tls_resume tls_errors blame'
+    tls_resume tls_errors tls_flood blame'
 
 # $1 layout, $2 mode, $3 program. What it prints goes to $out/LAYOUT/MODE/PROGRAM.out and .err.
 run_one() {

@@ -123,6 +123,11 @@ impl Socket {
         self.exchange.count(received);
     }
 
+    /// Returns the time that the program lets a read wait (`SO_RCVTIMEO`, socket(7)). `None` for no limit.
+    pub fn receive_timeout(&self) -> Option<Duration> {
+        self.with_inner(|inner| inner.read_timeout()).ok().flatten()
+    }
+
     /// Returns its descriptor.
     pub fn descriptor(&mut self) -> &mut Descriptor {
         &mut self.descriptor

@@ -4,6 +4,7 @@
 //! holds also for Droplet and the program, which read replies by `SSL_read(conn->ssl)` themselves.
 #![forbid(unsafe_code)]
 
+mod bound;
 mod error;
 mod handshake;
 mod peer;
@@ -17,7 +18,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foreign_types_shared::ForeignTypeRef;
 use openssl::ssl::{SslContext, SslRef, SslSession, SslSessionRef, SslVerifyMode, SslVersion};
@@ -92,12 +93,12 @@ impl TlsStream {
         stream
     }
 
-    /// Runs an operation. `timeout` is that of each read and write of the socket.
+    /// Runs an operation. `timeout` is for each read and write of the socket.
     #[inline]
     fn run<R>(&mut self, timeout: Timeout, operation: impl FnOnce(&mut Channel<Transport>) -> R) -> R {
         self.channel.transport_mut().timeout = timeout;
         let outcome = with_own_errors(|| operation(&mut self.channel));
-        self.channel.transport_mut().timeout = Timeout::UpTo(self.read_timeout);
+        self.channel.transport_mut().timeout = Timeout::OfProgram(self.read_timeout);
         outcome
     }
 
@@ -105,7 +106,7 @@ impl TlsStream {
     #[inline]
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
-        self.channel.transport_mut().timeout = Timeout::UpTo(timeout);
+        self.channel.transport_mut().timeout = Timeout::OfProgram(timeout);
     }
 
     /// True if the reply to what was written may still come. A read that has timed out leaves that open even if bytes
@@ -172,8 +173,10 @@ impl TlsStream {
         let outcome = self.run(Timeout::NoWait, |channel| in_tls_step(|| channel.peek()));
         // OpenSSL answers a key update. That answer has no reply.
         self.channel.transport_mut().socket.exchange.settle();
-        // Half a record may turn out to be data.
-        matches!(outcome, Err(SslError::WantsRead)) && !self.has_unread()
+        // Half a record may turn out to be data, as may what was left unread.
+        matches!(outcome, Err(SslError::WantsRead))
+            && !self.channel.transport().was_stopped
+            && !self.has_unread()
     }
 
     /// True if data can be read without waiting.
@@ -190,18 +193,26 @@ impl TlsStream {
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         let outcome = self.run(Timeout::NoWait, |channel| {
-            let mut deadline = None;
+            let mut deadline: Option<Option<Instant>> = None;
             loop {
                 let error = match in_tls_step(|| channel.read(buffer)) {
                     Ok(count) => return Ok(count),
                     Err(error) => error,
                 };
-                let mut deadline = || *deadline.get_or_insert_with(|| sys::deadline(timeout));
-                match error {
+                let wants_write = match error {
                     SslError::Closed => return Ok(0),
-                    SslError::WantsRead => wait_readable(channel.transport(), deadline())?,
-                    SslError::WantsWrite => wait_writable(channel.transport(), deadline())?,
+                    SslError::WantsRead => false,
+                    SslError::WantsWrite => true,
                     other => return Err(transfer_error(other)),
+                };
+                // A wait succeeds also when it is too late, if messages of TLS itself keep coming.
+                if deadline.flatten().is_some_and(|deadline| deadline <= Instant::now()) {
+                    return Err(TransferError::TimedOut);
+                }
+                let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
+                match wants_write {
+                    true => wait_writable(channel.transport(), deadline)?,
+                    false => wait_readable(channel.transport(), deadline)?,
                 }
             }
         });

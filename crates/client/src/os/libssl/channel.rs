@@ -23,6 +23,8 @@ use crate::os::sys;
 unsafe extern "C" {
     fn BIO_get_new_index() -> c_int;
     fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
+    fn SSL_in_init(ssl: *const c_void) -> c_int;
+    fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
 }
 
 /// The transport of the encrypted bytes of a [`Channel`].
@@ -30,12 +32,57 @@ pub trait Transport: AsRawFd {
     /// Returns the BIO method of the type, a static of it.
     fn method() -> &'static Method;
 
+    /// Notes that an operation of the [`Channel`] begins. Operations of C are not noted.
+    fn begin(&mut self, operation: Operation);
+
     /// Reads what has come; 0 is the end of the stream. `WouldBlock` becomes `SSL_ERROR_WANT_READ`.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read(&mut self, operation: Operation, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes what fits. `WouldBlock` becomes `SSL_ERROR_WANT_WRITE`.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
+
+/// The operation on an SSL that is under way.
+#[derive(Clone, Copy)]
+pub struct Operation(*mut ffi::SSL);
+
+impl Operation {
+    /// True during a handshake, and while another message of TLS is incomplete (SSL_in_init(3)). No operation returns
+    /// data then.
+    pub fn is_in_handshake(self) -> bool {
+        // SAFETY: a live SSL, which the call only reads.
+        unsafe { SSL_in_init(self.0.cast()) != 0 }
+    }
+
+    /// True if a record comes next, and no part of one was read.
+    pub fn is_at_record(self) -> bool {
+        // SAFETY: a live SSL, which the call only reads. SSL_rstate_string returns a constant of two letters.
+        unsafe { *SSL_rstate_string(self.0.cast()).add(1) == b'H' as c_char }
+    }
+
+    /// Has the operation end after the next message, even if that has no data for the caller. Returns false if it does
+    /// so in any case, because the program wants it (`SSL_MODE_AUTO_RETRY`, SSL_CTX_set_mode(3)).
+    pub fn end_after_message(self) -> bool {
+        // SAFETY: a live SSL. OpenSSL reads its mode after each message.
+        let before = unsafe { ffi::SSL_ctrl(self.0, MODE, 0, ptr::null_mut()) };
+        // SAFETY: as above.
+        unsafe { ffi::SSL_ctrl(self.0, CLEAR_MODE, AUTO_RETRY, ptr::null_mut()) };
+        before & AUTO_RETRY != 0
+    }
+
+    /// Has operations go on after such a message again.
+    pub fn go_on_after_message(self) {
+        // SAFETY: as in `end_after_message`.
+        unsafe { ffi::SSL_ctrl(self.0, MODE, AUTO_RETRY, ptr::null_mut()) };
+    }
+}
+
+/// `SSL_CTRL_MODE` of <openssl/ssl.h>.
+const MODE: c_int = 33;
+/// `SSL_CTRL_CLEAR_MODE`.
+const CLEAR_MODE: c_int = 78;
+/// `SSL_MODE_AUTO_RETRY`.
+const AUTO_RETRY: c_long = 4;
 
 /// A BIO method, which is made at the first use and never freed.
 pub struct Method(AtomicPtr<ffi::BIO_METHOD>);
@@ -86,6 +133,8 @@ fn is_out_of_memory(errors: &ErrorStack) -> bool {
 /// The data of a BIO.
 struct BioData<T> {
     transport: T,
+    /// The SSL, which lives as long as the channel.
+    ssl: Operation,
     /// The error of the last read or write, if it failed.
     error: Option<io::Error>,
     /// True if the last read has met the end of the stream.
@@ -135,7 +184,12 @@ impl<T: Transport> Channel<T> {
         // SAFETY: the method was made for this type, or is NULL, for which BIO_new returns NULL.
         let bio = unsafe { ffi::BIO_new(T::method().get::<T>()) };
         let bio = NonNull::new(bio).ok_or_else(take_errors)?;
-        let data = NonNull::from(Box::leak(Box::new(BioData { transport, error: None, has_ended: false })));
+        let data = NonNull::from(Box::leak(Box::new(BioData {
+            transport,
+            ssl: Operation(ssl.as_ptr()),
+            error: None,
+            has_ended: false,
+        })));
         // SAFETY: SSL, BIO and data are live, and the BIO is new. The channel keeps one reference to the BIO; the
         // SSL gets the other one, for both directions (SSL_set_bio(3)).
         unsafe {
@@ -222,6 +276,8 @@ impl<T: Transport> Channel<T> {
 
     #[inline]
     fn run(&mut self, operation: impl FnOnce(*mut ffi::SSL) -> c_int) -> Result<(), SslError> {
+        let under_way = Operation(self.ssl.as_ptr());
+        self.transport_mut().begin(under_way);
         let returned = operation(self.ssl.as_ptr());
         if returned > 0 { Ok(()) } else { Err(self.error(returned)) }
     }
@@ -343,7 +399,7 @@ unsafe extern "C" fn read<T: Transport>(bio: *mut ffi::BIO, buffer: *mut c_char,
         ffi::BIO_clear_retry_flags(bio);
         let (Some(data), Ok(length @ 1..)) = (data::<T>(bio), usize::try_from(length)) else { return -1 };
         let buffer = slice::from_raw_parts_mut(buffer.cast::<u8>(), length);
-        let outcome = guarded(|| data.transport.read(buffer));
+        let outcome = guarded(|| data.transport.read(data.ssl, buffer));
         data.has_ended = matches!(outcome, Ok(0));
         finish(data, outcome, || ffi::BIO_set_retry_read(bio))
     }

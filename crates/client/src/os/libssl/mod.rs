@@ -12,7 +12,7 @@ use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
 use crate::os::fork::TlsStep;
 
-pub use channel::{Channel, Method, SslError, Transport};
+pub use channel::{Channel, Method, Operation, SslError, Transport};
 pub use errors::with_own_errors;
 pub use library::{Foreign, foreign};
 pub use verification::{

@@ -90,6 +90,13 @@ pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
     })
 }
 
+/// True if the program has made a descriptor non-blocking (`O_NONBLOCK`, fcntl(2)).
+pub fn is_nonblocking(fd: &impl AsRawFd) -> bool {
+    // SAFETY: F_GETFL takes no argument.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })
+        .is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
+}
+
 /// Makes a descriptor blocking by one system call (ioctl_fionbio(2)). fcntl(2) would take two.
 pub fn make_blocking(fd: &impl AsRawFd) -> io::Result<()> {
     let off: c_int = 0;
