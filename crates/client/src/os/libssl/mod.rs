@@ -1,5 +1,6 @@
 //! Functions of OpenSSL that the openssl crate does not offer, each wrapped once.
 
+mod bio;
 mod channel;
 mod errors;
 mod library;
@@ -12,7 +13,8 @@ use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 
 use crate::os::fork::TlsStep;
 
-pub use channel::{Channel, Method, Operation, SslError, Transport};
+pub use bio::{Method, Operation, Transport};
+pub use channel::{Channel, SslError};
 pub use errors::with_own_errors;
 pub use library::{Foreign, foreign};
 pub use verification::{
