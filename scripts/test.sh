@@ -72,6 +72,8 @@ run_test() {
 }
 
 run_valgrind() {
+    # Under valgrind programs compute more than they wait.
+    export JOBS=$((2 * $(nproc)))
     suite 'C programs' c_programs
     # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
     suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0

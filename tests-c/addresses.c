@@ -60,7 +60,8 @@ static void slow_address_gives_way_at_the_limit(void) {
     ctx = context_over_name("a.test", live, "connection_timeout = 8");
     ctx->n_conn_max = 1;
     CHECK_INT(ask(ctx, 1).server, 2, "of two addresses the second answers");
-    CHECK_INT(connects_to(live), 2, "both were tried");
+    /* A slow handshake gives way too, and is begun again. */
+    CHECK(machine_is_slow() ? connects_to(live) >= 2 : connects_to(live) == 2, "both were tried");
     CHECK_INT(most_sockets(), 1, "one after the other, with one connection allowed");
     CHECK_INT(hosts_available(ctx), 1, "nobody is blamed");
     dpl_ctx_free(ctx);
