@@ -9,6 +9,7 @@
 
 #include "support/certificate.h"
 #include "support/check.h"
+#include "support/child.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
@@ -27,26 +28,15 @@ static void end(void) {
     server_stop(server);
 }
 
-/*
- * Runs the act in a child; its exit status is the result. The child has memory of threads that exist in
- * the parent alone. It executes another program, so that no leak check counts that.
- */
+/* Runs the act in a child; its exit status is the result. */
 static pid_t in_child(bool (*act)(dpl_conn_t *), dpl_conn_t *conn) {
     pid_t child = fork();
 
     if (child == 0) {
         alarm((unsigned)patience(20));
-        if (act(conn))
-            execl("/bin/true", "true", NULL);
-        _exit(EXIT_FAILURE);
+        end_child(act(conn));
     }
     return child;
-}
-
-static bool ended_well(pid_t child) {
-    int status = -1;
-
-    return waitpid(child, &status, 0) == child && status == 0;
 }
 
 static bool ask_five_times(dpl_conn_t *unused) {

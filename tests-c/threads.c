@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/check.h"
+#include "support/child.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
@@ -262,17 +262,11 @@ static void replaced_list_is_never_empty(void) {
     pthread_create(&threads[0], NULL, replace_the_list, NULL);
     pthread_create(&threads[1], NULL, check_out_all_the_time, NULL);
     for (int i = 0; i < 100 || (rounds <= 100 && seconds_now() < give_up); i++) {
-        int status = -1;
         pid_t child = fork();
 
-        if (child == 0) {
-            int is_empty = dpl_addrlist_count(ctx->addrlist) == 0;
-
-            execl(is_empty ? "/bin/false" : "/bin/true", "true", NULL); /* no leak check */
-            _exit(EXIT_FAILURE);
-        }
-        waitpid(child, &status, 0);
-        empty += status != 0;
+        if (child == 0)
+            end_child(dpl_addrlist_count(ctx->addrlist) > 0);
+        empty += !ended_well(child);
     }
     finished = true;
     for (int i = 0; i < 2; i++)

@@ -8,6 +8,7 @@
 
 #include "support/certificate.h"
 #include "support/check.h"
+#include "support/child.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
@@ -142,20 +143,6 @@ static long received(SSL *peer) {
     ssize_t waiting = recv(SSL_get_fd(peer), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
 
     return (long)BIO_number_read(SSL_get_rbio(peer)) + (waiting > 0 ? waiting : 0);
-}
-
-/* A child that is done becomes another program: to a leak checker, what belongs to threads of its
- * parent, which it has not, would be lost in it. */
-static _Noreturn void end_child(bool good) {
-    if (good)
-        execl("/bin/true", "true", NULL);
-    _exit(EXIT_FAILURE);
-}
-
-static bool ended_well(pid_t child) {
-    int status = -1;
-
-    return waitpid(child, &status, 0) == child && status == EXIT_SUCCESS;
 }
 
 static void free_context(struct pair pair, dpl_conn_t *conn) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "support/check.h"
+#include "support/child.h"
 #include "support/client.h"
 #include "support/context.h"
 #include "support/resume.h"
@@ -70,20 +71,6 @@ static void contexts_do_not_share_sessions(void) {
 }
 
 /* ---- forks ------------------------------------------------------------------------- */
-
-/* A child that is done becomes another program: to a leak checker, what belongs to threads of its
- * parent, which it has not, would be lost in it. */
-static _Noreturn void end_child(bool good) {
-    if (good)
-        execl("/bin/true", "true", NULL);
-    _exit(EXIT_FAILURE);
-}
-
-static bool ended_well(pid_t child) {
-    int status = -1;
-
-    return waitpid(child, &status, 0) == child && status == EXIT_SUCCESS;
-}
 
 /* A ticket that both parent and child offered would be used twice. */
 static void child_does_not_share_tickets(void) {
