@@ -71,9 +71,11 @@ static LAYOUTS: [Layout; 2] = [
     layout!(ContextBareos, (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS)),
 ];
 
-/// Values that Droplet stores in a new context and that no profile changes (`constants.tsv`).
-const LIMITS_OF_A_NEW_CONTEXT: [c_int; 4] = [1021, 900, 50, 100];
-const REDIRECTS_OF_A_NEW_CONTEXT: c_int = 10;
+/// Values that a new context has in `n_conn_buckets`, `n_conn_max`, `n_conn_max_hits` and `conn_idle_time`, and that no
+/// profile changes (`constants.tsv`).
+pub(super) const LIMITS_OF_A_NEW_CONTEXT: [c_int; 4] = [1021, 900, 50, 100];
+/// As above, of `max_redirects`.
+pub(super) const REDIRECTS_OF_A_NEW_CONTEXT: c_int = 10;
 
 /// The memory of a context, seen through its layout.
 #[derive(Clone, Copy)]

@@ -12,12 +12,13 @@ use libc::{c_char, c_int, c_uint, c_void};
 use super::addrlist::{AddError, AddrList};
 use super::call::ContextCall;
 use super::context::Context;
+use super::context_view::{LIMITS_OF_A_NEW_CONTEXT, REDIRECTS_OF_A_NEW_CONTEXT};
 use super::layout::{AddrListHead, Context30, ContextHead};
 use super::memory::duplicate;
 use super::slab::{InSlab, Slab};
 use droplet_client::log;
 use droplet_client::log::Log;
-use droplet_client::net::authority::parse_list;
+
 use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
 use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
 use droplet_client::status::Error;
@@ -126,11 +127,7 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> Option<*mut c_voi
 }
 
 fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut AddrListHead, String> {
-    let mut authorities = Vec::new();
-    for entry in parse_list(&hosts.text, hosts.default_port) {
-        entry.warning().into_iter().for_each(&mut warn);
-        authorities.push(entry.authority?);
-    }
+    let authorities = hosts.authorities(&mut warn)?;
     let made = AddrList::create(hosts.default_port).map_err(|error| error.to_string())?;
     let list = AddrList::of(made).ok_or("out of memory")?;
     list.add_profile(authorities, |unresolved| warn(unresolved.warning())).map_err(|error| {
@@ -147,11 +144,9 @@ fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut Addr
 fn with_plain_fields(profile: &Profile) -> Context30 {
     // SAFETY: zero bytes are a valid value of each field: a number, NULL, or an unlocked mutex.
     let mut fields: Context30 = unsafe { MaybeUninit::zeroed().assume_init() };
-    fields.n_conn_buckets = 1021;
-    fields.n_conn_max = 900;
-    fields.n_conn_max_hits = 50;
-    fields.conn_idle_time = 100;
-    fields.max_redirects = 10;
+    [fields.n_conn_buckets, fields.n_conn_max, fields.n_conn_max_hits, fields.conn_idle_time] =
+        LIMITS_OF_A_NEW_CONTEXT;
+    fields.max_redirects = REDIRECTS_OF_A_NEW_CONTEXT;
     fields.conn_timeout = profile.conn_timeout;
     fields.read_timeout = profile.read_timeout;
     fields.write_timeout = profile.write_timeout;

@@ -18,7 +18,6 @@ use crate::checkout::{Call, Client, ClientConnection as _, Settings, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, Host, Hosts, Observer, Resolved};
 use crate::log::{Level, Location, Log};
-use crate::net::authority::parse_list;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock;
@@ -193,11 +192,7 @@ fn settings(profile: &Profile, options: &Options) -> Settings {
 
 /// Adds the hosts of a profile, each at a random place, so that clients with the same profile spread.
 fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<(), String> {
-    let mut authorities = Vec::new();
-    for entry in parse_list(&text.text, text.default_port) {
-        entry.warning().into_iter().for_each(&mut warn);
-        authorities.push(entry.authority?);
-    }
+    let authorities = text.authorities(&mut warn)?;
     let timeout = Settings::DEFAULT_CONNECT_TIMEOUT;
     let resolved = Resolved::of_profile(authorities, timeout, |unresolved| warn(unresolved.warning()));
     for host in resolved.map_err(|unresolved| unresolved.to_string())? {

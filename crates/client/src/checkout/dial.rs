@@ -239,7 +239,7 @@ impl<C: ClientConnection> Client<C> {
     /// Returns the addresses to connect to. Idle connections to addresses that the name no longer has are
     /// closed.
     fn look_up(&self, endpoint: &Endpoint, settings: &Settings) -> Result<Arc<[SocketAddr]>, LookupError> {
-        let addresses = endpoint.look_up(settings.connect_timeout)?;
+        let addresses = endpoint.addresses().current(settings.connect_timeout)?;
         if endpoint.addresses().have_changed() {
             let known = endpoint.addresses().known();
             let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));

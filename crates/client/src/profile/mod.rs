@@ -29,6 +29,8 @@ use std::ops::Deref;
 
 pub use variables::Values;
 
+use crate::net::authority::{Authority, parse_list};
+
 /// An invalid profile: where, which variable, and what is wrong with it, as one line of text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProfileError(String);
@@ -100,6 +102,19 @@ pub struct HostList {
     pub default_port: &'static CStr,
     /// Text of the list.
     pub text: String,
+}
+
+impl HostList {
+    /// Returns the hosts of the text. `warn` takes a warning about each entry that is odd. The error is the reason why an
+    /// entry is invalid.
+    pub fn authorities(&self, mut warn: impl FnMut(String)) -> Result<Vec<Authority>, String> {
+        let mut authorities = Vec::new();
+        for entry in parse_list(&self.text, self.default_port) {
+            entry.warning().into_iter().for_each(&mut warn);
+            authorities.push(entry.authority?);
+        }
+        Ok(authorities)
+    }
 }
 
 impl Profile {

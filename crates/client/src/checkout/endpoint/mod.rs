@@ -6,12 +6,11 @@ mod recent;
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::hosts::{Host, Record};
 use crate::net::authority::Authority;
 use crate::net::host_name::HostName;
-use crate::net::resolve::{Addresses, LookupError};
+use crate::net::resolve::Addresses;
 use crate::net::tls::Sessions;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
@@ -162,11 +161,6 @@ impl Endpoint {
     /// True if this is a virtual host on a host of the list.
     pub fn is_virtual(&self) -> bool {
         self.host.as_ref().is_some_and(|host| !Arc::ptr_eq(host.addresses(), &self.addresses))
-    }
-
-    /// Looks the addresses up, unless the last look-up is recent enough.
-    pub fn look_up(&self, timeout: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
-        self.addresses.current(timeout)
     }
 
     /// Returns whether an address is one of the host itself. A virtual host may have others, and a failure at one of
