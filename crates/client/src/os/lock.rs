@@ -176,22 +176,29 @@ impl Spin {
 pub struct Condvar {
     /// The number of notifications so far.
     notified: AtomicU32,
+    /// The number of waiting threads; in a forked child, those of the parent may count too.
+    waiting: AtomicU32,
 }
 
 impl Condvar {
     /// Unlocks, waits for a notification or the timeout, and locks again. May return earlier.
     pub fn wait_timeout<'a, T>(&self, guard: Guard<'a, Futex, T>, timeout: Duration) -> Guard<'a, Futex, T> {
         let seen = self.notified.load(Ordering::Relaxed);
+        // Under the lock, so that whoever changes the data afterwards sees it.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let mutex = MutexGuard::mutex(&guard.inner);
         drop(guard);
         sys::futex_wait(&self.notified, seen, Some(timeout));
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         lock(mutex)
     }
 
-    /// Wakes all waiting threads. To be called after the data was changed under the lock.
+    /// Wakes all waiting threads. To be called after the data was changed under the lock. No system call if none waits.
     pub fn notify_all(&self) {
-        self.notified.fetch_add(1, Ordering::Release);
-        sys::futex_wake(&self.notified, i32::MAX);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.notified.fetch_add(1, Ordering::Release);
+            sys::futex_wake(&self.notified, i32::MAX);
+        }
     }
 }
 
