@@ -703,7 +703,9 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * dpl_conn_terminate().
  *
  * The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
- * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If a host has not answered after 250 ms,
+ * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If no other host is left, hosts that are
+ * blacklisted for a reply are used all the same, and those that failed are probed before their time: 50 ms after the
+ * failure, and then at doubling distance. If a host has not answered after 250 ms,
  * the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
  * `BUCKET.HOST`.
  *
@@ -711,7 +713,7 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
  *        a zone. The strings are freed with the request
  * @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if `n_conn_max` allows no further connection;
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
  *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
  *         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)

@@ -363,7 +363,7 @@ static const struct cause {
      NULL},
     {"reply_that_breaks_off", reply_that_breaks_off, DPL_FAILURE, IS_OUT, NULL},
     {"error_of_the_servers", error_of_the_servers, DPL_FAILURE, IS_OUT, NULL},
-    {"order_of_the_programs", order_of_the_programs, DPL_FAILURE, IS_OUT, NULL},
+    {"order_of_the_programs", order_of_the_programs, DPL_SUCCESS, IS_OUT, NULL},
 };
 
 static const struct cause *cause;

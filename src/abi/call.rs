@@ -57,12 +57,6 @@ impl ContextCall {
         Ok(connection)
     }
 
-    /// Returns the reason why a checkout has found no host to try.
-    #[cold]
-    pub fn why_no_host_is_tried(&self) -> &'static str {
-        self.hosts().why_none_is_tried()
-    }
-
     /// Makes a connection to a local file. `take_over` takes the file when nothing can fail any more.
     pub fn open_file(&self, take_over: impl FnOnce() -> File) -> Result<Connection, Error> {
         let id = self.context.id().ok_or(Error::Invalid)?;
@@ -167,6 +161,10 @@ impl ContextCall {
 impl Log for ContextCall {
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
         self.call_log().log(level, location, message);
+    }
+
+    fn note(&self, reason: fmt::Arguments<'_>) {
+        self.call_log().note(reason);
     }
 
     #[inline]

@@ -63,15 +63,6 @@ pub fn note(reason: fmt::Arguments<'_>) {
     TEXT.with(|text| text.note(reason));
 }
 
-/// Notes the reason for the failure of the current call, unless it has one already.
-pub fn note_if_none(reason: &str) {
-    TEXT.with(|text| {
-        if text.is_old.get() {
-            text.note(format_args!("{reason}"));
-        }
-    });
-}
-
 /// Returns the text of the calling thread. Its address stays the same, and each call changes it.
 pub fn as_ptr() -> *const c_char {
     TEXT.with(|text| text.bytes.as_ptr().cast())

@@ -74,6 +74,13 @@ impl Log for CallLog {
         }
     }
 
+    #[cold]
+    fn note(&self, reason: fmt::Arguments<'_>) {
+        if !self.is_in_passing {
+            last_error::note(reason);
+        }
+    }
+
     #[inline]
     fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
         if let Some(context) = self.context

@@ -14,7 +14,6 @@ use super::{
 use crate::abi::call::ContextCall;
 use crate::abi::connection::Connection;
 use crate::abi::context::Context;
-use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::abi::request::Request;
 use droplet_client::fault::Fault;
@@ -79,7 +78,9 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// dpl_conn_terminate().
 ///
 /// The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
-/// blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If a host has not answered after 250 ms,
+/// blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If no other host is left, hosts that are
+/// blacklisted for a reply are used all the same, and those that failed are probed before their time: 50 ms after the
+/// failure, and then at doubling distance. If a host has not answered after 250 ms,
 /// the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
 /// `BUCKET.HOST`.
 ///
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
 ///        a zone. The strings are freed with the request
 /// @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
-/// @return DPL_SUCCESS; DPL_FAILURE if no host is left; DPL_ELIMIT if `n_conn_max` allows no further connection;
+/// @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if `n_conn_max` allows no further connection;
 ///         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
 ///         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
 ///         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
@@ -112,11 +113,7 @@ pub unsafe extern "C" fn dpl_try_connect(
             return Error::Invalid.status();
         };
         let call = ContextCall::new(context, NAME);
-        let outcome = call.checkout(&mut request);
-        if outcome.as_ref().is_err_and(|error| *error == Error::Failure) {
-            last_error::note_if_none(call.why_no_host_is_tried());
-        }
-        code(outcome.map(|connection| {
+        code(call.checkout(&mut request).map(|connection| {
             if let Some(connp) = connp {
                 *connp = connection.into_raw();
             }

@@ -252,7 +252,10 @@ static bool is_grave(enum behaviour behaviour) {
 
 static bool answer(struct link *link, const struct request *request) {
     enum behaviour behaviour = link->server->behaviour;
+    int busy_every = link->server->options.busy_every;
 
+    if (busy_every && ++link->server->answers % busy_every == 0)
+        return reply(link, "503 Slow Down", request->number);
     if (behaviour == FIB || behaviour == LIE)
         behaviour = lie_about(behaviour, request->number);
     if (link->server->options.deeds)

@@ -39,7 +39,7 @@ struct server {
     SSL_CTX *tls;
     pthread_mutex_t lock; /* of the links */
     struct links links;
-    atomic_long accepted, open, requests, bytes, troubles_begun, troubles_over;
+    atomic_long accepted, open, requests, answers, bytes, troubles_begun, troubles_over;
     _Atomic uint64_t digest;
 };
 

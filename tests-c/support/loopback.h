@@ -37,6 +37,7 @@ struct server_options {
     enum behaviour behaviour;
     bool refuse;                 /* begin as if killed: the port is held, but refuses */
     int requests_per_connection; /* closes after so many; 0: never */
+    int busy_every;              /* answers every so manieth request with a 503; 0: none */
     int think_ms;                /* waits before each reply */
     int drain_bytes;             /* DRAIN: so many at a time */
     int drain_pause_ms;          /*        and then this pause */

@@ -94,6 +94,11 @@ impl Fault {
         }
     }
 
+    /// Returns whether a reply was the reason: a status of 5xx, or a broken reply.
+    pub fn is_of_reply(self) -> bool {
+        matches!(self, Fault::Replied | Fault::Reported)
+    }
+
     /// Returns whether other connections of the host may have failed too. Not so if the host replied, or if the program
     /// blacklisted it.
     pub fn is_failure(self) -> bool {

@@ -43,6 +43,9 @@ pub trait Log {
     /// Takes a message for the log callback.
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>);
 
+    /// Takes a reason for the failure of this call that is not logged, because the log has it already.
+    fn note(&self, reason: fmt::Arguments<'_>);
+
     /// Takes a message for the trace of connections (`DPL_TRACE_CONN`). It is dropped unless the trace is switched on.
     fn trace(&self, location: Location, message: fmt::Arguments<'_>);
 }

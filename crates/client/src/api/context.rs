@@ -178,7 +178,7 @@ impl Context {
         let opened = inner.client.checkout(&call, &inner.hosts, &inner.calls, bucket.as_deref());
         opened
             .map(|open| Connection::new(Arc::clone(inner), open))
-            .map_err(|error| Error::of_call(error, &call.errors.borrow(), &inner.hosts))
+            .map_err(|error| Error::of_call(error, &call.errors.borrow()))
     }
 }
 
@@ -251,6 +251,10 @@ impl Log for ApiCall<'_> {
         if level == Level::Error {
             self.errors.borrow_mut().push(text);
         }
+    }
+
+    fn note(&self, reason: fmt::Arguments<'_>) {
+        self.errors.borrow_mut().push(reason.to_string());
     }
 
     fn trace(&self, _location: Location, _message: fmt::Arguments<'_>) {}

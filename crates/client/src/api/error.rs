@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 
-use crate::hosts::Hosts;
 use crate::status;
 
 /// Kinds of failure.
@@ -12,7 +11,7 @@ use crate::status;
 pub enum ErrorKind {
     /// The profile cannot be used.
     Profile,
-    /// No host answered, or no host may be tried: each is blacklisted or being probed, or the list is empty.
+    /// No host answered, or none is left to try, or the list is empty. The text has the state of each host.
     NoHost,
     /// The limit of the context allows no further connection.
     Limit,
@@ -34,19 +33,15 @@ impl Error {
         Error { kind, text }
     }
 
-    /// The failure of a call on these hosts that ended with `error`, after logging these errors.
-    pub(super) fn of_call(error: status::Error, logged: &[String], hosts: &Hosts) -> Error {
+    /// The failure of a call that ended with `error`, for these reasons.
+    pub(super) fn of_call(error: status::Error, reasons: &[String]) -> Error {
         let kind = match error {
             status::Error::Limit => ErrorKind::Limit,
             status::Error::System | status::Error::OutOfMemory => ErrorKind::System,
             status::Error::Invalid | status::Error::NameTooLong => ErrorKind::Name,
             _ => ErrorKind::NoHost,
         };
-        let text = match (logged.is_empty(), kind) {
-            (false, _) => logged.join("; "),
-            (true, ErrorKind::NoHost) => hosts.why_none_is_tried().to_owned(),
-            (true, _) => error.to_string(),
-        };
+        let text = if reasons.is_empty() { error.to_string() } else { reasons.join("; ") };
         Error::new(kind, text)
     }
 

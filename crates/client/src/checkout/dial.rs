@@ -4,7 +4,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
 use super::endpoint::Endpoint;
@@ -21,6 +22,9 @@ use crate::os::clock::Moment;
 use crate::os::reserve;
 use crate::pool::permits::Permit;
 use crate::status::Error;
+
+/// The longest time that a call waits for a probe before it looks after parked attempts.
+const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The reason why an attempt was not started.
 enum StartError {
@@ -66,6 +70,7 @@ impl<C: ClientConnection> Client<C> {
         untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
     ) -> Result<C, Error> {
+        let deadline = Instant::now() + call.settings().connect_timeout;
         let mut error_so_far = None;
         // The end of the head start that the newest attempt has.
         let mut next_start = None;
@@ -90,7 +95,11 @@ impl<C: ClientConnection> Client<C> {
                         _ => error_so_far = Some(combined(error_so_far, error.status())),
                     }
                 }
-                Ok(None) if attempts.is_empty() => return Err(Self::all_failed(call, error_so_far)),
+                Ok(None) if attempts.is_empty() => {
+                    if !self.wait_for_probe(call, untried, deadline) {
+                        return Err(self.all_failed(call, untried, error_so_far));
+                    }
+                }
                 Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
@@ -120,8 +129,10 @@ impl<C: ClientConnection> Client<C> {
         {
             return Ok(Step::Reused(idle));
         }
+        let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
+        let head_start = if is_early_probe { Duration::ZERO } else { CONNECTION_ATTEMPT_DELAY };
         match self.start(call, endpoint, guard, attempts) {
-            Ok(()) => Ok(Step::Wait(Some(Instant::now() + CONNECTION_ATTEMPT_DELAY))),
+            Ok(()) => Ok(Step::Wait(Some(Instant::now() + head_start))),
             Err(StartError::NoAddress) => Ok(Step::NoAddress),
             Err(StartError::Local(error)) => match self.reuse_instead(call, untried, error) {
                 Ok(idle) => Ok(Step::Reused(idle)),
@@ -318,8 +329,27 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
+    /// Waits for the result of a probe that another call began, for a caller that has no other host left. False if
+    /// there is none, or at the deadline.
+    fn wait_for_probe(&self, call: &impl Call<C>, untried: &Untried<'_, C>, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let was_probing = !left.is_zero() && untried.wait_for_probe(left.min(PROBE_INTERVAL));
+        // The probe may be a parked attempt.
+        self.maintain(call, Moment::now());
+        was_probing
+    }
+
     /// Returns the error for a caller for whom every host has failed.
-    fn all_failed(call: &impl Call<C>, combined: Option<Error>) -> Error {
+    fn all_failed(&self, call: &impl Call<C>, untried: &Untried<'_, C>, combined: Option<Error>) -> Error {
+        if let Some((hosts, reason)) = untried.why_none_is_left() {
+            // Logged once a change of the list, since it is the same for all calls meanwhile.
+            let version = hosts.version();
+            if self.logged_version.swap(version, Ordering::Relaxed) == version {
+                call.note(format_args!("{reason}"));
+            } else {
+                log!(call, Error, "{reason}");
+            }
+        }
         if combined == Some(Error::Limit) {
             let limit = call.settings().connections;
             log!(call, Error, "n_conn_max ({limit}) is too low to wait for all hosts at once");

@@ -27,7 +27,7 @@ mod untried;
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::checkout::endpoint::Endpoint;
@@ -125,6 +125,8 @@ pub struct Client<C: ClientConnection> {
     pool: Pool<C, PerShard>,
     maintenance: Maintenance,
     metrics: Arc<Metrics>,
+    /// The version of the list of hosts at which it was last logged that no host is left.
+    logged_version: AtomicU64,
 }
 
 impl<C: ClientConnection> Client<C> {
@@ -136,6 +138,7 @@ impl<C: ClientConnection> Client<C> {
             pool: Pool::new(),
             maintenance: Maintenance::new(),
             metrics: Arc::default(),
+            logged_version: AtomicU64::new(u64::MAX),
         }
     }
 

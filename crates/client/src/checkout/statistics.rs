@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Client, ClientConnection};
 use crate::fault::Fault;
-use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts};
+use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
 use crate::os::clock::Moment;
 use crate::pool::metrics::Counts;
 
@@ -35,6 +35,13 @@ pub struct HostStatistics {
     pub idle: u64,
     /// Counts of the attempts on it.
     pub metrics: hosts::HostMetrics,
+}
+
+impl HostStatistics {
+    /// Its state as text.
+    pub fn state_text(&self) -> StateText {
+        StateText { state: self.state, fault: self.fault }
+    }
 }
 
 impl<C: ClientConnection> Client<C> {

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::statistics::{HostStatistics, PoolStatistics};
 use crate::fault;
-use crate::hosts::{self, CircuitState};
-use crate::os::clock::Moment;
+use crate::hosts;
 use crate::os::sys;
 use crate::pool::metrics;
 use crate::pool::metrics::Counts;
@@ -59,27 +58,9 @@ impl fmt::Display for HostStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts::HostMetrics { attempts, failures, full_handshakes, resumed_handshakes } = &self.metrics;
         let name = format!("{}:{}", text(self.host.name()), text(self.host.port()));
-        write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.status(), self.idle)?;
+        write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.state_text().to_string(), self.idle)?;
         write!(f, " {full_handshakes:>8} {resumed_handshakes:>8}")?;
         write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))
-    }
-}
-
-impl HostStatistics {
-    /// Its state, the time that is left of it, and the fault.
-    fn status(&self) -> String {
-        let mut status = text(hosts::STATE_NAMES[self.state.number()]);
-        match self.state {
-            CircuitState::Open { until: Moment::NEVER } => status += " for good",
-            CircuitState::Open { until } => {
-                status += &format!(" for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil());
-            }
-            _ => {}
-        }
-        if let Some(fault) = self.fault {
-            status += &format!(" ({})", text(fault::NAMES[fault as usize]));
-        }
-        status
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Client, ClientConnection};
 use crate::checkout::endpoint::Endpoint;
@@ -49,7 +50,7 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         Untried { client, source: Source::Named(Some(endpoint)) }
     }
 
-    /// Leaves out the hosts that need a probe from now on.
+    /// Leaves out probes from now on.
     pub fn skip_probes(&mut self) {
         if let Source::List { with_probes, .. } = &mut self.source {
             *with_probes = false;
@@ -61,16 +62,17 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         self.source = Source::Named(None);
     }
 
-    /// Returns the next target: hosts whose probe is due come first, then available ones in turn, then suspects.
+    /// Returns the next target: hosts whose probe is due come first, then available ones in turn, then suspects, and
+    /// then the last resort.
     pub fn next(&mut self) -> Result<Option<Target>, Error> {
         match &mut self.source {
             Source::Named(endpoint) => Ok(endpoint.take().map(|endpoint| (endpoint, None))),
             Source::List { hosts, turn, bucket, tried, with_probes } => {
-                let is_new = |host: &Arc<Host>| !tried.iter().any(|other| Arc::ptr_eq(other, host));
+                let is_new = |host: &Arc<Host>| !is_among(tried, host);
                 let probe = with_probes.then(|| hosts.begin_probe(Moment::now(), is_new)).flatten();
-                let Some(guard) = probe.or_else(|| hosts.begin_attempt(*turn, is_new)) else {
-                    return Ok(None);
-                };
+                let last_resort = || hosts.begin_last_resort(*turn, with_probes.then(Moment::now), is_new);
+                let guard = probe.or_else(|| hosts.begin_attempt(*turn, is_new)).or_else(last_resort);
+                let Some(guard) = guard else { return Ok(None) };
                 tried.push(Arc::clone(guard.host()));
                 let listed = self.client.endpoint_of(guard.host());
                 let endpoint = match bucket {
@@ -81,4 +83,26 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
             }
         }
     }
+
+    /// Waits for the result of a probe of a host that is left, at most for the timeout. False if none is under way.
+    pub fn wait_for_probe(&self, timeout: Duration) -> bool {
+        match &self.source {
+            Source::List { hosts, tried, .. } => hosts.wait_for_probe(|host| !is_among(tried, host), timeout),
+            Source::Named(_) => false,
+        }
+    }
+
+    /// Returns the reason why no host is left, with the state of each host that was not tried. `None` if all were.
+    pub fn why_none_is_left(&self) -> Option<(&Hosts, String)> {
+        match &self.source {
+            Source::List { hosts, tried, .. } => {
+                Some((hosts, hosts.why_none_is_left(|host| !is_among(tried, host))?))
+            }
+            Source::Named(_) => None,
+        }
+    }
+}
+
+fn is_among(tried: &[Arc<Host>], host: &Arc<Host>) -> bool {
+    tried.iter().any(|other| Arc::ptr_eq(other, host))
 }

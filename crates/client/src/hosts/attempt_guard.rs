@@ -7,6 +7,17 @@ use std::sync::Arc;
 use super::{Host, Hosts};
 use crate::os::fork;
 
+/// The purpose of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptKind {
+    /// A connection for the caller.
+    Ordinary,
+    /// The probe of a half-open circuit.
+    Probe,
+    /// The early probe of a host that failed, because no other host is left.
+    EarlyProbe,
+}
+
 /// The guard of an attempt under way. Dropped without [`AttemptGuard::succeeded`], the attempt ends without a
 /// result; after a failure the host is blacklisted first, if it is at fault.
 pub struct AttemptGuard {
@@ -14,7 +25,7 @@ pub struct AttemptGuard {
     host: Arc<Host>,
     /// The number of the attempt among those on its host.
     number: u64,
-    is_probe: bool,
+    kind: AttemptKind,
     is_slow: bool,
     has_succeeded: bool,
     /// The fork generation it began in.
@@ -22,12 +33,12 @@ pub struct AttemptGuard {
 }
 
 impl AttemptGuard {
-    pub(super) fn new(hosts: &Arc<Hosts>, host: &Arc<Host>, number: u64, is_probe: bool) -> AttemptGuard {
+    pub(super) fn new(hosts: &Arc<Hosts>, host: &Arc<Host>, number: u64, kind: AttemptKind) -> AttemptGuard {
         AttemptGuard {
             hosts: Arc::clone(hosts),
             host: Arc::clone(host),
             number,
-            is_probe,
+            kind,
             is_slow: false,
             has_succeeded: false,
             forks: fork::generation(),
@@ -44,9 +55,14 @@ impl AttemptGuard {
         &self.host
     }
 
-    /// True if the attempt is the probe of a half-open circuit.
+    /// True if the attempt is to find out whether the host is back. An idle connection would not show that.
     pub fn is_probe(&self) -> bool {
-        self.is_probe
+        self.kind != AttemptKind::Ordinary
+    }
+
+    /// True if it is an early probe. Nobody waits for it who can use another host.
+    pub fn is_early_probe(&self) -> bool {
+        self.kind == AttemptKind::EarlyProbe
     }
 
     /// Notes that the attempt has used up its head start: its host is a suspect until it ends.
@@ -70,9 +86,9 @@ impl Drop for AttemptGuard {
         }
         self.hosts.update(&self.host, |breaker| {
             if self.has_succeeded {
-                breaker.attempt_succeeded()
+                breaker.attempt_succeeded(self.number)
             } else {
-                breaker.attempt_ended(self.number, self.is_probe)
+                breaker.attempt_ended(self.number, self.kind == AttemptKind::Probe)
             }
         });
     }

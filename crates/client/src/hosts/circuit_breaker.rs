@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::back_off::BackOff;
 use super::{Host, Observer};
 use crate::fault::Fault;
 use crate::os::clock::Moment;
@@ -70,6 +71,10 @@ pub(super) struct CircuitBreaker {
     slow: Vec<u64>,
     /// The fault it was last blacklisted for; `None` once it is available again.
     pub fault: Option<Fault>,
+    /// The back-off of early probes, from a failure until the host is available again.
+    back_off: Option<BackOff>,
+    /// The number of the early probe under way.
+    early_probe: Option<u64>,
     pub observer: Box<dyn Observer>,
 }
 
@@ -82,6 +87,8 @@ impl CircuitBreaker {
             begun: 0,
             slow: Vec::new(),
             fault: None,
+            back_off: None,
+            early_probe: None,
             observer,
         }
     }
@@ -116,8 +123,12 @@ impl CircuitBreaker {
     }
 
     /// Notes that an attempt ended and its connect succeeded.
-    pub fn attempt_succeeded(&mut self) -> bool {
+    pub fn attempt_succeeded(&mut self, attempt: u64) -> bool {
         self.attempts -= 1;
+        if self.early_probe == Some(attempt) {
+            self.close();
+            return true;
+        }
         self.connect_succeeded() | self.may_be_probed()
     }
 
@@ -125,6 +136,7 @@ impl CircuitBreaker {
     pub fn attempt_ended(&mut self, attempt: u64, is_probe: bool) -> bool {
         self.attempts -= 1;
         self.slow.retain(|slow| *slow != attempt);
+        self.early_probe = self.early_probe.filter(|probe| *probe != attempt);
         if self.state == CircuitState::Suspect && self.slow.is_empty() {
             self.state = CircuitState::Closed;
             return true;
@@ -139,6 +151,7 @@ impl CircuitBreaker {
     pub fn forget_attempts(&mut self) {
         self.attempts = 0;
         self.slow.clear();
+        self.early_probe = None;
         match self.state {
             CircuitState::HalfOpen { .. } => self.state = CircuitState::HalfOpen { is_probing: false },
             CircuitState::Suspect => self.state = CircuitState::Closed,
@@ -147,18 +160,48 @@ impl CircuitBreaker {
     }
 
     /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good.
+    ///
+    /// A failed early probe does not prolong the blacklisting. A failure does not shorten what the program ordered.
     pub fn open(&mut self, now: Moment, wait: Option<Duration>, fault: Fault) {
-        self.slow.clear();
+        let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
+        if fault != Fault::Ordered && self.ordered_until().is_some_and(|ordered| ordered >= until) {
+            return;
+        }
+        let was_probe = self.is_probing();
+        let was_early_probe = self.early_probe.take().is_some();
+        if fault.is_failure() && !fault.is_of_reply() {
+            match &mut self.back_off {
+                None => self.back_off = Some(BackOff::new(now)),
+                Some(back_off) if was_probe => back_off.double(now, wait),
+                Some(_) => {}
+            }
+        }
         self.fault = Some(fault);
-        self.state = CircuitState::Open { until: wait.map_or(Moment::NEVER, |wait| now.after(wait)) };
+        if was_early_probe && fault.is_failure() && self.is_open_after(now) {
+            return;
+        }
+        self.slow.clear();
+        self.state = CircuitState::Open { until };
         self.observer.show_blacklisted(wait);
+    }
+
+    fn is_open_after(&self, now: Moment) -> bool {
+        matches!(self.state, CircuitState::Open { until } if until > now)
+    }
+
+    /// The time until which the program has ordered the host to be out.
+    fn ordered_until(&self) -> Option<Moment> {
+        match self.state {
+            CircuitState::Open { until } if self.fault == Some(Fault::Ordered) => Some(until),
+            _ => None,
+        }
     }
 
     /// Closes the circuit: the host is available.
     pub fn close(&mut self) {
         self.slow.clear();
         self.state = CircuitState::Closed;
-        self.fault = None;
+        (self.fault, self.back_off, self.early_probe) = (None, None, None);
         self.observer.show_available();
     }
 
@@ -187,5 +230,33 @@ impl CircuitBreaker {
 
     fn may_be_probed(&self) -> bool {
         self.probe_at().is_some()
+    }
+
+    /// True if the host is blacklisted, and answers as far as is known: it is out for a reply, and no connect has
+    /// failed since.
+    pub fn is_out_for_reply(&self) -> bool {
+        let is_open = matches!(self.state, CircuitState::Open { .. });
+        is_open && self.back_off.is_none() && self.fault.is_some_and(Fault::is_of_reply)
+    }
+
+    /// The time from which an early probe may begin; `None` if none may: the host has not failed, is out for good or
+    /// by order of the program, or an attempt is under way.
+    pub fn early_probe_at(&self) -> Option<Moment> {
+        let is_out = matches!(self.state, CircuitState::Open { until } if until != Moment::NEVER);
+        let may_be_probed = is_out && self.ordered_until().is_none() && self.attempts == 0;
+        self.back_off.as_ref().filter(|_| may_be_probed).map(BackOff::next)
+    }
+
+    /// Begins an early probe. Returns the number of its attempt.
+    pub fn begin_early_probe(&mut self) -> u64 {
+        let number = self.begin_attempt();
+        self.early_probe = Some(number);
+        number
+    }
+
+    /// True if an attempt is under way whose success makes the host available.
+    pub fn is_probing(&self) -> bool {
+        let is_half_open = matches!(self.state, CircuitState::HalfOpen { .. });
+        self.early_probe.is_some() || (is_half_open && self.attempts > 0)
     }
 }

@@ -24,20 +24,25 @@
 //! | `HalfOpen`, not probing | [`Hosts::begin_probe`]: a checkout begins the probe | `HalfOpen`, probing |
 //! | `HalfOpen` | a connect succeeds, the probe's or an earlier one's | `Closed` |
 //! | `HalfOpen`, probing | the probe ends without a result | `HalfOpen`, not probing |
+//! | `Open` | an early probe succeeds | `Closed` |
 //! | `Suspect` | fork, in the child | `Closed` |
 //! | `HalfOpen`, probing | fork, in the child | `HalfOpen`, not probing |
 //!
-//! A probe that fails blacklists the host as any failed attempt does. A connect that succeeds while the circuit
+//! A probe that fails blacklists the host as any failed attempt does. A checkout that has no host left calls
+//! [`Hosts::begin_last_resort`]: it uses a host whose circuit a reply has opened, or begins an early probe of one
+//! that failed. Neither changes the state, unless the early probe succeeds. Any other connect that succeeds while the circuit
 //! is open has no effect: the host was blacklisted after that connect had begun. No probe begins while another
 //! attempt on the host is under way, which is then as good as a probe. The reuse of an idle connection is no
 //! event: it does not show whether the host accepts connections.
 #![forbid(unsafe_code)]
 
 mod attempt_guard;
+mod back_off;
 mod circuit_breaker;
 mod host;
 mod matching;
 mod record;
+mod report;
 mod resolved;
 
 use std::sync::Arc;
@@ -46,14 +51,16 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::os::clock::Moment;
-use crate::os::lock::Lock;
+use crate::os::lock::{Condvar, Lock};
 
 pub use attempt_guard::AttemptGuard;
+use attempt_guard::AttemptKind;
 use circuit_breaker::CircuitBreaker;
 pub use circuit_breaker::{CircuitState, HostStatus, STATE_NAMES};
 pub use host::{Host, Observer};
 pub use matching::host_with_all;
 pub use record::{HostMetrics, Record};
+pub use report::StateText;
 pub use resolved::{Resolved, Unresolved};
 
 /// Hosts in list order. The lock is held for short walks only.
@@ -61,6 +68,8 @@ pub struct Hosts {
     breakers: Lock<Vec<CircuitBreaker>>,
     /// The number of changes so far, which tells whether a [`Snapshot`] is out of date.
     version: AtomicU64,
+    /// Notified when a circuit breaker has changed.
+    change: Condvar,
 }
 
 /// The hosts of one version of a list.
@@ -69,16 +78,21 @@ pub struct Snapshot {
     pub version: u64,
     /// All hosts, in list order.
     pub all: Vec<Arc<Host>>,
-    /// The hosts whose circuit is closed, in list order.
+    /// The hosts that checkouts take in turn, in list order: those whose circuit is closed or, if there is neither
+    /// such a host nor a suspect, those that are out for a reply.
     pub available: Vec<Arc<Host>>,
-    /// The time at which the next probe is due.
+    /// The time at which the next probe is due, which need not be an early one if a circuit is closed.
     pub probe_at: Moment,
 }
 
 impl Hosts {
     /// An empty list.
     pub fn new() -> Arc<Hosts> {
-        Arc::new(Hosts { breakers: Lock::new(Vec::new()), version: AtomicU64::new(0) })
+        Arc::new(Hosts {
+            breakers: Lock::new(Vec::new()),
+            version: AtomicU64::new(0),
+            change: Condvar::default(),
+        })
     }
 
     /// The version of the list. A [`Snapshot`] of another version is out of date.
@@ -107,14 +121,6 @@ impl Hosts {
     /// The number of hosts.
     pub fn count(&self) -> usize {
         self.breakers.lock().len()
-    }
-
-    /// Returns the reason why a checkout has found no host to try.
-    pub fn why_none_is_tried(&self) -> &'static str {
-        match self.count() {
-            0 => "the list of hosts is empty",
-            _ => "no host may be tried now: each is blacklisted or being probed",
-        }
     }
 
     /// All hosts, in list order.
@@ -165,11 +171,16 @@ impl Hosts {
             available: Vec::new(),
             probe_at: Moment::NEVER,
         };
+        let is_last_resort = !breakers
+            .iter()
+            .any(|breaker| matches!(breaker.state, CircuitState::Closed | CircuitState::Suspect));
         for breaker in breakers.iter() {
-            if breaker.state == CircuitState::Closed {
+            if breaker.state == CircuitState::Closed || (is_last_resort && breaker.is_out_for_reply()) {
                 snapshot.available.push(Arc::clone(&breaker.host));
             }
-            snapshot.probe_at = snapshot.probe_at.min(breaker.probe_at().unwrap_or(Moment::NEVER));
+            let early = breaker.early_probe_at().filter(|_| is_last_resort);
+            let probes = [breaker.probe_at(), early].into_iter().flatten();
+            snapshot.probe_at = probes.fold(snapshot.probe_at, Moment::min);
         }
         snapshot
     }
@@ -187,7 +198,8 @@ impl Hosts {
         breaker.expire(now);
         breaker.state = CircuitState::HalfOpen { is_probing: true };
         self.changed();
-        Some(self.begin(breaker))
+        let number = breaker.begin_attempt();
+        Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::Probe))
     }
 
     /// Begins an attempt on the host of this turn among the available ones for which `is_wanted` is true, or else
@@ -200,17 +212,52 @@ impl Hosts {
         let mut breakers = self.breakers.lock();
         [CircuitState::Closed, CircuitState::Suspect].into_iter().find_map(|state| {
             let is_left = |breaker: &CircuitBreaker| breaker.state == state && is_wanted(&breaker.host);
-            let count = breakers.iter().filter(|breaker| is_left(breaker)).count();
-            let place = (turn as usize).checked_rem(count)?;
-            let breaker = breakers.iter_mut().filter(|breaker| is_left(breaker)).nth(place)?;
-            Some(self.begin(breaker))
+            self.begin_in_turn(&mut breakers, turn, is_left)
         })
     }
 
-    fn begin(self: &Arc<Self>, breaker: &mut CircuitBreaker) -> AttemptGuard {
+    /// Begins an attempt for a checkout that has no other host left: an early probe of a host that failed, if `probe`
+    /// is the present time and one is due, or else an attempt on the host of this turn among those that are out for
+    /// a reply.
+    pub fn begin_last_resort(
+        self: &Arc<Self>,
+        turn: u32,
+        probe: Option<Moment>,
+        is_wanted: impl Fn(&Arc<Host>) -> bool,
+    ) -> Option<AttemptGuard> {
+        let mut breakers = self.breakers.lock();
+        let is_due = |breaker: &CircuitBreaker| breaker.early_probe_at().is_some_and(|at| Some(at) <= probe);
+        if let Some(breaker) = breakers.iter_mut().find(|it| is_due(it) && is_wanted(&it.host)) {
+            let number = breaker.begin_early_probe();
+            self.changed();
+            return Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::EarlyProbe));
+        }
+        let is_left = |breaker: &CircuitBreaker| breaker.is_out_for_reply() && is_wanted(&breaker.host);
+        self.begin_in_turn(&mut breakers, turn, is_left)
+    }
+
+    fn begin_in_turn(
+        self: &Arc<Self>,
+        breakers: &mut [CircuitBreaker],
+        turn: u32,
+        is_left: impl Fn(&CircuitBreaker) -> bool,
+    ) -> Option<AttemptGuard> {
+        let count = breakers.iter().filter(|breaker| is_left(breaker)).count();
+        let place = (turn as usize).checked_rem(count)?;
+        let breaker = breakers.iter_mut().filter(|breaker| is_left(breaker)).nth(place)?;
         let number = breaker.begin_attempt();
-        let is_probe = breaker.state == (CircuitState::HalfOpen { is_probing: true });
-        AttemptGuard::new(self, &breaker.host, number, is_probe)
+        Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::Ordinary))
+    }
+
+    /// Waits for a change of the list, at most for the timeout, if a host for which `is_wanted` is true is being
+    /// probed. False if none is.
+    pub fn wait_for_probe(&self, is_wanted: impl Fn(&Arc<Host>) -> bool, timeout: Duration) -> bool {
+        let breakers = self.breakers.lock();
+        let is_probing = breakers.iter().any(|breaker| breaker.is_probing() && is_wanted(&breaker.host));
+        if is_probing {
+            drop(self.change.wait_timeout(breakers, timeout));
+        }
+        is_probing
     }
 
     /// Blacklists a host for `wait`; `None` is for good. False if it is not in the list.
@@ -251,6 +298,9 @@ impl Hosts {
         let changed = found.is_some_and(change);
         if changed {
             self.changed();
+            // Unlocked first: a notification is a system call if a thread waits.
+            drop(breakers);
+            self.change.notify_all();
         }
         changed
     }

@@ -65,6 +65,7 @@ struct FakeCall;
 
 impl Log for FakeCall {
     fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
+    fn note(&self, _: fmt::Arguments<'_>) {}
     fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
 }
 

@@ -1,3 +1,5 @@
+mod last_resort;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

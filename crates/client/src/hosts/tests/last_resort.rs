@@ -1,0 +1,190 @@
+//! The last resort: hosts that are out for a reply, and early probes of those that failed.
+
+use std::thread;
+use std::time::Instant;
+
+use super::*;
+
+fn later(milliseconds: u64) -> Moment {
+    at(0).after(Duration::from_millis(milliseconds))
+}
+
+/// The host of a checkout that has no other one left.
+fn last_resort(hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<AttemptGuard> {
+    hosts.begin_last_resort(turn, Some(now), |_| true)
+}
+
+#[test]
+fn hosts_out_for_a_reply_take_turns_if_no_other_is_left() {
+    let (hosts, all, shown) = list(3);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
+    hosts.blacklist(&all[1], at(0), TEN, Fault::Reported);
+    assert_eq!(available(&hosts), [3]);
+    let turns = (0..3).map(|turn| last_resort(&hosts, turn, at(1)).map(|it| it.host().handle()));
+    assert_eq!(turns.collect::<Vec<_>>(), [Some(1), Some(2), Some(1)]);
+    hosts.blacklist(&all[2], at(0), TEN, Fault::Refused);
+    assert_eq!(available(&hosts), [1, 2]);
+    assert_eq!(*shown[0].0.lock(), 10, "C still sees it as blacklisted");
+    assert_eq!(hosts.not_blacklisted(at(1)).len(), 0);
+}
+
+#[test]
+fn a_suspect_comes_before_hosts_out_for_a_reply() {
+    let (hosts, all, _) = list(2);
+    let mut slow = attempt(&hosts, 1, &[1, 2]).expect("an attempt");
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
+    slow.mark_slow();
+    assert!(available(&hosts).is_empty());
+    assert_eq!(attempt(&hosts, 0, &[1, 2]).expect("the suspect").host().handle(), 2);
+}
+
+#[test]
+fn a_host_that_fails_after_a_reply_is_no_last_resort() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Replied);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    assert!(available(&hosts).is_empty());
+    assert!(last_resort(&hosts, 0, later(40)).is_none());
+    hosts.blacklist(&all[0], later(10), TEN, Fault::Replied);
+    assert!(available(&hosts).is_empty(), "a late reply does not show that it accepts connections");
+    assert!(last_resort(&hosts, 0, later(70)).expect("due").is_early_probe());
+}
+
+#[test]
+fn a_host_that_the_program_took_out_stays_out() {
+    for wait in [TEN, None] {
+        let (hosts, all, _) = list(1);
+        hosts.blacklist(&all[0], at(0), wait, Fault::Ordered);
+        hosts.blacklist(&all[0], at(0), Some(Duration::from_secs(5)), Fault::Refused);
+        assert!(available(&hosts).is_empty());
+        assert!(last_resort(&hosts, 0, at(9)).is_none());
+        assert!(probe(&hosts, 9).is_none(), "a failure does not shorten what was ordered");
+        assert_eq!(probe(&hosts, 10).is_some(), wait.is_some());
+    }
+}
+
+#[test]
+fn early_probes_are_one_at_a_time_and_back_off() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    *shown[0].0.lock() = 7;
+    let mut now = 0;
+    for delay in [50, 100, 200, 400, 800, 1600, 3200] {
+        assert!(last_resort(&hosts, 0, later(now + delay - 1)).is_none(), "early by {delay} ms");
+        // The jitter is at most a quarter.
+        now += delay * 5 / 4 + 1;
+        let probe = last_resort(&hosts, 0, later(now)).expect("a probe");
+        assert!(last_resort(&hosts, 0, later(now)).is_none(), "a second one beside it");
+        hosts.blacklist(&all[0], later(now), TEN, Fault::Refused);
+        drop(probe);
+    }
+    assert_eq!(*shown[0].0.lock(), 7, "what C sees has not changed");
+    assert!(probe(&hosts, 10).is_some(), "nor has the end of the blacklisting");
+}
+
+#[test]
+fn an_early_probe_that_succeeds_makes_the_host_available() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    last_resort(&hosts, 0, later(63)).expect("a probe").succeeded();
+    assert_eq!(available(&hosts), [1]);
+    assert_eq!(*shown[0].0.lock(), 0);
+    hosts.blacklist(&all[0], later(100), TEN, Fault::Refused);
+    assert!(last_resort(&hosts, 0, later(163)).is_some(), "the back-off begins anew");
+}
+
+#[test]
+fn an_order_during_an_early_probe_prevails() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    let probe = last_resort(&hosts, 0, later(63)).expect("a probe");
+    hosts.blacklist(&all[0], later(64), None, Fault::Ordered);
+    probe.succeeded();
+    assert!(available(&hosts).is_empty());
+    assert!(last_resort(&hosts, 0, at(100)).is_none());
+}
+
+#[test]
+fn an_early_probe_without_a_result_leaves_it_to_the_next() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    drop(last_resort(&hosts, 0, later(63)).expect("a probe"));
+    assert!(available(&hosts).is_empty());
+    assert!(last_resort(&hosts, 0, later(63)).is_some());
+}
+
+#[test]
+fn a_failed_early_probe_that_outlasts_the_blacklisting_begins_another() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::TimedOut);
+    let early = last_resort(&hosts, 0, at(9)).expect("a probe");
+    assert_eq!(hosts.not_blacklisted(at(11)).len(), 1);
+    assert!(probe(&hosts, 11).is_none(), "a second probe beside it");
+    *shown[0].0.lock() = 0;
+    hosts.blacklist(&all[0], at(12), TEN, Fault::TimedOut);
+    drop(early);
+    assert_eq!(*shown[0].0.lock(), 10);
+    assert!(probe(&hosts, 21).is_none());
+    assert!(probe(&hosts, 22).is_some());
+}
+
+#[test]
+fn the_snapshot_knows_when_an_early_probe_is_due() {
+    let (hosts, all, _) = list(2);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    assert_eq!(hosts.snapshot().probe_at, at(10), "no early probe while another host is available");
+    hosts.blacklist(&all[1], later(0), TEN, Fault::Replied);
+    let due = hosts.snapshot().probe_at;
+    assert!(due >= later(50) && due <= later(63), "{due:?}");
+}
+
+#[test]
+fn a_call_waits_for_the_result_of_a_probe() {
+    let (hosts, all, _) = list(2);
+    let long = Duration::from_secs(60);
+    assert!(!hosts.wait_for_probe(|_| true, long), "no probe is under way");
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    let probe = last_resort(&hosts, 0, later(63)).expect("a probe");
+    assert!(!hosts.wait_for_probe(|host| host.handle() != 1, long), "none that is wanted");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let begin = Instant::now();
+            while hosts.wait_for_probe(|_| true, long) {}
+            begin.elapsed()
+        });
+        thread::sleep(Duration::from_millis(20));
+        probe.succeeded();
+        assert!(waiter.join().unwrap() < long, "it was told");
+    });
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    let ordinary = super::probe(&hosts, 10).expect("a probe");
+    assert!(hosts.wait_for_probe(|_| true, Duration::ZERO), "an ordinary probe too");
+    drop(ordinary);
+}
+
+#[test]
+fn a_child_forgets_the_early_probe_of_its_parent() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    let parents = last_resort(&hosts, 0, later(63)).expect("a probe");
+    hosts.forget_parent();
+    assert!(!hosts.wait_for_probe(|_| true, Duration::from_secs(60)));
+    assert!(last_resort(&hosts, 0, later(63)).is_some());
+    std::mem::forget(parents);
+}
+
+#[test]
+fn the_reason_names_each_host_its_fault_and_the_time_left() {
+    let (hosts, all, _) = list(3);
+    let now = Moment::now();
+    assert_eq!(Hosts::new().why_none_is_left(|_| true).as_deref(), Some("the list of hosts is empty"));
+    hosts.blacklist(&all[0], now, TEN, Fault::Refused);
+    hosts.blacklist(&all[1], now, None, Fault::Ordered);
+    assert_eq!(
+        hosts.why_none_is_left(|host| host.handle() < 3).as_deref(),
+        Some(
+            "no host is left: 127.0.0.1:80 is out for 10 s (refused), 127.0.0.2:80 is out for good (ordered)"
+        )
+    );
+    assert_eq!(hosts.why_none_is_left(|_| false), None);
+}
