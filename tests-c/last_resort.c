@@ -198,7 +198,7 @@ static void dead_host_is_probed_seldom(void) {
     int before;
 
     sockets_watch(server);
-    begin_load(ctx, threads, 0, 0);
+    begin_load(ctx, threads, 0, 1);
     REQUIRE(EVENTUALLY(load.good > 100), "requests are answered");
     server_kill(server);
     REQUIRE(EVENTUALLY(blacklisted_until(ctx, server) != 0), "the server is dead");
