@@ -342,6 +342,18 @@ typedef struct {
    * Connections that were closed, indexed by dplx_closing_t.
    */
   uint64_t closed[DPLX_COUNTS];
+  /**
+   * Calls that wait at `n_conn_max` now; see dplx_ctx_set_wait().
+   */
+  uint64_t waiting;
+  /**
+   * Checkouts that began to wait at `n_conn_max`.
+   */
+  uint64_t limit_waits;
+  /**
+   * Those of the `limit_waits` whose time was over before there was a connection.
+   */
+  uint64_t limit_timeouts;
 } dplx_pool_stats_t;
 
 /**
@@ -946,6 +958,25 @@ int dplx_conn_fd(dpl_conn_t *conn);
  * @pre `profile` is NULL or a string.
  */
 dpl_ctx_t *dplx_ctx_new(const char *profile);
+
+/**
+ * Sets how long calls that get a connection wait while all `n_conn_max` connections of a context are in use or being
+ * opened. Calls are served in the order of their arrival, as soon as a connection is given back or closed, or
+ * `n_conn_max` is raised. When the time is over, dpl_try_connect() returns DPL_ELIMIT and dpl_conn_open_host() NULL. The
+ * time that a connect takes afterwards does not count.
+ *
+ * A context begins with the number in `DPLX_WAIT_MS` of the environment, or 0. A change also holds for calls that wait
+ * already. A thread that is cancelled (pthread_cancel(3)) while it waits ends when its wait does. If the context is
+ * freed meanwhile, which is an error of the program, the call returns DPL_EINVAL or NULL.
+ *
+ * @param ctx the context
+ * @param milliseconds the longest wait in milliseconds; 0 does not wait, -1 waits for ever
+ * @return DPL_SUCCESS; DPL_EINVAL if `ctx` is NULL or `milliseconds` is less than -1
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
+ */
+dpl_status_t dplx_ctx_set_wait(dpl_ctx_t *ctx,
+                               int milliseconds);
 
 /**
  * Closes the idle connections of a context and frees it. Connections in use stay usable, and are closed when they are

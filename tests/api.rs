@@ -143,6 +143,37 @@ fn options_limit_connections_and_their_reuse() {
 }
 
 #[test]
+fn a_call_waits_at_the_limit_for_as_long_as_the_options_say() {
+    let server = Server::plain();
+    let wait = |wait| {
+        let options = Options { connections: 1, wait, ..Options::default() };
+        Context::new(&profile(&[server.address], ""), options).expect("a good profile")
+    };
+    let context = wait(Some(Duration::from_millis(200)));
+    let only = context.connect().expect("connected");
+    let begin = Instant::now();
+    let error = context.connect().expect_err("the only connection is in use");
+    assert!(begin.elapsed() >= Duration::from_millis(200));
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("; waited 2"), "{error}");
+    let statistics = context.statistics();
+    assert_eq!((statistics.limit_waits, statistics.limit_timeouts, statistics.waiting), (1, 1, 0));
+    assert!(statistics.to_string().contains("waited     1 at n_conn_max; 0 wait now, 1 have waited in vain"));
+    drop(only);
+
+    let context = wait(None);
+    let only = context.connect().expect("connected");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| context.connect().expect("served").reused());
+        while context.statistics().waiting == 0 {
+            thread::yield_now();
+        }
+        drop(only);
+        assert_eq!(waiter.join().expect("no panic"), 1);
+    });
+}
+
+#[test]
 fn the_log_callback_gets_failed_attempts() {
     let server = Server::plain();
     let dead = DeadHost::new();

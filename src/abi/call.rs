@@ -9,7 +9,7 @@ use super::context::Context;
 use super::logging::CallLog;
 use super::request::Request;
 use droplet_client::checkout::endpoint::Endpoint;
-use droplet_client::checkout::{Call, ClientConnection as _, Settings};
+use droplet_client::checkout::{Call, ClientConnection as _, PoolStatistics, Settings};
 use droplet_client::fault::Fault;
 use droplet_client::hosts::{Host, Hosts};
 use droplet_client::log;
@@ -72,9 +72,12 @@ impl ContextCall {
 
     /// Closes the pool of a context that is about to be freed.
     pub fn destroy_pool(&self) {
-        let in_use = self.context.client().statistics().in_use;
+        let PoolStatistics { in_use, waiting, .. } = self.context.client().statistics();
         if in_use > 0 {
             log!(self, Warning, "connections of this context are still in use: {in_use}");
+        }
+        if waiting > 0 {
+            log!(self, Warning, "calls still wait for a connection of this context: {waiting}");
         }
         self.context.unmake();
     }
@@ -176,7 +179,7 @@ impl Log for ContextCall {
 impl Call<Connection> for ContextCall {
     #[inline]
     fn settings(&self) -> Settings {
-        self.context.view().settings()
+        self.context.view().settings(self.context.wait())
     }
 
     #[inline]

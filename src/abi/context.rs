@@ -1,8 +1,11 @@
 //! A context and its connections: the value that `ctx->conn_buckets` points to.
 
+use std::env;
 use std::fmt;
+use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::context_view::{ContextId, View};
@@ -10,6 +13,9 @@ use super::droplet;
 use super::layout::ContextHead;
 use super::slab::{InSlab, Slab};
 use droplet_client::checkout::{Client, HostStatistics, Table};
+use droplet_client::log;
+use droplet_client::log::Log;
+use droplet_client::os::clock;
 use droplet_client::os::fork;
 use droplet_client::os::libssl;
 use droplet_client::status::Error;
@@ -20,6 +26,8 @@ pub struct Context {
     client: Client<Connection>,
     /// Number of the context: a later one may lie in the same memory.
     number: u64,
+    /// The time in milliseconds that a call waits at `n_conn_max`; negative is for ever.
+    wait_ms: AtomicI32,
     /// True if messages about it are not printed.
     is_quiet: AtomicBool,
 }
@@ -67,11 +75,11 @@ impl fmt::Display for PoolError {
 }
 
 impl Context {
-    /// Makes the pool of a new context.
+    /// Makes the pool of a new context. Returns the context as this library sees it.
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
-    pub unsafe fn make(context: *mut ContextHead) -> Result<(), PoolError> {
+    pub unsafe fn make(context: *mut ContextHead) -> Result<&'static Context, PoolError> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         // SAFETY: `context` points to a `dpl_ctx_t` (contract of this function).
         let view = unsafe { View::of_new(context) }.ok_or(PoolError::Layout)?;
@@ -83,10 +91,11 @@ impl Context {
         let gauge = Box::new(move |open| view.open_connections().store(open, Ordering::Relaxed));
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(gauge);
-        let context = Context { view, client, number, is_quiet: AtomicBool::new(false) };
+        let (wait_ms, is_quiet) = (AtomicI32::new(0), AtomicBool::new(false));
+        let context = Context { view, client, number, wait_ms, is_quiet };
         let made = CONTEXTS.insert(context).map_err(|_| PoolError::OutOfMemory)?.into_raw();
         view.pool_field().store(made.cast(), Ordering::Release);
-        Ok(())
+        CONTEXTS.get(made).ok_or(PoolError::Layout)
     }
 
     /// Returns the context at this address, if it has a pool of this library.
@@ -113,6 +122,30 @@ impl Context {
         held.view.pool_field().store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
         held.client.detach();
+        if !held.client.end_waits() {
+            // A call still uses it.
+            mem::forget(held);
+        }
+    }
+
+    /// Sets the time that calls wait at `n_conn_max` to that of the environment, if there is one.
+    pub fn read_environment(&self, log: &impl Log) {
+        let Some(text) = env::var_os("DPLX_WAIT_MS") else { return };
+        let text = text.to_string_lossy();
+        match text.trim().parse() {
+            Ok(milliseconds) if milliseconds >= -1 => self.set_wait(milliseconds),
+            _ => log!(log, Warning, "DPLX_WAIT_MS: '{text}' is no time in milliseconds"),
+        }
+    }
+
+    /// Returns how long a call waits at `n_conn_max`; `None` is for ever.
+    pub fn wait(&self) -> Option<Duration> {
+        clock::milliseconds(self.wait_ms.load(Ordering::Relaxed))
+    }
+
+    /// Sets the time in milliseconds that a call waits at `n_conn_max`; -1 is for ever.
+    pub fn set_wait(&self, milliseconds: i32) {
+        self.wait_ms.store(milliseconds, Ordering::Relaxed);
     }
 
     /// Returns the statistics of its hosts.

@@ -162,14 +162,15 @@ impl View {
         }
     }
 
-    /// Returns the settings for new connections.
+    /// Returns the settings for new connections. `wait` is none of the fields.
     #[inline]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, wait: Option<Duration>) -> Settings {
         let layout = self.layout;
         Settings {
             connections: self.read(layout.n_conn_max),
             connect_timeout: Settings::connect_timeout(self.read(layout.conn_timeout)),
             blacklist: clock::expiry(self.read(layout.blacklist_expiretime).into()),
+            wait,
         }
     }
 

@@ -102,10 +102,11 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     }
     let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
     // SAFETY: `handed_out` points to a context that was just made, in the layout of 3.0.
-    unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
+    let made = unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
         drop(OWNED.take(handed_out));
         error.to_string()
     })?;
+    made.read_environment(log);
     Ok(handed_out.cast())
 }
 

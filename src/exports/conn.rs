@@ -48,7 +48,7 @@ pub unsafe extern "C" fn dpl_conn_pool_init(ctx: *mut dpl_ctx_t) -> dpl_status_t
         }
         // SAFETY: not NULL, so it points to a `dpl_ctx_t` (contract of this function).
         let made = unsafe { Context::make(ctx) };
-        code(made.map_err(|reason| {
+        code(made.map(|context| context.read_environment(&call_log(Some(context), NAME))).map_err(|reason| {
             refuse(None, NAME, &reason.to_string());
             reason.error()
         }))
@@ -88,7 +88,8 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
 ///        a zone. The strings are freed with the request
 /// @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
-/// @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if `n_conn_max` allows no further connection;
+/// @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
+///         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
 ///         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
 ///         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
 ///         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)

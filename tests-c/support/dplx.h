@@ -15,6 +15,7 @@
 #pragma weak dplx_conn_write
 #pragma weak dplx_ctx_free
 #pragma weak dplx_ctx_new
+#pragma weak dplx_ctx_set_wait
 #pragma weak dplx_fault_text
 #pragma weak dplx_host_state_text
 #pragma weak dplx_host_stats

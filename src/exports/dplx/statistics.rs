@@ -128,6 +128,12 @@ pub struct dplx_pool_stats_t {
     pub longest_wait_ns: u64,
     /// Connections that were closed, indexed by dplx_closing_t.
     pub closed: [u64; DPLX_COUNTS],
+    /// Calls that wait at `n_conn_max` now; see dplx_ctx_set_wait().
+    pub waiting: u64,
+    /// Checkouts that began to wait at `n_conn_max`.
+    pub limit_waits: u64,
+    /// Those of the `limit_waits` whose time was over before there was a connection.
+    pub limit_timeouts: u64,
 }
 
 /// Statistics of one host of a context. The caller sets `size` to sizeof(dplx_host_stats_t).
@@ -288,7 +294,7 @@ unsafe fn fill_hosts(stats: *mut dplx_host_stats_t, hosts: &[HostStatistics]) ->
 }
 
 fn pool_facts(statistics: PoolStatistics) -> dplx_pool_stats_t {
-    let PoolStatistics { idle, in_use, connecting, reused, counts } = statistics;
+    let PoolStatistics { idle, in_use, connecting, waiting, reused, counts } = statistics;
     let nanoseconds = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     dplx_pool_stats_t {
         size: size_of::<dplx_pool_stats_t>(),
@@ -302,6 +308,9 @@ fn pool_facts(statistics: PoolStatistics) -> dplx_pool_stats_t {
         waited_ns: nanoseconds(counts.waited),
         longest_wait_ns: nanoseconds(counts.longest_wait),
         closed: padded(&counts.closed),
+        waiting,
+        limit_waits: counts.limit_waits,
+        limit_timeouts: counts.limit_timeouts,
     }
 }
 

@@ -38,14 +38,23 @@ pub struct Options {
     pub reuses: u32,
     /// Maximum time that a connection stays idle.
     pub idle_time: Duration,
+    /// Longest time that a call waits while all connections are in use; `None` is for ever. Calls are served in the
+    /// order of their arrival. With zero a call fails at once.
+    pub wait: Option<Duration>,
     /// Function that gets the messages, also those about attempts that failed before another host answered.
     pub log_callback: Option<LogCallback>,
 }
 
-/// At most 900 connections, each reused 50 times and idle for 100 seconds; no log callback.
+/// At most 900 connections, each reused 50 times and idle for 100 seconds; no wait for one; no log callback.
 impl Default for Options {
     fn default() -> Options {
-        Options { connections: 900, reuses: 50, idle_time: Duration::from_secs(100), log_callback: None }
+        Options {
+            connections: 900,
+            reuses: 50,
+            idle_time: Duration::from_secs(100),
+            wait: Some(Duration::ZERO),
+            log_callback: None,
+        }
     }
 }
 
@@ -187,6 +196,7 @@ fn settings(profile: &Profile, options: &Options) -> Settings {
         connections: options.connections.try_into().unwrap_or(i32::MAX),
         connect_timeout: Settings::connect_timeout(profile.conn_timeout),
         blacklist: clock::expiry(profile.blacklist_expiretime.into()),
+        wait: options.wait,
     }
 }
 

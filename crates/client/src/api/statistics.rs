@@ -33,6 +33,12 @@ pub struct Statistics {
     pub waited: Duration,
     /// Longest of the `waits`.
     pub longest_wait: Duration,
+    /// Calls that wait at the limit now.
+    pub waiting: u64,
+    /// Checkouts that began to wait at the limit.
+    pub limit_waits: u64,
+    /// Those of the `limit_waits` whose time was over before there was a connection.
+    pub limit_timeouts: u64,
     /// Connections that were closed, by reason, such as "stale".
     pub closed: Counts,
     /// The hosts.
@@ -63,7 +69,7 @@ pub struct HostStatistics {
 
 impl Statistics {
     pub(super) fn new(table: Table) -> Statistics {
-        let PoolStatistics { idle, in_use, connecting, reused, counts } = &table.pool;
+        let PoolStatistics { idle, in_use, connecting, waiting, reused, counts } = &table.pool;
         Statistics {
             idle: *idle,
             in_use: *in_use,
@@ -74,6 +80,9 @@ impl Statistics {
             failed: counts.failed,
             waited: counts.waited,
             longest_wait: counts.longest_wait,
+            waiting: *waiting,
+            limit_waits: counts.limit_waits,
+            limit_timeouts: counts.limit_timeouts,
             closed: named(&counts.closed, &metrics::NAMES),
             hosts: table.hosts.iter().map(HostStatistics::new).collect(),
             table,

@@ -11,7 +11,7 @@ use super::attempt::Attempt;
 use super::endpoint::Endpoint;
 use super::happy_eyeballs::HappyEyeballs;
 use super::untried::Untried;
-use super::{Call, Client, ClientConnection, PoolStatistics, Settings};
+use super::{Call, Client, ClientConnection, Settings};
 use crate::fault::Fault;
 use crate::hosts::{AttemptGuard, Record};
 use crate::net::connect::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectPlan, Connecting};
@@ -31,7 +31,22 @@ enum StartError {
     /// The name has no address. Another host may have one.
     NoAddress,
     /// This side lacks something, so that no other host would do better.
-    Local(Error),
+    Local(DialError),
+}
+
+/// The reason why a call got no connection.
+#[derive(Clone, Copy)]
+pub(super) enum DialError {
+    /// All connections that `n_conn_max` allows belong to others. Nothing is logged yet.
+    NoRoom,
+    /// It failed, which is logged.
+    Failed(Error),
+}
+
+impl From<Error> for DialError {
+    fn from(error: Error) -> DialError {
+        DialError::Failed(error)
+    }
 }
 
 /// The outcome of going on to the next host.
@@ -48,17 +63,15 @@ impl<C: ClientConnection> Client<C> {
     /// Connects to the first host that answers. Attempts that are still under way then are parked: later
     /// calls go on with them.
     #[cold]
-    pub(super) fn dial(&self, call: &impl Call<C>, mut untried: Untried<'_, C>) -> Result<C, Error> {
-        let begin = Moment::precise();
+    pub(super) fn dial(&self, call: &impl Call<C>, mut untried: Untried<'_, C>) -> Result<C, DialError> {
         let mut attempts = HappyEyeballs::default();
         let outcome = if reserve::is_low() {
             log!(call, Error, "out of memory: no connection is opened");
-            self.reuse_instead(call, &mut untried, Error::OutOfMemory)
+            self.reuse_instead(call, &mut untried, Error::OutOfMemory.into())
         } else {
             self.connect_to_first(call, &mut untried, &mut attempts)
         };
         self.park(attempts);
-        self.metrics.waited(begin, outcome.is_err());
         outcome
     }
 
@@ -69,7 +82,7 @@ impl<C: ClientConnection> Client<C> {
         call: &impl Call<C>,
         untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
-    ) -> Result<C, Error> {
+    ) -> Result<C, DialError> {
         let deadline = Instant::now() + call.settings().connect_timeout;
         let mut error_so_far = None;
         // The end of the head start that the newest attempt has.
@@ -86,24 +99,26 @@ impl<C: ClientConnection> Client<C> {
             match attempts.next(next_start) {
                 Ok(Some((attempt, Ok(stream)))) => {
                     let made = self.attempt_succeeded(call, attempt, stream);
-                    return made.or_else(|error| self.reuse_instead(call, untried, error));
+                    return made.or_else(|error| self.reuse_instead(call, untried, error.into()));
                 }
                 Ok(Some((attempt, Err(error)))) => {
                     self.attempt_failed(call, &attempt, &error);
                     match error.local_fault() {
-                        Some(lack) if attempts.is_empty() => return self.reuse_instead(call, untried, lack),
+                        Some(lack) if attempts.is_empty() => {
+                            return self.reuse_instead(call, untried, lack.into());
+                        }
                         _ => error_so_far = Some(combined(error_so_far, error.status())),
                     }
                 }
                 Ok(None) if attempts.is_empty() => {
                     if !self.wait_for_probe(call, untried, deadline) {
-                        return Err(self.all_failed(call, untried, error_so_far));
+                        return Err(self.all_failed(call, untried, error_so_far).into());
                     }
                 }
                 Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
-                    return self.reuse_instead(call, untried, Error::System);
+                    return self.reuse_instead(call, untried, Error::System.into());
                 }
             }
         }
@@ -117,7 +132,7 @@ impl<C: ClientConnection> Client<C> {
         untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
         head_start_ends: Option<Instant>,
-    ) -> Result<Step<C>, Error> {
+    ) -> Result<Step<C>, DialError> {
         let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
         let Some((endpoint, guard)) = next else {
             let limit = call.settings().connections;
@@ -132,7 +147,10 @@ impl<C: ClientConnection> Client<C> {
         let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
         let head_start = if is_early_probe { Duration::ZERO } else { CONNECTION_ATTEMPT_DELAY };
         match self.start(call, endpoint, guard, attempts) {
-            Ok(()) => Ok(Step::Wait(Some(Instant::now() + head_start))),
+            Ok(()) => {
+                untried.has_permit();
+                Ok(Step::Wait(Some(Instant::now() + head_start)))
+            }
             Err(StartError::NoAddress) => Ok(Step::NoAddress),
             Err(StartError::Local(error)) => match self.reuse_instead(call, untried, error) {
                 Ok(idle) => Ok(Step::Reused(idle)),
@@ -149,8 +167,8 @@ impl<C: ClientConnection> Client<C> {
         &self,
         call: &impl Call<C>,
         untried: &mut Untried<'_, C>,
-        lack: Error,
-    ) -> Result<C, Error> {
+        lack: DialError,
+    ) -> Result<C, DialError> {
         // An idle connection cannot serve as a probe.
         untried.skip_probes();
         while let Some(next) = untried.next().transpose() {
@@ -180,12 +198,12 @@ impl<C: ClientConnection> Client<C> {
         };
         let security = call.security().map_err(|error| {
             log!(call, Error, "the context has use_https and no SSL_CTX");
-            StartError::Local(error)
+            StartError::Local(error.into())
         })?;
         let permit = self.permit_for(attempts, settings.connections);
         if permit.is_none() && attempts.is_empty() {
             endpoint.record(|record| record.failure(Fault::Local));
-            return Err(StartError::Local(self.limit_reached(call)));
+            return Err(StartError::Local(DialError::NoRoom));
         }
         let plan = self.plan(&endpoint, addresses, settings, security);
         let connecting = Connecting::new(plan, permit, Instant::now());
@@ -270,7 +288,7 @@ impl<C: ClientConnection> Client<C> {
         log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
         if let LookupError::Local(error) = error {
             endpoint.record(|record| record.failure(Fault::Local));
-            return StartError::Local(error);
+            return StartError::Local(error.into());
         }
         endpoint.record(|record| record.failure(Fault::Name));
         // A bucket that does not resolve says nothing about the host.
@@ -355,17 +373,6 @@ impl<C: ClientConnection> Client<C> {
             log!(call, Error, "n_conn_max ({limit}) is too low to wait for all hosts at once");
         }
         combined.unwrap_or(Error::Failure)
-    }
-
-    fn limit_reached(&self, call: &impl Call<C>) -> Error {
-        let limit = call.settings().connections;
-        let PoolStatistics { in_use, connecting, .. } = self.statistics();
-        log!(
-            call,
-            Error,
-            "n_conn_max ({limit}) reached: {in_use} connections are in use, {connecting} are being opened"
-        );
-        Error::Limit
     }
 }
 

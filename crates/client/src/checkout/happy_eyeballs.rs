@@ -45,6 +45,11 @@ impl HappyEyeballs {
         self.attempts.iter_mut().filter(|attempt| !attempt.connecting.is_suspended())
     }
 
+    /// The number of attempts that do not wait for a permit.
+    pub fn count_running(&self) -> usize {
+        self.attempts.iter().filter(|attempt| !attempt.connecting.is_suspended()).count()
+    }
+
     /// True if an attempt waits for a permit.
     pub fn has_suspended(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.connecting.is_suspended())

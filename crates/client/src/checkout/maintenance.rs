@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::happy_eyeballs::HappyEyeballs;
@@ -19,6 +19,11 @@ use crate::pool::permits::Permit;
 /// The shortest time between two sweeps of the idle connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// There is an attempt in `parked`, or anything inherited.
+const PARKED: u8 = 1;
+/// Calls wait at the limit, or have waited.
+const WAITING: u8 = 2;
+
 /// The work that waits for the next call.
 pub struct Maintenance {
     next_sweep: AtomicU64,
@@ -26,8 +31,8 @@ pub struct Maintenance {
     parked: Lock<HappyEyeballs>,
     /// Parked attempts of the parent process, in a forked child.
     inherited: Lock<HappyEyeballs>,
-    /// True if there is an attempt in `parked` or anything inherited.
-    any_parked: AtomicBool,
+    /// The kinds of work that each call looks for: [`PARKED`], [`WAITING`].
+    work: AtomicU8,
     /// The clock tick at which parked attempts were last advanced.
     last_advance: AtomicU64,
 }
@@ -38,9 +43,39 @@ impl Maintenance {
             next_sweep: AtomicU64::new(0),
             parked: Lock::default(),
             inherited: Lock::default(),
-            any_parked: AtomicBool::new(false),
+            work: AtomicU8::new(0),
             last_advance: AtomicU64::new(0),
         }
+    }
+
+    fn add_work(&self, kind: u8) {
+        self.work.fetch_or(kind, Ordering::SeqCst);
+    }
+
+    fn remove_work(&self, kind: u8) {
+        self.work.fetch_and(!kind, Ordering::SeqCst);
+    }
+
+    /// Returns whether there is work of this kind.
+    fn has_work(&self, kind: u8) -> bool {
+        self.work.load(Ordering::Relaxed) & kind != 0
+    }
+
+    /// Returns whether there is any work, or a sweep is due.
+    #[inline]
+    pub fn is_due(&self, now: Moment) -> bool {
+        let due = self.next_sweep.load(Ordering::Relaxed);
+        self.work.load(Ordering::Relaxed) != 0 || now.nanoseconds() >= due
+    }
+
+    /// Has each call from now on serve those that wait at the limit.
+    pub fn note_waiting(&self) {
+        self.add_work(WAITING);
+    }
+
+    /// Returns the number of parked attempts that would give up a permit.
+    pub fn parked_with_permit(&self) -> usize {
+        self.parked.lock().count_running()
     }
 
     /// Takes all parked attempts out.
@@ -50,7 +85,7 @@ impl Maintenance {
 
     fn park(&self, attempts: HappyEyeballs) {
         self.parked.lock().append(attempts);
-        self.any_parked.store(true, Ordering::Relaxed);
+        self.add_work(PARKED);
     }
 
     /// Suspends a parked attempt, which frees permits. False if none has a socket.
@@ -62,7 +97,7 @@ impl Maintenance {
     /// Sets the parent's attempts aside in a forked child; the next call closes the child's copies.
     pub fn forget_parent(&self) {
         self.inherited.lock().append(self.take_parked());
-        self.any_parked.store(true, Ordering::Relaxed);
+        self.work.store(PARKED, Ordering::SeqCst);
     }
 }
 
@@ -70,21 +105,37 @@ impl<C: ClientConnection> Client<C> {
     /// Does the work that is due. Usually there is none.
     #[inline]
     pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) {
-        let maintenance = &self.maintenance;
-        let due = maintenance.next_sweep.load(Ordering::Relaxed);
-        if maintenance.any_parked.load(Ordering::Relaxed) || now.nanoseconds() >= due {
-            sys::without_cancellation(|| self.do_due_work(call, now, due));
+        if self.maintenance.is_due(now) {
+            sys::without_cancellation(|| self.do_due_work(call, now));
         }
     }
 
     #[cold]
-    fn do_due_work(&self, call: &impl Call<C>, now: Moment, due: u64) {
-        if self.maintenance.any_parked.load(Ordering::Relaxed) {
+    pub(super) fn do_due_work(&self, call: &impl Call<C>, now: Moment) {
+        let maintenance = &self.maintenance;
+        if maintenance.has_work(WAITING) {
+            self.serve_waiters();
+        }
+        if maintenance.has_work(PARKED) {
             self.advance_parked(call, now);
         }
+        let due = maintenance.next_sweep.load(Ordering::Relaxed);
         if now.nanoseconds() >= due {
             self.sweep(call, now, due);
         }
+    }
+
+    /// Wakes the first call that waits: a connection may have become idle.
+    fn serve_waiters(&self) {
+        let waiters = self.permits.waiters();
+        if waiters.length() == 0 {
+            self.maintenance.remove_work(WAITING);
+            // A call may have begun to wait in between.
+            if waiters.length() > 0 {
+                self.maintenance.add_work(WAITING);
+            }
+        }
+        waiters.wake_first();
     }
 
     /// Closes connections that were idle for too long, and forgets unused endpoints.
@@ -102,6 +153,8 @@ impl<C: ClientConnection> Client<C> {
     pub(super) fn park(&self, attempts: HappyEyeballs) {
         if !attempts.is_empty() {
             self.maintenance.park(attempts);
+            // They give way to a call that waits.
+            self.permits.waiters().wake_first();
         }
     }
 
@@ -112,7 +165,7 @@ impl<C: ClientConnection> Client<C> {
         if seen == now.nanoseconds() || !claim(&self.maintenance.last_advance, seen, now.nanoseconds()) {
             return;
         }
-        self.maintenance.any_parked.store(false, Ordering::Relaxed);
+        self.maintenance.remove_work(PARKED);
         self.close_inherited();
         let mut attempts = self.maintenance.take_parked();
         self.resume_parked(call, &mut attempts);
@@ -134,9 +187,9 @@ impl<C: ClientConnection> Client<C> {
         self.park(attempts);
     }
 
-    /// Resumes suspended attempts while there are permits for them.
+    /// Resumes suspended attempts while there are permits for them that no call waits for.
     fn resume_parked(&self, call: &impl Call<C>, attempts: &mut HappyEyeballs) {
-        while attempts.has_suspended() {
+        while attempts.has_suspended() && self.permits.waiters().length() == 0 {
             let Some(permit) = self.permits.acquire(call.settings().connections) else { return };
             attempts.resume_oldest(permit, Instant::now());
         }

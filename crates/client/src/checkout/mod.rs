@@ -23,6 +23,7 @@ mod rotation;
 mod statistics;
 mod table;
 mod untried;
+mod waiting;
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// The time that a failed host is blacklisted for; `None` is for good.
     pub blacklist: Option<Duration>,
+    /// The longest time that a call waits at the limit; `None` is for ever.
+    pub wait: Option<Duration>,
 }
 
 impl Settings {
@@ -153,7 +156,9 @@ impl<C: ClientConnection> Client<C> {
         bucket: Option<&CStr>,
     ) -> Result<C, Error> {
         let now = Moment::now();
-        self.maintain(call, now);
+        if self.maintenance.is_due(now) {
+            return sys::without_cancellation(|| self.checkout_and_maintain(call, hosts, calls, bucket, now));
+        }
         let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
             |shard| {
@@ -174,6 +179,21 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
+    /// Does the work that is due, and checks out. A call that comes while others wait at the limit does not take
+    /// what is meant for them.
+    #[cold]
+    fn checkout_and_maintain(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Arc<Hosts>,
+        calls: &AtomicU32,
+        bucket: Option<&CStr>,
+        now: Moment,
+    ) -> Result<C, Error> {
+        self.do_due_work(call, now);
+        self.reuse_or_dial(call, hosts, calls.fetch_add(1, Ordering::Relaxed), bucket, now)
+    }
+
     /// Returns an idle connection from any shard to the host whose turn it is, or a new connection.
     #[inline(never)]
     fn reuse_or_dial(
@@ -184,15 +204,15 @@ impl<C: ClientConnection> Client<C> {
         bucket: Option<&CStr>,
         now: Moment,
     ) -> Result<C, Error> {
-        let rotation = self.current_rotation(hosts);
-        let listed = rotation.turn(turn, now);
-        let named =
-            listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket, now).ok());
-        let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
-        match endpoint.and_then(|endpoint| self.reuse(call, endpoint, now)) {
-            Some(idle) => Ok(idle),
-            None => self.dial(call, Untried::hosts(self, hosts, turn, bucket)),
-        }
+        let reuse = || {
+            let rotation = self.current_rotation(hosts);
+            let listed = rotation.turn(turn, now);
+            let named =
+                listed.zip(bucket).and_then(|(listed, bucket)| self.virtual_host(listed, bucket, now).ok());
+            let endpoint = if bucket.is_some() { named.as_ref() } else { listed };
+            endpoint.and_then(|endpoint| self.reuse(call, endpoint, now))
+        };
+        self.when_there_is_room(call, reuse, || Untried::hosts(self, hosts, turn, bucket))
     }
 
     /// Takes an idle connection to an endpoint into use.
@@ -217,11 +237,12 @@ impl<C: ClientConnection> Client<C> {
         let now = Moment::now();
         self.maintain(call, now);
         let endpoint = self.endpoint_named(hosts, authority, now);
-        if let Some(idle) = self.reuse(call, &endpoint, now) {
-            return Ok(idle);
-        }
-        let connection = self.dial(call, Untried::only(self, Arc::clone(&endpoint)))?;
-        if let Some(host) = endpoint.host() {
+        let reuse = || self.reuse(call, &endpoint, now);
+        let connection =
+            self.when_there_is_room(call, reuse, || Untried::only(self, Arc::clone(&endpoint)))?;
+        if connection.reuses() == 0
+            && let Some(host) = endpoint.host()
+        {
             hosts.connect_succeeded(host);
         }
         Ok(connection)

@@ -17,6 +17,8 @@ pub struct PoolStatistics {
     pub in_use: u64,
     /// Attempts under way.
     pub connecting: u64,
+    /// Calls that wait at the limit.
+    pub waiting: u64,
     /// Times that an idle connection was reused.
     pub reused: u64,
     /// Counts of what happened to all connections so far.
@@ -54,6 +56,7 @@ impl<C: ClientConnection> Client<C> {
             reused: self.pool.reused(),
             in_use: open.saturating_sub(idle),
             connecting: self.permits.open().saturating_sub(open),
+            waiting: self.permits.waiters().length() as u64,
             counts,
         }
     }

@@ -35,14 +35,21 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PoolStatistics { idle, in_use, connecting, reused, counts } = &self.pool;
-        let Counts { created, closed, failed, waits, waited, longest_wait } = counts;
+        let PoolStatistics { idle, in_use, connecting, waiting, reused, counts } = &self.pool;
+        let Counts { created, closed, failed, waits, waited, longest_wait, limit_waits, limit_timeouts } =
+            counts;
         let mean = waited.checked_div((*waits).try_into().unwrap_or(u32::MAX)).unwrap_or_default();
         let (mean, longest) = (Milliseconds(mean), Milliseconds(*longest_wait));
         writeln!(
             f,
             "  checkouts  {reused} reused a connection; {waits} had to wait, {mean} on average, {longest} at most; {failed} failed"
         )?;
+        if *limit_waits > 0 {
+            writeln!(
+                f,
+                "  waited     {limit_waits} at n_conn_max; {waiting} wait now, {limit_timeouts} have waited in vain"
+            )?;
+        }
         writeln!(f, "  opened     {created}; now {idle} idle, {in_use} in use, {connecting} under way")?;
         writeln!(f, "  closed     {}{}", closed.iter().sum::<u64>(), Breakdown(closed, &metrics::NAMES))?;
         writeln!(

@@ -9,12 +9,15 @@ use super::{Client, ClientConnection};
 use crate::checkout::endpoint::Endpoint;
 use crate::hosts::{AttemptGuard, Host, Hosts};
 use crate::os::clock::Moment;
+use crate::pool::waiters::Place;
 use crate::status::Error;
 
 /// The endpoints that one checkout may still connect to. Each is handed out once.
 pub struct Untried<'a, C: ClientConnection> {
     client: &'a Client<C>,
     source: Source<'a>,
+    /// The place of the checkout among those that wait at the limit, if it waits.
+    place: Option<&'a Place>,
 }
 
 /// The endpoint of an attempt that has not started, and its guard if the host is in the list.
@@ -42,12 +45,26 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         turn: u32,
         bucket: Option<&'a CStr>,
     ) -> Untried<'a, C> {
-        Untried { client, source: Source::List { hosts, turn, bucket, tried: Vec::new(), with_probes: true } }
+        let source = Source::List { hosts, turn, bucket, tried: Vec::new(), with_probes: true };
+        Untried { client, source, place: None }
     }
 
     /// This endpoint and no other.
     pub fn only(client: &'a Client<C>, endpoint: Arc<Endpoint>) -> Untried<'a, C> {
-        Untried { client, source: Source::Named(Some(endpoint)) }
+        Untried { client, source: Source::Named(Some(endpoint)), place: None }
+    }
+
+    /// Sets the place that the checkout leaves as soon as it has a permit.
+    pub fn at(mut self, place: Option<&'a Place>) -> Untried<'a, C> {
+        self.place = place;
+        self
+    }
+
+    /// Notes that the checkout has a permit, so that it does not wait any more.
+    pub fn has_permit(&self) {
+        if let Some(place) = self.place {
+            place.leave();
+        }
     }
 
     /// Leaves out probes from now on.

@@ -58,6 +58,8 @@ pub struct Metrics {
     waits: AtomicU64,
     waited: AtomicU64,
     longest_wait: AtomicU64,
+    limit_waits: AtomicU64,
+    limit_timeouts: AtomicU64,
 }
 
 /// The values of [`Metrics`] at one time.
@@ -75,6 +77,10 @@ pub struct Counts {
     pub waited: Duration,
     /// The time that the longest of them took.
     pub longest_wait: Duration,
+    /// Checkouts that began to wait at the limit.
+    pub limit_waits: u64,
+    /// Those of them whose time was over before there was a connection.
+    pub limit_timeouts: u64,
 }
 
 impl Counts {
@@ -108,10 +114,22 @@ impl Metrics {
         }
     }
 
+    /// Counts a checkout that begins to wait at the limit.
+    pub fn limit_wait(&self) {
+        self.limit_waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a checkout that has waited at the limit in vain.
+    pub fn limit_timeout(&self) {
+        self.limit_timeouts.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Restarts from zero, in a forked child.
     pub fn forget_parent(&self) {
-        let Metrics { created, closed, failed, waits, waited, longest_wait } = self;
-        let all = [created, failed, waits, waited, longest_wait].into_iter().chain(closed);
+        let Metrics { created, closed, failed, waits, waited, longest_wait, limit_waits, limit_timeouts } =
+            self;
+        let all = [created, failed, waits, waited, longest_wait, limit_waits, limit_timeouts];
+        let all = all.into_iter().chain(closed);
         all.for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
@@ -126,6 +144,8 @@ impl Metrics {
             waits: read(&self.waits),
             waited: Duration::from_nanos(read(&self.waited)),
             longest_wait: Duration::from_nanos(read(&self.longest_wait)),
+            limit_waits: read(&self.limit_waits),
+            limit_timeouts: read(&self.limit_timeouts),
         }
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod metrics;
 pub mod permits;
+pub mod waiters;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};

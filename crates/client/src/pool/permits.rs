@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::os::fork;
 use crate::os::lock::Lock;
+use crate::pool::waiters::Waiters;
 
 /// A function that receives the number of open connections whenever it changes. It is called under a lock, so it
 /// must not wait.
@@ -13,6 +14,7 @@ pub type Gauge = Box<dyn Fn(i32) + Send>;
 /// Counts the open connections of one context.
 pub struct Permits {
     count: Lock<Count>,
+    waiters: Arc<Waiters>,
 }
 
 struct Count {
@@ -23,7 +25,13 @@ struct Count {
 impl Permits {
     /// A count of zero, which is reported to `gauge`.
     pub fn new(gauge: Gauge) -> Arc<Permits> {
-        Arc::new(Permits { count: Lock::new(Count { open: 0, gauge: Some(gauge) }) })
+        let count = Lock::new(Count { open: 0, gauge: Some(gauge) });
+        Arc::new(Permits { count, waiters: Arc::default() })
+    }
+
+    /// The calls that wait for a permit, or for an idle connection.
+    pub fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
     }
 
     /// Returns a permit, unless `limit` permits are in use.
@@ -46,6 +54,8 @@ impl Permits {
         let mut count = self.count.lock();
         let parents = count.open;
         count.change(-parents);
+        drop(count);
+        self.waiters.forget_parent();
     }
 
     /// Stops reporting to the gauge, because its owner is about to be freed.
@@ -74,6 +84,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if self.forks == fork::generation() {
             self.permits.count.lock().change(-1);
+            self.permits.waiters.wake_first();
         }
     }
 }

@@ -75,6 +75,7 @@ impl Call<Fake> for FakeCall {
             connections: 1,
             connect_timeout: Duration::from_secs(5),
             blacklist: Some(Duration::from_secs(100)),
+            wait: Some(Duration::ZERO),
         }
     }
     fn limits(&self) -> pool::Limits {

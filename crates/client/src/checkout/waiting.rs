@@ -1,0 +1,109 @@
+//! Waiting at the limit: a checkout that finds all connections in use waits until one is given back or closed.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::dial::DialError;
+use super::untried::Untried;
+use super::{Call, Client, ClientConnection, PoolStatistics};
+use crate::os::clock::Moment;
+use crate::pool::waiters::{LOOK_INTERVAL, Place};
+use crate::status::Error;
+
+/// The pause of a call whose room was taken by an attempt that had begun before.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest time that a context which is freed waits for calls to leave.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl<C: ClientConnection> Client<C> {
+    /// Returns the connection that `reuse` finds, or a new one to the hosts of `untried`. At the limit it waits, if the
+    /// context says so, behind the calls that wait already.
+    pub(super) fn when_there_is_room<'a>(
+        &'a self,
+        call: &impl Call<C>,
+        reuse: impl Fn() -> Option<C>,
+        untried: impl Fn() -> Untried<'a, C>,
+    ) -> Result<C, Error> {
+        let may_wait = || call.settings().wait != Some(Duration::ZERO);
+        let must_queue = self.permits.waiters().length() > 0 && may_wait();
+        if !must_queue && let Some(idle) = reuse() {
+            return Ok(idle);
+        }
+        let begin = Moment::precise();
+        let first = if must_queue { Err(DialError::NoRoom) } else { self.dial(call, untried()) };
+        let outcome = match first {
+            Ok(connection) => Ok(connection),
+            Err(DialError::Failed(error)) => Err(error),
+            Err(DialError::NoRoom) if may_wait() => self.wait_for_room(call, reuse, untried),
+            Err(DialError::NoRoom) => Err(self.limit_reached(call, None)),
+        };
+        self.metrics.waited(begin, outcome.is_err());
+        outcome
+    }
+
+    /// Waits for room, and gets a connection as soon as there is some.
+    fn wait_for_room<'a>(
+        &'a self,
+        call: &impl Call<C>,
+        reuse: impl Fn() -> Option<C>,
+        untried: impl Fn() -> Untried<'a, C>,
+    ) -> Result<C, Error> {
+        let begin = Instant::now();
+        let place = Place::new(self.permits.waiters());
+        self.metrics.limit_wait();
+        loop {
+            place.enter();
+            self.maintenance.note_waiting();
+            if self.permits.waiters().is_closed() {
+                log!(call, Error, "the context was freed while this call waited for a connection");
+                return Err(Error::Invalid);
+            }
+            let mut longest = LOOK_INTERVAL;
+            if place.has_turn(self.room(call)) {
+                if let Some(idle) = reuse() {
+                    place.leave();
+                    return Ok(idle);
+                }
+                match self.dial(call, untried().at(Some(&place))) {
+                    Err(DialError::NoRoom) => longest = PAUSE,
+                    Err(DialError::Failed(error)) => return Err(error),
+                    Ok(connection) => return Ok(connection),
+                }
+            }
+            let waited = begin.elapsed();
+            let left = call.settings().wait.map(|wait| wait.saturating_sub(waited));
+            if left == Some(Duration::ZERO) {
+                self.metrics.limit_timeout();
+                return Err(self.limit_reached(call, Some(waited)));
+            }
+            place.sleep(left.map_or(longest, |left| left.min(longest)));
+        }
+    }
+
+    /// Returns the number of connections that calls may take or open now. It is negative if the limit was lowered.
+    fn room(&self, call: &impl Call<C>) -> i64 {
+        let limit = i64::from(call.settings().connections);
+        let in_nobodys_hands = self.pool.idle() + self.maintenance.parked_with_permit() as u64;
+        limit - self.permits.open() as i64 + in_nobodys_hands as i64
+    }
+
+    /// Ends the waits of all calls, because the context is about to be freed. Returns false if one of them is still
+    /// under way after a second: it uses the client, which must stay in memory.
+    pub fn end_waits(&self) -> bool {
+        self.permits.waiters().close(CLOSE_TIMEOUT)
+    }
+
+    /// Logs that the limit is in the way, and for how long the call has waited.
+    fn limit_reached(&self, call: &impl Call<C>, waited: Option<Duration>) -> Error {
+        let limit = call.settings().connections;
+        let PoolStatistics { in_use, connecting, .. } = self.statistics();
+        let waited = waited.map_or(String::new(), |time| format!("; waited {} ms", time.as_millis()));
+        log!(
+            call,
+            Error,
+            "n_conn_max ({limit}) reached: {in_use} connections are in use, {connecting} are being opened{waited}"
+        );
+        Error::Limit
+    }
+}
