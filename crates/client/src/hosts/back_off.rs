@@ -27,9 +27,10 @@ impl BackOff {
         self.next = now.after(with_jitter(self.delay).min(longest));
     }
 
-    /// The time from which the next probe may begin.
-    pub fn next(&self) -> Moment {
-        self.next
+    /// The time from which the next early probe may begin, in a blacklisting that ends at `until`. `None` if the
+    /// ordinary probe, which is due then, comes before the early probe after the next one would.
+    pub fn next(&self, until: Moment) -> Option<Moment> {
+        (self.next.after(self.delay.saturating_mul(2)) <= until).then_some(self.next)
     }
 }
 
@@ -48,7 +49,7 @@ mod tests {
         let mut back_off = BackOff::new(begin);
         let mut delay = FIRST_DELAY;
         for _ in 0..12 {
-            let waited = back_off.next().since(begin);
+            let waited = back_off.next(Moment::NEVER).unwrap().since(begin);
             assert!(
                 waited >= delay && waited <= delay.mul_f64(1.25).min(Duration::from_secs(10)),
                 "{waited:?}"
@@ -62,6 +63,14 @@ mod tests {
     fn no_number_of_failures_overflows() {
         let mut back_off = BackOff::new(Moment::default());
         (0..200).for_each(|_| back_off.double(Moment::default(), None));
-        assert!(back_off.next() > Moment::default().after(Duration::from_secs(1 << 33)));
+        assert!(back_off.next > Moment::default().after(Duration::from_secs(1 << 33)));
+    }
+
+    #[test]
+    fn the_last_one_is_left_to_the_ordinary_probe() {
+        let begin = Moment::default();
+        let back_off = BackOff::new(begin);
+        assert!(back_off.next(begin.after(Duration::from_millis(163))).is_some());
+        assert!(back_off.next(begin.after(Duration::from_millis(149))).is_none());
     }
 }

@@ -242,9 +242,9 @@ impl CircuitBreaker {
     /// The time from which an early probe may begin; `None` if none may: the host has not failed, is out for good or
     /// by order of the program, or an attempt is under way.
     pub fn early_probe_at(&self) -> Option<Moment> {
-        let is_out = matches!(self.state, CircuitState::Open { until } if until != Moment::NEVER);
-        let may_be_probed = is_out && self.ordered_until().is_none() && self.attempts == 0;
-        self.back_off.as_ref().filter(|_| may_be_probed).map(BackOff::next)
+        let CircuitState::Open { until } = self.state else { return None };
+        let may_be_probed = until != Moment::NEVER && self.ordered_until().is_none() && self.attempts == 0;
+        self.back_off.as_ref().filter(|_| may_be_probed)?.next(until)
     }
 
     /// Begins an early probe. Returns the number of its attempt.
