@@ -49,7 +49,7 @@ bench: all ## what checkouts, connects and writes cost beside the bare system ca
 	@benches/run.sh
 
 fuzz: ## replies, valid and spoilt, against the reader's model: PROPTEST_CASES= (5000000, some minutes)
-	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release -p droplet reply_tests
+	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release -p droplet-client reply_tests
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::root;
 
 /// The folders of crates/client/src, from the lowest.
-const CLIENT: [&str; 7] = ["os", "pool", "net", "hosts", "profile", "checkout", "api"];
+const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
 const ABI: [&str; 14] = [

@@ -18,6 +18,7 @@
 //! | [`hosts`] | the list of hosts, and the circuit breaker of each |
 //! | [`profile`] | the text of a profile |
 //! | [`net`] | names, connection attempts, sockets, TLS |
+//! | [`http`] | replies of HTTP as text |
 //! | [`pool`] | idle connections, and the limit on open ones |
 //! | [`os`] | clock, locks, fork, system calls, OpenSSL: the only `unsafe` code of this crate |
 //! | [`log`](mod@log), [`fault`], [`status`] | messages, faults of a host, results of a call |
@@ -32,6 +33,7 @@ mod api;
 pub mod checkout;
 pub mod fault;
 pub mod hosts;
+pub mod http;
 pub mod net;
 pub mod os;
 pub mod pool;

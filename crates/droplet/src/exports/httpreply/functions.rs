@@ -3,7 +3,7 @@
 use libc::{c_uint, c_void};
 
 use super::{c_string, dpl_buffer_func_t, dpl_header_func_t};
-use crate::http::reader::Receiver;
+use droplet_client::http::reader::Receiver;
 use droplet_client::status::{Error, SUCCESS};
 use droplet_conn::exports::dpl_status_t;
 

@@ -8,7 +8,7 @@ use super::c_string;
 use crate::abi::layout::{Dict, Sbuf, Value};
 use crate::abi::owned::Owned;
 use crate::exports::dict::dpl_dict_t;
-use crate::http::reader::Receiver;
+use droplet_client::http::reader::Receiver;
 use droplet_client::status::Error;
 
 /// Number of buckets of a dictionary of fields. C can see it, so it is the original's.

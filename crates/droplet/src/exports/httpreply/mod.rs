@@ -15,8 +15,8 @@ use std::ptr;
 use libc::{c_char, c_int, c_uint, c_void};
 
 use super::dict::dpl_dict_t;
-use crate::http::error::ReadError;
 use droplet_client::fault::Fault;
+use droplet_client::http::error::ReadError;
 use droplet_client::status::{Error, SUCCESS, code};
 use droplet_conn::exports::conn::in_use;
 use droplet_conn::exports::transfer::blame;

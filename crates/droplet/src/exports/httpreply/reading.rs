@@ -5,10 +5,10 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use crate::abi::context_fields::Fields;
-use crate::http::Limits;
-use crate::http::error::ReadError;
-use crate::http::reader::{self, Receiver, Reply, Source};
-use crate::http::reply::Expected;
+use droplet_client::http::Limits;
+use droplet_client::http::error::ReadError;
+use droplet_client::http::reader::{self, Receiver, Reply, Source};
+use droplet_client::http::reply::Expected;
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::Error;

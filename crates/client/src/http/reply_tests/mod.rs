@@ -133,6 +133,14 @@ fn replies_without_a_body_end_with_the_head() {
 }
 
 #[test]
+fn limits_of_a_connection_are_noted() {
+    let text =
+        "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nkeep-alive: max=100, x\r\nContent-Length: 0\r\n\r\n";
+    let limits = read_whole(text).unwrap().0.keep_alive.expect("limits");
+    assert_eq!((limits.timeout_s, limits.max), (Some(5), Some(100)));
+}
+
+#[test]
 fn the_last_reply_of_a_connection_is_recognised() {
     let is_last = |head: &str| read_whole(&format!("{head}Content-Length: 0\r\n\r\n")).unwrap().0.is_last;
     assert!(!is_last("HTTP/1.1 200 OK\r\n"));

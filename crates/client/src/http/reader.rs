@@ -2,6 +2,7 @@
 
 use super::error::ReadError;
 use super::fields;
+use super::keep_alive::KeepAlive;
 use super::reply::{Event, Expected, Parser};
 
 /// A source of bytes.
@@ -38,6 +39,8 @@ pub struct Reply {
     pub status: u16,
     /// True if no reply can follow on this connection.
     pub is_last: bool,
+    /// Limits of the connection that the server states.
+    pub keep_alive: Option<KeepAlive>,
 }
 
 /// Reads one reply. Bytes that follow it stay in the source.
@@ -47,7 +50,7 @@ pub fn read<S: Source, R: Receiver>(
     expected: Expected,
 ) -> Result<Reply, ReadError<S::Error, R::Error>> {
     let mut parser = Parser::new(expected);
-    let mut reply = Reply { status: 0, is_last: false };
+    let mut reply = Reply { status: 0, is_last: false, keep_alive: None };
     while !parser.is_complete() {
         let input = source.buffered();
         if input.is_empty() {
@@ -62,7 +65,7 @@ pub fn read<S: Source, R: Receiver>(
             Event::Part => {}
             Event::Data => receiver.data(&mut input[..used]).map_err(ReadError::Receiver)?,
             Event::Head(head) => {
-                reply = Reply { status: head.status, is_last: head.is_last() };
+                reply = Reply { status: head.status, is_last: head.is_last(), keep_alive: head.keep_alive() };
                 for (name, value) in &head.fields {
                     // In the reply to a HEAD the length is information, not framing.
                     let is_information = !expected.body && name.eq_ignore_ascii_case("content-length");

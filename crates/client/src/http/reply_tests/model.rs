@@ -168,5 +168,5 @@ pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)>
     let framing =
         if expected.body { &["transfer-encoding", "content-length"][..] } else { &["transfer-encoding"] };
     fields.retain(|(name, _)| !framing.contains(&&*name.to_ascii_lowercase()));
-    Some((Reply { status, is_last }, Gathered { fields, body }, end + used))
+    Some((Reply { status, is_last, keep_alive: None }, Gathered { fields, body }, end + used))
 }

@@ -4,6 +4,7 @@ use std::str;
 
 use super::error::SyntaxError;
 use super::fields::{self, Fields};
+use super::keep_alive::KeepAlive;
 
 /// Number of bytes of an invalid status line that the error shows.
 const SHOWN: usize = 40;
@@ -73,6 +74,11 @@ impl Head {
         let is_doubtful = self.last_coding().is_some() && self.members("content-length").next().is_some();
         let is_switched = self.status == 101;
         says(b"close") || is_doubtful || is_switched || (self.is_http_1_0 && !says(b"keep-alive"))
+    }
+
+    /// Returns the limits of the connection that the server states.
+    pub fn keep_alive(&self) -> Option<KeepAlive> {
+        KeepAlive::among(self.members("keep-alive"))
     }
 
     /// Returns the last transfer coding. Older servers send `identity`, which means none.
