@@ -136,6 +136,31 @@ static void room_is_made_for_another_host(void) {
     server_stop(other);
 }
 
+static void slow_connect_holds_nobody_up(void) {
+    struct server *deaf = server_start((struct server_options){.refuse = true});
+    struct waiter waiters[2] = {{.conn = (dpl_conn_t *)deaf}};
+    dpl_conn_t *conns[2];
+
+    server_go_deaf(deaf);
+    begin(2, LONG);
+    ctx->conn_timeout = (int)patience(3);
+    for (int i = 0; i < 2; i++)
+        conns[i] = checkout(ctx);
+    pthread_create(&waiters[0].thread, NULL, open_host, &waiters[0]);
+    REQUIRE(EVENTUALLY(stats().waiting == 1), "a call for a host that does not answer waits");
+    start(&waiters[1], 1);
+    dpl_conn_terminate(conns[0]);
+    CHECK(EVENTUALLY(stats().waiting == 1), "it leaves the queue when it may connect");
+    dpl_conn_release(conns[1]);
+    join(&waiters[1]);
+    CHECK(waiters[1].conn == conns[1] && !waiters[0].done, "the next is served while it connects");
+    dpl_conn_release(waiters[1].conn);
+    join(&waiters[0]);
+    CHECK(!waiters[0].conn, "it gets none");
+    end();
+    server_stop(deaf);
+}
+
 /* ---- until time is up -------------------------------------------------------------- */
 
 static void time_is_bounded(void) {
@@ -584,6 +609,7 @@ int main(void) {
     RUN(released_one_ends_a_wait);
     RUN(closed_one_ends_a_wait);
     RUN(room_is_made_for_another_host);
+    RUN(slow_connect_holds_nobody_up);
     RUN(time_is_bounded);
     RUN(unusual_times_are_told_apart);
     RUN(environment_sets_the_time);

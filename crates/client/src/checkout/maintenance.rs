@@ -106,11 +106,16 @@ impl<C: ClientConnection> Client<C> {
     #[inline]
     pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) {
         if self.maintenance.is_due(now) {
-            sys::without_cancellation(|| self.do_due_work(call, now));
+            self.maintain_without_cancellation(call, now);
         }
     }
 
     #[cold]
+    #[inline(never)]
+    fn maintain_without_cancellation(&self, call: &impl Call<C>, now: Moment) {
+        sys::without_cancellation(|| self.do_due_work(call, now));
+    }
+
     pub(super) fn do_due_work(&self, call: &impl Call<C>, now: Moment) {
         let maintenance = &self.maintenance;
         if maintenance.has_work(WAITING) {

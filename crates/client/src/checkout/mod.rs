@@ -157,7 +157,7 @@ impl<C: ClientConnection> Client<C> {
     ) -> Result<C, Error> {
         let now = Moment::now();
         if self.maintenance.is_due(now) {
-            return sys::without_cancellation(|| self.checkout_and_maintain(call, hosts, calls, bucket, now));
+            return self.checkout_and_maintain(call, hosts, calls, bucket, now);
         }
         let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
@@ -182,6 +182,7 @@ impl<C: ClientConnection> Client<C> {
     /// Does the work that is due, and checks out. A call that comes while others wait at the limit does not take
     /// what is meant for them.
     #[cold]
+    #[inline(never)]
     fn checkout_and_maintain(
         &self,
         call: &impl Call<C>,
@@ -190,8 +191,10 @@ impl<C: ClientConnection> Client<C> {
         bucket: Option<&CStr>,
         now: Moment,
     ) -> Result<C, Error> {
-        self.do_due_work(call, now);
-        self.reuse_or_dial(call, hosts, calls.fetch_add(1, Ordering::Relaxed), bucket, now)
+        sys::without_cancellation(|| {
+            self.do_due_work(call, now);
+            self.reuse_or_dial(call, hosts, calls.fetch_add(1, Ordering::Relaxed), bucket, now)
+        })
     }
 
     /// Returns an idle connection from any shard to the host whose turn it is, or a new connection.
