@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 14] = [
+const ABI: [&str; 15] = [
     "memory",
     "layout",
     "sized",
@@ -21,6 +21,7 @@ const ABI: [&str; 14] = [
     "hostent",
     "log_callback",
     "droplet",
+    "dictionary",
     "addrlist",
     "context_view",
     "request",

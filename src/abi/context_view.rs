@@ -11,7 +11,9 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
-use super::layout::{AddrListHead, BAREOS_USE_HTTPS, Context30, ContextBareos, ContextHead};
+use super::layout::{
+    AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, ContextBareos, ContextHead,
+};
 use super::slab::ErasedName;
 use droplet_client::checkout::Settings;
 use droplet_client::hosts::Hosts;
@@ -29,7 +31,13 @@ struct Layout {
     conn_idle_time: usize,
     conn_timeout: usize,
     read_timeout: usize,
+    /// Reads of Droplet's own reply reader before it gives up. Each waits for the read timeout.
+    reads: u32,
+    /// True if a read timeout of 0 is none.
+    zero_is_for_ever: bool,
     use_https: (usize, u32),
+    keep_alive: (usize, u32),
+    header_size: usize,
     addrlist: usize,
     cur_host: usize,
     blacklist_expiretime: usize,
@@ -43,7 +51,7 @@ struct Layout {
 }
 
 macro_rules! layout {
-    ($context:ty, $use_https:expr) => {
+    ($context:ty, $use_https:expr, $keep_alive:expr, $reads:expr, $zero_is_for_ever:expr) => {
         Layout {
             n_conn_buckets: offset_of!($context, n_conn_buckets),
             n_conn_max: offset_of!($context, n_conn_max),
@@ -51,7 +59,11 @@ macro_rules! layout {
             conn_idle_time: offset_of!($context, conn_idle_time),
             conn_timeout: offset_of!($context, conn_timeout),
             read_timeout: offset_of!($context, read_timeout),
+            reads: $reads,
+            zero_is_for_ever: $zero_is_for_ever,
             use_https: $use_https,
+            keep_alive: $keep_alive,
+            header_size: offset_of!($context, header_size),
             addrlist: offset_of!($context, addrlist),
             cur_host: offset_of!($context, cur_host),
             blacklist_expiretime: offset_of!($context, blacklist_expiretime),
@@ -67,8 +79,20 @@ macro_rules! layout {
 }
 
 static LAYOUTS: [Layout; 2] = [
-    layout!(Context30, (offset_of!(Context30, use_https), u32::MAX)),
-    layout!(ContextBareos, (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS)),
+    layout!(
+        Context30,
+        (offset_of!(Context30, use_https), u32::MAX),
+        (offset_of!(Context30, keep_alive), u32::MAX),
+        1,
+        false
+    ),
+    layout!(
+        ContextBareos,
+        (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS),
+        (offset_of!(ContextBareos, flags), BAREOS_KEEP_ALIVE),
+        3,
+        true
+    ),
 ];
 
 /// Values that a new context has in `n_conn_buckets`, `n_conn_max`, `n_conn_max_hits` and `conn_idle_time`, and that no
@@ -222,6 +246,25 @@ impl View {
     #[inline]
     pub fn read_timeout(&self) -> Option<Duration> {
         clock::seconds(self.read(self.layout.read_timeout))
+    }
+
+    /// Returns how long each read of a reply may wait; `None` is for ever. It is as long as Droplet's own reply reader
+    /// waits: that of Bareos reads three times, and waits for ever if the timeout is 0, as both do over TLS.
+    pub fn reply_timeout(&self, is_secured: bool) -> Option<Duration> {
+        let Layout { reads, zero_is_for_ever, .. } = *self.layout;
+        let timeout = self.read_timeout()?.saturating_mul(reads);
+        (!timeout.is_zero() || !(is_secured || zero_is_for_ever)).then_some(timeout)
+    }
+
+    /// Returns the `header_size` field, if it is a number of bytes.
+    pub fn header_size(&self) -> Option<usize> {
+        usize::try_from(self.read(self.layout.header_size)).ok().filter(|size| *size > 0)
+    }
+
+    /// Returns whether connections serve more than one request.
+    pub fn keeps_alive(&self) -> bool {
+        let (offset, mask) = self.layout.keep_alive;
+        self.read(offset) as u32 & mask != 0
     }
 
     /// Returns the kinds of trace that are switched on, as bits of `DPL_TRACE_*`.

@@ -63,6 +63,56 @@ impl<T> Drop for Block<T> {
     }
 }
 
+/// A block from malloc(3) that grows. It ends with a NUL, which does not count.
+#[derive(Default)]
+pub struct Growing {
+    block: Option<Block<u8>>,
+    length: usize,
+    size: usize,
+}
+
+impl Growing {
+    /// Returns the number of bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Adds bytes to the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let length = self.length.checked_add(bytes.len()).ok_or(Error::OutOfMemory)?;
+        let needed = length.checked_add(1).ok_or(Error::OutOfMemory)?;
+        if needed > self.size {
+            self.grow(needed.max(self.size.saturating_mul(2)))?;
+        }
+        if let Some(block) = &self.block {
+            // SAFETY: the block has room for `length` bytes and a NUL, and nobody else has it.
+            unsafe {
+                block.as_ptr().add(self.length).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                *block.as_ptr().add(length) = 0;
+            }
+        }
+        self.length = length;
+        Ok(())
+    }
+
+    fn grow(&mut self, size: usize) -> Result<(), Error> {
+        isize::try_from(size).map_err(|_| Error::OutOfMemory)?;
+        let old = self.block.as_ref().map_or(std::ptr::null_mut(), Block::as_ptr);
+        // SAFETY: NULL or a block from malloc(3), which this owns.
+        let moved = unsafe { libc::realloc(old.cast(), size) };
+        let moved = NonNull::new(moved.cast()).ok_or(Error::OutOfMemory)?;
+        // realloc(3) has freed the old block, or it is the same.
+        std::mem::forget(self.block.replace(Block(moved)));
+        self.size = size;
+        Ok(())
+    }
+
+    /// Gives the block to C, which frees it; NULL if there are no bytes.
+    pub fn into_raw(self) -> *mut c_char {
+        self.block.map_or(std::ptr::null_mut(), |block| block.into_raw().cast())
+    }
+}
+
 /// Copies a string by strdup(3).
 pub fn duplicate(text: &CStr) -> Result<Block<c_char>, Error> {
     // SAFETY: a `CStr` ends with a NUL.

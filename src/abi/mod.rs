@@ -11,6 +11,7 @@
 //! | `dpl_addrlist_t` | `addrlist::AddrList` | `slab` | `dpl_addrlist_free` |
 //! | `dpl_addr_t` | `addrlist::node` | malloc(3) | the list, or C after `dpl_addrlist_remove_nolock` |
 //! | `dpl_req_t` | [`request::Request`] | malloc(3) | `dplx_req_free`, `dpl_req_free` |
+//! | `dpl_dict_t` | `dictionary::Dictionary` | Droplet's functions | `dpl_dict_free` |
 //! | strings and buffers in fields | [`memory::Block`] | malloc(3) | the struct they belong to |
 //!
 //! Droplet's structs are public, so the first part of each allocation, the head, has Droplet's layout ([`layout`]).
@@ -57,6 +58,7 @@
 //! ```text
 //!   layout  memory  sized  last_error               structs, blocks of memory, the text of the last error
 //!   slab  hostent  log_callback  droplet            handles; the program's log function; Droplet's functions
+//!   dictionary                                      dpl_dict_t
 //!   addrlist                                        dpl_addrlist_t, dpl_addr_t
 //!   context_view                                    fields of dpl_ctx_t
 //!   request                                         dpl_req_t
@@ -72,6 +74,7 @@ pub(crate) mod call;
 pub mod connection;
 pub mod context;
 pub mod context_view;
+pub(crate) mod dictionary;
 pub(crate) mod droplet;
 pub(crate) mod hostent;
 pub(crate) mod last_error;

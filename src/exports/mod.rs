@@ -14,8 +14,9 @@ mod addrlist;
 mod addrlist_query;
 pub mod conn;
 mod dplx;
+pub mod httpreply;
 mod outcome;
-pub mod transfer;
+mod transfer;
 
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -2,7 +2,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "alone/ends.h"
+#include "support/ends.h"
 
 /* The original takes its end for the end of the string. */
 static void buffers_may_hold_a_nul(void) {

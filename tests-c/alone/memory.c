@@ -1,7 +1,7 @@
 /* Memory runs out while a reply is read: the status says so, and no host is blamed. */
 #include <errno.h>
 
-#include "alone/ends.h"
+#include "support/ends.h"
 #include "support/dplx.h"
 #include "support/shim.h"
 

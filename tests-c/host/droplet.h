@@ -118,6 +118,9 @@ typedef struct dpl_conn dpl_conn_t;
 typedef struct dpl_addr dpl_addr_t;
 typedef struct dpl_addrlist dpl_addrlist_t;
 typedef struct dpl_dict dpl_dict_t;
+
+typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, const char *value);
+typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 typedef struct dpl_vec dpl_vec_t;
 
 typedef void (*dpl_log_func_t)(dpl_ctx_t *, dpl_log_level_t, const char *message);
@@ -328,12 +331,25 @@ dpl_status_t dpl_req_add_metadatum(dpl_req_t *req, const char *key, const char *
 void dpl_req_add_behavior(dpl_req_t *req, unsigned int flags);
 void dpl_req_rm_behavior(dpl_req_t *req, unsigned int flags);
 
-dpl_status_t dpl_map_http_status(int http_status);
+dpl_dict_t *dpl_dict_new(int n_buckets);
+void dpl_dict_free(dpl_dict_t *dict);
+dpl_status_t dpl_dict_add(dpl_dict_t *dict, const char *key, const char *value, int lowered);
+char *dpl_dict_get_value(const dpl_dict_t *dict, const char *key);
+int dpl_dict_count(const dpl_dict_t *dict);
 
-/* Reads one reply. *datap is malloc'ed and ends in a NUL beyond *lenp;
- * this host keeps no dictionaries, so headersp must be NULL. */
+/* Of the units that are replaced, the host has one function to fall back on: its own reader of replies. For it headersp
+ * must be NULL, and *datap ends in a NUL beyond *lenp. */
 dpl_status_t dpl_read_http_reply(dpl_conn_t *conn, int expect_data, char **datap,
                                  unsigned int *lenp, dpl_dict_t **headersp, int *connection_closep);
+dpl_status_t dpl_read_http_reply_ext(dpl_conn_t *conn, int expect_data, int buffer_provided,
+                                     char **datap, unsigned int *lenp, dpl_dict_t **headersp,
+                                     int *connection_closep);
+dpl_status_t dpl_read_http_reply_buffered(dpl_conn_t *conn, int expect_data, int *http_statusp,
+                                          dpl_header_func_t header_func,
+                                          dpl_buffer_func_t buffer_func, void *cb_arg);
+dpl_status_t dpl_map_http_status(int http_status);
+int dpl_connection_close(dpl_dict_t *headers);
+char *dpl_location(dpl_dict_t *headers);
 
 /* One whole request, as a program wants it; of Droplet's arguments, those that this host heeds. */
 dpl_status_t dpl_put(dpl_ctx_t *ctx, const char *bucket, const char *path, const char *data,

@@ -41,6 +41,7 @@ NUMBER(connection_timeout, conn_timeout)
 NUMBER(read_timeout, read_timeout)
 NUMBER(write_timeout, write_timeout)
 NUMBER(read_buf_size, read_buf_size)
+NUMBER(header_size, header_size)
 STRING(pricing_dir, pricing_dir)
 STRING(ssl_ca_list, ssl_ca_list)
 STRING(ssl_crl_list, ssl_crl_list)
@@ -97,6 +98,7 @@ static const struct variable {
     {"read_timeout", set_read_timeout},
     {"write_timeout", set_write_timeout},
     {"read_buf_size", set_read_buf_size},
+    {"header_size", set_header_size},
     {"pricing_dir", set_pricing_dir},
     {"ssl_ca_list", set_ssl_ca_list},
     {"ssl_crl_list", set_ssl_crl_list},

@@ -1,5 +1,6 @@
 /*
- * The reply reader. It reads past the library's back through conn->fd or
+ * The host's own reply reader, for DPLX_REPLY_READER=droplet and for plugins whose
+ * calls no other library sees. It reads past the library's back through conn->fd or
  * conn->ssl, and owns read_buf_pos, cc, status and eof: bytes that came with a
  * reply but are not part of it stay in read_buf, with cc > read_buf_pos.
  */
@@ -151,24 +152,6 @@ static bool read_body(dpl_conn_t *conn, size_t len, char **datap) {
     return true;
 }
 
-dpl_status_t dpl_map_http_status(int http_status) {
-    switch (http_status) {
-    case 404:
-        return DPL_ENOENT;
-    case 403:
-        return DPL_EPERM;
-    case 409:
-        return DPL_ECONFLICT;
-    case 412:
-        return DPL_EPRECOND;
-    case 416:
-        return DPL_ERANGEUNAVAIL;
-    }
-    if (http_status / 100 == 3)
-        return DPL_EREDIRECT;
-    return http_status / 100 == 2 ? DPL_SUCCESS : DPL_FAILURE;
-}
-
 static dpl_status_t broken(dpl_conn_t *conn) {
     dpl_blacklist_host(conn->ctx, conn->host, conn->port);
     return conn->status;
@@ -198,5 +181,5 @@ dpl_status_t dpl_read_http_reply(dpl_conn_t *conn, int expect_data, char **datap
         free(data);
     if (head.http_status >= 500)
         dpl_blacklist_host(conn->ctx, conn->host, conn->port);
-    return dpl_map_http_status(head.http_status);
+    return head.http_status / 100 == 2 ? DPL_SUCCESS : DPL_FAILURE;
 }

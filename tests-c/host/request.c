@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An entry of the metadata. */
-struct dpl_dict {
-    struct dpl_dict *next;
-    char *key;
-    char *value;
-};
-
 dpl_req_t *dpl_req_new(dpl_ctx_t *ctx) {
     dpl_req_t *req = calloc(1, sizeof *req);
 
@@ -27,12 +20,8 @@ void dpl_req_free(dpl_req_t *req) {
     free(req->port);
     free(req->bucket);
     free(req->resource);
-    for (dpl_dict_t *entry = req->metadata, *next; entry; entry = next) {
-        next = entry->next;
-        free(entry->key);
-        free(entry->value);
-        free(entry);
-    }
+    if (req->metadata)
+        dpl_dict_free(req->metadata);
     free(req);
 }
 
@@ -63,15 +52,9 @@ dpl_status_t dpl_req_set_port(dpl_req_t *req, const char *port) {
 }
 
 dpl_status_t dpl_req_add_metadatum(dpl_req_t *req, const char *key, const char *value) {
-    dpl_dict_t *entry = calloc(1, sizeof *entry);
-
-    if (!entry)
-        return DPL_ENOMEM;
-    entry->key = strdup(key);
-    entry->value = strdup(value);
-    entry->next = req->metadata;
-    req->metadata = entry;
-    return entry->key && entry->value ? DPL_SUCCESS : DPL_ENOMEM;
+    if (!req->metadata)
+        req->metadata = dpl_dict_new(13);
+    return req->metadata ? dpl_dict_add(req->metadata, key, value, 0) : DPL_ENOMEM;
 }
 
 void dpl_req_add_behavior(dpl_req_t *req, unsigned int flags) {

@@ -26,6 +26,8 @@ pub enum Error {
     Limit = -8,
     /// `DPL_ENAMETOOLONG`: a host name longer than DNS allows.
     NameTooLong = -9,
+    /// `DPL_ENOTSUPP`: a part of Droplet is needed that the process lacks.
+    Unsupported = -14,
 }
 
 /// `DPL_SUCCESS`.
@@ -37,7 +39,7 @@ impl Error {
         self as i32
     }
 
-    const ALL: [Error; 8] = [
+    const ALL: [Error; 9] = [
         Error::Failure,
         Error::NotFound,
         Error::Invalid,
@@ -46,6 +48,7 @@ impl Error {
         Error::System,
         Error::Limit,
         Error::NameTooLong,
+        Error::Unsupported,
     ];
 
     const fn text(self) -> &'static str {
@@ -58,6 +61,7 @@ impl Error {
             Error::System => "the system refused",
             Error::Limit => "connection limit reached",
             Error::NameTooLong => "name too long",
+            Error::Unsupported => "not supported without Droplet",
         }
     }
 }

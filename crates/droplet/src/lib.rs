@@ -7,7 +7,6 @@
 //! | log | log, trace, dumps of IO vectors | `exports/log/` |
 //! | request | what a program asks for: method, resource, range, conditions, metadata | `exports/request/` |
 //! | httprequest | a request as text | `exports/httprequest.rs` |
-//! | httpreply | the reply on a connection | `exports/httpreply/` |
 //! | dict, value, vec, sbuf | dictionaries, their values, vectors, string buffers | `exports/dict/`, `exports/*.rs` |
 //!
 //! There are three layers. Each uses only the layers below it:
@@ -22,12 +21,3 @@ mod abi;
 mod dump;
 mod exports;
 mod http;
-
-/// Called by the dynamic linker when the library is loaded.
-extern "C" fn announce_reply_reader() {
-    droplet_conn::exports::transfer::announce_reply_reader();
-}
-
-#[used]
-#[unsafe(link_section = ".init_array")]
-static ON_LOAD: extern "C" fn() = announce_reply_reader;

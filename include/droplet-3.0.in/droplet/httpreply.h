@@ -41,7 +41,7 @@ typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, cons
 /** Gets each piece of a reply's body. Anything but DPL_SUCCESS ends the reading. */
 typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 
-@functions crates/droplet/src/exports/httpreply/mod.rs
+@functions src/exports/httpreply/mod.rs
 
 #ifdef __cplusplus
 }

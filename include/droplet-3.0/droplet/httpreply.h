@@ -43,16 +43,18 @@ typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int 
 
 /**
  * Reads a reply, and passes it on while it is received. A line of the head that is not a field is skipped. Bytes after
- * the reply and before the next request are dropped, and the connection is closed when it is released.
+ * the reply and before the next request are dropped, and the connection is closed when it is released. So it is after a
+ * reply that says `Connection: close`, or whose body ends with the connection.
  *
  * @param conn the connection. After an error nothing more can be written on it, and it is closed when it is
  *        released
  * @param expect_data 0 for the reply to a HEAD, which has no body although its head may say so
  * @param http_statusp receives the status; may be NULL. Unchanged on error
- * @param header_func called for each field, except for `Transfer-Encoding`, and for `Content-Length` unless
- *        `expect_data` is 0; may be NULL
- * @param buffer_func called for each piece of the body, in a buffer that it may change; may be NULL
- * @param cb_arg passed to both functions
+ * @param header_func called for each field, except for `Connection`, `Transfer-Encoding`, and for `Content-Length`
+ *        unless `expect_data` is 0; may be NULL
+ * @param buffer_func called for each piece of the body, in a buffer that it may change. If it is NULL, the body is
+ *        dropped, and one that ends with the connection is not waited for
+ * @param cb_arg passed to both functions, which may use other connections, but not this one
  * @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
  *         malformed or late, or a function did not return DPL_SUCCESS
  *
@@ -74,15 +76,17 @@ dpl_status_t dpl_read_http_reply_buffered(dpl_conn_t *conn,
  * @param expect_data 0 for the reply to a HEAD
  * @param buffer_provided 0 if the caller frees the body with free(). Otherwise the body is stored in the buffer
  *        `*data_bufp`, which has room for `*data_lenp` bytes, and the rest is dropped
- * @param data_bufp receives the body, or NULL if there is none; NULL to drop it
- * @param data_lenp receives its length in bytes
+ * @param data_bufp receives the body, or NULL if there is none. NULL to drop it: one that ends with the connection is
+ *        then not waited for
+ * @param data_lenp receives its length in bytes; may be NULL
  * @param headersp receives the fields, as in dpl_read_http_reply_buffered(), with names in lower case; to be
  *        freed with dpl_dict_free(). May be NULL
  * @param connection_closep receives 1 if the connection is to be closed with dpl_conn_terminate(), else 0; may
  *        be NULL
  * @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply, DPL_ENOMEM if
  *         memory runs out, DPL_ELIMIT if the body is longer than `*data_lenp` can say: the part that came is still
- *         stored; DPL_EINVAL for NULL, and nothing is stored
+ *         stored; DPL_ENOTSUPP if there is no Droplet in the process whose dictionary could hold the fields; DPL_EINVAL
+ *         for NULL, and nothing is stored
  *
  * @pre `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable. If
  * `buffer_provided` is not 0, `*data_bufp` has room for `*data_lenp` bytes.
@@ -126,12 +130,13 @@ dpl_status_t dpl_read_http_reply(dpl_conn_t *conn,
 dpl_status_t dpl_map_http_status(int http_status);
 
 /**
- * Returns whether the fields of a reply say that it is the last one of its connection.
+ * Returns whether these fields say that the reply is the last one of its connection. What dpl_read_http_reply() stores
+ * never says so, as in the original: a connection whose reply was the last is closed when it is released.
  *
- * @param headers_returned the fields, as dpl_read_http_reply() stores them
+ * @param headers_returned the fields, with names in lower case
  * @return 1 if `connection` has `close` among its options, or for NULL; else 0
  *
- * @pre `headers_returned` is NULL or a dictionary.
+ * @pre `headers_returned` is NULL or a dictionary of strings.
  */
 int dpl_connection_close(dpl_dict_t *headers_returned);
 
@@ -141,7 +146,7 @@ int dpl_connection_close(dpl_dict_t *headers_returned);
  * @param headers_returned the fields, as dpl_read_http_reply() stores them
  * @return the value of `location`, which the dictionary owns; NULL if there is none, or for NULL
  *
- * @pre `headers_returned` is NULL or a dictionary.
+ * @pre `headers_returned` is NULL or a dictionary of strings.
  */
 char *dpl_location(dpl_dict_t *headers_returned);
 

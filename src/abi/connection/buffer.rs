@@ -1,12 +1,13 @@
 //! Reading, through the buffer that C sees.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::slice;
 use std::time::Duration;
 
 use libc::c_int;
 
 use super::{Connection, ConnectionMemory};
+use droplet_client::http::expectation::Expectation;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS};
 
@@ -65,7 +66,7 @@ impl Connection {
 
     /// Notes that a reply was read to its end, and no request was written since.
     pub fn set_reply_is_over(&mut self) {
-        self.0.reply_is_over = true;
+        (self.0.reply_is_over, self.0.expectation) = (true, Expectation::default());
     }
 
     /// Drops what was read behind the last reply, before another is read. Nothing is dropped from a file: replies are
@@ -99,14 +100,15 @@ impl Connection {
         }
     }
 
-    /// Notes whether the request that is being written waits for a `100 Continue` before it goes on.
-    pub fn set_awaits_continue(&mut self, awaits_continue: bool) {
-        self.0.awaits_continue = awaits_continue;
+    /// Notes what is about to be written: it may be a request that waits for `100 Continue`.
+    #[inline]
+    pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) {
+        self.0.expectation.note(pieces.iter().map(|piece| &**piece));
     }
 
-    /// Returns whether the request that was written last waits for a `100 Continue`.
-    pub fn awaits_continue(&self) -> bool {
-        self.0.awaits_continue
+    /// Returns whether the reply to the request that was written last may be a `100 Continue`.
+    pub fn may_be_continued(&self) -> bool {
+        self.0.expectation.may_be_met()
     }
 }
 

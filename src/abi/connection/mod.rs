@@ -26,6 +26,7 @@ use droplet_client::checkout::ClientConnection;
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::open_connection::OpenConnection;
 use droplet_client::fault::Fault;
+use droplet_client::http::expectation::Expectation;
 use droplet_client::net::stream::{Stream, TransferError};
 use droplet_client::os::shards::ShardNumber;
 use droplet_client::os::sys;
@@ -47,8 +48,8 @@ pub struct ConnectionMemory {
     /// True if C took the descriptor or put another file in its place. The connection is of no use to others then:
     /// it stays in an exchange.
     is_replaced: bool,
-    /// True if the request that was written last waits for a `100 Continue`.
-    awaits_continue: bool,
+    /// What the request that was written last waits for.
+    expectation: Expectation,
     /// True if a reply was read to its end, and no request was written since.
     reply_is_over: bool,
 }

@@ -224,6 +224,8 @@ c_struct! {
 
 /// The bits of [`ContextBareos::flags`] that this library reads.
 pub const BAREOS_USE_HTTPS: c_uint = 1 << 0;
+/// As above.
+pub const BAREOS_KEEP_ALIVE: c_uint = 1 << 3;
 
 #[cfg(test)]
 #[path = "../../../tests/common/reference.rs"]

@@ -4,48 +4,52 @@
 use std::iter;
 
 use super::error::SyntaxError;
-use super::lines::after_blanks;
 
 /// Names of the fields that define where the body ends.
 const FRAMING: [&str; 2] = ["Content-Length", "Transfer-Encoding"];
 
 /// Names and values, in the order of the head.
-pub type Fields = Vec<(String, Vec<u8>)>;
-
-/// Returns whether the field of this name defines where the body ends.
-pub fn is_framing(name: &str) -> bool {
-    FRAMING.iter().any(|it| it.eq_ignore_ascii_case(name))
-}
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Parses the lines after the status line (RFC 9112, section 5). A line that begins with a blank continues the line
-/// before. A field is skipped with all its lines if it has no colon, its name is not a token, or it has a control
-/// character.
+/// before. A field is skipped with all its lines if it has no colon or no name.
+///
+/// The original takes all before the colon for the name, and control characters in names and values, so they are taken
+/// here too. A carriage return or NUL within a value counts as a space (RFC 9110, section 5.5). Only the fields that
+/// frame the body must be as the standard wants them.
 pub fn parse(lines: &[&[u8]]) -> Result<Fields, SyntaxError> {
     let mut fields = Fields::new();
     for lines in lines.chunk_by(|_, next| matches!(next.first(), Some(b' ' | b'\t'))) {
-        match field(lines) {
-            Some(field) => fields.push(field),
-            None => lines.iter().try_for_each(|line| refuse_framing(line))?,
+        let field = field(lines);
+        if !field.as_ref().is_some_and(|(name, _)| is_sound(name, lines)) {
+            lines.iter().try_for_each(|line| refuse_framing(line))?;
         }
+        fields.extend(field);
     }
     Ok(fields)
 }
 
 /// Parses the lines of one field. Older servers put blanks between name and colon, and continue a value on the next
 /// line, where the line end means a space (sections 5.1 and 5.2).
-fn field(lines: &[&[u8]]) -> Option<(String, Vec<u8>)> {
+fn field(lines: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (first, folds) = lines.split_first()?;
-    let (name, rest) = first.split_at(first.iter().take_while(|byte| is_token(**byte)).count());
-    let beginning = after_blanks(rest).strip_prefix(b":")?;
-    let parts = || iter::once(&beginning).chain(folds);
-    if name.is_empty() || !parts().all(|part| part.iter().all(|byte| is_text(*byte))) {
+    let (name, beginning) = first.split_at(first.iter().position(|byte| *byte == b':')?);
+    let name = before_blanks(name);
+    if matches!(name.first(), None | Some(b' ' | b'\t')) || name.iter().any(|byte| ends_text(*byte)) {
         return None;
     }
-    let value = parts().map(|part| part.trim_ascii()).collect::<Vec<_>>().join(&b' ');
-    Some((String::from_utf8_lossy(name).into_owned(), value.trim_ascii().to_vec()))
+    let parts = iter::once(&beginning[1..]).chain(folds.iter().copied());
+    let mut value = parts.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b' ');
+    value.iter_mut().filter(|byte| ends_text(**byte)).for_each(|byte| *byte = b' ');
+    Some((name.to_vec(), value.trim_ascii().to_vec()))
 }
 
-/// Refuses to skip a line that the end of the body might depend on.
+/// Returns whether the name is a token and no line has a control character.
+fn is_sound(name: &[u8], lines: &[&[u8]]) -> bool {
+    name.iter().all(|byte| is_token(*byte)) && lines.iter().all(|line| line.iter().all(|byte| is_text(*byte)))
+}
+
+/// Refuses a line that is no sound field, if the end of the body might depend on it.
 fn refuse_framing(line: &[u8]) -> Result<(), SyntaxError> {
     let word = first_word(line);
     match FRAMING.iter().find(|it| it.as_bytes().eq_ignore_ascii_case(word)) {
@@ -61,6 +65,12 @@ fn first_word(line: &[u8]) -> &[u8] {
     &word[..word.iter().position(|byte| !is_token(*byte)).unwrap_or(word.len())]
 }
 
+/// Returns the text without the spaces and tabs at its end.
+fn before_blanks(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !matches!(byte, b' ' | b'\t'));
+    &text[..end.map_or(0, |last| last + 1)]
+}
+
 /// Returns whether a byte may stand in a name (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
@@ -69,4 +79,9 @@ fn is_token(byte: u8) -> bool {
 /// Returns whether a byte may stand in a value (RFC 9110, section 5.5).
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || !byte.is_ascii_control()
+}
+
+/// Returns whether a byte would end a text for C programs.
+fn ends_text(byte: u8) -> bool {
+    matches!(byte, b'\r' | 0)
 }

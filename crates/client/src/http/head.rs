@@ -48,7 +48,7 @@ impl Head {
 
     /// Returns the members of all fields of this name. Each field is a list separated by commas.
     fn members<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let fields = self.fields.iter().filter(move |(it, _)| it.eq_ignore_ascii_case(name));
+        let fields = self.fields.iter().filter(move |(it, _)| it.eq_ignore_ascii_case(name.as_bytes()));
         fields.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     }
 

@@ -7,11 +7,13 @@
 //! | `head.rs`, `fields.rs`, `lines.rs` | the status line and framing, the fields, the lines that both come in |
 //! | `keep_alive.rs` | the limits that a server states for its connections |
 //! | `error.rs` | errors of a reply |
+//! | `expectation.rs` | the search for `Expect` in requests |
 //!
 //! `reply_tests/` compares the reader with a model of it that uses httparse (`make fuzz`).
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod expectation;
 mod fields;
 mod head;
 mod keep_alive;

@@ -1,7 +1,7 @@
 //! The reader of one reply: it takes bytes from a source, and hands fields and data to a receiver.
 
 use super::error::ReadError;
-use super::fields;
+use super::fields::Fields;
 use super::keep_alive::KeepAlive;
 use super::reply::{Event, Expected, Parser};
 
@@ -25,8 +25,11 @@ pub trait Receiver {
     /// Refusal by the receiver.
     type Error;
 
+    /// Prepares for this number of fields. The head is complete.
+    fn fields_follow(&mut self, count: usize) -> Result<(), Self::Error>;
+
     /// Takes a field of the head.
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Self::Error>;
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Self::Error>;
 
     /// Takes a piece of the body. Pieces come in order.
     fn data(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error>;
@@ -64,18 +67,28 @@ pub fn read<S: Source, R: Receiver>(
         match event {
             Event::Part => {}
             Event::Data => receiver.data(&mut input[..used]).map_err(ReadError::Receiver)?,
-            Event::Head(head) => {
-                reply = Reply { status: head.status, is_last: head.is_last(), keep_alive: head.keep_alive() };
-                for (name, value) in &head.fields {
-                    // In the reply to a HEAD the length is information, not framing.
-                    let is_information = !expected.body && name.eq_ignore_ascii_case("content-length");
-                    if is_information || !fields::is_framing(name) {
-                        receiver.field(name, value).map_err(ReadError::Receiver)?;
-                    }
-                }
+            Event::Head(head, is_open_ended) => {
+                reply = Reply {
+                    status: head.status,
+                    is_last: is_open_ended || head.is_last(),
+                    keep_alive: head.keep_alive(),
+                };
+                pass_on(&head.fields, expected.body, receiver).map_err(ReadError::Receiver)?;
             }
         }
         source.consume(used);
     }
     Ok(reply)
+}
+
+/// Passes on the fields that say something about the reply. Those that say where the body ends, or whether the
+/// connection does, are not among them; but in the reply to a HEAD the length is information.
+fn pass_on<R: Receiver>(fields: &Fields, has_body: bool, receiver: &mut R) -> Result<(), R::Error> {
+    let is = |name: &[u8], other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    let passes = |name: &[u8]| {
+        !is(name, "transfer-encoding") && !is(name, "connection") && !(has_body && is(name, "content-length"))
+    };
+    receiver.fields_follow(fields.len())?;
+    let mut passed = fields.iter().filter(|(name, _)| passes(name));
+    passed.try_for_each(|(name, value)| receiver.field(name, value))
 }

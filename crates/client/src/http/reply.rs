@@ -11,6 +11,8 @@ use super::lines::{Limits, Lines, after_blanks};
 pub struct Expected {
     /// False for the reply to a HEAD: it has no body, whatever its head says.
     pub body: bool,
+    /// False if nobody wants the data of the body. A body that ends with the connection is then not waited for.
+    pub data: bool,
     /// True if the request waits for `100 Continue`. That is then the reply; otherwise it is skipped.
     pub continuation: bool,
     /// The greatest length of a head.
@@ -22,8 +24,8 @@ pub struct Expected {
 pub enum Event {
     /// Part of the head or of the framing. The receiver gets nothing.
     Part,
-    /// The end of the head, which is complete now.
-    Head(Head),
+    /// The end of the head, which is complete now; true if the body ends with the connection.
+    Head(Head, bool),
     /// Data of the body: all the bytes that were taken.
     Data,
 }
@@ -101,7 +103,7 @@ impl Parser {
             }
             State::ChunkEnd(line) => {
                 let (used, is_whole) = line.take_one(input, limits)?;
-                if !b"\r\n".starts_with(line.text()) {
+                if !matches!(line.text(), b"\r" | b"\r\n" | b"\n") {
                     return Err(SyntaxError::Chunk);
                 }
                 if is_whole {
@@ -154,10 +156,12 @@ impl Parser {
                 Framing::Length(0) => State::Complete,
                 Framing::Length(length) => State::Body(length),
                 Framing::Chunked => State::ChunkSize(Lines::default()),
+                Framing::UntilClose if !self.expected.data => State::Complete,
                 Framing::UntilClose => State::UntilClose,
             }
         };
-        Ok(Event::Head(head))
+        let is_open_ended = self.expected.body && head.has_body() && framing == Framing::UntilClose;
+        Ok(Event::Head(head, is_open_ended))
     }
 }
 
@@ -171,7 +175,8 @@ fn take(left: &mut u64, input: &[u8]) -> usize {
 /// Parses the line with the size of a chunk. The size may begin with any number of zeros, and an extension may follow
 /// it (RFC 9112, section 7.1).
 fn chunk_size(line: &[u8]) -> Result<u64, SyntaxError> {
-    let line = line.strip_suffix(b"\r\n").ok_or(SyntaxError::Chunk)?;
+    let line = line.strip_suffix(b"\n").ok_or(SyntaxError::Chunk)?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (digits, rest) = line.split_at(line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
     let is_sound = matches!(after_blanks(rest).first(), None | Some(b';')) && !rest.contains(&b'\r');
     let size = str::from_utf8(digits).ok().filter(|_| is_sound);

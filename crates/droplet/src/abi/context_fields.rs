@@ -1,4 +1,4 @@
-//! The fields of a context that requests and replies read.
+//! The fields of a context that requests read.
 
 use std::ffi::CStr;
 use std::mem::offset_of;
@@ -66,18 +66,5 @@ impl Fields {
     pub fn keys(&self) -> Option<(&[u8], &[u8])> {
         let access = self.text(offset_of!(Context30, access_key))?;
         Some((access.to_bytes(), self.text(offset_of!(Context30, secret_key))?.to_bytes()))
-    }
-
-    /// Returns the greatest length of a line in the head of a reply, in bytes; `default` if the context has none.
-    pub fn header_size(&self, default: usize) -> usize {
-        usize::try_from(self.int(offset_of!(Context30, header_size)))
-            .ok()
-            .filter(|size| *size > 0)
-            .unwrap_or(default)
-    }
-
-    /// Returns whether connections serve more than one request.
-    pub fn keeps_alive(&self) -> bool {
-        self.int(offset_of!(Context30, keep_alive)) != 0
     }
 }

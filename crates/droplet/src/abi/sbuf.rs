@@ -1,8 +1,6 @@
 //! A string buffer that grows.
 
 use std::ffi::CStr;
-use std::mem;
-use std::ptr;
 use std::slice;
 
 use libc::{FILE, c_char};
@@ -80,12 +78,6 @@ impl Sbuf {
         self.buf = moved.cast();
         self.allocated = size;
         Ok(())
-    }
-
-    /// Takes the block out of the struct, for C to free. The bytes end with a NUL.
-    pub fn take_buffer(&mut self) -> *mut c_char {
-        self.len = 0;
-        mem::replace(&mut self.buf, ptr::null_mut())
     }
 
     /// Writes the bytes to a file.

@@ -8,7 +8,6 @@
 
 mod context;
 mod dict;
-mod httpreply;
 mod httprequest;
 mod log;
 mod request;

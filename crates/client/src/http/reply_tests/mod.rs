@@ -9,7 +9,7 @@ use super::reader::{Receiver, Reply, Source, read};
 use super::reply::Expected;
 
 const LIMITS: Limits = Limits { line: 1 << 16, head: 1 << 20 };
-const ANY: Expected = Expected { body: true, continuation: false, limits: LIMITS };
+const ANY: Expected = Expected { body: true, data: true, continuation: false, limits: LIMITS };
 
 /// A source that gives a text in pieces, then its end.
 struct Pieces<'a> {
@@ -44,7 +44,7 @@ impl Source for Pieces<'_> {
     }
 }
 
-type Fields = Vec<(String, Vec<u8>)>;
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 #[derive(Debug, Default, PartialEq)]
 struct Gathered {
@@ -55,7 +55,14 @@ struct Gathered {
 impl Receiver for Gathered {
     type Error = ();
 
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), ()> {
+    fn fields_follow(&mut self, count: usize) -> Result<(), ()> {
+        assert!(self.fields.is_empty());
+        self.fields.reserve(count);
+        Ok(())
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ()> {
+        assert!(self.fields.len() < self.fields.capacity(), "more fields than were announced");
         self.fields.push((name.to_owned(), value.to_owned()));
         Ok(())
     }
@@ -123,7 +130,7 @@ fn replies_without_a_body_end_with_the_head() {
     assert_eq!((reply.status, gathered.body.len()), (200, 0));
     assert_eq!(
         gathered.fields,
-        [("Content-Length".to_owned(), b"5".to_vec())],
+        [(b"Content-Length".to_vec(), b"5".to_vec())],
         "the length is a field after a HEAD"
     );
     for status in [204, 304] {
@@ -161,7 +168,7 @@ fn invalid_replies_have_an_error() {
         assert_eq!(error_of(&text), ContentLength, "{length}");
     }
     for chunks in
-        ["zz\r\nhello\r\n", "\r\n", "-1\r\n", "5\r\nhelloX0\r\n", "fffffffffffffffff\r\n", "5\nhello"]
+        ["zz\r\nhello\r\n", "\r\n", "-1\r\n", "5\r\nhelloX0\r\n", "fffffffffffffffff\r\n", "5\rhello\n"]
     {
         let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         assert_eq!(error_of(&text), Chunk, "{chunks:?}");
@@ -174,41 +181,68 @@ fn invalid_replies_have_an_error() {
 /// Servers send each of these; each once made the whole reply fail.
 #[test]
 fn lines_that_are_not_fields_are_skipped() {
-    for line in [
-        "X Foo: 1",
-        "x-amz-meta-a/b: 1",
-        "x-amz-meta-(a): 1",
-        "x-amz-meta-\u{e9}: 1",
-        "<!DOCTYPE html>",
-        "PHP Warning:  fopen(): no such file",
-        ": empty",
-        "no colon",
-        "X: a\u{1}b",
-        "X: a\u{7f}b",
-        "X: a\rb",
-        "X: a\r",
-        "X: a\u{c}",
-        "X: a\0b",
-        "X\u{1}: a",
-        "X: a\r\n b\u{1}\r\n c",
-        "X Foo: a\r\n b",
-        "\r",
-    ] {
-        for (before, after) in [("A: 1\r\n", "B: 2\r\n"), ("", "B: 2\r\n"), ("A: 1\r\n", "")] {
-            let length = "Content-Length: 5\r\n";
-            let text = format!("HTTP/1.1 200 OK\r\n{before}{line}\r\n{after}{length}\r\nhello");
-            let (reply, gathered, _) = read_whole(&text).unwrap();
-            assert_eq!((reply.status, &*gathered.body), (200, &b"hello"[..]), "{text:?}");
-            let mut names = gathered.fields.iter().map(|(name, _)| format!("{name}: "));
-            let expected = [before, after].map(|it| it.get(..3).unwrap_or_default());
-            assert_eq!(
-                names.next().unwrap_or_default() + &names.next().unwrap_or_default(),
-                expected.concat()
-            );
-        }
+    for line in ["<!DOCTYPE html>", ": empty", "no colon", "X\0: a", "X\r: a", "X\r\n: a", "\r"] {
+        check_line(line, "");
     }
     let text = "HTTP/1.1 200 \u{1}\r\n first: 1\r\n second: 1\r\nA: 1\r\n\t2\r\n\r\n";
-    assert_eq!(read_whole(text).unwrap().1.fields, [("A".to_owned(), b"1 2".to_vec())]);
+    assert_eq!(read_whole(text).unwrap().1.fields, [(b"A".to_vec(), b"1 2".to_vec())]);
+}
+
+/// No standard allows these, but the original takes them, and metadata may have such names and values.
+#[test]
+fn odd_fields_are_taken() {
+    for (line, field) in [
+        ("X Foo: 1", "X Foo=1"),
+        ("x-amz-meta-a/b: 1", "x-amz-meta-a/b=1"),
+        ("x-amz-meta-\u{e9}: \u{e9}", "x-amz-meta-\u{e9}=\u{e9}"),
+        ("PHP Warning:  fopen(): no such file", "PHP Warning=fopen(): no such file"),
+        ("X \t: a", "X=a"),
+        ("X\u{1}: a", "X\u{1}=a"),
+        ("X: a\u{1}b\u{7f}c", "X=a\u{1}b\u{7f}c"),
+        ("X: a\r", "X=a"),
+        ("X: a\rb\0c", "X=a b c"),
+        ("X: a\r\n b\u{1}\r\n\tc", "X=a b\u{1} c"),
+        ("X:", "X="),
+    ] {
+        check_line(line, field);
+    }
+}
+
+/// Checks that a line of a head, wherever it stands, is read as this field, `name=value`, or skipped.
+fn check_line(line: &str, field: &str) {
+    for (before, after) in [("A: 1\r\n", "B: 2\r\n"), ("", "B: 2\r\n"), ("A: 1\r\n", "")] {
+        let text = format!("HTTP/1.1 200 OK\r\n{before}{line}\r\n{after}Content-Length: 5\r\n\r\nhello");
+        let (reply, gathered, _) = read_whole(&text).unwrap();
+        assert_eq!((reply.status, &*gathered.body), (200, &b"hello"[..]), "{text:?}");
+        let plain = |it: &[u8]| String::from_utf8(it.to_vec()).unwrap();
+        let found: Vec<_> =
+            gathered.fields.iter().map(|(name, value)| plain(name) + "=" + &plain(value)).collect();
+        let mut expected = vec![field.to_owned()];
+        expected.splice(..0, before.split_once(':').map(|(name, _)| format!("{name}=1")));
+        expected.extend(after.split_once(':').map(|(name, _)| format!("{name}=2")));
+        expected.retain(|it| !it.is_empty());
+        assert_eq!(found, expected, "{text:?}");
+    }
+}
+
+/// The original reads on until the connection ends, or not at all; and so a program that wants no body waits for none.
+#[test]
+fn a_body_without_an_end_is_read_for_those_who_want_it() {
+    let head = "HTTP/1.1 200 OK\r\nX: 1\r\n\r\n";
+    let (reply, gathered, used) =
+        read_in_pieces(format!("{head}hello").as_bytes(), vec![9], Expected { data: false, ..ANY }).unwrap();
+    assert_eq!((reply.is_last, gathered.body.len(), used), (true, 0, head.len()));
+    let with_length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let (reply, _, used) =
+        read_in_pieces(with_length.as_bytes(), vec![9], Expected { data: false, ..ANY }).unwrap();
+    assert_eq!((reply.is_last, used), (false, with_length.len()), "this one has an end");
+}
+
+#[test]
+fn chunks_may_end_with_bare_line_feeds() {
+    let text = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n1;x\r\n!\r\n0\nA: b\n\n";
+    let (reply, gathered, used) = read_whole(text).unwrap();
+    assert_eq!((reply.status, &*gathered.body, used), (200, &b"hello!"[..], text.len()));
 }
 
 #[test]

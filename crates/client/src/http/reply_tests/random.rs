@@ -133,8 +133,9 @@ fn damaged(mut text: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
 }
 
 fn expected() -> impl Strategy<Value = Expected> {
-    (any::<bool>(), any::<bool>()).prop_map(|(body, continuation)| Expected {
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(body, data, continuation)| Expected {
         body,
+        data,
         continuation,
         limits: LIMITS,
     })

@@ -1,5 +1,5 @@
 /* Replies of every kind, over http, https and files: what they mean. */
-#include "alone/ends.h"
+#include "support/ends.h"
 
 /* A reply on a connection of its own. */
 static void check_reply(bool tls, const char *text, bool hangs_up, dpl_status_t status,

@@ -3,9 +3,9 @@
 use libc::{c_uint, c_void};
 
 use super::{c_string, dpl_buffer_func_t, dpl_header_func_t};
+use crate::exports::dpl_status_t;
 use droplet_client::http::reader::Receiver;
 use droplet_client::status::{Error, SUCCESS};
-use droplet_conn::exports::dpl_status_t;
 
 /// The program's functions, NULL or valid for `cb_arg` (contract of [`super::dpl_read_http_reply_buffered`]).
 pub struct Functions {
@@ -17,9 +17,13 @@ pub struct Functions {
 impl Receiver for Functions {
     type Error = Error;
 
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+    fn fields_follow(&mut self, _count: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         let Some(function) = self.header_func else { return Ok(()) };
-        let (name, value) = (c_string(name.as_bytes())?, c_string(value)?);
+        let (name, value) = (c_string(name)?, c_string(value)?);
         // SAFETY: the function takes `cb_arg` (Functions); name and value are strings.
         accepted(unsafe { function(self.cb_arg, name.as_ptr(), value.as_ptr()) })
     }

@@ -2,28 +2,35 @@
 //!
 //! A reply is read completely: by its length, in chunks, or until the peer closes the connection. Replies of 1xx are
 //! skipped, except for the `100 Continue` that a request has asked for. Each read waits for at most the context's
-//! `read_timeout`. A line of the head may have `header_size` bytes. The head, with the replies of 1xx and the empty lines
-//! before it, may have 16 times as many.
+//! `read_timeout`. A line of the head may have 102,400 bytes, or `header_size` if that is more. The head, with the
+//! replies of 1xx and the empty lines before it, may have 16 times as many.
+//!
+//! With `DPLX_REPLY_READER=droplet` in the environment the functions that read hand over to Droplet's own ([`next`]).
 
 mod functions;
 mod memory;
+mod next;
 mod reading;
 
 use std::ffi::{CStr, CString};
-use std::ptr;
 
 use libc::{c_char, c_int, c_uint, c_void};
 
-use super::dict::dpl_dict_t;
+use super::conn::in_use;
+use super::transfer::blame;
+use super::{dpl_conn_t, dpl_status_t, guard, refuse};
+use crate::abi::dictionary;
+use crate::abi::droplet::Dict;
+use crate::abi::memory::string;
 use droplet_client::fault::Fault;
 use droplet_client::http::error::ReadError;
 use droplet_client::status::{Error, SUCCESS, code};
-use droplet_conn::exports::conn::in_use;
-use droplet_conn::exports::transfer::blame;
-use droplet_conn::exports::{dpl_conn_t, dpl_status_t, guard, refuse};
 use functions::Functions;
 use memory::{Memory, Results};
-use reading::{fields, read, status};
+use reading::{Wanted, read, status};
+
+/// `dpl_dict_t`.
+pub type dpl_dict_t = Dict;
 
 /// `dpl_header_func_t`: gets the name and the value of a field. A result other than DPL_SUCCESS ends the reading.
 pub type dpl_header_func_t =
@@ -33,16 +40,18 @@ pub type dpl_header_func_t =
 pub type dpl_buffer_func_t = Option<unsafe extern "C" fn(*mut c_void, *mut c_char, c_uint) -> dpl_status_t>;
 
 /// Reads a reply, and passes it on while it is received. A line of the head that is not a field is skipped. Bytes after
-/// the reply and before the next request are dropped, and the connection is closed when it is released.
+/// the reply and before the next request are dropped, and the connection is closed when it is released. So it is after a
+/// reply that says `Connection: close`, or whose body ends with the connection.
 ///
 /// @param conn the connection. After an error nothing more can be written on it, and it is closed when it is
 ///        released
 /// @param expect_data 0 for the reply to a HEAD, which has no body although its head may say so
 /// @param http_statusp receives the status; may be NULL. Unchanged on error
-/// @param header_func called for each field, except for `Transfer-Encoding`, and for `Content-Length` unless
-///        `expect_data` is 0; may be NULL
-/// @param buffer_func called for each piece of the body, in a buffer that it may change; may be NULL
-/// @param cb_arg passed to both functions
+/// @param header_func called for each field, except for `Connection`, `Transfer-Encoding`, and for `Content-Length`
+///        unless `expect_data` is 0; may be NULL
+/// @param buffer_func called for each piece of the body, in a buffer that it may change. If it is NULL, the body is
+///        dropped, and one that ends with the connection is not waited for
+/// @param cb_arg passed to both functions, which may use other connections, but not this one
 /// @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
 ///         malformed or late, or a function did not return DPL_SUCCESS
 ///
@@ -59,10 +68,15 @@ pub unsafe extern "C" fn dpl_read_http_reply_buffered(
     cb_arg: *mut c_void,
 ) -> dpl_status_t {
     const NAME: &CStr = c"dpl_read_http_reply_buffered";
+    if let Some(next) = next::read_buffered() {
+        // SAFETY: the same arguments, to the function of the same name.
+        return unsafe { next(conn, expect_data, http_statusp, header_func, buffer_func, cb_arg) };
+    }
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let mut receiver = Functions { header_func, buffer_func, cb_arg };
-        let outcome = read(&mut connection, expect_data != 0, &mut receiver, NAME);
+        let wanted = Wanted { body: expect_data != 0, data: buffer_func.is_some() };
+        let outcome = read(&mut connection, wanted, &mut receiver, NAME);
         connection.into_raw();
         code(outcome.map_err(|_| Error::Failure).map(|reply| {
             // SAFETY: `http_statusp` is NULL or writable (contract of this function).
@@ -80,15 +94,17 @@ pub unsafe extern "C" fn dpl_read_http_reply_buffered(
 /// @param expect_data 0 for the reply to a HEAD
 /// @param buffer_provided 0 if the caller frees the body with free(). Otherwise the body is stored in the buffer
 ///        `*data_bufp`, which has room for `*data_lenp` bytes, and the rest is dropped
-/// @param data_bufp receives the body, or NULL if there is none; NULL to drop it
-/// @param data_lenp receives its length in bytes
+/// @param data_bufp receives the body, or NULL if there is none. NULL to drop it: one that ends with the connection is
+///        then not waited for
+/// @param data_lenp receives its length in bytes; may be NULL
 /// @param headersp receives the fields, as in dpl_read_http_reply_buffered(), with names in lower case; to be
 ///        freed with dpl_dict_free(). May be NULL
 /// @param connection_closep receives 1 if the connection is to be closed with dpl_conn_terminate(), else 0; may
 ///        be NULL
 /// @return the result of dpl_map_http_status() for the status; DPL_FAILURE if there is no complete reply, DPL_ENOMEM if
 ///         memory runs out, DPL_ELIMIT if the body is longer than `*data_lenp` can say: the part that came is still
-///         stored; DPL_EINVAL for NULL, and nothing is stored
+///         stored; DPL_ENOTSUPP if there is no Droplet in the process whose dictionary could hold the fields; DPL_EINVAL
+///         for NULL, and nothing is stored
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; the pointers to results are NULL or writable. If
@@ -103,8 +119,20 @@ pub unsafe extern "C" fn dpl_read_http_reply_ext(
     headersp: *mut *mut dpl_dict_t,
     connection_closep: *mut c_int,
 ) -> dpl_status_t {
-    // SAFETY: `conn` and the pointers to results are as read_into_memory() wants them (contract of this function).
+    // SAFETY: the same arguments, to the function of the same name; or the pointers are as read_into_memory() wants them
+    // (contract of this function).
     unsafe {
+        if let Some(next) = next::read_ext() {
+            return next(
+                conn,
+                expect_data,
+                buffer_provided,
+                data_bufp,
+                data_lenp,
+                headersp,
+                connection_closep,
+            );
+        }
         let is_provided = buffer_provided != 0;
         let results = Results { is_provided, data_bufp, data_lenp, headersp, connection_closep };
         read_into_memory(conn, expect_data != 0, results, c"dpl_read_http_reply_ext")
@@ -132,8 +160,11 @@ pub unsafe extern "C" fn dpl_read_http_reply(
     headersp: *mut *mut dpl_dict_t,
     connection_closep: *mut c_int,
 ) -> dpl_status_t {
-    // SAFETY: `conn` and the pointers to results are as read_into_memory() wants them (contract of this function).
+    // SAFETY: as in dpl_read_http_reply_ext().
     unsafe {
+        if let Some(next) = next::read() {
+            return next(conn, expect_data, data_bufp, data_lenp, headersp, connection_closep);
+        }
         let results = Results { is_provided: false, data_bufp, data_lenp, headersp, connection_closep };
         read_into_memory(conn, expect_data != 0, results, c"dpl_read_http_reply")
     }
@@ -159,19 +190,23 @@ pub extern "C" fn dpl_map_http_status(http_status: c_int) -> dpl_status_t {
     }
 }
 
-/// Returns whether the fields of a reply say that it is the last one of its connection.
+/// Returns whether these fields say that the reply is the last one of its connection. What dpl_read_http_reply() stores
+/// never says so, as in the original: a connection whose reply was the last is closed when it is released.
 ///
-/// @param headers_returned the fields, as dpl_read_http_reply() stores them
+/// @param headers_returned the fields, with names in lower case
 /// @return 1 if `connection` has `close` among its options, or for NULL; else 0
 ///
 /// # Safety
-/// `headers_returned` is NULL or a dictionary.
+/// `headers_returned` is NULL or a dictionary of strings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_connection_close(headers_returned: *mut dpl_dict_t) -> c_int {
     guard(c"dpl_connection_close", 1, || {
-        // SAFETY: `headers_returned` is NULL or a dictionary (contract of this function).
-        let Some(headers) = (unsafe { headers_returned.as_ref() }) else { return 1 };
-        let options = headers.text(c"connection").unwrap_or_default().to_bytes().split(|byte| *byte == b',');
+        if headers_returned.is_null() {
+            return 1;
+        }
+        // SAFETY: not NULL, so it is a dictionary of strings (contract of this function), which own their text.
+        let value = unsafe { string(dictionary::value(headers_returned, c"connection")) };
+        let options = value.unwrap_or_default().to_bytes().split(|byte| *byte == b',');
         let closes = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
         c_int::from(options.into_iter().any(closes))
     })
@@ -183,13 +218,12 @@ pub unsafe extern "C" fn dpl_connection_close(headers_returned: *mut dpl_dict_t)
 /// @return the value of `location`, which the dictionary owns; NULL if there is none, or for NULL
 ///
 /// # Safety
-/// `headers_returned` is NULL or a dictionary.
+/// `headers_returned` is NULL or a dictionary of strings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dpl_location(headers_returned: *mut dpl_dict_t) -> *mut c_char {
-    guard(c"dpl_location", ptr::null_mut(), || {
-        // SAFETY: `headers_returned` is NULL or a dictionary (contract of this function).
-        let location = unsafe { headers_returned.as_ref() }.and_then(|headers| headers.text(c"location"));
-        location.map_or(ptr::null_mut(), |location| location.as_ptr().cast_mut())
+    guard(c"dpl_location", std::ptr::null_mut(), || {
+        // SAFETY: `headers_returned` is NULL or a dictionary of strings (contract of this function).
+        unsafe { dictionary::value(headers_returned, c"location") }
     })
 }
 
@@ -214,8 +248,9 @@ unsafe fn read_into_memory(
             }
         };
         let Some(mut connection) = in_use(conn, function) else { return Error::Invalid.status() };
-        let outcome = read(&mut connection, with_body, &mut memory, function);
-        let keeps_alive = fields(&connection).is_some_and(|fields| fields.keeps_alive());
+        let wanted = Wanted { body: with_body, data: memory.wants_data() };
+        let outcome = read(&mut connection, wanted, &mut memory, function);
+        let keeps_alive = connection.context().is_some_and(|context| context.view().keeps_alive());
         let fault = match &outcome {
             Ok(reply) => (reply.status / 100 == 5).then_some(Fault::Replied),
             Err(ReadError::Syntax(_)) => Some(Fault::Reported),
@@ -228,7 +263,7 @@ unsafe fn read_into_memory(
         connection.into_raw();
         let is_last = outcome.as_ref().map_or(true, |reply| reply.is_last) || !keeps_alive;
         // SAFETY: as above.
-        unsafe { memory.hand_over(&results, outcome.is_ok(), is_last) };
+        unsafe { memory.hand_over(&results, is_last) };
         outcome.map_or_else(|error| status(&error), |reply| dpl_map_http_status(reply.status.into()))
     })
 }

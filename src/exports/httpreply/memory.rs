@@ -4,19 +4,17 @@ use std::ptr;
 
 use libc::{c_char, c_int, c_uint};
 
-use super::c_string;
-use crate::abi::layout::{Dict, Sbuf, Value};
-use crate::abi::owned::Owned;
-use crate::exports::dict::dpl_dict_t;
+use super::{c_string, dpl_dict_t};
+use crate::abi::dictionary::Dictionary;
+use crate::abi::memory::Growing;
 use droplet_client::http::reader::Receiver;
 use droplet_client::status::Error;
 
 /// Number of buckets of a dictionary of fields. C can see it, so it is the original's.
 const FIELD_BUCKETS: usize = 13;
 
-/// Number of fields for each bucket at which the dictionary is replaced by a larger one, and the factor that it grows by.
-/// To set a field, all fields of its bucket are compared; without this the time would be quadratic in the number of
-/// fields.
+/// Number of fields for each bucket, beyond which the dictionary has more buckets. To set a field, all fields of its
+/// bucket are compared; without this the time would be quadratic in the number of fields.
 const FIELDS_A_BUCKET: usize = 16;
 
 /// The arguments of [`super::dpl_read_http_reply_ext`] that receive results: each NULL or writable. With `is_provided`,
@@ -35,7 +33,7 @@ enum Data {
     /// The body is dropped.
     Nowhere,
     /// A buffer that the program gets.
-    Own(Owned<Sbuf>),
+    Own(Growing),
     /// A buffer of the program's: its address, its size, and the number of bytes in it.
     Provided(*mut u8, usize, usize),
 }
@@ -43,9 +41,9 @@ enum Data {
 /// A reply in memory.
 pub struct Memory {
     data: Data,
-    fields: Owned<Dict>,
-    /// Number of fields received.
-    count: usize,
+    /// The fields, once the head is complete, if the program wants them.
+    fields: Option<Dictionary>,
+    wants_fields: bool,
 }
 
 impl Memory {
@@ -61,17 +59,22 @@ impl Memory {
                 Data::Provided(buffer.cast(), *length as usize, 0)
             }
             (true, ..) => return Err(Error::Invalid),
-            (false, Some(_), _) => Data::Own(Sbuf::new(0)?),
+            (false, Some(_), _) => Data::Own(Growing::default()),
             (false, None, _) => Data::Nowhere,
         };
-        Ok(Memory { data, fields: Dict::new(FIELD_BUCKETS)?, count: 0 })
+        Ok(Memory { data, fields: None, wants_fields: !results.headersp.is_null() })
     }
 
-    /// Stores the reply in the results. `is_whole`: it was read completely; `is_last`: the connection is to be closed.
+    /// Returns whether the program gets the data of the body.
+    pub fn wants_data(&self) -> bool {
+        !matches!(self.data, Data::Nowhere)
+    }
+
+    /// Stores the reply in the results. `is_last`: the connection is to be closed.
     ///
     /// # Safety
     /// `results` are those of [`Memory::for_results`].
-    pub unsafe fn hand_over(self, results: &Results, is_whole: bool, is_last: bool) {
+    pub unsafe fn hand_over(self, results: &Results, is_last: bool) {
         // SAFETY: the pointers are NULL or writable (contract of this function).
         let (data_buf, data_len, headers, close) = unsafe {
             (
@@ -84,10 +87,10 @@ impl Memory {
         let length = match self.data {
             Data::Nowhere => 0,
             Data::Provided(_, _, used) => used,
-            Data::Own(mut data) => {
-                let length = data.bytes().len();
+            Data::Own(data) => {
+                let length = data.length();
                 if let Some(data_buf) = data_buf {
-                    *data_buf = if length > 0 { data.take_buffer() } else { ptr::null_mut() };
+                    *data_buf = data.into_raw();
                 }
                 length
             }
@@ -96,8 +99,7 @@ impl Memory {
             *data_len = length as c_uint;
         }
         if let Some(headers) = headers {
-            let is_empty = self.fields.vars().next().is_none();
-            *headers = if is_empty && !is_whole { ptr::null_mut() } else { self.fields.into_raw() };
+            *headers = self.fields.map_or(ptr::null_mut(), Dictionary::into_raw);
         }
         if let Some(close) = close {
             *close = c_int::from(is_last);
@@ -108,23 +110,23 @@ impl Memory {
 impl Receiver for Memory {
     type Error = Error;
 
-    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let name = c_string(name.to_ascii_lowercase().as_bytes())?;
-        self.fields.set(&name, Value::string(value)?)?;
-        self.count += 1;
-        if self.count == self.fields.n_buckets as usize * FIELDS_A_BUCKET {
-            let larger = Dict::new(self.fields.n_buckets as usize * FIELDS_A_BUCKET)?;
-            larger.set_all(&self.fields, |name| Some(name))?;
-            self.fields = larger;
+    fn fields_follow(&mut self, count: usize) -> Result<(), Error> {
+        if self.wants_fields {
+            self.fields = Some(Dictionary::new(FIELD_BUCKETS.max(count / FIELDS_A_BUCKET))?);
         }
         Ok(())
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        let Some(fields) = &mut self.fields else { return Ok(()) };
+        fields.set(&c_string(name)?, &c_string(value)?)
     }
 
     fn data(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
         match &mut self.data {
             Data::Nowhere => Ok(()),
             // C has the length as an unsigned int.
-            Data::Own(data) if data.bytes().len() + bytes.len() > c_uint::MAX as usize => Err(Error::Limit),
+            Data::Own(data) if data.length() + bytes.len() > c_uint::MAX as usize => Err(Error::Limit),
             Data::Own(data) => data.append(bytes),
             Data::Provided(buffer, size, used) => {
                 let count = bytes.len().min(*size - *used);

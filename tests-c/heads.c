@@ -1,22 +1,27 @@
 /* Heads of replies: what is in them besides fields, and how long they may be. */
 #include <pthread.h>
 
-#include "alone/ends.h"
+#include "support/ends.h"
 
-/* Heads of replies as real servers send them, with more in them than fields. */
+/* Heads of replies as real servers send them: some lines are no fields, others are fields with odd names and values, which
+ * metadata may have. */
 static void odd_lines_are_passed_over(void) {
-    static const char *const lines[] = {"X Foo: 1",
-                                        "x-amz-meta-a/b: 1",
-                                        "x-amz-meta-(a): 1",
-                                        "x-amz-meta-\xe9: 1",
-                                        "<!DOCTYPE html>",
-                                        "PHP Warning:  fopen(): no such file",
-                                        ": empty",
-                                        "no colon",
-                                        "X: a\x01",
-                                        "X: a\x7f",
-                                        "X: a\rb",
-                                        " X: 1"};
+    static const struct {
+        const char *line, *key, *value;
+    } lines[] = {
+        {"X Foo: 1", "x foo", "1"},
+        {"x-amz-meta-a/b: 1", "x-amz-meta-a/b", "1"},
+        {"x-amz-meta-(A): 1", "x-amz-meta-(a)", "1"},
+        {"x-amz-meta-\xe9: \xe9", "x-amz-meta-\xe9", "\xe9"},
+        {"PHP Warning:  fopen(): no such file", "php warning", "fopen(): no such file"},
+        {"X: a\x01\x7f", "x", "a\x01\x7f"},
+        {"X: a\rb", "x", "a b"},
+        {"X:", "x", ""},
+        {"<!DOCTYPE html>", NULL, NULL},
+        {": empty", NULL, NULL},
+        {"no colon", NULL, NULL},
+        {" X: 1", NULL, NULL},
+    };
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct ends ends = begin(false, "");
@@ -24,14 +29,17 @@ static void odd_lines_are_passed_over(void) {
 
         request(&ends);
         say(&ends, OK);
-        say(&ends, lines[i]);
+        say(&ends, lines[i].line);
         say(&ends, "\r\nETag: 1\r\nContent-Length: 5\r\n\r\nhello");
         reply = receive(&ends, 1);
         CHECK_STATUS(reply.status, DPL_SUCCESS, "line %zu: a reply", i);
         CHECK_STR(reply.data ? reply.data : "", "hello", "line %zu: its data", i);
-        CHECK(reply.headers && dpl_dict_count(reply.headers) == 1 &&
-                  dpl_dict_get_value(reply.headers, "etag"),
-              "line %zu: its fields", i);
+        REQUIRE(reply.headers, "with fields");
+        CHECK_INT(dpl_dict_count(reply.headers), lines[i].key ? 2 : 1, "line %zu: their number", i);
+        CHECK_STR(dpl_dict_get_value(reply.headers, "etag"), "1", "line %zu: a sound one", i);
+        if (lines[i].key)
+            CHECK_STR(dpl_dict_get_value(reply.headers, lines[i].key), lines[i].value,
+                      "line %zu: an odd one", i);
         CHECK_INT(hosts_available(ends.ctx), 1, "line %zu: nobody is blacklisted", i);
         forget(&reply);
         dpl_conn_release(ends.conn);
@@ -49,8 +57,12 @@ struct repetition {
 /* Sends the same again and again, for as long as the connection lasts. */
 static void *repeat(void *what) {
     struct repetition *repetition = what;
+    size_t len = strlen(repetition->text);
+    char many[1 << 16];
 
-    while (send(repetition->fd, repetition->text, strlen(repetition->text), MSG_NOSIGNAL) > 0)
+    for (size_t at = 0; at < sizeof many; at++)
+        many[at] = repetition->text[at % len];
+    while (send(repetition->fd, many, sizeof many - sizeof many % len, MSG_NOSIGNAL) > 0)
         ;
     return NULL;
 }
@@ -123,20 +135,46 @@ static void fields_may_be_many(void) {
     end(&ends);
 }
 
-static void long_heads_are_refused(void) {
-    struct ends ends = begin(false, "header_size = 1000");
+/* A reply with one long line. */
+static struct reply receive_line(struct ends *ends, size_t length) {
+    char *text = malloc(length + 100);
     struct reply reply;
-    char text[3000] = OK "X: ";
+    pthread_t sender;
 
-    memset(strchr(text, '\0'), 'x', 1500);
-    strcat(text, "\r\n\r\n");
-    request(&ends);
-    say(&ends, text);
+    REQUIRE(text, "there is memory");
+    strcpy(text, OK "Content-Length: 0\r\nX: ");
+    memset(strchr(text, '\0'), 'x', length - 5);
+    strcpy(strchr(text, 'X') + length - 2, "\r\n\r\n");
+    request(ends);
+    REQUIRE(pthread_create(&sender, NULL, say_all, &(struct repetition){ends->fd, text}) == 0,
+            "a thread sends");
     logs_collect();
-    reply = receive(&ends, 0);
-    CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
+    reply = receive(ends, 1);
+    shutdown(ends->conn->fd, SHUT_RD);
+    dpl_conn_terminate(ends->conn);
+    pthread_join(sender, NULL);
+    free(text);
+    return reply;
+}
+
+/* The original reads lines of 102,400 bytes, whatever header_size says. */
+static void long_lines_are_refused(void) {
+    enum { LONGEST = 200 * 512 };
+    struct ends ends = begin(false, "header_size = 1000");
+    struct reply reply = receive_line(&ends, LONGEST);
+
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a reply");
+    CHECK_INT((long)strlen(dpl_dict_get_value(reply.headers, "x")), LONGEST - 5, "with the line");
+    forget(&reply);
+    reply = receive_line(&ends, LONGEST + 1);
+    CHECK_STATUS(reply.status, DPL_FAILURE, "a longer one is none");
     CHECK_INT(logs_with("header_size"), 1, "the log names the variable");
-    dpl_conn_terminate(ends.conn);
+    forget(&reply);
+    end(&ends);
+    ends = begin(false, "header_size = 110000");
+    reply = receive_line(&ends, LONGEST + 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "unless the variable allows it");
+    forget(&reply);
     end(&ends);
 }
 
@@ -145,6 +183,6 @@ int main(void) {
     RUN(odd_lines_are_passed_over);
     RUN(what_precedes_a_reply_has_an_end);
     RUN(fields_may_be_many);
-    RUN(long_heads_are_refused);
+    RUN(long_lines_are_refused);
     return test_end();
 }

@@ -1,6 +1,6 @@
 /* Replies over http and https: what becomes of their connection, and of the next request on it. */
-#include "alone/ends.h"
-#include "droplet_conn.h"
+#include "support/dplx.h"
+#include "support/ends.h"
 
 /* Nothing came on a connection that was idle: its peer had closed it. */
 static void check_stale(bool tls) {

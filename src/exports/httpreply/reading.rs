@@ -4,7 +4,8 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use crate::abi::context_fields::Fields;
+use crate::abi::connection::{Connection, peer_name};
+use crate::exports::{call_log, dpl_status_t};
 use droplet_client::http::Limits;
 use droplet_client::http::error::ReadError;
 use droplet_client::http::reader::{self, Receiver, Reply, Source};
@@ -12,13 +13,11 @@ use droplet_client::http::reply::Expected;
 use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::Error;
-use droplet_conn::abi::connection::{Connection, peer_name};
-use droplet_conn::exports::{call_log, dpl_status_t};
 
-/// `header_size` if a context has none.
-const DEFAULT_HEADER_SIZE: usize = 8192;
+/// Length in bytes that a line of a head may have in any case: the original reads 200 blocks of 512 bytes.
+const LEAST_LINE: usize = 200 * 512;
 
-/// Greatest length of a head, as a multiple of the greatest length of a line.
+/// Greatest length of a head, as a multiple of the greatest length of a line. The original has no limit.
 const LINES_IN_HEAD: usize = 16;
 
 /// The read timeout of a connection whose context was freed.
@@ -46,23 +45,31 @@ impl Source for Incoming<'_> {
     }
 }
 
+/// The kind of reply that the caller expects: whether it has a body, and whether anybody wants its data.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    pub body: bool,
+    pub data: bool,
+}
+
 /// Reads a reply. An error is logged.
 pub fn read<R: Receiver<Error = Error>>(
     connection: &mut Connection,
-    with_body: bool,
+    wanted: Wanted,
     receiver: &mut R,
     function: &'static CStr,
 ) -> Result<Reply, ReadError<TransferError, Error>> {
     let context = connection.context();
     let is_secured = connection.stream().tls().is_some();
-    let timeout = context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| match is_secured {
-        true => context.view().tls_read_timeout(),
-        false => context.view().read_timeout(),
-    });
-    let line =
-        fields(connection).map_or(DEFAULT_HEADER_SIZE, |fields| fields.header_size(DEFAULT_HEADER_SIZE));
-    let limits = Limits { line, head: line.saturating_mul(LINES_IN_HEAD) };
-    let expected = Expected { body: with_body, continuation: connection.awaits_continue(), limits };
+    let timeout =
+        context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| context.view().reply_timeout(is_secured));
+    let line = context.and_then(|context| context.view().header_size()).unwrap_or(0).max(LEAST_LINE);
+    let expected = Expected {
+        body: wanted.body,
+        data: wanted.data,
+        continuation: connection.may_be_continued(),
+        limits: Limits { line, head: line.saturating_mul(LINES_IN_HEAD) },
+    };
     connection.begin_exchange();
     connection.drop_surplus();
     let outcome = reader::read(&mut Incoming { connection: &mut *connection, timeout }, receiver, expected);
@@ -93,6 +100,9 @@ pub fn read<R: Receiver<Error = Error>>(
 fn refusal(error: Error) -> &'static str {
     match error {
         Error::OutOfMemory => "out of memory",
+        Error::Unsupported => {
+            "its fields are wanted as a dictionary, and the process has no Droplet that makes one"
+        }
         Error::Limit => "its body is longer than an unsigned int can say",
         _ => "the program did not accept it",
     }
@@ -104,10 +114,4 @@ pub fn status(error: &ReadError<TransferError, Error>) -> dpl_status_t {
         ReadError::Receiver(error) => error.status(),
         ReadError::Syntax(_) | ReadError::Source(_) => Error::Failure.status(),
     }
-}
-
-/// Returns the fields of a connection's context. `None` if the context was freed.
-pub fn fields(connection: &Connection) -> Option<Fields> {
-    // SAFETY: `ctx` points to the context, which is alive: context() is not None.
-    connection.context().and_then(|_| unsafe { Fields::of(connection.head().ctx.cast()) })
 }
