@@ -56,18 +56,6 @@ impl Maintenance {
         self.work.fetch_and(!kind, Ordering::SeqCst);
     }
 
-    /// Returns whether there is work of this kind.
-    fn has_work(&self, kind: u8) -> bool {
-        self.work.load(Ordering::Relaxed) & kind != 0
-    }
-
-    /// Returns whether there is any work, or a sweep is due.
-    #[inline]
-    pub fn is_due(&self, now: Moment) -> bool {
-        let due = self.next_sweep.load(Ordering::Relaxed);
-        self.work.load(Ordering::Relaxed) != 0 || now.nanoseconds() >= due
-    }
-
     /// Has each call from now on serve those that wait at the limit.
     pub fn note_waiting(&self) {
         self.add_work(WAITING);
@@ -102,32 +90,32 @@ impl Maintenance {
 }
 
 impl<C: ClientConnection> Client<C> {
-    /// Does the work that is due. Usually there is none.
+    /// Does the work that is due. Usually there is none. Returns the time at which a checkout looks whose turn it is:
+    /// `now`, or [`Moment::NEVER`] if calls wait at the limit. Then no host has a turn, and the checkout does not take
+    /// what is meant for them.
     #[inline]
-    pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) {
-        if self.maintenance.is_due(now) {
-            self.maintain_without_cancellation(call, now);
+    pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) -> Moment {
+        let maintenance = &self.maintenance;
+        let due = maintenance.next_sweep.load(Ordering::Relaxed);
+        if maintenance.work.load(Ordering::Relaxed) != 0 || now.nanoseconds() >= due {
+            return sys::without_cancellation(|| self.do_due_work(call, now, due));
         }
+        now
     }
 
     #[cold]
-    #[inline(never)]
-    fn maintain_without_cancellation(&self, call: &impl Call<C>, now: Moment) {
-        sys::without_cancellation(|| self.do_due_work(call, now));
-    }
-
-    pub(super) fn do_due_work(&self, call: &impl Call<C>, now: Moment) {
-        let maintenance = &self.maintenance;
-        if maintenance.has_work(WAITING) {
+    fn do_due_work(&self, call: &impl Call<C>, now: Moment, due: u64) -> Moment {
+        let work = self.maintenance.work.load(Ordering::Relaxed);
+        if work & WAITING != 0 {
             self.serve_waiters();
         }
-        if maintenance.has_work(PARKED) {
+        if work & PARKED != 0 {
             self.advance_parked(call, now);
         }
-        let due = maintenance.next_sweep.load(Ordering::Relaxed);
         if now.nanoseconds() >= due {
             self.sweep(call, now, due);
         }
+        if self.permits.waiters().length() > 0 { Moment::NEVER } else { now }
     }
 
     /// Wakes the first call that waits: a connection may have become idle.

@@ -156,9 +156,7 @@ impl<C: ClientConnection> Client<C> {
         bucket: Option<&CStr>,
     ) -> Result<C, Error> {
         let now = Moment::now();
-        if self.maintenance.is_due(now) {
-            return self.checkout_and_maintain(call, hosts, calls, bucket, now);
-        }
+        let now = self.maintain(call, now);
         let turn = calls.fetch_add(1, Ordering::Relaxed);
         let idle = self.pool.checkout_own(
             |shard| {
@@ -175,26 +173,8 @@ impl<C: ClientConnection> Client<C> {
                 idle.begin_reuse();
                 Ok(idle)
             }
-            None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket, now)),
+            None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket)),
         }
-    }
-
-    /// Does the work that is due, and checks out. A call that comes while others wait at the limit does not take
-    /// what is meant for them.
-    #[cold]
-    #[inline(never)]
-    fn checkout_and_maintain(
-        &self,
-        call: &impl Call<C>,
-        hosts: &Arc<Hosts>,
-        calls: &AtomicU32,
-        bucket: Option<&CStr>,
-        now: Moment,
-    ) -> Result<C, Error> {
-        sys::without_cancellation(|| {
-            self.do_due_work(call, now);
-            self.reuse_or_dial(call, hosts, calls.fetch_add(1, Ordering::Relaxed), bucket, now)
-        })
     }
 
     /// Returns an idle connection from any shard to the host whose turn it is, or a new connection.
@@ -205,9 +185,9 @@ impl<C: ClientConnection> Client<C> {
         hosts: &Arc<Hosts>,
         turn: u32,
         bucket: Option<&CStr>,
-        now: Moment,
     ) -> Result<C, Error> {
         let reuse = || {
+            let now = Moment::now();
             let rotation = self.current_rotation(hosts);
             let listed = rotation.turn(turn, now);
             let named =
