@@ -49,7 +49,7 @@ static bool list_shows(dpl_ctx_t *ctx, const char *address) {
 static void name_that_leads_elsewhere_is_followed(void) {
     enum { IDLE = 3 };
     struct server *before, *after;
-    dpl_conn_t *conns[IDLE + 1];
+    dpl_conn_t *conns[IDLE + 2];
     dpl_ctx_t *ctx;
     int good = 0;
 
@@ -70,11 +70,13 @@ static void name_that_leads_elsewhere_is_followed(void) {
     conns[2] = dpl_conn_open_host(ctx, AF_UNSPEC, "a.test", server_port(before));
     REQUIRE(conns[0] && conns[1] && conns[2], "connections are in use");
     conns[3] = checkout(ctx);
-    REQUIRE(conns[3], "one more is made");
-    CHECK_INT(ask_on(conns[3], 2).server, 2, "to where the name leads now");
+    REQUIRE(conns[3], "one more is made, and the name looked up meanwhile");
+    CHECK(EVENTUALLY(list_shows(ctx, "127.0.0.2")), "the host list shows the new address");
+    conns[4] = checkout(ctx);
+    REQUIRE(conns[4], "another is made");
+    CHECK_INT(ask_on(conns[4], 2).server, 2, "to where the name leads now");
     CHECK_INT(ask_on(conns[0], 3).server, 1, "those in use lead where they did");
-    CHECK(list_shows(ctx, "127.0.0.2"), "the host list shows the new address");
-    for (int i = 0; i <= IDLE; i++)
+    for (int i = 0; i < IDLE + 2; i++)
         dpl_conn_release(conns[i]);
     CHECK(EVENTUALLY(server_open(before) == 0), "given back, they are closed");
     for (int i = 0; i < 10; i++)
@@ -86,17 +88,11 @@ static void name_that_leads_elsewhere_is_followed(void) {
     server_stop(after);
 }
 
-static void *check_out(void *ctx) {
-    return checkout(ctx);
-}
-
-/* Given back while another thread looks the name up, it becomes idle; what that finds ends it. */
+/* Given back while the name is looked up, it becomes idle; what that finds ends it. */
 static void idle_connections_do_not_outlive_their_address(void) {
     struct server *before, *after;
-    dpl_conn_t *conns[3];
-    pthread_t other;
+    dpl_conn_t *conns[3], *found;
     dpl_ctx_t *ctx;
-    void *found;
 
     if (!own_names("127.0.0.1 a.test\n"))
         return;
@@ -108,15 +104,14 @@ static void idle_connections_do_not_outlive_their_address(void) {
     names_become("127.0.0.2 a.test\n");
     let_look_ups_expire();
     look_up_ms = 400;
-    pthread_create(&other, NULL, check_out, ctx);
-    sleep_ms(150);
+    found = checkout(ctx);
+    REQUIRE(found, "a new connection is made");
+    CHECK_INT(ask_on(found, 1).server, 1, "to the address that is known");
     dpl_conn_release(conns[0]);
     dpl_conn_release(conns[1]);
-    CHECK_INT(server_open(before), 3, "two of three connections become idle during a look-up");
-    pthread_join(other, &found);
-    REQUIRE(found, "a new connection is made");
-    CHECK_INT(ask_on(found, 1).server, 2, "to where the name leads now");
-    CHECK(EVENTUALLY(server_open(before) == 1), "and the idle ones to where it led are closed");
+    CHECK_INT(server_open(before), 4, "two of four connections become idle during the look-up");
+    CHECK(EVENTUALLY(ask(ctx, 2).server == 2), "soon a request goes to where the name leads now");
+    CHECK(EVENTUALLY(server_open(before) == 2), "and the idle ones to where it led are closed");
     dpl_conn_release(conns[2]);
     dpl_conn_release(found);
     dpl_ctx_free(ctx);
@@ -171,7 +166,7 @@ static void virtual_name_that_moves_alone_is_not_the_hosts_fault(void) {
     sleep_ms(50);
     names_become("127.0.0.1 a.test\n127.0.0.2 b.a.test\n");
     let_look_ups_expire();
-    CHECK_STATUS(ask_bucket(ctx, "b"), DPL_FAILURE, "it has moved to a dead address alone");
+    CHECK(EVENTUALLY(ask_bucket(ctx, "b") == DPL_FAILURE), "it has moved to a dead address alone");
     CHECK_INT(hosts_available(ctx), 1, "its host is not blacklisted");
     CHECK(answered(ctx, 2), "and answers");
     dpl_ctx_free(ctx);

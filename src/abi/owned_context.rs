@@ -6,6 +6,7 @@ use std::env;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::time::Duration;
 
 use libc::{c_char, c_int, c_uint, c_void};
 
@@ -16,6 +17,7 @@ use super::context_view::{LIMITS_OF_A_NEW_CONTEXT, REDIRECTS_OF_A_NEW_CONTEXT};
 use super::layout::{AddrListHead, Context30, ContextHead};
 use super::memory::duplicate;
 use super::slab::{InSlab, Slab};
+use droplet_client::checkout::Settings;
 use droplet_client::log;
 use droplet_client::log::Log;
 
@@ -94,8 +96,9 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     fields.set_strings(profile).map_err(out_of_memory)?;
     if let Some(hosts) = &profile.hosts {
         let warn = |text: String| log!(log, Warning, "{}", profile.error_in("host", text));
+        let timeout = Settings::connect_timeout(profile.conn_timeout);
         fields.addrlist =
-            host_list(hosts, warn).map_err(|fault| profile.error_in("host", fault).to_string())?;
+            host_list(hosts, timeout, warn).map_err(|fault| profile.error_in("host", fault).to_string())?;
     }
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
@@ -127,11 +130,15 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> Option<*mut c_voi
     OWNED.take(context.cast()).map(|mut owned| owned.head.get_mut().cwds.cast())
 }
 
-fn host_list(hosts: &HostList, mut warn: impl FnMut(String)) -> Result<*mut AddrListHead, String> {
+fn host_list(
+    hosts: &HostList,
+    timeout: Duration,
+    mut warn: impl FnMut(String),
+) -> Result<*mut AddrListHead, String> {
     let authorities = hosts.authorities(&mut warn)?;
     let made = AddrList::create(hosts.default_port).map_err(|error| error.to_string())?;
     let list = AddrList::of(made).ok_or("out of memory")?;
-    list.add_profile(authorities, |unresolved| warn(unresolved.warning())).map_err(|error| {
+    list.add_profile(authorities, timeout, |unresolved| warn(unresolved.warning())).map_err(|error| {
         AddrList::free(made);
         match error {
             AddError::Lookup(unresolved) => unresolved.to_string(),

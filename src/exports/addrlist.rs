@@ -9,7 +9,7 @@ use std::ptr;
 use libc::c_char;
 
 use super::{dpl_addr_t, dpl_addrlist_t, dpl_status_t, guard, refuse, text};
-use crate::abi::addrlist::{AddError, AddrList};
+use crate::abi::addrlist::{AddError, AddrList, LOOKUP_WAIT};
 use crate::abi::memory::string;
 use crate::exports::call_log;
 use droplet_client::log;
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn dpl_addrlist_create_from_str(
     // SAFETY: `default_port` is NULL or a string (contract of this function).
     let made = unsafe { dpl_addrlist_create(default_port) };
     let add = |list: &AddrList, authorities| {
-        list.add_profile(authorities, |unresolved| {
+        list.add_profile(authorities, LOOKUP_WAIT, |unresolved| {
             log!(&call_log(None, NAME), Warning, "{}", unresolved.warning());
         })
     };
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn dpl_addrlist_add(
         let (host, port) = unsafe { (string(host), string(portstr)) };
         let port = port.unwrap_or(list.default_port());
         code(match host.ok_or(Error::Invalid).and_then(|host| Authority::new(host, port)) {
-            Ok(authority) => list.add(authority).map_err(|error| add_failed(&error, NAME)),
+            Ok(authority) => list.add(vec![authority]).map_err(|error| add_failed(&error, NAME)),
             Err(error) => {
                 refuse(None, NAME, &format!("invalid host and port: {}:{}", text(host), text(Some(port))));
                 Err(error)
@@ -160,12 +160,8 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
     addrlist: *mut dpl_addrlist_t,
     addrlist_str: *const c_char,
 ) -> dpl_status_t {
-    const NAME: &CStr = c"dpl_addrlist_add_from_str";
-    let add = |list: &AddrList, authorities: Vec<Authority>| {
-        authorities.into_iter().try_for_each(|authority| list.add(authority))
-    };
     // SAFETY: `addrlist` is NULL or a list, `addrlist_str` is NULL or a string (contract of this function).
-    unsafe { with_hosts(addrlist, addrlist_str, NAME, add) }
+    unsafe { with_hosts(addrlist, addrlist_str, c"dpl_addrlist_add_from_str", AddrList::add) }
 }
 
 /// Replaces the hosts of a list by those in a string. A host that is in both, by the same name and port, keeps its

@@ -28,7 +28,7 @@ use droplet_client::status::Error;
 pub use node::node_of;
 use node::{NodeMirror, OwnedNode, blacklisted_for, room_for};
 
-/// Time to wait for another thread's look-up of the same name.
+/// Longest time for the look-ups of a call on a list, which has no `conn_timeout`.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
 /// One allocation, whose head C knows.
@@ -221,30 +221,32 @@ impl AddrList {
         change()
     }
 
-    /// Adds a host at a random place, so that clients with the same profile spread over the hosts. If the list has a
-    /// host of the same name and port, or one with all of its addresses, that one becomes available instead.
-    pub fn add(&self, authority: Authority) -> Result<(), AddError> {
-        let resolved = Resolved::new(&self.hosts, authority, LOOKUP_WAIT).map_err(AddError::Lookup)?;
-        self.locked(|| self.insert(resolved))
+    /// Adds hosts, each at a random place, so that clients with the same profile spread over the hosts. If the list has
+    /// a host of the same name and port, or one with all of its addresses, that one becomes available instead. A failure
+    /// ends it: the hosts before stay.
+    pub fn add(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
+        let mut resolved = Resolved::all(&self.hosts, authorities, LOOKUP_WAIT);
+        resolved.try_for_each(|resolved| {
+            let resolved = resolved.map_err(AddError::Lookup)?;
+            self.locked(|| self.insert(resolved))
+        })
     }
 
     /// Adds the hosts of a profile; see [`Resolved::of_profile`].
     pub fn add_profile(
         &self,
         authorities: Vec<Authority>,
+        timeout: Duration,
         warn: impl FnMut(&Unresolved),
     ) -> Result<(), AddError> {
-        let hosts = Resolved::of_profile(authorities, LOOKUP_WAIT, warn).map_err(AddError::Lookup)?;
+        let hosts = Resolved::of_profile(authorities, timeout, warn).map_err(AddError::Lookup)?;
         self.locked(|| hosts.into_iter().try_for_each(|resolved| self.insert(resolved)))
     }
 
     /// Replaces the hosts of the list by these. Hosts that it has by the same name and port stay, and become available.
     /// If one of the others has no address, or memory runs out, nothing changes.
     pub fn set(&self, authorities: Vec<Authority>) -> Result<(), AddError> {
-        let wanted: Result<Vec<_>, _> = authorities
-            .into_iter()
-            .map(|authority| Resolved::new(&self.hosts, authority, LOOKUP_WAIT))
-            .collect();
+        let wanted: Result<Vec<_>, _> = Resolved::all(&self.hosts, authorities, LOOKUP_WAIT).collect();
         let wanted = wanted.map_err(AddError::Lookup)?;
         self.locked(|| {
             let old = self.hosts.all();
@@ -310,7 +312,7 @@ impl AddrList {
         };
         let (Some(name), Some(port)) = (name, port) else { return Err(Error::Invalid) };
         let Authority { host: name, port, number } = Authority::new(name, port)?;
-        let host = Host::new(port, Arc::new(Addresses::with_known(name, addresses, number)), node as usize);
+        let host = Host::new(port, Addresses::with_known(name, addresses, number), node as usize);
         // SAFETY: `node` is in no list (contract of this function). The room that C made for addresses is unknown.
         unsafe { self.link(node, 0, &host) };
         match blacklisted_for(expiry) {

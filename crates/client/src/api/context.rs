@@ -128,7 +128,9 @@ impl Context {
                     log_callback(Level::Warning, &parsed.error_in("host", text).to_string());
                 }
             };
-            add(list, &hosts, warn).map_err(|error| fault(parsed.error_in("host", error).to_string()))?;
+            let timeout = Settings::connect_timeout(parsed.conn_timeout);
+            add(list, &hosts, timeout, warn)
+                .map_err(|error| fault(parsed.error_in("host", error).to_string()))?;
         }
         let tls = parsed.tls_context().map_err(|error| fault(error.to_string()))?;
         let inner = Arc::new(Inner {
@@ -201,9 +203,8 @@ fn settings(profile: &Profile, options: &Options) -> Settings {
 }
 
 /// Adds the hosts of a profile, each at a random place, so that clients with the same profile spread.
-fn add(text: &HostList, list: &Hosts, mut warn: impl FnMut(String)) -> Result<(), String> {
+fn add(text: &HostList, list: &Hosts, timeout: Duration, mut warn: impl FnMut(String)) -> Result<(), String> {
     let authorities = text.authorities(&mut warn)?;
-    let timeout = Settings::DEFAULT_CONNECT_TIMEOUT;
     let resolved = Resolved::of_profile(authorities, timeout, |unresolved| warn(unresolved.warning()));
     for host in resolved.map_err(|unresolved| unresolved.to_string())? {
         let all = list.all();

@@ -2,7 +2,6 @@
 //! fails is blacklisted if it is at fault.
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use super::{Call, Client, ClientConnection, Settings};
 use crate::fault::Fault;
 use crate::hosts::{AttemptGuard, Record};
 use crate::net::connect::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectPlan, Connecting};
-use crate::net::resolve::LookupError;
+use crate::net::resolve::{Current, LookupError};
 use crate::net::stream::Stream;
 use crate::net::tls::{PeerName, Security, TlsPlan};
 use crate::os::clock::Moment;
@@ -192,9 +191,9 @@ impl<C: ClientConnection> Client<C> {
     ) -> Result<(), StartError> {
         endpoint.record(Record::attempt);
         let settings = call.settings();
-        let addresses = match self.look_up(&endpoint, &settings) {
-            Ok(addresses) => addresses,
-            Err(error) => return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), error)),
+        let current = match self.look_up(&endpoint) {
+            Ok(current) => current,
+            Err(error) => return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), &error)),
         };
         let security = call.security().map_err(|error| {
             log!(call, Error, "the context has use_https and no SSL_CTX");
@@ -205,21 +204,15 @@ impl<C: ClientConnection> Client<C> {
             endpoint.record(|record| record.failure(Fault::Local));
             return Err(StartError::Local(DialError::NoRoom));
         }
-        let plan = self.plan(&endpoint, addresses, settings, security);
-        let connecting = Connecting::new(plan, permit, Instant::now());
+        let plan = self.plan(&endpoint, settings, security);
+        let connecting = Connecting::new(plan, current, permit, Instant::now());
         attempts.add(Attempt { endpoint, guard, connecting });
         Ok(())
     }
 
-    fn plan(
-        &self,
-        endpoint: &Endpoint,
-        addresses: Arc<[SocketAddr]>,
-        settings: Settings,
-        security: Option<Security>,
-    ) -> ConnectPlan {
+    fn plan(&self, endpoint: &Endpoint, settings: Settings, security: Option<Security>) -> ConnectPlan {
         ConnectPlan {
-            addresses,
+            addresses: Arc::clone(endpoint.addresses()),
             timeout: settings.connect_timeout,
             permits: Arc::clone(&self.permits),
             limit: settings.connections,
@@ -265,16 +258,11 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
-    /// Returns the addresses to connect to. Idle connections to addresses that the name no longer has are
-    /// closed.
-    fn look_up(&self, endpoint: &Endpoint, settings: &Settings) -> Result<Arc<[SocketAddr]>, LookupError> {
-        let addresses = endpoint.addresses().current(settings.connect_timeout)?;
-        if endpoint.addresses().have_changed() {
-            let known = endpoint.addresses().known();
-            let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
-            self.pool.close_matching(endpoint.idle_set(), has_left);
-        }
-        Ok(addresses)
+    /// Returns the addresses to connect to, without waiting for a name server.
+    fn look_up(&self, endpoint: &Endpoint) -> Result<Current, LookupError> {
+        let current = endpoint.addresses().current()?;
+        self.close_left(endpoint);
+        Ok(current)
     }
 
     /// Logs a failed look-up, and blacklists the host if it is at fault.
@@ -283,10 +271,10 @@ impl<C: ClientConnection> Client<C> {
         call: &impl Call<C>,
         endpoint: &Endpoint,
         guard: Option<&AttemptGuard>,
-        error: LookupError,
+        error: &LookupError,
     ) -> StartError {
         log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
-        if let LookupError::Local(error) = error {
+        if let Some(error) = error.local_fault() {
             endpoint.record(|record| record.failure(Fault::Local));
             return StartError::Local(error.into());
         }
@@ -333,6 +321,10 @@ impl<C: ClientConnection> Client<C> {
     pub(super) fn attempt_failed(&self, call: &impl Call<C>, attempt: &Attempt, error: &ConnectError) {
         for (address, kind) in &error.causes {
             log!(call, Error, "connect to {address}: {kind}");
+        }
+        if let Some(look_up) = &error.look_up {
+            self.look_up_failed(call, &attempt.endpoint, attempt.guard.as_ref(), look_up);
+            return;
         }
         let fault = error.fault();
         attempt.endpoint.record(|record| record.failure(fault));

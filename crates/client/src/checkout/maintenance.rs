@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::happy_eyeballs::HappyEyeballs;
 use super::{Call, Client, ClientConnection};
+use crate::checkout::endpoint::Endpoint;
+use crate::net::resolve;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
 use crate::os::sys;
@@ -35,6 +37,8 @@ pub struct Maintenance {
     work: AtomicU8,
     /// The clock tick at which parked attempts were last advanced.
     last_advance: AtomicU64,
+    /// The number of [`resolve::changes`] at the last sweep.
+    swept_changes: AtomicU64,
 }
 
 impl Maintenance {
@@ -45,6 +49,7 @@ impl Maintenance {
             inherited: Lock::default(),
             work: AtomicU8::new(0),
             last_advance: AtomicU64::new(0),
+            swept_changes: AtomicU64::new(0),
         }
     }
 
@@ -131,7 +136,8 @@ impl<C: ClientConnection> Client<C> {
         waiters.wake_first();
     }
 
-    /// Closes connections that were idle for too long, and forgets unused endpoints.
+    /// Closes connections that were idle for too long or lead to addresses that their name has left, and forgets unused
+    /// endpoints.
     fn sweep(&self, call: &impl Call<C>, now: Moment, due: u64) {
         if !claim(&self.maintenance.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
@@ -140,6 +146,19 @@ impl<C: ClientConnection> Client<C> {
         let (listed, forgotten) = self.endpoints.lock().forget_unused(now);
         drop(forgotten);
         listed.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts(now));
+        let changes = resolve::changes();
+        if self.maintenance.swept_changes.swap(changes, Ordering::Relaxed) != changes {
+            listed.iter().flat_map(Endpoint::family).for_each(|endpoint| self.close_left(&endpoint));
+        }
+    }
+
+    /// Closes the idle connections of an endpoint whose addresses its name no longer has.
+    pub(super) fn close_left(&self, endpoint: &Endpoint) {
+        if endpoint.addresses().have_changed() {
+            let known = endpoint.addresses().known();
+            let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
+            self.pool.close_matching(endpoint.idle_set(), has_left);
+        }
     }
 
     /// Leaves attempts to later calls.

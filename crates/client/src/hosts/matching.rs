@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Host, Hosts};
 use crate::net::authority::Authority;
@@ -31,10 +31,10 @@ impl Hosts {
         host_with_any(&self.all(), addresses).cloned()
     }
 
-    /// Looks up the addresses of a name, and finds the host that best matches them.
+    /// Looks up the addresses of a name, for as long as the timeout, and finds the host that best matches them.
     pub fn find_by_look_up(&self, authority: &Authority, timeout: Duration) -> Option<Arc<Host>> {
         let addresses = Addresses::new(authority.host.clone(), authority.number);
-        self.with_any(&addresses.current(timeout).ok()?)
+        self.with_any(&addresses.wait(Instant::now() + timeout).ok()?)
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     fn hosts(all: &[&[&str]]) -> Vec<Arc<Host>> {
         let named = |(place, addresses): (usize, &&[&str])| {
             let name = HostName::new(c"name").unwrap();
-            let addresses = Arc::new(Addresses::with_known(name, list(addresses), 80));
+            let addresses = Addresses::with_known(name, list(addresses), 80);
             Host::new(c"80".to_owned(), addresses, place)
         };
         all.iter().enumerate().map(named).collect()

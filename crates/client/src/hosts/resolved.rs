@@ -4,9 +4,9 @@ use std::ffi::CString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Hosts;
+use super::{Host, Hosts};
 use crate::net::authority::Authority;
 use crate::net::resolve::{Addresses, LookupError};
 
@@ -28,26 +28,31 @@ pub struct Unresolved {
 }
 
 impl Resolved {
-    /// Looks a host up, unless a host of that name is in the list: then its addresses are used.
-    pub fn new(hosts: &Hosts, authority: Authority, timeout: Duration) -> Result<Resolved, Unresolved> {
-        if let Some(listed) = hosts.named(&authority) {
-            let addresses = Arc::clone(listed.addresses());
-            return Ok(Resolved { authority, known: addresses.known(), addresses });
-        }
-        let (host, failure) = Resolved::look_up(authority, timeout);
-        failure.map_or(Ok(host), Err)
+    /// Looks hosts up, all at the same time. For those that are in the list by their name, the addresses there are used.
+    /// The timeout is for all of them together.
+    pub fn all(
+        hosts: &Hosts,
+        authorities: Vec<Authority>,
+        timeout: Duration,
+    ) -> impl Iterator<Item = Result<Resolved, Unresolved>> {
+        let begun = authorities.into_iter().map(|authority| match hosts.named(&authority) {
+            Some(listed) => Resolved::listed(authority, &listed),
+            None => Resolved::begin(authority),
+        });
+        let looked_up = Resolved::wait(begun.collect(), timeout);
+        looked_up.map(|(host, failure)| failure.map_or(Ok(host), Err))
     }
 
-    /// Looks up the hosts of a profile. If at least one has an address, those without one are included, and
-    /// `warn` is called for each; they are looked up again when their turn comes. If none has an address, the
-    /// first failure is returned.
+    /// Looks up the hosts of a profile, all at the same time. The timeout is for all of them together. If at least one
+    /// has an address, those without one are included, and `warn` is called for each; they are looked up again when
+    /// their turn comes. If none has an address, the first failure is returned.
     pub fn of_profile(
         authorities: Vec<Authority>,
         timeout: Duration,
         warn: impl FnMut(&Unresolved),
     ) -> Result<Vec<Resolved>, Unresolved> {
-        let look_up = |authority| Resolved::look_up(authority, timeout);
-        let (hosts, failures): (Vec<_>, Vec<_>) = authorities.into_iter().map(look_up).unzip();
+        let begun = authorities.into_iter().map(Resolved::begin).collect();
+        let (hosts, failures): (Vec<_>, Vec<_>) = Resolved::wait(begun, timeout).unzip();
         let mut failures: Vec<Unresolved> = failures.into_iter().flatten().collect();
         if !failures.is_empty() && failures.len() == hosts.len() {
             return Err(failures.swap_remove(0));
@@ -56,16 +61,28 @@ impl Resolved {
         Ok(hosts)
     }
 
-    /// Looks a host up. Returns it in any case, and the failure if there is one.
-    fn look_up(authority: Authority, timeout: Duration) -> (Resolved, Option<Unresolved>) {
-        let addresses = Arc::new(Addresses::new(authority.host.clone(), authority.number));
-        let (known, failure) = match addresses.current(timeout) {
-            Ok(known) => (known, None),
+    fn listed(authority: Authority, host: &Host) -> Resolved {
+        let addresses = Arc::clone(host.addresses());
+        Resolved { authority, known: addresses.known(), addresses }
+    }
+
+    /// Begins to look a host up.
+    fn begin(authority: Authority) -> Resolved {
+        let addresses = Addresses::new(authority.host.clone(), authority.number);
+        addresses.begin_look_up();
+        Resolved { authority, known: addresses.known(), addresses }
+    }
+
+    /// Waits for the look-ups of hosts. Returns each host, with the failure if it has no address.
+    fn wait(hosts: Vec<Resolved>, timeout: Duration) -> impl Iterator<Item = (Resolved, Option<Unresolved>)> {
+        let deadline = Instant::now() + timeout;
+        hosts.into_iter().map(move |host| match host.addresses.wait(deadline) {
+            Ok(known) => (Resolved { known, ..host }, None),
             Err(error) => {
-                (Arc::default(), Some(Unresolved { name: authority.host.written().to_owned(), error }))
+                let name = host.authority.host.written().to_owned();
+                (host, Some(Unresolved { name, error }))
             }
-        };
-        (Resolved { authority, addresses, known }, failure)
+        })
     }
 }
 

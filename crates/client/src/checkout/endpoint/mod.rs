@@ -41,8 +41,8 @@ impl Endpoint {
     }
 
     /// A host outside the list.
-    pub fn unlisted(port: CString, addresses: Addresses, idle_set: IdleSet) -> Arc<Endpoint> {
-        Endpoint::new(port, None, Arc::new(addresses), idle_set)
+    pub fn unlisted(port: CString, addresses: Arc<Addresses>, idle_set: IdleSet) -> Arc<Endpoint> {
+        Endpoint::new(port, None, addresses, idle_set)
     }
 
     fn new(
@@ -72,7 +72,7 @@ impl Endpoint {
             return Ok(known);
         }
         let addresses = Addresses::new(self.host_name().virtual_host(bucket)?, self.addresses.port());
-        let fresh = Endpoint::new(self.port.clone(), self.host.clone(), Arc::new(addresses), add_idle_set());
+        let fresh = Endpoint::new(self.port.clone(), self.host.clone(), addresses, add_idle_set());
         let (endpoint, forgotten) = self.virtual_hosts.lock().insert(bucket, fresh, now);
         drop(forgotten);
         Ok(endpoint)
@@ -120,7 +120,7 @@ impl Endpoint {
     }
 
     /// The addresses to connect to.
-    pub fn addresses(&self) -> &Addresses {
+    pub fn addresses(&self) -> &Arc<Addresses> {
         &self.addresses
     }
 

@@ -114,7 +114,7 @@ impl Fixture {
 
     fn insert(&self, handle: usize) {
         let name = format!("127.0.0.{handle}");
-        let addresses = Arc::new(Addresses::of(&name, 80));
+        let addresses = Addresses::of(&name, 80);
         let host = Host::new(c"80".to_owned(), addresses, handle);
         self.hosts.insert(handle - 1, host, Box::new(NoObserver));
     }

@@ -34,7 +34,7 @@ fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
     let mut shown = Vec::new();
     for number in 1..=count {
         let name = format!("127.0.0.{number}");
-        let addresses = Arc::new(Addresses::of(&name, 80));
+        let addresses = Addresses::of(&name, 80);
         let host = Host::new(c"80".to_owned(), addresses, number);
         let observer = Shown::default();
         shown.push(observer.clone());
@@ -245,7 +245,7 @@ fn names_match_in_either_case_and_removed_hosts_are_not_found() {
     let hosts = Hosts::new();
     let addresses = Addresses::of("Server", 80).name().clone();
     let addresses = Addresses::with_known(addresses, vec!["127.0.0.9:80".parse().unwrap()], 80);
-    let host = Host::new(c"80".to_owned(), Arc::new(addresses), 7);
+    let host = Host::new(c"80".to_owned(), addresses, 7);
     hosts.insert(5, Arc::clone(&host), Box::new(Shown::default()));
     let named = |name, port| hosts.named(&Authority::new(name, port).unwrap());
     assert!(named(c"sERVER", c"80").is_some());

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind};
+use crate::net::resolve::{Addresses, Current, LookUp, LookupError};
 use crate::net::stream::{Socket, Stream};
 use crate::net::tls::{Failed, Handshake, Step, TlsPlan};
-use crate::os::sys::PollFd;
+use crate::os::sys::{Event, PollFd};
 use crate::pool::permits::{Permit, Permits};
+use crate::status;
 
 /// The plan of a connect.
 pub struct ConnectPlan {
-    /// The addresses of the host, the preferred one first.
-    pub addresses: Arc<[SocketAddr]>,
-    /// The longest time it may take, over all addresses and with TLS.
+    /// The addresses of the host.
+    pub addresses: Arc<Addresses>,
+    /// The longest time it may take: the look-up of the name, all addresses, and TLS.
     pub timeout: Duration,
     /// The source of permits: each socket needs one.
     pub permits: Arc<Permits>,
@@ -28,6 +30,9 @@ pub struct ConnectPlan {
 }
 
 /// A connect to one host under way: sockets to some of its addresses, and the addresses still to try.
+///
+/// While the name is being looked up, it connects to the addresses that are known already. What the look-up finds is
+/// tried after them. Without a known address it waits for the look-up first.
 ///
 /// Without a permit it is suspended: it has no sockets, and [`Connecting::resume`] lets it go on. An address
 /// whose socket was closed to free a permit is tried again after the others.
@@ -47,10 +52,14 @@ pub struct Connecting {
     connects: Vec<Socket>,
     /// The sockets whose TLS handshake is under way.
     handshakes: Vec<Handshake>,
+    /// The look-up that may bring other addresses.
+    look_up: Option<Arc<LookUp>>,
+    /// The event of its end, if there is nothing else to do before.
+    look_up_ended: Option<Arc<Event>>,
     is_suspended: bool,
     /// True if a lack of permits took time from it. If so, a missed deadline says little about the host.
     was_held_up: bool,
-    causes: Vec<(SocketAddr, ConnectErrorKind)>,
+    error: ConnectError,
 }
 
 /// The sockets of a connect that was suspended. Dropping them closes them.
@@ -62,31 +71,37 @@ pub struct ClosedSockets {
 impl Connecting {
     /// A connect whose time begins now; [`Connecting::advance`] sends the first packet. Without a permit it
     /// is suspended.
-    pub fn new(plan: ConnectPlan, permit: Option<Permit>, now: Instant) -> Connecting {
+    pub fn new(plan: ConnectPlan, current: Current, permit: Option<Permit>, now: Instant) -> Connecting {
+        let Current { addresses, look_up } = current;
         let is_suspended = permit.is_none();
         Connecting {
             permit,
-            untried: plan.addresses.iter().copied().collect(),
+            untried: addresses.iter().copied().collect(),
             next_at: now,
             attempt_delay: CONNECTION_ATTEMPT_DELAY,
             deadline: now + plan.timeout,
             connects: Vec::new(),
             handshakes: Vec::new(),
+            look_up,
+            look_up_ended: None,
             is_suspended,
             was_held_up: is_suspended,
-            causes: Vec::new(),
+            error: ConnectError::default(),
             plan,
         }
     }
 
     /// The descriptors to wait on, in the order that [`Connecting::advance`] takes them in.
     pub fn watch(&self) -> impl Iterator<Item = PollFd> {
-        self.connects.iter().map(PollFd::writable).chain(self.handshakes.iter().map(Handshake::watch))
+        let sockets =
+            self.connects.iter().map(PollFd::writable).chain(self.handshakes.iter().map(Handshake::watch));
+        sockets.chain(self.look_up_ended.iter().map(|event| PollFd::readable(&**event)))
     }
 
     /// The time to call [`Connecting::advance`] even if no descriptor is ready.
     pub fn wake_at(&self) -> Instant {
-        if self.is_suspended || self.untried.is_empty() {
+        let must_ask = self.look_up.is_some() && self.look_up_ended.is_none();
+        if self.is_suspended || self.untried.is_empty() && !must_ask {
             self.deadline
         } else {
             self.next_at.min(self.deadline)
@@ -98,9 +113,10 @@ impl Connecting {
         self.is_suspended
     }
 
-    /// Gives up its sockets, so that their permits serve another connect. `None` if it has no socket.
+    /// Gives up its sockets, so that their permits serve another connect, or the permit that it keeps while the name is
+    /// looked up. `None` if it has neither.
     pub fn suspend(&mut self) -> Option<ClosedSockets> {
-        if self.has_no_socket() {
+        if self.has_no_socket() && self.permit.take().is_none() {
             return None;
         }
         let connects = mem::take(&mut self.connects);
@@ -132,11 +148,13 @@ impl Connecting {
     /// Returns an open stream over a blocking socket, an error once no address is left, or `None` while it
     /// is under way.
     pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, ConnectError>> {
-        let (connects, handshakes) = ready.split_at(self.connects.len().min(ready.len()));
+        let (connects, rest) = ready.split_at(self.connects.len().min(ready.len()));
+        let handshakes = &rest[..self.handshakes.len().min(rest.len())];
         let secured = self.advance_handshakes(handshakes, now);
         if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
             return Some(Ok(stream));
         }
+        self.take_look_up();
         if now >= self.deadline {
             self.time_out();
             return Some(Err(self.take_error()));
@@ -144,11 +162,59 @@ impl Connecting {
         while !self.is_suspended && !self.untried.is_empty() && self.wants_next_address(now) {
             self.try_next_address(now);
         }
-        (self.has_no_socket() && self.untried.is_empty()).then(|| Err(self.take_error()))
+        if self.untried.is_empty() && self.wants_next_address(now) {
+            self.watch_look_up(now);
+        }
+        let has_ended = self.has_no_socket() && self.untried.is_empty() && self.look_up.is_none();
+        has_ended.then(|| Err(self.take_error()))
     }
 
     fn take_error(&mut self) -> ConnectError {
-        ConnectError { causes: mem::take(&mut self.causes) }
+        mem::take(&mut self.error)
+    }
+
+    /// Takes the answer of the look-up, if it has ended: addresses that are new are tried, and those that the name no
+    /// longer has are not.
+    fn take_look_up(&mut self) {
+        if !self.look_up.as_ref().is_some_and(|look_up| look_up.is_over()) {
+            return;
+        }
+        (self.look_up, self.look_up_ended) = (None, None);
+        match self.plan.addresses.answer() {
+            Ok(addresses) => {
+                self.untried.retain(|address| addresses.contains(address));
+                let new = addresses.iter().filter(|address| !self.has_tried(address)).copied();
+                let new: Vec<_> = new.filter(|address| !self.untried.contains(address)).collect();
+                self.untried.extend(new);
+            }
+            // No address is known.
+            Err(error) => self.error.look_up = Some(error),
+        }
+    }
+
+    fn has_tried(&self, address: &SocketAddr) -> bool {
+        let connects = self.connects.iter().map(Socket::peer);
+        let under_way = connects.chain(self.handshakes.iter().map(Handshake::peer));
+        let failed = self.error.causes.iter().map(|(address, _)| *address);
+        under_way.chain(failed).any(|tried| tried == *address)
+    }
+
+    /// Watches the look-up: from now on it is all that is left to wait for, besides the sockets that there are.
+    fn watch_look_up(&mut self, now: Instant) {
+        let Some(look_up) = self.look_up.as_ref().filter(|_| self.look_up_ended.is_none()) else { return };
+        match look_up.event() {
+            Ok(event) => self.look_up_ended = Some(event),
+            Err(_) if !self.has_no_socket() => self.next_at = now + self.attempt_delay,
+            Err(error) => {
+                let fault = status::local_fault(&error).unwrap_or(status::Error::System);
+                self.error.look_up = Some(LookupError::Local(fault));
+                self.look_up = None;
+            }
+        }
+    }
+
+    fn has_tried_none(&self) -> bool {
+        self.has_no_socket() && self.untried.is_empty() && self.error.causes.is_empty()
     }
 
     fn has_no_socket(&self) -> bool {
@@ -242,6 +308,7 @@ impl Connecting {
                 let kind = ConnectErrorKind::Call(error);
                 if kind.local_fault().is_some() {
                     self.untried.clear();
+                    self.look_up = None;
                 }
                 self.failed(address, kind);
             }
@@ -269,6 +336,9 @@ impl Connecting {
     /// Ends the connects under way at the deadline. If a lack of permits took time, they count as given up,
     /// not as timed out.
     fn time_out(&mut self) {
+        if let Some(look_up) = self.look_up.take().filter(|_| self.has_tried_none()) {
+            self.error.look_up = Some(look_up.too_late());
+        }
         let was_held_up = self.was_held_up;
         let kind = |own| if was_held_up { ConnectErrorKind::GivenUp } else { own };
         for socket in mem::take(&mut self.connects) {
@@ -286,6 +356,6 @@ impl Connecting {
     }
 
     fn failed(&mut self, address: SocketAddr, kind: ConnectErrorKind) {
-        self.causes.push((address, kind));
+        self.error.causes.push((address, kind));
     }
 }

@@ -6,15 +6,18 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::fault::Fault;
+use crate::net::resolve::LookupError;
 use crate::net::tls::HandshakeError;
 use crate::os::sys;
 use crate::status::{self, Error};
 
 /// The reasons why a connect to a host failed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConnectError {
     /// One for each address that was tried, in the order in which they failed.
     pub causes: Vec<(SocketAddr, ConnectErrorKind)>,
+    /// The error of the look-up, if there is no address, or this side could not wait for the name server's.
+    pub look_up: Option<LookupError>,
 }
 
 /// The reason why the connect to one address failed.
@@ -73,18 +76,26 @@ impl fmt::Display for ConnectErrorKind {
 }
 
 impl ConnectError {
-    /// The fault of the address that failed last.
+    /// The fault of the look-up, or of the address that failed last.
     pub fn fault(&self) -> Fault {
-        self.causes.last().map_or(Fault::Other, |(_, kind)| kind.fault())
+        match &self.look_up {
+            Some(error) if error.local_fault().is_some() => Fault::Local,
+            Some(_) => Fault::Name,
+            None => self.causes.last().map_or(Fault::Other, |(_, kind)| kind.fault()),
+        }
     }
 
     /// The error for the caller if this side lacks something, so that no other host would do better.
     pub fn local_fault(&self) -> Option<Error> {
-        self.causes.iter().find_map(|(_, kind)| kind.local_fault())
+        let of_look_up = self.look_up.as_ref().and_then(LookupError::local_fault);
+        of_look_up.or_else(|| self.causes.iter().find_map(|(_, kind)| kind.local_fault()))
     }
 
     /// The error for the caller if no other host was tried.
     pub fn status(&self) -> Error {
+        if let Some(lack) = self.look_up.as_ref().and_then(LookupError::local_fault) {
+            return lack;
+        }
         let mut kinds = self.causes.iter().map(|(_, kind)| kind);
         if kinds.clone().any(|kind| matches!(kind, ConnectErrorKind::GivenUp)) {
             Error::Limit

@@ -1,6 +1,8 @@
-//! The addresses of a host name. They are looked up before a new connection, and kept for a few seconds. If a look-up
-//! fails, those of the last successful one stay in use.
+//! The addresses of a host name. They are looked up before a new connection, and kept for a few seconds. Nobody waits
+//! for a look-up while there are addresses from an earlier one; if it fails, they stay in use.
 #![forbid(unsafe_code)]
+
+mod look_up;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use crate::net::host_name::HostName;
 use crate::os::clock::Moment;
-use crate::os::fork;
-use crate::os::lock::{Condvar, Lock};
-use crate::os::sys;
-use crate::os::sys::resolver::{self, ResolverError};
-use crate::status::{Error, local_fault};
+use crate::os::lock::Lock;
+use crate::status::Error;
+
+pub use look_up::LookUp;
+use look_up::{Answer, addresses_of};
 
 /// The shortest time between two look-ups of a name.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
@@ -34,8 +36,21 @@ pub enum LookupError {
     Resolver(String),
     /// This machine could not ask, for lack of memory or descriptors.
     Local(Error),
-    /// Another thread's look-up of this name did not end in time.
+    /// It did not end in time.
     TimedOut,
+    /// It did not begin in time, because too many look-ups of other names are under way.
+    Crowded,
+}
+
+impl LookupError {
+    /// The error for the caller if this side lacks something, so that the name server is not at fault.
+    pub fn local_fault(&self) -> Option<Error> {
+        match self {
+            LookupError::Local(error) => Some(*error),
+            LookupError::Crowded => Some(Error::System),
+            LookupError::Resolver(_) | LookupError::TimedOut => None,
+        }
+    }
 }
 
 impl fmt::Display for LookupError {
@@ -44,37 +59,8 @@ impl fmt::Display for LookupError {
             LookupError::Resolver(text) => f.write_str(text),
             LookupError::Local(error) => write!(f, "name look-up failed: {error}"),
             LookupError::TimedOut => f.write_str("name look-up timed out"),
+            LookupError::Crowded => f.write_str("too many look-ups of other names are under way"),
         }
-    }
-}
-
-/// Asks the system's resolver for the addresses of a name.
-fn look_up(name: &HostName, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    let found = resolver::addresses(name.written(), port).map_err(|error| match error {
-        ResolverError::NotFound(text) => LookupError::Resolver(text),
-        ResolverError::OutOfMemory => LookupError::Local(Error::OutOfMemory),
-        ResolverError::System(error) => match local_fault(&error) {
-            Some(fault) => LookupError::Local(fault),
-            None => LookupError::Resolver(sys::error_text(&error)),
-        },
-    })?;
-    let mut distinct: Vec<SocketAddr> = Vec::new();
-    for address in found.into_iter().map(canonical) {
-        if !distinct.contains(&address) {
-            distinct.push(address);
-        }
-    }
-    if distinct.is_empty() {
-        return Err(LookupError::Resolver("neither an IPv4 nor an IPv6 address".to_owned()));
-    }
-    Ok(distinct)
-}
-
-/// Turns an IPv4 address that is mapped to IPv6 into the IPv4 address, which is what the packets carry.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip if ip == address.ip() => address,
-        ip => SocketAddr::new(ip, address.port()),
     }
 }
 
@@ -90,7 +76,6 @@ pub struct Addresses {
     port: u16,
     literal: Option<SocketAddr>,
     state: Lock<State>,
-    look_up_done: Condvar,
     /// True once a look-up has returned other addresses than the look-up before.
     have_changed: AtomicBool,
 }
@@ -103,39 +88,41 @@ struct State {
     checked: Moment,
     /// The error of the last look-up, if it failed.
     error: Option<LookupError>,
-    /// The process in which a thread is looking the name up, by [`fork::generation`]. A child must not wait for a
-    /// thread of its parent.
-    looking_up_in: Option<u32>,
+    /// The look-up that was begun last.
+    look_up: Option<Arc<LookUp>>,
+}
+
+/// The addresses to connect to, and the look-up that may change them.
+pub struct Current {
+    /// The addresses, the preferred one first. Empty if only the look-up can tell.
+    pub addresses: Arc<[SocketAddr]>,
+    /// The look-up that is under way, if there is one.
+    pub look_up: Option<Arc<LookUp>>,
 }
 
 impl Addresses {
     /// Makes the addresses of a name that has not been looked up yet, or of a literal address, which never is.
-    pub fn new(name: HostName, port: u16) -> Addresses {
+    pub fn new(name: HostName, port: u16) -> Arc<Addresses> {
         let literal = name.literal().map(|address| SocketAddr::new(address, port));
         let checked = if literal.is_some() { Moment::NEVER } else { Moment::default() };
         let known = literal.into_iter().collect();
-        Addresses {
-            name,
-            port,
-            literal,
-            state: Lock::new(State { known, preferred: None, checked, error: None, looking_up_in: None }),
-            look_up_done: Condvar::default(),
-            have_changed: AtomicBool::new(false),
-        }
+        let state = State { known, preferred: None, checked, error: None, look_up: None };
+        let have_changed = AtomicBool::new(false);
+        Arc::new(Addresses { name, port, literal, state: Lock::new(state), have_changed })
     }
 
     /// As [`Addresses::new`], from a text.
     #[cfg(test)]
-    pub fn of(name: &str, port: u16) -> Addresses {
+    pub fn of(name: &str, port: u16) -> Arc<Addresses> {
         let name = std::ffi::CString::new(name).unwrap();
         Addresses::new(HostName::new(&name).unwrap(), port)
     }
 
     /// Makes the addresses of a name for which a look-up has returned them already.
-    pub fn with_known(name: HostName, addresses: Vec<SocketAddr>, port: u16) -> Addresses {
+    pub fn with_known(name: HostName, addresses: Vec<SocketAddr>, port: u16) -> Arc<Addresses> {
         let fresh = Addresses::new(name, port);
         if fresh.literal.is_none() && !addresses.is_empty() {
-            fresh.state.lock().learn(Ok(addresses), Moment::now());
+            fresh.learn_at(Ok(addresses), Moment::now());
         }
         fresh
     }
@@ -172,50 +159,86 @@ impl Addresses {
         self.have_changed.load(Ordering::Relaxed)
     }
 
-    /// Returns the addresses to connect to, and looks them up if the last look-up is too long ago.
-    ///
-    /// While one thread looks a name up, others use the known addresses. If none are known they wait, at most for the
-    /// timeout.
-    pub fn current(&self, timeout: Duration) -> Result<Arc<[SocketAddr]>, LookupError> {
-        self.current_from(Moment::now, timeout, look_up)
-    }
-
-    fn current_from(
-        &self,
-        clock: impl Fn() -> Moment,
-        timeout: Duration,
-        look_up: impl Fn(&HostName, u16) -> Result<Vec<SocketAddr>, LookupError>,
-    ) -> Result<Arc<[SocketAddr]>, LookupError> {
-        let mut deadline = None;
-        let mut state = self.state.lock();
-        while state.is_looking_up() && state.known.is_empty() {
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(LookupError::TimedOut);
+    /// Begins a look-up if the last one is too long ago and none is under way. Does not wait for its end, unless no
+    /// thread can be had for it.
+    pub fn begin_look_up(self: &Arc<Self>) {
+        let now = Moment::now();
+        let asked = {
+            let mut state = self.state.lock();
+            if !state.is_due(now) {
+                return;
             }
-            state = self.look_up_done.wait_timeout(state, left);
-        }
-        if !state.is_looking_up() && state.is_due(clock()) {
-            state.looking_up_in = Some(fork::generation());
-            drop(state);
-            let answer = look_up(&self.name, self.port);
-            state = self.state.lock();
-            match state.learn(answer, clock()) {
-                Change::None => {}
-                Change::First => _ = CHANGES.fetch_add(1, Ordering::Release),
-                Change::Other => {
-                    self.have_changed.store(true, Ordering::Relaxed);
-                    CHANGES.fetch_add(1, Ordering::Release);
+            // An address with a zone, for which no name server is asked.
+            if self.name.address().is_some() {
+                None
+            } else {
+                match look_up::ask(&self.name, Arc::downgrade(self)) {
+                    Ok(asked) => {
+                        state.look_up = Some(Arc::clone(&asked.look_up));
+                        Some(asked)
+                    }
+                    Err(error) => return state.error = Some(error),
                 }
             }
-            let answer = state.answer();
-            // Unlocked first, so that the threads that wake up need not wait for the lock.
-            drop(state);
-            self.look_up_done.notify_all();
-            return answer;
+        };
+        match asked {
+            Some(asked) => asked.go_on(),
+            None => self.learn(addresses_of(self.name.written())),
         }
-        state.answer()
+    }
+
+    /// Returns the addresses to connect to, without waiting for a look-up. Begins one if it is due. Fails if no address
+    /// is known and no look-up is under way.
+    pub fn current(self: &Arc<Self>) -> Result<Current, LookupError> {
+        self.begin_look_up();
+        let state = self.state.lock();
+        let look_up = state.look_up_under_way().cloned();
+        if look_up.is_some() && state.known.is_empty() {
+            return Ok(Current { addresses: Arc::default(), look_up });
+        }
+        Ok(Current { addresses: state.answer()?, look_up })
+    }
+
+    /// Returns the answer of the last look-up that has ended.
+    pub fn answer(&self) -> Result<Arc<[SocketAddr]>, LookupError> {
+        self.state.lock().answer()
+    }
+
+    /// Returns the addresses to connect to. If none is known, waits for a look-up, until the deadline.
+    pub fn wait(self: &Arc<Self>, deadline: Instant) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let Current { addresses, look_up } = self.current()?;
+        match look_up {
+            Some(look_up) if addresses.is_empty() => {
+                if look_up.wait(deadline) {
+                    self.answer()
+                } else {
+                    Err(look_up.too_late())
+                }
+            }
+            _ => Ok(addresses),
+        }
+    }
+
+    /// Takes the answer of a look-up in.
+    fn learn(&self, answer: Answer) {
+        self.learn_at(answer, Moment::now());
+    }
+
+    fn learn_at(&self, answer: Answer, now: Moment) {
+        let with_port = |mut address: SocketAddr| {
+            address.set_port(self.port);
+            address
+        };
+        let answer = answer.map(|addresses| addresses.into_iter().map(with_port).collect());
+        let change = self.state.lock().learn(answer, now);
+        match change {
+            Change::None => {}
+            Change::First => _ = CHANGES.fetch_add(1, Ordering::Release),
+            Change::Other => {
+                self.have_changed.store(true, Ordering::Relaxed);
+                CHANGES.fetch_add(1, Ordering::Release);
+            }
+        }
     }
 }
 
@@ -230,16 +253,17 @@ enum Change {
 }
 
 impl State {
-    fn is_looking_up(&self) -> bool {
-        self.looking_up_in == Some(fork::generation())
+    fn look_up_under_way(&self) -> Option<&Arc<LookUp>> {
+        self.look_up.as_ref().filter(|look_up| look_up.is_under_way())
     }
 
     fn is_due(&self, now: Moment) -> bool {
-        self.checked == Moment::default() || self.checked.after(LOOKUP_INTERVAL) <= now
+        let is_old = self.checked == Moment::default() || self.checked.after(LOOKUP_INTERVAL) <= now;
+        is_old && self.look_up_under_way().is_none()
     }
 
-    fn learn(&mut self, answer: Result<Vec<SocketAddr>, LookupError>, now: Moment) -> Change {
-        self.looking_up_in = None;
+    fn learn(&mut self, answer: Result<Arc<[SocketAddr]>, LookupError>, now: Moment) -> Change {
+        self.look_up = None;
         match answer {
             Ok(addresses) => {
                 let change = match (self.known.is_empty(), self.error.take()) {
@@ -250,7 +274,7 @@ impl State {
                 };
                 self.preferred = None;
                 self.checked = now;
-                self.known = addresses.into();
+                self.known = addresses;
                 return change;
             }
             // Says nothing about the name, so that the next call may ask again.

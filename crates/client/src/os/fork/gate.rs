@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use super::thread::{SHARDS, THREAD, are_shards_shared, own_shard};
+use super::thread::{HELPERS, SHARDS, THREAD, is_shard_shared, own_shard};
 use crate::os::sys;
+
+/// The number of counts of a gate: one for each shard, [`HELPERS`] included. A power of two, so that a remainder of it
+/// costs one instruction.
+const COUNTS: usize = 2 * SHARDS;
 
 /// A gate. `KIND` is its index in the depths of a thread.
 pub struct Gate<const KIND: usize> {
     /// The number of forks that keep the gate closed. Threads wait on it by futex(2).
     closed: AtomicU32,
     /// The number of threads inside, by shard.
-    inside: [CachePadded<AtomicU32>; SHARDS],
+    inside: [CachePadded<AtomicU32>; COUNTS],
     /// The longest wait of a fork for the threads inside, and of a thread for a fork.
     timeout: Duration,
 }
@@ -23,7 +27,7 @@ pub struct Gate<const KIND: usize> {
 impl<const KIND: usize> Gate<KIND> {
     /// Makes an open gate.
     pub const fn new(timeout: Duration) -> Self {
-        let inside = [const { CachePadded::new(AtomicU32::new(0)) }; SHARDS];
+        let inside = [const { CachePadded::new(AtomicU32::new(0)) }; COUNTS];
         Gate { closed: AtomicU32::new(0), inside, timeout }
     }
 
@@ -34,7 +38,7 @@ impl<const KIND: usize> Gate<KIND> {
         THREAD.with(|thread| {
             let depth = &thread.depths[KIND];
             if depth.get() == 0 {
-                let inside = &self.inside[thread.shard() % SHARDS];
+                let inside = &self.inside[thread.shard() % COUNTS];
                 // Sequentially consistent, as are the accesses in `close`: either this thread sees that the gate is
                 // closed, or the fork sees that this thread is inside.
                 inside.fetch_add(1, Ordering::SeqCst);
@@ -53,7 +57,7 @@ impl<const KIND: usize> Gate<KIND> {
             let depth = &thread.depths[KIND];
             depth.set(depth.get() - 1);
             if depth.get() == 0 {
-                self.inside[thread.shard() % SHARDS].fetch_sub(1, Ordering::Release);
+                self.inside[thread.shard() % COUNTS].fetch_sub(1, Ordering::Release);
             }
         });
     }
@@ -82,10 +86,10 @@ impl<const KIND: usize> Gate<KIND> {
         own_shard();
         self.closed.fetch_add(1, Ordering::SeqCst);
         // Read after the gate was closed: a thread that gets a shard from now on finds the gate closed.
-        let are_shards_shared = are_shards_shared();
+        let is_shard_shared = is_shard_shared();
         let deadline = Instant::now() + self.timeout;
         let mut round = 0_u32;
-        while self.is_another_inside(are_shards_shared) {
+        while self.is_another_inside(is_shard_shared) {
             if round > 10 && Instant::now() >= deadline {
                 return;
             }
@@ -99,12 +103,12 @@ impl<const KIND: usize> Gate<KIND> {
     /// The calling thread may be in a signal handler that has interrupted [`Gate::enter`] or [`Gate::leave`] between the
     /// change of the count and that of the depth. While every thread has a shard of its own, the counts of the other
     /// shards tell, and the depth is not needed. With more threads such a fork waits for the timeout.
-    fn is_another_inside(&self, are_shards_shared: bool) -> bool {
+    fn is_another_inside(&self, is_shard_shared: bool) -> bool {
         let own_shard = own_shard();
         let count = |shard: usize| self.inside[shard].load(Ordering::SeqCst);
         let own = THREAD.with(|thread| u32::from(thread.depths[KIND].get() > 0));
-        (0..SHARDS).any(|shard| shard != own_shard && count(shard) > 0)
-            || are_shards_shared && count(own_shard) > own
+        (0..=HELPERS).any(|shard| shard != own_shard && count(shard) > 0)
+            || is_shard_shared && count(own_shard) > own
     }
 
     /// Opens the gate after a fork, in the parent.
@@ -116,17 +120,17 @@ impl<const KIND: usize> Gate<KIND> {
     /// Opens the gate in a child, where the calling thread is the only one.
     pub fn open_in_child(&self) {
         self.closed.store(0, Ordering::SeqCst);
-        self.forget_others(are_shards_shared());
+        self.forget_others(is_shard_shared());
     }
 
     /// Removes all threads but the calling one from the counts. If the calling thread has a shard of its own, the count
     /// of that is right, even if a signal handler forks in the middle of [`Gate::enter`] or [`Gate::leave`].
-    fn forget_others(&self, are_shards_shared: bool) {
+    fn forget_others(&self, is_shard_shared: bool) {
         let own_shard = own_shard();
         for (shard, count) in self.inside.iter().enumerate() {
             if shard != own_shard {
                 count.store(0, Ordering::Relaxed);
-            } else if are_shards_shared {
+            } else if is_shard_shared {
                 let own = THREAD.with(|thread| u32::from(thread.depths[KIND].get() > 0));
                 count.store(own, Ordering::Relaxed);
             }

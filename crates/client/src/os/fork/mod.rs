@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use gate::pause;
-pub use thread::{SHARDS, own_shard, own_thread, shards_in_use};
+pub use thread::{SHARDS, be_helper, own_shard, own_thread, shards_in_use};
 
 use crate::os::sys;
 use gate::Gate;

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The number of shards over which per-thread state is spread. Threads share shards if there are more of them.
 pub const SHARDS: usize = 16;
 
+/// The shard of the threads that the library starts itself ([`be_helper`]). They come and go, and must not use up the
+/// shards of the program's threads.
+pub const HELPERS: usize = SHARDS;
+
 /// The number of threads that have got a shard so far. Threads that have ended are included.
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
@@ -51,6 +55,12 @@ pub fn own_shard() -> usize {
     THREAD.with(Thread::shard)
 }
 
+/// Gives the calling thread, which the library has started, the shard of such threads. To be called before it takes a
+/// lock.
+pub fn be_helper() {
+    THREAD.with(|thread| thread.shard.set(HELPERS as u8));
+}
+
 /// Returns a number that no other living thread has. It does not change when the thread forks: the child's thread has
 /// the number of the thread that called fork(2).
 pub fn own_thread() -> usize {
@@ -62,7 +72,7 @@ pub fn shards_in_use() -> usize {
     (THREADS.load(Ordering::Relaxed) as usize).min(SHARDS)
 }
 
-/// True if two threads may have the same shard.
-pub fn are_shards_shared() -> bool {
-    THREADS.load(Ordering::SeqCst) as usize > SHARDS
+/// True if another thread may have the calling thread's shard.
+pub fn is_shard_shared() -> bool {
+    THREADS.load(Ordering::SeqCst) as usize > SHARDS || own_shard() == HELPERS
 }

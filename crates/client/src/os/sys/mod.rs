@@ -15,6 +15,7 @@
 //! syscall(2), which is no such point. The others are called within [`without_cancellation`].
 
 mod descriptor;
+mod event;
 mod file;
 mod poll;
 pub mod resolver;
@@ -27,10 +28,11 @@ use std::io;
 use libc::{c_int, c_long};
 
 pub use descriptor::{Descriptor, FileKind, OpenFile};
+pub use event::Event;
 pub use file::{print_error, read, without_sigpipe, write, write_vectored};
 pub use poll::{PollFd, wait, wait_from};
 pub use socket::{Traffic, is_nonblocking, is_silent, make_blocking, peek, receive, send, traffic};
-pub use threads::{at_every_fork, futex_wait, futex_wake, thread_id, without_cancellation};
+pub use threads::{at_every_fork, futex_wait, futex_wake, start_thread, thread_id, without_cancellation};
 pub use time::{coarse_monotonic_nanoseconds, deadline, monotonic_nanoseconds, wall_clock_seconds};
 
 /// Turns the C convention, -1 and `errno`, into a result.

@@ -19,10 +19,10 @@ pub enum ResolverError {
     System(io::Error),
 }
 
-/// Looks up the addresses of a name. A name that is an address itself needs no name server.
-pub fn addresses(name: &CStr, port: u16) -> Result<Vec<SocketAddr>, ResolverError> {
+/// Looks up the addresses of a name, with port 0. A name that is an address itself needs no name server.
+pub fn addresses(name: &CStr) -> Result<Vec<SocketAddr>, ResolverError> {
     let mut found = Vec::new();
-    get_addresses(name, 0, |address| found.push(with_port(address, port)))?;
+    get_addresses(name, 0, |address| found.push(address))?;
     Ok(found)
 }
 
@@ -32,11 +32,6 @@ pub fn numeric(text: &CStr) -> Option<IpAddr> {
     let mut found = None;
     get_addresses(text, libc::AI_NUMERICHOST, |address| found = Some(address.ip())).ok()?;
     found
-}
-
-fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
-    address.set_port(port);
-    address
 }
 
 /// Calls getaddrinfo(3), and `take` for each address.
@@ -103,10 +98,9 @@ mod tests {
 
     #[test]
     fn a_zone_becomes_its_number() {
-        let Ok(found) = addresses(c"fe80::1%lo", 80) else { panic!("not found") };
+        let Ok(found) = addresses(c"fe80::1%lo") else { panic!("not found") };
         let [SocketAddr::V6(address)] = found[..] else { panic!("{found:?}") };
         assert!(address.scope_id() > 0);
-        assert_eq!(address.port(), 80);
     }
 
     #[test]
@@ -118,6 +112,6 @@ mod tests {
     #[test]
     fn a_name_that_is_not_found_has_a_text() {
         let name = std::ffi::CString::new("x".repeat(64)).unwrap();
-        assert!(matches!(addresses(&name, 80), Err(ResolverError::NotFound(text)) if !text.is_empty()));
+        assert!(matches!(addresses(&name), Err(ResolverError::NotFound(text)) if !text.is_empty()));
     }
 }
