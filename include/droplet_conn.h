@@ -411,6 +411,16 @@ typedef struct {
    * Attempts, writes and replies that failed, indexed by dplx_fault_t.
    */
   uint64_t failures[DPLX_COUNTS];
+  /**
+   * The time in milliseconds for which an idle connection to it is used, because its server closes it soon
+   * afterwards; 0 if no such limit is known.
+   */
+  uint64_t idle_limit_ms;
+  /**
+   * The number of requests for which a connection to it is used, because its server closes it then; 0 if no such
+   * limit is known.
+   */
+  uint64_t use_limit;
 } dplx_host_stats_t;
 
 #ifdef __cplusplus

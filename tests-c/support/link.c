@@ -26,11 +26,16 @@ void reset_at_close(int fd) {
 /* ---- bytes ------------------------------------------------------------------------- */
 
 static bool await_bytes(struct link *link) {
+    const struct server_options *options = &link->server->options;
     struct pollfd wait = {.fd = link->fd, .events = POLLIN};
+    bool closes = options->idle_ms > 0 && link->requests > 0;
+    double since = seconds_now();
 
     if (link->tls && SSL_pending(link->tls) > 0)
         return true;
-    return poll(&wait, 1, -1) > 0;
+    if (poll(&wait, 1, closes && !options->notices_late ? options->idle_ms : -1) <= 0)
+        return false;
+    return !closes || (seconds_now() - since) * 1000 < options->idle_ms;
 }
 
 /* Reads no byte; false when either side has ended the connection. */
@@ -136,14 +141,16 @@ struct message {
 
 static void add_reply(struct message *message, const struct link *link, const char *status,
                       long number) {
+    const char *stated = link->server->options.keep_alive;
     int id = link->server->options.id;
     char body[64];
     int len = snprintf(body, sizeof body, "%d %ld\n", id, number);
 
     len = snprintf(message->text + message->len, sizeof message->text - message->len,
                    "HTTP/1.1 %s\r\nServer: loopback\r\nX-Server: %d\r\nX-Number: %ld\r\n"
-                   "Content-Length: %d\r\n\r\n%s",
-                   status, id, number, len, body);
+                   "%s%s%sContent-Length: %d\r\n\r\n%s",
+                   status, id, number, stated ? "Keep-Alive: " : "", stated ? stated : "",
+                   stated ? "\r\n" : "", len, body);
     message->len += (size_t)len;
 }
 

@@ -38,6 +38,9 @@ struct server_options {
     bool refuse;                 /* begin as if killed: the port is held, but refuses */
     int requests_per_connection; /* closes after so many; 0: never */
     int busy_every;              /* answers every so manieth request with a 503; 0: none */
+    int idle_ms;                 /* closes after so long without a request; 0: never */
+    bool notices_late;           /* but only when the next request comes, which it does not answer */
+    const char *keep_alive;      /* value of the field Keep-Alive in its replies; NULL: none */
     int think_ms;                /* waits before each reply */
     int drain_bytes;             /* DRAIN: so many at a time */
     int drain_pause_ms;          /*        and then this pause */

@@ -26,12 +26,14 @@ use droplet_client::checkout::ClientConnection;
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::open_connection::OpenConnection;
 use droplet_client::fault::Fault;
+use droplet_client::http::KeepAlive;
 use droplet_client::http::expectation::Expectation;
 use droplet_client::net::stream::{Stream, TransferError};
+use droplet_client::os::clock::Moment;
 use droplet_client::os::shards::ShardNumber;
 use droplet_client::os::sys;
 use droplet_client::pool::metrics::CloseReason;
-use droplet_client::pool::{IdleSet, Poolable};
+use droplet_client::pool::{Ending, IdleSet, Poolable};
 use droplet_client::status::{Error, SUCCESS};
 
 /// One allocation, whose head C knows.
@@ -151,6 +153,13 @@ impl Connection {
         }
     }
 
+    /// Learns the limits that the server states in a reply.
+    pub fn learn_limits(&self, stated: KeepAlive) {
+        if !self.0.is_replaced {
+            self.0.open.learn_limits(stated);
+        }
+    }
+
     /// Returns the part that C knows.
     pub fn head(&self) -> &ConnectionHead {
         &self.0.head
@@ -222,6 +231,15 @@ impl Poolable for Connection {
     #[inline]
     fn reuses(&self) -> u32 {
         self.0.open.reuses()
+    }
+
+    #[inline]
+    fn set_idle_since(&mut self, since: Moment) {
+        self.0.open.set_idle_since(since);
+    }
+
+    fn ending(&self, since: Moment, now: Moment) -> Option<Ending> {
+        Poolable::ending(&self.0.open, since, now)
     }
 
     fn close(mut self, why: CloseReason) {

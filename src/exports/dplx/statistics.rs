@@ -161,6 +161,12 @@ pub struct dplx_host_stats_t {
     pub resumed_handshakes: u64,
     /// Attempts, writes and replies that failed, indexed by dplx_fault_t.
     pub failures: [u64; DPLX_COUNTS],
+    /// The time in milliseconds for which an idle connection to it is used, because its server closes it soon
+    /// afterwards; 0 if no such limit is known.
+    pub idle_limit_ms: u64,
+    /// The number of requests for which a connection to it is used, because its server closes it then; 0 if no such
+    /// limit is known.
+    pub use_limit: u64,
 }
 
 // SAFETY: it is repr(C), begins with its size, and consists of integers.
@@ -315,7 +321,7 @@ fn pool_facts(statistics: PoolStatistics) -> dplx_pool_stats_t {
 }
 
 fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
-    let HostStatistics { host, state, fault, idle, metrics } = statistics;
+    let HostStatistics { host, state, fault, idle, known, metrics } = statistics;
     dplx_host_stats_t {
         size: size_of::<dplx_host_stats_t>(),
         host: cut(host.name()),
@@ -328,6 +334,8 @@ fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
         full_handshakes: metrics.full_handshakes,
         resumed_handshakes: metrics.resumed_handshakes,
         failures: padded(&metrics.failures),
+        idle_limit_ms: known.idle.map_or(0, |idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
+        use_limit: known.uses.map_or(0, |uses| uses.max(1).into()),
     }
 }
 

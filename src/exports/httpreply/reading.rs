@@ -78,7 +78,10 @@ pub fn read<R: Receiver<Error = Error>>(
         Ok(Reply { status: 100, .. }) => return outcome,
         // Another protocol follows, and its first bytes may be in the buffer.
         Ok(Reply { status: 101, .. }) => return outcome,
-        Ok(Reply { is_last, .. }) => {
+        Ok(Reply { is_last, keep_alive, .. }) => {
+            if let Some(stated) = keep_alive {
+                connection.learn_limits(*stated);
+            }
             // A connection with unexpected bytes must not serve another request.
             if !is_last && connection.buffered().is_empty() {
                 connection.end_exchange();

@@ -138,7 +138,7 @@ impl Context {
             hosts,
             calls: AtomicU32::new(0),
             settings: settings(&parsed, &options),
-            limits: Limits { idle_time: options.idle_time, reuses: options.reuses },
+            limits: Limits::new(options.idle_time, options.reuses),
             // Over TLS 0 means no limit, as in Droplet.
             read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
             write_timeout: clock::seconds(parsed.write_timeout),

@@ -57,6 +57,12 @@ pub struct HostStatistics {
     pub fault: Option<&'static str>,
     /// Idle connections to it.
     pub idle: u64,
+    /// Time for which an idle connection to it is used, because its server closes it soon afterwards; `None` if no such
+    /// limit is known.
+    pub idle_limit: Option<Duration>,
+    /// Number of requests for which a connection to it is used, because its server closes it then; `None` if no such
+    /// limit is known.
+    pub use_limit: Option<u32>,
     /// Attempts to connect to it.
     pub attempts: u64,
     /// TLS handshakes with a certificate.
@@ -92,13 +98,15 @@ impl Statistics {
 
 impl HostStatistics {
     fn new(statistics: &checkout::HostStatistics) -> HostStatistics {
-        let checkout::HostStatistics { host, state, fault, idle, metrics } = statistics;
+        let checkout::HostStatistics { host, state, fault, idle, known, metrics } = statistics;
         let text = |name: &CStr| name.to_string_lossy().into_owned();
         HostStatistics {
             host: format!("{}:{}", text(host.name()), text(host.port())),
             state: constant(STATE_NAMES[state.number()]),
             fault: fault.map(|fault| constant(fault::NAMES[fault as usize])),
             idle: *idle,
+            idle_limit: known.idle,
+            use_limit: known.uses,
             attempts: metrics.attempts,
             full_handshakes: metrics.full_handshakes,
             resumed_handshakes: metrics.resumed_handshakes,

@@ -297,6 +297,14 @@ impl<C: ClientConnection> Client<C> {
         // Closes the sockets to the host's other addresses.
         drop(connecting);
         endpoint.idle_set().resume();
+        if let Some(known) = endpoint.idle_set().review(Moment::now()) {
+            trace!(
+                call,
+                "{}:{}: {known}",
+                endpoint.name().to_string_lossy(),
+                endpoint.port().to_string_lossy()
+            );
+        }
         if let Some(socket) = stream.socket() {
             endpoint.addresses().succeeded(socket.peer());
         }

@@ -142,7 +142,7 @@ impl<C: ClientConnection> Client<C> {
         if !claim(&self.maintenance.next_sweep, due, now.after(SWEEP_INTERVAL).nanoseconds()) {
             return;
         }
-        self.pool.close_expired(now, call.limits().idle_time);
+        self.pool.close_expired(now, call.limits());
         let (listed, forgotten) = self.endpoints.lock().forget_unused(now);
         drop(forgotten);
         listed.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts(now));

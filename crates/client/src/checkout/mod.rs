@@ -334,8 +334,12 @@ impl<C: ClientConnection> Client<C> {
 /// Closes a connection that the pool did not take.
 #[cold]
 fn close_rejected<C: ClientConnection>(rejected: C) {
-    let is_suspended = rejected.endpoint().is_some_and(|endpoint| endpoint.idle_set().is_suspended());
-    rejected.close(if is_suspended { CloseReason::HostOut } else { CloseReason::Left });
+    let why = match rejected.endpoint().map(|endpoint| endpoint.idle_set()) {
+        Some(set) if set.is_suspended() => CloseReason::HostOut,
+        Some(set) if set.is_open() => CloseReason::UsedUp,
+        _ => CloseReason::Left,
+    };
+    rejected.close(why);
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@ use std::time::Duration;
 use super::ClientConnection;
 use super::endpoint::Endpoint;
 use crate::fault::Fault;
+use crate::http::KeepAlive;
 use crate::net::stream::{Socket, Stream, TransferError};
 use crate::net::tls::TlsStream;
+use crate::os::clock::{self, Moment, ShortMoment};
 use crate::os::fork;
 use crate::os::shards::ShardNumber;
+use crate::os::sys::{self, Activity};
 use crate::pool::metrics::{CloseReason, Metrics};
-use crate::pool::{IdleSet, Poolable};
+use crate::pool::{Announced, Ending, IdleSet, Poolable};
 
 /// An open connection, idle or in use.
 pub struct OpenConnection {
@@ -35,11 +38,40 @@ pub struct OpenConnection {
     /// The shard of the thread that last checked it out or made it.
     shard: ShardNumber,
     state: State,
-    /// True if something was read since it was checked out.
-    was_read: bool,
-    /// True if the last read timed out.
-    read_timed_out: bool,
+    /// What was read since it was checked out.
+    reads: Reads,
     close_reason: CloseReason,
+    /// The time at which it was released last.
+    idle_since: ShortMoment,
+}
+
+/// What was read in a use of a connection, in one byte: a connection lies in five cache lines.
+#[derive(Clone, Copy, Default)]
+struct Reads(u8);
+
+impl Reads {
+    const ANY: u8 = 1;
+    const TIMED_OUT: u8 = 2;
+
+    /// Notes whether the last read timed out.
+    fn set_timed_out(&mut self, timed_out: bool) {
+        self.0 = self.0 & Reads::ANY | if timed_out { Reads::TIMED_OUT } else { 0 };
+    }
+
+    /// Notes whether something was read.
+    fn add(&mut self, any: bool) {
+        self.0 |= u8::from(any) * Reads::ANY;
+    }
+
+    /// True if something was read.
+    fn any(self) -> bool {
+        self.0 & Reads::ANY != 0
+    }
+
+    /// True if the last read timed out.
+    fn timed_out(self) -> bool {
+        self.0 & Reads::TIMED_OUT != 0
+    }
 }
 
 /// State of a connection between two calls.
@@ -67,9 +99,9 @@ impl OpenConnection {
             reuses: 0,
             shard: ShardNumber::own(),
             state: State::Ready,
-            was_read: false,
-            read_timed_out: false,
+            reads: Reads::default(),
             close_reason: CloseReason::default(),
+            idle_since: Moment::now().into(),
         }
     }
 
@@ -101,13 +133,13 @@ impl OpenConnection {
 
     /// Notes what was read past this type: whether anything was, and whether the last read timed out.
     pub fn note_foreign_reads(&mut self, any: bool, timed_out: bool) {
-        self.was_read |= any;
-        self.read_timed_out = timed_out;
+        self.reads.add(any);
+        self.reads.set_timed_out(timed_out);
     }
 
     /// Returns whether something was read on the connection, in this use of it or an earlier one.
     pub fn has_served(&self) -> bool {
-        self.reuses > 0 || self.was_read
+        self.reuses > 0 || self.reads.any()
     }
 
     /// Reads what there is, at least one byte; 0 is the end. See [`Stream::read`].
@@ -116,11 +148,14 @@ impl OpenConnection {
     /// it reads on.
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         let outcome = self.stream.read(buffer, timeout);
-        self.read_timed_out = matches!(outcome, Err(TransferError::TimedOut));
+        self.reads.set_timed_out(matches!(outcome, Err(TransferError::TimedOut)));
         match outcome {
-            Ok(0) if !self.is_broken() => self.state = State::Ended,
-            Ok(count) => self.was_read |= count > 0,
-            Err(_) => {}
+            Ok(1..) => self.reads.add(true),
+            Ok(0) | Err(TransferError::Io(_)) => self.note_stale(),
+            Err(TransferError::TimedOut) => {}
+        }
+        if matches!(outcome, Ok(0)) && !self.is_broken() {
+            self.state = State::Ended;
         }
         outcome
     }
@@ -139,6 +174,9 @@ impl OpenConnection {
     /// resumed may be the reason.
     pub fn fault_of_write(&mut self, error: &TransferError) -> Option<Fault> {
         let has_served = self.has_served();
+        if matches!(error, TransferError::Io(_)) {
+            self.note_stale();
+        }
         let fault = self.stream.fault_of_write(error, has_served)?;
         let is_of_session = fault == Fault::Write && self.failed_on_session();
         (!is_of_session).then_some(fault)
@@ -151,8 +189,58 @@ impl OpenConnection {
         if self.failed_on_session() {
             return Some("a connection that resumed a TLS session failed");
         }
-        let is_stale = self.reuses > 0 && self.is_unanswered();
-        is_stale.then_some("a reused connection went stale")
+        self.note_stale();
+        self.is_stale().then_some("a reused connection went stale")
+    }
+
+    /// Returns whether it failed when it was used again, for no other reason than that its peer had closed it.
+    fn is_stale(&self) -> bool {
+        self.reuses > 0 && self.is_unanswered()
+    }
+
+    /// Learns from a connection that its peer has ended, if it is stale: the peer had closed it while it was idle.
+    #[cold]
+    fn note_stale(&mut self) {
+        if !self.is_stale() || self.is_inherited() {
+            return;
+        }
+        let now = Moment::now();
+        let since = now.before(self.idle_since.age(now));
+        if let (Some(set), Some((ending, _))) = (self.idle_set(), self.ending(since, now, self.reuses)) {
+            set.observe(ending, false);
+        }
+    }
+
+    /// Learns the limits that the server states in a reply.
+    pub fn learn_limits(&self, stated: KeepAlive) {
+        let Some(set) = self.idle_set() else { return };
+        let idle = stated.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+        let uses = stated.max.map(|further| self.reuses.saturating_add(1).saturating_add(further));
+        let activity = || self.stream.socket().and_then(sys::activity);
+        let round_trip = || activity().map_or(Duration::ZERO, |activity| activity.round_trip);
+        set.announce(Announced { idle, uses }, round_trip, Moment::now());
+    }
+
+    /// Returns the end of a connection that its peer has closed or reset after so many requests, and whether it was
+    /// reset. It was released at the time `since`. A request that was sent afterwards ended its idle time.
+    fn ending(&self, since: Moment, now: Moment, uses: u32) -> Option<(Ending, bool)> {
+        let socket = self.stream.socket().filter(|socket| socket.is_own())?;
+        let opened = now.before(socket.opened()?.age(now));
+        let Activity { has_ended, was_reset, since_sent, since_heard, round_trip } = sys::activity(socket)?;
+        if !has_ended && !was_reset {
+            return None;
+        }
+        // What is older than the release belongs to an earlier use.
+        let age = now.since(since);
+        let events = [since_sent, since_heard].into_iter().filter(|time| *time + clock::TICK < age);
+        let idle = match events.max() {
+            Some(event) => age - event,
+            // It ended before it was released, or at an unknown time of this use.
+            None if uses > self.reuses => Duration::ZERO,
+            None => age,
+        };
+        let at = now.before(since_heard.min(age));
+        Some((Ending { at, opened, idle, uses, round_trip }, was_reset))
     }
 
     /// Returns whether a new connection failed that had resumed a TLS session. The session may be the reason, so
@@ -165,8 +253,8 @@ impl OpenConnection {
     /// Returns whether no byte came back in this use, for another reason than a timeout.
     fn is_unanswered(&self) -> bool {
         let is_silent =
-            self.read_timed_out || matches!(&self.stream, Stream::Tls(stream) if stream.timed_out());
-        !self.was_read && !is_silent
+            self.reads.timed_out() || matches!(&self.stream, Stream::Tls(stream) if stream.timed_out());
+        !self.reads.any() && !is_silent
     }
 
     /// Decides at the end of a use whether the connection can be pooled, or for which reason it is closed.
@@ -237,6 +325,20 @@ impl Poolable for OpenConnection {
         self.reuses
     }
 
+    #[inline]
+    fn set_idle_since(&mut self, since: Moment) {
+        self.idle_since = since.into();
+    }
+
+    fn ending(&self, since: Moment, now: Moment) -> Option<Ending> {
+        if self.is_inherited() {
+            return None;
+        }
+        // After a reset nobody knows when and why the peer gave the connection up.
+        let (ending, was_reset) = self.ending(since, now, self.reuses + 1)?;
+        (!was_reset).then_some(ending)
+    }
+
     fn close(mut self, why: CloseReason) {
         self.set_close_reason(why);
     }
@@ -246,7 +348,7 @@ impl ClientConnection for OpenConnection {
     #[inline]
     fn begin_reuse(&mut self) {
         self.reuses += 1;
-        (self.was_read, self.read_timed_out) = (false, false);
+        self.reads = Reads::default();
     }
 
     /// Decides as [`OpenConnection::end_use`] for a user who leaves no other trace of reading.

@@ -7,6 +7,7 @@ use super::{Client, ClientConnection};
 use crate::fault::Fault;
 use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
 use crate::os::clock::Moment;
+use crate::pool::Known;
 use crate::pool::metrics::Counts;
 
 /// Statistics of the connections of a context.
@@ -35,6 +36,8 @@ pub struct HostStatistics {
     pub fault: Option<Fault>,
     /// Idle connections to it.
     pub idle: u64,
+    /// The limits of its server that are known: the narrowest, if virtual hosts on it have others.
+    pub known: Known,
     /// Counts of the attempts on it.
     pub metrics: hosts::HostMetrics,
 }
@@ -67,7 +70,9 @@ impl<C: ClientConnection> Client<C> {
         let statistics = hosts.statuses().into_iter().map(|HostStatus { host, state, fault }| {
             let endpoint = self.endpoint_of(&host);
             let idle = endpoint.family().map(|member| self.pool.idle_in(member.idle_set())).sum();
-            HostStatistics { metrics: host.record().metrics(), host, state, fault, idle }
+            let known = endpoint.family().map(|member| member.idle_set().known());
+            let known = known.fold(Known::default(), Known::least);
+            HostStatistics { metrics: host.record().metrics(), host, state, fault, idle, known }
         });
         statistics.collect()
     }

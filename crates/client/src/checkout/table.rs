@@ -10,6 +10,7 @@ use super::statistics::{HostStatistics, PoolStatistics};
 use crate::fault;
 use crate::hosts;
 use crate::os::sys;
+use crate::pool::Known;
 use crate::pool::metrics;
 use crate::pool::metrics::Counts;
 
@@ -67,7 +68,8 @@ impl fmt::Display for HostStatistics {
         let name = format!("{}:{}", text(self.host.name()), text(self.host.port()));
         write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.state_text().to_string(), self.idle)?;
         write!(f, " {full_handshakes:>8} {resumed_handshakes:>8}")?;
-        write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))
+        write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))?;
+        if self.known == Known::default() { Ok(()) } else { write!(f, "\n    {}", self.known) }
     }
 }
 

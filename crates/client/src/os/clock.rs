@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::os::sys;
 
+/// More than the error of [`Moment::now`].
+pub const TICK: Duration = Duration::from_millis(11);
+
 /// A point in monotonic time, exact to a few milliseconds (one kernel tick).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
@@ -37,7 +40,7 @@ impl Moment {
 
     /// Returns the nanoseconds since the clock's origin, for an atomic variable.
     #[inline]
-    pub const fn nanoseconds(self) -> u64 {
+    pub fn nanoseconds(self) -> u64 {
         self.nanoseconds
     }
 
@@ -49,10 +52,42 @@ impl Moment {
     /// Returns the moment that is `delay` later.
     #[inline]
     pub fn after(self, delay: Duration) -> Moment {
-        // Duration::as_nanos computes with 128 bits, which takes several times as long on the hot path.
-        let delay = delay.as_secs().saturating_mul(1_000_000_000).saturating_add(delay.subsec_nanos().into());
-        Moment { nanoseconds: self.nanoseconds.saturating_add(delay) }
+        Moment { nanoseconds: self.nanoseconds.saturating_add(nanoseconds(delay)) }
     }
+
+    /// Returns the moment that is `delay` earlier, or the clock's origin.
+    pub fn before(self, delay: Duration) -> Moment {
+        Moment { nanoseconds: self.nanoseconds.saturating_sub(nanoseconds(delay)) }
+    }
+}
+
+/// A moment in four bytes, exact to a millisecond. It is told from others within 52 days.
+#[derive(Clone, Copy, Debug)]
+pub struct ShortMoment(u32);
+
+impl ShortMoment {
+    /// The binary logarithm of its unit in nanoseconds: 1.05 ms.
+    const UNIT: u32 = 20;
+
+    /// Returns the time since then.
+    pub fn age(self, now: Moment) -> Duration {
+        let units = ShortMoment::from(now).0.wrapping_sub(self.0);
+        Duration::from_nanos(u64::from(units) << ShortMoment::UNIT)
+    }
+}
+
+impl From<Moment> for ShortMoment {
+    #[inline]
+    fn from(moment: Moment) -> ShortMoment {
+        ShortMoment((moment.nanoseconds >> ShortMoment::UNIT) as u32)
+    }
+}
+
+/// Returns a time in nanoseconds. `Duration::as_nanos` computes with 128 bits, which takes several times as long on the
+/// hot path.
+#[inline]
+pub fn nanoseconds(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 /// Returns a number of seconds from C as a duration. `None` for a negative number.

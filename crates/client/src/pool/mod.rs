@@ -8,13 +8,21 @@
 //! shard has one stack of connections for each idle set.
 #![forbid(unsafe_code)]
 
+mod idle_set;
+mod limits;
 pub mod metrics;
 pub mod permits;
+mod server_limits;
 pub mod waiters;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use idle_set::{IdleSet, Known};
+pub use limits::Limits;
+pub use server_limits::{Announced, Ending};
+
+use idle_set::Numbers;
 
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
@@ -38,18 +46,18 @@ pub trait Poolable {
     /// The number of times that it was reused so far.
     fn reuses(&self) -> u32;
 
+    /// Notes the time at which it was released last, when it is checked out again.
+    fn set_idle_since(&mut self, since: Moment);
+
+    /// The end of an idle connection, if its peer has closed it in order. It was released at this time.
+    fn ending(&self, since: Moment, now: Moment) -> Option<Ending>;
+
     /// Closes it for this reason.
     fn close(self, why: CloseReason);
 }
 
-/// Limits on the reuse of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The idle timeout: a connection that was idle for this long is closed.
-    pub idle_time: Duration,
-    /// The number of reuses after which a connection is closed.
-    pub reuses: u32,
-}
+/// The largest number of older connections that are asked how they ended.
+const MOST_WITNESSES: usize = 8;
 
 /// Idle connections. Each shard also holds a value of type `P` for the owner of the pool.
 pub struct Pool<C, P = ()> {
@@ -77,53 +85,6 @@ struct Idle<C> {
     since: Moment,
 }
 
-/// The numbers of idle sets. Numbers of dropped sets are used again.
-#[derive(Default)]
-struct Numbers(Lock<FreeNumbers>);
-
-#[derive(Default)]
-struct FreeNumbers {
-    free: Vec<usize>,
-    next: usize,
-}
-
-/// The idle connections to one endpoint. Every connection refers to its set, so its number stays in use.
-pub struct IdleSet {
-    number: usize,
-    /// [`OPEN`], [`SUSPENDED`] or [`CLOSED`].
-    state: AtomicU8,
-    numbers: Arc<Numbers>,
-}
-
-/// The set takes connections back.
-const OPEN: u8 = 0;
-/// The set takes no connection back until a new one succeeds.
-const SUSPENDED: u8 = 1;
-/// The set takes no connection back any more.
-const CLOSED: u8 = 2;
-
-impl IdleSet {
-    /// Takes connections back again, because a new one succeeded. No effect once closed.
-    pub fn resume(&self) {
-        self.change(SUSPENDED, OPEN);
-    }
-
-    /// True if it takes no connection back until a new one succeeds.
-    pub fn is_suspended(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == SUSPENDED
-    }
-
-    fn change(&self, from: u8, to: u8) {
-        let _ = self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
-impl Drop for IdleSet {
-    fn drop(&mut self) {
-        self.numbers.0.lock().free.push(self.number);
-    }
-}
-
 impl<C: Poolable, P: Default> Pool<C, P> {
     /// An empty pool.
     pub fn new() -> Pool<C, P> {
@@ -139,15 +100,7 @@ impl<C: Poolable, P: Default> Pool<C, P> {
 impl<C: Poolable, P> Pool<C, P> {
     /// An idle set for one more endpoint.
     pub fn add_idle_set(&self) -> IdleSet {
-        let number = {
-            let mut numbers = self.numbers.0.lock();
-            let fresh = numbers.next;
-            numbers.free.pop().unwrap_or_else(|| {
-                numbers.next = fresh + 1;
-                fresh
-            })
-        };
-        IdleSet { number, state: AtomicU8::new(OPEN), numbers: Arc::clone(&self.numbers) }
+        IdleSet::new(&self.numbers)
     }
 
     /// Checks out the connection that was released last to the calling thread's shard, if it is still good.
@@ -159,30 +112,32 @@ impl<C: Poolable, P> Pool<C, P> {
         now: Moment,
         limits: Limits,
     ) -> Option<C> {
-        let idle = {
+        let (idle, useful) = {
             let mut shard = self.shards.shard(ShardNumber::own());
-            let number = choose(&mut shard.per_shard)?.number;
-            shard.take_last(number)?
+            let set = choose(&mut shard.per_shard)?;
+            let (number, useful) = (set.number, set.idle_nanoseconds());
+            (shard.take_last(number)?, useful)
         };
-        self.examine(idle, now, limits)
+        self.examine(idle, now, limits, useful)
     }
 
     /// Checks out a connection that is still good, from the calling thread's shard or else from another.
     pub fn checkout(&self, set: &IdleSet, now: Moment, limits: Limits) -> Option<C> {
         loop {
             let idle = self.shards.own_first().find_map(|mut shard| shard.take_last(set.number))?;
-            if let Some(mut good) = self.examine(idle, now, limits) {
+            if let Some(mut good) = self.examine(idle, now, limits, set.idle_nanoseconds()) {
                 good.set_shard(ShardNumber::own());
                 return Some(good);
             }
         }
     }
 
-    /// Returns a connection that was taken out, or closes it if it cannot be reused.
+    /// Returns a connection that was taken out, or closes it if it cannot be reused. `useful` is the number of
+    /// nanoseconds for which its server lets it be idle.
     #[inline(always)]
-    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits) -> Option<C> {
-        if idle.since.after(limits.idle_time) <= now {
-            self.reject_with_older(idle, CloseReason::Expired);
+    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, useful: u64) -> Option<C> {
+        if limits.end(idle.since, useful) <= now {
+            self.reject_expired(idle);
             return None;
         }
         if idle.connection.reuses() >= limits.reuses {
@@ -190,19 +145,37 @@ impl<C: Poolable, P> Pool<C, P> {
             return None;
         }
         if !idle.connection.is_good() {
-            // The peer has gone away or restarted, which ended the older connections too.
-            self.reject_with_older(idle, CloseReason::Stale);
+            self.reject_stale(idle, now);
             return None;
         }
+        idle.connection.set_idle_since(idle.since);
         Some(idle.connection)
     }
 
     #[cold]
-    fn reject_with_older(&self, idle: Idle<C>, why: CloseReason) {
-        if let Some(set) = idle.connection.idle_set() {
-            self.close_each(set, |other| other.since <= idle.since, why);
+    fn reject_expired(&self, idle: Idle<C>) {
+        close_all(self.take_older(&idle), CloseReason::Expired);
+        self.reject(idle, CloseReason::Expired);
+    }
+
+    /// Closes a connection whose peer has gone away or restarted, and the older ones, which that ended too. What the
+    /// endings say about the limits of the server is learned.
+    #[cold]
+    fn reject_stale(&self, idle: Idle<C>, now: Moment) {
+        let older = self.take_older(&idle);
+        if let (Some(set), Some(ending)) = (idle.connection.idle_set(), idle.ending(now)) {
+            let contradicts =
+                |other: &Idle<C>| ending.is_contradicted_by(other.ending(now), now.since(other.since));
+            set.observe(ending, older.iter().take(MOST_WITNESSES).any(contradicts));
         }
-        self.reject(idle, why);
+        close_all(older, CloseReason::Stale);
+        self.reject(idle, CloseReason::Stale);
+    }
+
+    /// Takes out the connections of the same set that were released earlier.
+    fn take_older(&self, idle: &Idle<C>) -> Vec<Idle<C>> {
+        let set = idle.connection.idle_set();
+        set.map_or_else(Vec::new, |set| self.take_each(set, |other| other.since <= idle.since))
     }
 
     #[cold]
@@ -218,7 +191,7 @@ impl<C: Poolable, P> Pool<C, P> {
         let Some(set) = connection.idle_set() else { return Err(connection) };
         let mut shard = self.shards.shard(connection.shard());
         // Read under the lock: closing a set closes its idle connections afterwards, and finds this one.
-        if set.state.load(Ordering::Relaxed) != OPEN {
+        if !set.takes(connection.reuses()) {
             return Err(connection);
         }
         let Some(stack) = shard.room_at(set.number) else { return Err(connection) };
@@ -234,18 +207,24 @@ impl<C: Poolable, P> Pool<C, P> {
     }
 
     fn close_each(&self, set: &IdleSet, unwanted: impl Fn(&Idle<C>) -> bool, why: CloseReason) {
-        for mut shard in self.shards.own_first() {
-            let closing = shard.stacks.get_mut(set.number).map(|stack| take(stack, &unwanted));
-            drop(shard);
-            close_all(closing.into_iter().flatten(), why);
-        }
+        close_all(self.take_each(set, unwanted), why);
     }
 
-    /// Closes connections that have been idle for `idle_time` or longer.
-    pub fn close_expired(&self, now: Moment, idle_time: Duration) {
+    fn take_each(&self, set: &IdleSet, unwanted: impl Fn(&Idle<C>) -> bool) -> Vec<Idle<C>> {
+        let mut taken = Vec::new();
         for mut shard in self.shards.own_first() {
-            let is_expired = |idle: &Idle<C>| idle.since.after(idle_time) <= now;
-            let expired: Vec<_> = shard.stacks.iter_mut().flat_map(|stack| take(stack, is_expired)).collect();
+            taken.extend(
+                shard.stacks.get_mut(set.number).map(|stack| take(stack, &unwanted)).into_iter().flatten(),
+            );
+        }
+        taken
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub fn close_expired(&self, now: Moment, limits: Limits) {
+        for mut shard in self.shards.own_first() {
+            let expired: Vec<_> =
+                shard.stacks.iter_mut().flat_map(|stack| take_expired(stack, now, limits)).collect();
             drop(shard);
             close_all(expired, CloseReason::Expired);
         }
@@ -268,14 +247,14 @@ impl<C: Poolable, P> Pool<C, P> {
     /// Closes the idle connections of a set, which takes none back from now on.
     pub fn close(&self, set: &IdleSet) {
         // A release that still reads the old state holds the shard's lock now: its connection is closed below.
-        set.state.store(CLOSED, Ordering::Relaxed);
+        set.close();
         self.close_each(set, |_| true, CloseReason::Left);
     }
 
     /// Closes the idle connections of a set, because its host failed. It takes none back until
     /// [`IdleSet::resume`].
     pub fn suspend(&self, set: &IdleSet) {
-        set.change(OPEN, SUSPENDED);
+        set.suspend();
         self.close_each(set, |_| true, CloseReason::HostOut);
     }
 
@@ -365,6 +344,19 @@ impl<C, P> Shard<C, P> {
     fn oldest(&self) -> Option<Moment> {
         self.stacks.iter().filter_map(|stack| stack.first()).map(|idle| idle.since).min()
     }
+}
+
+impl<C: Poolable> Idle<C> {
+    fn ending(&self, now: Moment) -> Option<Ending> {
+        self.connection.ending(self.since, now)
+    }
+}
+
+/// Takes out the connections of a stack that have been idle for too long.
+fn take_expired<C: Poolable>(stack: &mut Stack<C>, now: Moment, limits: Limits) -> Vec<Idle<C>> {
+    let set = stack.first().and_then(|idle| idle.connection.idle_set());
+    let useful = set.map_or(u64::MAX, IdleSet::idle_nanoseconds);
+    take(stack, |idle| limits.end(idle.since, useful) <= now)
 }
 
 fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseReason) {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::os::clock::{Moment, ShortMoment};
 use crate::os::fork;
 use crate::os::lock::Lock;
 use crate::pool::waiters::Waiters;
@@ -41,7 +42,7 @@ impl Permits {
             return None;
         }
         count.change(1);
-        Some(Permit { permits: Arc::clone(self), forks: fork::generation() })
+        Some(Permit { permits: Arc::clone(self), forks: fork::generation(), acquired: Moment::now().into() })
     }
 
     /// The number of permits in use.
@@ -78,6 +79,14 @@ pub struct Permit {
     permits: Arc<Permits>,
     /// The fork generation it was acquired in.
     forks: u32,
+    acquired: ShortMoment,
+}
+
+impl Permit {
+    /// Returns the time at which it was acquired.
+    pub fn acquired(&self) -> ShortMoment {
+        self.acquired
+    }
 }
 
 impl Drop for Permit {

@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 
-const LIMITS: Limits = Limits { idle_time: Duration::from_secs(100), reuses: 50 };
+const LIMITS: Limits = Limits { idle_nanoseconds: 100_000_000_000, reuses: 50 };
 
 struct Fake {
     id: u32,
@@ -11,6 +12,8 @@ struct Fake {
     shard: ShardNumber,
     good: bool,
     reuses: u32,
+    /// The idle time after which its peer closes it.
+    ended_after: Option<Duration>,
     tests: Arc<AtomicU32>,
 }
 
@@ -30,6 +33,19 @@ impl Poolable for Fake {
     }
     fn reuses(&self) -> u32 {
         self.reuses
+    }
+    fn set_idle_since(&mut self, _: Moment) {}
+    fn ending(&self, since: Moment, now: Moment) -> Option<Ending> {
+        let idle = self.ended_after?;
+        let at = since.after(idle);
+        let round_trip = Duration::ZERO;
+        (at <= now).then_some(Ending {
+            at,
+            opened: Moment::default(),
+            idle,
+            uses: self.reuses + 1,
+            round_trip,
+        })
     }
     fn close(self, _: CloseReason) {}
 }
@@ -59,6 +75,7 @@ impl Fixture {
             shard: ShardNumber::own(),
             good: true,
             reuses: 0,
+            ended_after: None,
             tests: Arc::default(),
         }
     }
@@ -167,7 +184,7 @@ fn release_times_out_of_order_are_put_in_order() {
     let fixture = Fixture::new();
     fixture.release(fixture.good(1), 5);
     fixture.release(fixture.good(2), 4);
-    fixture.pool.close_expired(at(104), LIMITS.idle_time);
+    fixture.pool.close_expired(at(104), LIMITS);
     assert_eq!(fixture.all(5), [2, 1]);
 }
 
@@ -176,7 +193,7 @@ fn expired_connections_are_closed_without_a_checkout() {
     let fixture = Fixture::with_good([1, 2, 3]);
     fixture.release_elsewhere(fixture.good(4), 1);
     fixture.release_elsewhere(fixture.good(5), 2);
-    fixture.pool.close_expired(at(101), LIMITS.idle_time);
+    fixture.pool.close_expired(at(101), LIMITS);
     assert_eq!(fixture.all(3), [3, 5]);
 }
 
@@ -283,4 +300,88 @@ fn every_connection_has_one_user_at_a_time() {
     let mut left = fixture.all(0);
     left.sort_unstable();
     assert_eq!(left, (0..THREADS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_set_with_a_learned_idle_time_gives_no_older_connection() {
+    let fixture = Fixture::with_good([1, 2]);
+    fixture.set.announce(
+        Announced { idle: Some(Duration::from_secs(10)), uses: None },
+        || Duration::ZERO,
+        at(1),
+    );
+    assert_eq!(fixture.own(9), Some(2), "idle for 8 s of 9");
+    fixture.release(fixture.good(3), 9);
+    assert_eq!(fixture.own(18), None);
+    fixture.release(fixture.good(4), 18);
+    fixture.pool.close_expired(at(26), LIMITS);
+    assert_eq!(fixture.any(26), Some(4));
+    fixture.release(fixture.good(5), 26);
+    fixture.pool.close_expired(at(35), LIMITS);
+    assert_eq!(fixture.pool.idle(), 0, "closed without a checkout");
+}
+
+#[test]
+fn the_context_limits_more_than_the_server() {
+    let fixture = Fixture::with_good([1]);
+    fixture.set.announce(
+        Announced { idle: Some(Duration::MAX), uses: Some(u32::MAX) },
+        || Duration::ZERO,
+        at(0),
+    );
+    assert_eq!(fixture.own(100), None);
+    fixture.release(Fake { reuses: 50, ..fixture.good(2) }, 100);
+    assert_eq!(fixture.own(100), None);
+}
+
+#[test]
+fn a_set_with_a_learned_number_of_uses_takes_no_more_back() {
+    let fixture = Fixture::new();
+    fixture.set.announce(Announced { idle: None, uses: Some(3) }, || Duration::ZERO, at(0));
+    fixture.release(Fake { reuses: 1, ..fixture.good(1) }, 0);
+    assert!(fixture.pool.release(Fake { reuses: 2, ..fixture.good(2) }, at(0)).is_err());
+    fixture.pool.suspend(&fixture.set);
+    fixture.set.resume();
+    assert!(fixture.pool.release(Fake { reuses: 2, ..fixture.good(2) }, at(0)).is_err(), "still");
+    fixture.set.review(at(601));
+    fixture.release(Fake { reuses: 2, ..fixture.good(2) }, 601);
+}
+
+/// The idle time that is known after connections that ended after 5 s were found at 10 s, 20 s, ...; older ones were
+/// released two seconds before them.
+fn known_after(endings: u64, older_ended_after: Option<u64>) -> Option<Duration> {
+    let fixture = Fixture::new();
+    for round in 1..=endings {
+        let begin = round * 10;
+        let ended = |seconds| Some(Duration::from_secs(seconds));
+        if let Some(seconds) = older_ended_after {
+            fixture.release(Fake { ended_after: ended(seconds), ..fixture.good(1) }, begin - 2);
+        }
+        fixture.release(Fake { good: false, ended_after: ended(5), ..fixture.good(2) }, begin);
+        assert_eq!(fixture.any(begin + 7), None);
+    }
+    fixture.set.known().idle
+}
+
+#[test]
+fn stale_connections_show_the_idle_time_of_the_server() {
+    assert_eq!(known_after(1, None), None);
+    assert_eq!(known_after(2, None), Some(Duration::from_millis(4500)));
+    assert_eq!(known_after(2, Some(5)), Some(Duration::from_millis(4500)), "the older one ended before");
+}
+
+#[test]
+fn older_connections_show_that_the_server_was_restarted() {
+    assert_eq!(known_after(3, Some(7)), None, "both ended at once");
+    assert_eq!(known_after(3, Some(1000)), None, "the older one lives");
+}
+
+#[test]
+fn changed_limits_are_reported_once() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.set.review(at(0)), None);
+    fixture.set.announce(Announced { idle: None, uses: Some(3) }, || Duration::ZERO, at(0));
+    assert_eq!(fixture.set.review(at(1)), Some(Known { idle: None, uses: Some(3) }));
+    assert_eq!(fixture.set.review(at(2)), None);
+    assert_eq!(fixture.set.review(at(601)), Some(Known::default()));
 }

@@ -121,7 +121,7 @@ mod tests {
     use crate::net::resolve::Addresses;
     use crate::os::shards::ShardNumber;
     use crate::pool::metrics::CloseReason;
-    use crate::pool::{IdleSet, Pool, Poolable};
+    use crate::pool::{Ending, IdleSet, Pool, Poolable};
 
     /// A connection that is never made.
     enum Never {}
@@ -138,6 +138,12 @@ mod tests {
             match *self {}
         }
         fn reuses(&self) -> u32 {
+            match *self {}
+        }
+        fn set_idle_since(&mut self, _: Moment) {
+            match *self {}
+        }
+        fn ending(&self, _: Moment, _: Moment) -> Option<Ending> {
             match *self {}
         }
         fn close(self, _: CloseReason) {}

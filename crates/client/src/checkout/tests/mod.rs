@@ -44,6 +44,10 @@ impl Poolable for Fake {
     fn reuses(&self) -> u32 {
         0
     }
+    fn set_idle_since(&mut self, _: Moment) {}
+    fn ending(&self, _: Moment, _: Moment) -> Option<pool::Ending> {
+        None
+    }
     fn close(self, _: CloseReason) {}
 }
 
@@ -79,7 +83,7 @@ impl Call<Fake> for FakeCall {
         }
     }
     fn limits(&self) -> pool::Limits {
-        pool::Limits { idle_time: Duration::from_secs(100), reuses: 50 }
+        pool::Limits::new(Duration::from_secs(100), 50)
     }
     fn security(&self) -> Result<Option<Security>, Error> {
         Err(Error::Invalid)

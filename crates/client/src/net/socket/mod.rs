@@ -14,6 +14,7 @@ use socket2::{Domain, SockAddr, SockRef, Type};
 use exchange::Exchange;
 pub use transfer::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
 
+use crate::os::clock::ShortMoment;
 use crate::os::sys::{self, Descriptor, PollFd};
 use crate::pool::permits::Permit;
 
@@ -101,6 +102,11 @@ impl Socket {
         self.peer
     }
 
+    /// Returns the time at which the connect began. `None` once the program has taken the connection.
+    pub fn opened(&self) -> Option<ShortMoment> {
+        self.permit.as_ref().map(Permit::acquired)
+    }
+
     /// Writes what fits, without waiting and without a SIGPIPE.
     #[inline]
     pub fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -110,10 +116,10 @@ impl Socket {
     /// True if a reply to what was written may still come. Bytes that came count, whether or not they were read here.
     #[inline]
     pub fn awaits_reply(&mut self) -> bool {
-        if self.exchange.awaits_reply() {
+        self.exchange.awaits_reply() && {
             self.count_received();
+            self.exchange.awaits_reply()
         }
-        self.exchange.awaits_reply()
     }
 
     /// Asks the kernel for the number of bytes that have come.

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::time::Duration;
 
 use libc::{c_int, c_long, c_void};
 
@@ -65,12 +66,14 @@ pub struct Traffic {
     pub r#in: u64,
 }
 
-/// `TCP_CLOSE_WAIT` (linux/tcp_states.h): the peer has ended its stream.
+/// `TCP_CLOSE` (linux/tcp_states.h): the connection is over, as after a reset.
+const CLOSE: u8 = 7;
+
+/// `TCP_CLOSE_WAIT`: the peer has ended its stream.
 const CLOSE_WAIT: u8 = 8;
 
-/// Returns the traffic of a TCP connection as the kernel counts it (`TCP_INFO`, tcp(7)). `None` for other sockets,
-/// and before Linux 4.19.
-pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
+/// What the kernel knows of a TCP connection (`TCP_INFO`, tcp(7)), and for how many bytes of it. `None` for other sockets.
+fn tcp_info(socket: &impl AsRawFd) -> Option<(libc::tcp_info, usize)> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: `info` is writable for `length` bytes.
@@ -80,13 +83,47 @@ pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
     })
     .ok()?;
     // SAFETY: all fields are integers. They were set to zero, and the kernel has written those that it knows.
-    let info = unsafe { info.assume_init() };
+    Some((unsafe { info.assume_init() }, length as usize))
+}
+
+/// Returns the traffic of a TCP connection as the kernel counts it. `None` for other sockets, and before Linux 4.19.
+pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
+    let (info, length) = tcp_info(socket)?;
     let end = mem::offset_of!(libc::tcp_info, tcpi_bytes_retrans) + size_of::<u64>();
     // The kernel counts the end of the stream as a byte.
     let end_received = u64::from(info.tcpi_state == CLOSE_WAIT);
-    (length as usize >= end).then(|| Traffic {
+    (length >= end).then(|| Traffic {
         out: (info.tcpi_bytes_sent - info.tcpi_bytes_retrans) + u64::from(info.tcpi_notsent_bytes),
         r#in: info.tcpi_bytes_received.saturating_sub(end_received),
+    })
+}
+
+/// The last signs of life on a TCP connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Activity {
+    /// True if the peer has ended its stream, and has not reset the connection.
+    pub has_ended: bool,
+    /// True if the connection was reset.
+    pub was_reset: bool,
+    /// The time since data was sent.
+    pub since_sent: Duration,
+    /// The time since the last segment of the peer that was in order and no reset: data, an acknowledgement, or the end
+    /// of its stream.
+    pub since_heard: Duration,
+    /// The round-trip time.
+    pub round_trip: Duration,
+}
+
+/// Returns the last signs of life on a TCP connection, in the kernel's milliseconds. `None` for other sockets.
+pub fn activity(socket: &impl AsRawFd) -> Option<Activity> {
+    let (info, _) = tcp_info(socket)?;
+    let milliseconds = |count: u32| Duration::from_millis(count.into());
+    Some(Activity {
+        has_ended: info.tcpi_state == CLOSE_WAIT,
+        was_reset: info.tcpi_state == CLOSE,
+        since_sent: milliseconds(info.tcpi_last_data_sent),
+        since_heard: milliseconds(info.tcpi_last_ack_recv),
+        round_trip: Duration::from_micros(info.tcpi_rtt.into()),
     })
 }
 
