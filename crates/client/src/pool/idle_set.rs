@@ -61,12 +61,12 @@ impl Known {
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.idle {
-            Some(idle) => write!(f, "idle connections are used within {:.3} s, ", idle.as_secs_f64())?,
-            None => write!(f, "no idle timeout is known, ")?,
+            Some(idle) => write!(f, "idle connections are used within {:.3} s", idle.as_secs_f64())?,
+            None => write!(f, "no idle timeout is known")?,
         }
         match self.uses {
-            Some(uses) => write!(f, "each connection {uses} times"),
-            None => write!(f, "nor a limit on requests"),
+            Some(uses) => write!(f, ", a connection is used {uses} times at most"),
+            None => write!(f, ", no limit on requests is known"),
         }
     }
 }
