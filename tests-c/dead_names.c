@@ -464,6 +464,35 @@ static void forked_child_looks_up_by_itself(void) {
     server_stop(server);
 }
 
+/* libc holds locks at the beginning and the end of a look-up, which no child could free. */
+static void fork_waits_for_quick_look_ups_only(void) {
+    struct server *server = server_of_names();
+    dpl_ctx_t *ctx = context_named("a.test", server, "");
+    double begin;
+    pid_t child;
+
+    REQUIRE(ctx && answered(ctx, 1), "a host by name answers");
+    let_look_ups_expire();
+    server_close_connections(server);
+    answer_ms = 12;
+    CHECK(answered(ctx, 2), "a new connection is made");
+    child = fork();
+    if (child == 0)
+        end_child(under_way == 0 || machine_is_slow());
+    CHECK(ended_well(child), "a child begins when the look-up is over");
+    let_look_ups_expire();
+    server_close_connections(server);
+    all_silent = true;
+    CHECK(answered(ctx, 3) && EVENTUALLY(under_way == 1), "a look-up gets no answer");
+    begin = seconds_now();
+    child = fork();
+    if (child == 0)
+        end_child(under_way == 1);
+    CHECK(ended_well(child) && in_time(begin, 2), "a child does not wait for it");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
 static void on_signal(int number) {
     (void)number;
     asked_by = -gettid();
@@ -569,6 +598,7 @@ int main(void) {
     RUN(process_exits_at_once);
     RUN(context_may_be_freed_meanwhile);
     RUN(forked_child_looks_up_by_itself);
+    RUN(fork_waits_for_quick_look_ups_only);
     RUN(no_signal_handler_runs_in_the_thread);
     RUN(without_threads_the_caller_looks_up);
     RUN(lack_of_descriptors_is_nobodys_fault);

@@ -29,12 +29,13 @@ static const struct fault delays[] = {
 
 /* Faults for want of something on this machine. */
 static const struct fault lacks[] = {
-    {"EMFILE", EMFILE, SOCKET | GETADDRINFO},
-    {"ENFILE", ENFILE, SOCKET | GETADDRINFO},
+    {"EMFILE", EMFILE, SOCKET | GETADDRINFO | PIPE},
+    {"ENFILE", ENFILE, SOCKET | GETADDRINFO | PIPE},
     {"ENOBUFS", ENOBUFS, SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | SEND | RECV},
     {"ENOMEM", ENOMEM,
      SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | POLL | FCNTL | FSTAT | SEND | RECV | GETADDRINFO},
     {"EADDRNOTAVAIL", EADDRNOTAVAIL, CONNECT},
+    {"a thread that cannot be had", EAGAIN, THREAD},
     {"an allocation that fails", ENOMEM, MEMORY},
 };
 

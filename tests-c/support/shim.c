@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static _Thread_local struct {
+static _Thread_local struct shim {
     const struct fault *fault; /* NULL: none */
     bool pauses;
     int until_next; /* calls to let through; negative: all of them */
     int period;
     int struck;
 } shim;
+
+/* Of the thread that has started this one, if it met faults then. */
+static _Thread_local struct shim *of_starter;
 
 void shim_begin(const struct fault *fault, int nth, int period) {
     shim.fault = fault;
@@ -44,16 +48,20 @@ int shim_end(void) {
     return shim.struck;
 }
 
+static bool strikes_for(struct shim *who, enum call call) {
+    if (!who->fault || who->pauses || !(who->fault->calls & call) || who->until_next < 0)
+        return false;
+    if (who->until_next-- > 0)
+        return false;
+    who->until_next = who->period - 1;
+    who->struck++;
+    errno = who->fault->error;
+    return true;
+}
+
 /* Must this call fail? Then errno says how. */
 static bool strikes(enum call call) {
-    if (!shim.fault || shim.pauses || !(shim.fault->calls & call) || shim.until_next < 0)
-        return false;
-    if (shim.until_next-- > 0)
-        return false;
-    shim.until_next = shim.period - 1;
-    shim.struck++;
-    errno = shim.fault->error;
-    return true;
+    return strikes_for(&shim, call);
 }
 
 static bool is_short(void) {
@@ -112,11 +120,47 @@ int fstat(int fd, struct stat *status) {
     return strikes(FSTAT) ? -1 : REAL(fstat)(fd, status);
 }
 
+int pipe2(int ends[2], int flags) {
+    return strikes(PIPE) ? -1 : REAL(pipe2)(ends, flags);
+}
+
+/* The library calls it in a thread of its own, for the one that waits. */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
-    if (!strikes(GETADDRINFO))
+    if (!strikes_for(of_starter ? of_starter : &shim, GETADDRINFO))
         return REAL(getaddrinfo)(name, service, hints, found);
     return errno == EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
+}
+
+struct start {
+    void *(*run)(void *);
+    void *argument;
+    struct shim *starter;
+};
+
+static void *start(void *block) {
+    struct start what = *(struct start *)block;
+
+    free(block);
+    of_starter = what.starter;
+    return what.run(what.argument);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument) {
+    struct start *what;
+    int error;
+
+    if (!shim.fault)
+        return REAL(pthread_create)(thread, attributes, run, argument);
+    if (strikes(THREAD))
+        return errno;
+    what = REAL(malloc)(sizeof *what);
+    *what = (struct start){.run = run, .argument = argument, .starter = &shim};
+    error = REAL(pthread_create)(thread, attributes, start, what);
+    if (error)
+        free(what);
+    return error;
 }
 
 /* ---- calls that go on -------------------------------------------------------------- */

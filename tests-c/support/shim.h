@@ -1,7 +1,8 @@
 /*
  * A layer between the library and libc: in a program that includes this, the system calls named
  * below pass through it, and one of those that the calling thread makes can be made to fail, or to
- * move fewer bytes than it was asked to. Other threads (servers among them) notice nothing.
+ * move fewer bytes than it was asked to. Other threads (servers among them) notice nothing, but a
+ * look-up fails also in a thread that it has started.
  */
 #ifndef SUPPORT_SHIM_H
 #define SUPPORT_SHIM_H
@@ -22,7 +23,9 @@ enum call {
     FSTAT = 1 << 10,
     CLOSE = 1 << 11,
     GETADDRINFO = 1 << 12,
-    MEMORY = 1 << 13, /* malloc() and its like, also in libraries */
+    PIPE = 1 << 13,
+    THREAD = 1 << 14,
+    MEMORY = 1 << 15, /* malloc() and its like, also in libraries */
 };
 
 enum { ONE_BYTE = -1 }; /* in place of an errno: a transfer of one byte */

@@ -247,7 +247,11 @@ impl LookUp {
 
 /// Asks the system's resolver for the addresses of a name.
 pub fn addresses_of(name: &CStr) -> Answer {
-    let found = resolver::addresses(name).map_err(|error| match error {
+    let found = {
+        let _call = fork::ResolverCall::enter();
+        resolver::addresses(name)
+    };
+    let found = found.map_err(|error| match error {
         ResolverError::NotFound(text) => LookupError::Resolver(text),
         ResolverError::OutOfMemory => LookupError::Local(Error::OutOfMemory),
         ResolverError::System(error) => match local_fault(&error) {

@@ -20,14 +20,14 @@ pub struct Thread {
     /// The number of its shard; `u8::MAX` before the first use.
     shard: Cell<u8>,
     /// The number of times that it is inside each kind of gate: sections and TLS steps nest.
-    pub depths: [Cell<u32>; 2],
+    pub depths: [Cell<u32>; 3],
     /// True while it is in fork(2). Fork handlers of the program may call this library meanwhile.
     pub is_forking: Cell<bool>,
 }
 
 thread_local! {
     pub static THREAD: Thread = const {
-        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 2], is_forking: Cell::new(false) }
+        Thread { shard: Cell::new(u8::MAX), depths: [const { Cell::new(0) }; 3], is_forking: Cell::new(false) }
     };
 }
 

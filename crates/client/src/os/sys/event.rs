@@ -25,8 +25,9 @@ impl Event {
     /// Makes it ready. To be called once: the pipe has room for the byte, so that the write does not wait.
     pub fn set(&self) {
         if self.writer.is_own() {
-            // Nobody is left to be told if the program has closed the other end.
-            let _ = file::without_sigpipe(|| file::write(&self.writer, &[0]));
+            let write = || file::without_sigpipe(|| file::write(&self.writer, &[0]));
+            // It fails for good only if the program has closed the other end.
+            while write().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         }
     }
 }
