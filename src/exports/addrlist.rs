@@ -34,7 +34,8 @@ pub unsafe extern "C" fn dpl_addrlist_create(default_port: *const c_char) -> *mu
 }
 
 /// Makes a list of the hosts in a string. At least one host must have an address. Names without an address are in the
-/// list as well, and are looked up again when their turn comes.
+/// list as well, and are looked up again when their turn comes. All names are looked up at the same time, for 5 seconds
+/// at most.
 ///
 /// @param default_port the decimal port of hosts that are given without one; NULL for "80"
 /// @param addrlist_str the hosts, separated by `;`, `,` or white space: a blank, tab, line feed, form feed or carriage
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn dpl_addrlist_unlock(addrlist: *mut dpl_addrlist_t) {
 }
 
 /// Adds a host at a random place of the list. A host whose address and port are in the list is not added again. Instead
-/// the blacklisting of the one in the list is lifted.
+/// the blacklisting of the one in the list is lifted. The name is looked up for 5 seconds at most.
 ///
 /// @param addrlist the list
 /// @param host a name, which is looked up, or a literal address
@@ -165,7 +166,8 @@ pub unsafe extern "C" fn dpl_addrlist_add_from_str(
 }
 
 /// Replaces the hosts of a list by those in a string. A host that is in both, by the same name and port, keeps its
-/// connections, and becomes available. Requests that use a host that leaves go on.
+/// connections, and becomes available. Requests that use a host that leaves go on. All names are looked up at the same
+/// time, for 5 seconds at most.
 ///
 /// @param addrlist the list; unchanged on failure
 /// @param addrlist_str as in dpl_addrlist_create_from_str()
