@@ -98,6 +98,15 @@ static void broken_replies_are_told_of(void) {
                  "closed the connection");
 }
 
+/* Contexts of Bareos wait three times as long, as its own reader does. */
+static double longest_read(void) {
+#ifdef DROPLET_LAYOUT_BAREOS
+    return 3;
+#else
+    return 1;
+#endif
+}
+
 static void check_silence(bool tls) {
     struct ends ends = begin(tls, "read_timeout = 1");
     struct reply reply;
@@ -110,7 +119,7 @@ static void check_silence(bool tls) {
     CHECK_STATUS(reply.status, DPL_FAILURE, "no reply");
     CHECK_INT(reply.len, 5, "what came is there");
     CHECK_STATUS(ends.conn->status, DPL_ETIMEOUT, "the connection says why");
-    CHECK(seconds_now() - start > 0.9 && in_time(start, 5), "after a second");
+    CHECK(seconds_now() - start > longest_read() - 0.1 && in_time(start, 5 + longest_read()), "in time");
     CHECK_INT(hosts_available(ends.ctx), 0, "the host is blacklisted");
     forget(&reply);
     dpl_conn_terminate(ends.conn);
@@ -120,6 +129,87 @@ static void check_silence(bool tls) {
 static void silence_ends_in_time(void) {
     check_silence(false);
     check_silence(true);
+}
+
+/* The peer keeps the connection open, and its reply does not say where it ends. */
+static void reply_without_an_end_may_have_no_body(void) {
+    struct ends ends = begin(false, "read_timeout = 30");
+    struct reply reply;
+    double start;
+    int closes = 0;
+
+    request(&ends);
+    say(&ends, OK "ETag: 1\r\n\r\n");
+    start = seconds_now();
+    CHECK_STATUS(dpl_read_http_reply(ends.conn, 1, NULL, NULL, NULL, &closes), DPL_SUCCESS,
+                 "nobody wants its body");
+    CHECK(in_time(start, 0.9), "so none is waited for");
+    CHECK_INT(closes, 1, "but the connection is to be closed");
+    dpl_conn_release(ends.conn);
+    CHECK(request(&ends), "even released it is");
+    say(&ends, OK "ETag: 1\r\n\r\n");
+    logs_collect();
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "a body is wanted, and none comes");
+    CHECK(in_time(start, 15), "that is not waited for as long as for a reply");
+    CHECK_INT(logs_with("counts as empty"), 1, "the log says so");
+    CHECK_INT(hosts_available(ends.ctx), 1, "nobody is to blame");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    CHECK(request(&ends), "the connection is closed");
+    say(&ends, OK "ETag: 1\r\n\r\nhello");
+    hang_up(&ends, true);
+    reply = receive(&ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "one comes");
+    CHECK_STR(reply.data, "hello", "all of it");
+    forget(&reply);
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
+/* A chunked reply, of which the line after the last chunk comes before it is read, after that, or never. */
+enum last_line { NEVER, BEFORE, AFTER };
+
+static void check_last_line(struct ends *ends, enum last_line comes) {
+    struct reply reply;
+    char next;
+
+    say(ends, OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
+    if (comes == BEFORE)
+        say(ends, "\r\n");
+    reply = receive(ends, 1);
+    CHECK_STATUS(reply.status, DPL_SUCCESS, "the line is not waited for");
+    CHECK_STR(reply.data, "hello", "the body is whole");
+    CHECK_INT(reply.closes, 0, "the connection is not to be closed");
+    forget(&reply);
+    if (comes == AFTER) {
+        say(ends, "\r\n");
+        CHECK(EVENTUALLY(recv(ends->conn->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 1), "it comes");
+    }
+    dpl_conn_release(ends->conn);
+}
+
+static void check_last_lines(bool tls) {
+    struct ends ends = begin(tls, "read_timeout = 30");
+    double start = seconds_now();
+
+    request(&ends);
+    check_last_line(&ends, BEFORE);
+    CHECK(!request(&ends), "the connection is used again if the line had come");
+    if (!tls) {
+        check_last_line(&ends, AFTER);
+        CHECK(!request(&ends), "also if it comes before the release");
+    }
+    check_last_line(&ends, NEVER);
+    CHECK(request(&ends), "but not otherwise");
+    dpl_conn_terminate(ends.conn);
+    CHECK(in_time(start, 20), "in time");
+    end(&ends);
+}
+
+static void last_line_is_not_waited_for(void) {
+    check_last_lines(false);
+    check_last_lines(true);
 }
 
 /* ---- ways of reading --------------------------------------------------------------- */
@@ -159,6 +249,47 @@ static void functions_get_what_comes(void) {
                  "nobody needs to look");
     dpl_conn_release(ends.conn);
     end(&ends);
+}
+
+struct relay {
+    struct ends *other;
+    int answered;
+};
+
+/* A request on another connection, and a look at the list of hosts, for each piece. */
+static dpl_status_t relay(void *what, char *data, unsigned int len) {
+    struct relay *relay = what;
+    struct reply reply;
+
+    (void)data, (void)len;
+    request(relay->other);
+    say(relay->other, HELLO);
+    reply = receive(relay->other, 1);
+    relay->answered += reply.status == DPL_SUCCESS && reply.len == 5;
+    forget(&reply);
+    dpl_conn_release(relay->other->conn);
+    return hosts_available(relay->other->ctx) == 1 ? DPL_SUCCESS : DPL_FAILURE;
+}
+
+static void functions_may_call_the_library(void) {
+    struct ends ends = begin(false, "read_buf_size = 40"), other = begin(false, "");
+    struct relay relaying = {.other = &other};
+    int status = 0;
+
+    request(&ends);
+    say(&ends, OK "Content-Length: 100\r\n\r\n"
+                  "01234567890123456789012345678901234567890123456789"
+                  "01234567890123456789012345678901234567890123456789");
+    CHECK_STATUS(dpl_read_http_reply_buffered(ends.conn, 1, &status, NULL, relay, &relaying),
+                 DPL_SUCCESS, "a reply is passed on");
+    CHECK_INT(status, 200, "its status");
+    CHECK(relaying.answered > 2, "piece by piece, with a request each");
+    CHECK_INT(other.n_accepted, 1, "all on one connection");
+    dpl_conn_release(ends.conn);
+    CHECK(!request(&ends), "and this one is used again");
+    dpl_conn_terminate(ends.conn);
+    end(&ends);
+    end(&other);
 }
 
 static void data_go_into_the_callers_buffer(void) {
@@ -268,7 +399,10 @@ int main(void) {
     RUN(replies_end_where_they_say_over_tls);
     RUN(broken_replies_are_told_of);
     RUN(silence_ends_in_time);
+    RUN(reply_without_an_end_may_have_no_body);
+    RUN(last_line_is_not_waited_for);
     RUN(functions_get_what_comes);
+    RUN(functions_may_call_the_library);
     RUN(data_go_into_the_callers_buffer);
     RUN(replies_are_read_from_files);
     RUN(large_bodies_come_whole);

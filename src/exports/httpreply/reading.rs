@@ -20,6 +20,10 @@ const LEAST_LINE: usize = 200 * 512;
 /// Greatest length of a head, as a multiple of the greatest length of a line. The original has no limit.
 const LINES_IN_HEAD: usize = 16;
 
+/// Time to wait for a body whose head says neither how long it is nor that the connection ends. Servers that leave the
+/// connection open send none; those that send one send it at once. The original drops it in any case.
+const OPEN_END: Duration = Duration::from_secs(1);
+
 /// The read timeout of a connection whose context was freed.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,6 +46,23 @@ impl Source for Incoming<'_> {
 
     fn fill(&mut self) -> Result<bool, TransferError> {
         self.connection.fill(self.timeout)
+    }
+
+    fn fill_at_once(&mut self) -> Result<Option<bool>, TransferError> {
+        // The traces of the last read stay as they are if there is nothing to read: the release looks at them.
+        let stream = self.connection.stream();
+        if stream.is_good() && !stream.tls().is_some_and(|tls| tls.has_unread()) {
+            return Ok(None);
+        }
+        self.fill_soon()
+    }
+
+    fn fill_soon(&mut self) -> Result<Option<bool>, TransferError> {
+        let soon = self.timeout.map_or(OPEN_END, |timeout| timeout.min(OPEN_END));
+        match self.connection.fill(Some(soon)) {
+            Err(TransferError::TimedOut) => Ok(None),
+            outcome => outcome.map(Some),
+        }
     }
 }
 
@@ -78,7 +99,12 @@ pub fn read<R: Receiver<Error = Error>>(
         Ok(Reply { status: 100, .. }) => return outcome,
         // Another protocol follows, and its first bytes may be in the buffer.
         Ok(Reply { status: 101, .. }) => return outcome,
-        Ok(Reply { is_last, keep_alive, .. }) => {
+        Ok(Reply { is_last, is_presumed_empty, keep_alive, .. }) => {
+            if *is_presumed_empty {
+                let peer = peer_name(connection);
+                let missing = "its head does not say where its body ends, and none came: it counts as empty";
+                log!(&call_log(context, function), Warning, "reply from {peer}: {missing}");
+            }
             if let Some(stated) = keep_alive {
                 connection.learn_limits(*stated);
             }

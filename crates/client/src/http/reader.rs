@@ -18,6 +18,12 @@ pub trait Source {
 
     /// Reads more bytes, and waits for them. Called when all were consumed. False at the end of the stream.
     fn fill(&mut self) -> Result<bool, Self::Error>;
+
+    /// Reads as [`Source::fill`], but waits a short time only. `None` if nothing has come.
+    fn fill_soon(&mut self) -> Result<Option<bool>, Self::Error>;
+
+    /// Reads as [`Source::fill`], but only what has come already. `None` if nothing has.
+    fn fill_at_once(&mut self) -> Result<Option<bool>, Self::Error>;
 }
 
 /// A receiver of what is read. An error ends the reading.
@@ -44,6 +50,9 @@ pub struct Reply {
     pub is_last: bool,
     /// Limits of the connection that the server states.
     pub keep_alive: Option<KeepAlive>,
+    /// True if the head says neither how long the body is nor that the connection ends, and neither came: the body
+    /// counts as empty.
+    pub is_presumed_empty: bool,
 }
 
 /// Reads one reply. Bytes that follow it stay in the source.
@@ -53,13 +62,31 @@ pub fn read<S: Source, R: Receiver>(
     expected: Expected,
 ) -> Result<Reply, ReadError<S::Error, R::Error>> {
     let mut parser = Parser::new(expected);
-    let mut reply = Reply { status: 0, is_last: false, keep_alive: None };
+    let mut reply = Reply { status: 0, is_last: false, keep_alive: None, is_presumed_empty: false };
+    // True if the head says that the connection ends after the reply.
+    let mut says_close = false;
     while !parser.is_complete() {
         let input = source.buffered();
         if input.is_empty() {
-            if !source.fill().map_err(ReadError::Source)? {
-                parser.end().map_err(ReadError::Syntax)?;
-                reply.is_last = true;
+            let is_open = if parser.has_last_chunk() {
+                // The body is complete. What may follow is not waited for: some servers do not send it.
+                source.fill_at_once()
+            } else if parser.is_before_open_end() && !says_close {
+                source.fill_soon()
+            } else {
+                source.fill().map(Some)
+            };
+            match is_open.map_err(ReadError::Source)? {
+                Some(true) => {}
+                Some(false) => {
+                    parser.end().map_err(ReadError::Syntax)?;
+                    reply.is_last = true;
+                }
+                None => {
+                    reply.is_last |= parser.is_in_trailer();
+                    reply.is_presumed_empty = !parser.has_last_chunk();
+                    break;
+                }
             }
             continue;
         }
@@ -68,11 +95,10 @@ pub fn read<S: Source, R: Receiver>(
             Event::Part => {}
             Event::Data => receiver.data(&mut input[..used]).map_err(ReadError::Receiver)?,
             Event::Head(head, is_open_ended) => {
-                reply = Reply {
-                    status: head.status,
-                    is_last: is_open_ended || head.is_last(),
-                    keep_alive: head.keep_alive(),
-                };
+                says_close = head.is_last();
+                reply.status = head.status;
+                reply.is_last = says_close || is_open_ended;
+                reply.keep_alive = head.keep_alive();
                 pass_on(&head.fields, expected.body, receiver).map_err(ReadError::Receiver)?;
             }
         }

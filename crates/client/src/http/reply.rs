@@ -44,8 +44,8 @@ enum State {
     ChunkEnd(Lines),
     /// In the fields after the last chunk, which are dropped.
     Trailer(Lines),
-    /// In a body that ends with the connection.
-    UntilClose,
+    /// In a body that ends with the connection. True if no byte of it has come.
+    UntilClose(bool),
     /// After the reply.
     Complete,
 }
@@ -66,6 +66,21 @@ impl Parser {
     /// Returns whether the reply is complete.
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Complete)
+    }
+
+    /// Returns whether the last chunk has come. Fields and an empty line should follow, but some servers send none.
+    pub fn has_last_chunk(&self) -> bool {
+        matches!(self.state, State::Trailer(_))
+    }
+
+    /// Returns whether a part of what follows the last chunk has come.
+    pub fn is_in_trailer(&self) -> bool {
+        matches!(&self.state, State::Trailer(lines) if !lines.text().is_empty())
+    }
+
+    /// Returns whether the body ends with the connection, and no byte of it has come.
+    pub fn is_before_open_end(&self) -> bool {
+        matches!(self.state, State::UntilClose(true))
     }
 
     /// Takes bytes from the beginning of `input`, at least one, and returns how many and what they mean.
@@ -118,15 +133,19 @@ impl Parser {
                 }
                 Ok((used, Event::Part))
             }
-            State::UntilClose => Ok((input.len(), Event::Data)),
+            State::UntilClose(is_empty) => {
+                *is_empty = false;
+                Ok((input.len(), Event::Data))
+            }
             State::Complete => Ok((0, Event::Part)),
         }
     }
 
-    /// Ends the reply, because the connection ended. An error if the reply is incomplete.
+    /// Ends the reply, because the connection ended. An error if the reply is incomplete. It is complete after the last
+    /// chunk.
     pub fn end(&mut self) -> Result<(), SyntaxError> {
         match self.state {
-            State::UntilClose | State::Complete => {
+            State::UntilClose(_) | State::Trailer(_) | State::Complete => {
                 self.state = State::Complete;
                 Ok(())
             }
@@ -157,7 +176,7 @@ impl Parser {
                 Framing::Length(length) => State::Body(length),
                 Framing::Chunked => State::ChunkSize(Lines::default()),
                 Framing::UntilClose if !self.expected.data => State::Complete,
-                Framing::UntilClose => State::UntilClose,
+                Framing::UntilClose => State::UntilClose(true),
             }
         };
         let is_open_ended = self.expected.body && head.has_body() && framing == Framing::UntilClose;
@@ -173,10 +192,10 @@ fn take(left: &mut u64, input: &[u8]) -> usize {
 }
 
 /// Parses the line with the size of a chunk. The size may begin with any number of zeros, and an extension may follow
-/// it (RFC 9112, section 7.1).
+/// it (RFC 9112, section 7.1). Older servers put blanks around it, and end the line without a carriage return.
 fn chunk_size(line: &[u8]) -> Result<u64, SyntaxError> {
     let line = line.strip_suffix(b"\n").ok_or(SyntaxError::Chunk)?;
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = after_blanks(line.strip_suffix(b"\r").unwrap_or(line));
     let (digits, rest) = line.split_at(line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
     let is_sound = matches!(after_blanks(rest).first(), None | Some(b';')) && !rest.contains(&b'\r');
     let size = str::from_utf8(digits).ok().filter(|_| is_sound);

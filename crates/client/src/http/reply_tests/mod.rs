@@ -17,11 +17,13 @@ struct Pieces<'a> {
     used: usize,
     filled: usize,
     sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    /// True if the peer is silent after the text, and does not close the connection.
+    stays_open: bool,
 }
 
 impl<'a> Pieces<'a> {
     fn new(text: &'a mut [u8], sizes: Vec<usize>) -> Pieces<'a> {
-        Pieces { text, used: 0, filled: 0, sizes: sizes.into_iter().cycle() }
+        Pieces { text, used: 0, filled: 0, sizes: sizes.into_iter().cycle(), stays_open: false }
     }
 }
 
@@ -35,6 +37,14 @@ impl Source for Pieces<'_> {
     fn consume(&mut self, count: usize) {
         self.used += count;
         assert!(self.used <= self.filled);
+    }
+
+    fn fill_at_once(&mut self) -> Result<Option<bool>, ()> {
+        self.fill_soon()
+    }
+
+    fn fill_soon(&mut self) -> Result<Option<bool>, ()> {
+        self.fill().map(|is_open| (is_open || !self.stays_open).then_some(is_open))
     }
 
     fn fill(&mut self) -> Result<bool, ()> {
@@ -167,9 +177,15 @@ fn invalid_replies_have_an_error() {
         let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
         assert_eq!(error_of(&text), ContentLength, "{length}");
     }
-    for chunks in
-        ["zz\r\nhello\r\n", "\r\n", "-1\r\n", "5\r\nhelloX0\r\n", "fffffffffffffffff\r\n", "5\rhello\n"]
-    {
+    for chunks in [
+        "zz\r\nhello\r\n",
+        "0x5\r\nhello\r\n",
+        "\r\n",
+        "-1\r\n",
+        "5\r\nhelloX0\r\n",
+        "fffffffffffffffff\r\n",
+        "5\rhello\n",
+    ] {
         let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         assert_eq!(error_of(&text), Chunk, "{chunks:?}");
     }
@@ -238,9 +254,44 @@ fn a_body_without_an_end_is_read_for_those_who_want_it() {
     assert_eq!((reply.is_last, used), (false, with_length.len()), "this one has an end");
 }
 
+/// Servers that leave the connection open send no such body.
+#[test]
+fn a_body_without_an_end_may_be_none() {
+    let read_open = |text: &str| {
+        let mut text = text.as_bytes().to_vec();
+        let mut source = Pieces { stays_open: true, ..Pieces::new(&mut text, vec![9]) };
+        let mut gathered = Gathered::default();
+        read(&mut source, &mut gathered, ANY).map(|reply| (reply.is_last, reply.is_presumed_empty))
+    };
+    assert_eq!(read_open("HTTP/1.1 200 OK\r\n\r\n"), Ok((true, true)));
+    assert_eq!(read_open("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), Ok((false, false)));
+    // These wait for the end, which comes.
+    assert_eq!(read_open("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), Ok((true, false)));
+    assert_eq!(read_open("HTTP/1.1 200 OK\r\n\r\nhello"), Ok((true, false)));
+}
+
+/// Some servers leave out the line after it, or send it late.
+#[test]
+fn a_reply_is_complete_after_the_last_chunk() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
+    for (trailer, is_last) in
+        [("", false), ("\r\n", false), ("\r", true), ("A: b\r\n", true), ("A: b\r\n\r\n", false)]
+    {
+        let mut text = format!("{head}{trailer}").into_bytes();
+        let mut source = Pieces { stays_open: true, ..Pieces::new(&mut text, vec![7]) };
+        let mut gathered = Gathered::default();
+        let reply = read(&mut source, &mut gathered, ANY).unwrap();
+        assert_eq!((reply.is_last, &*gathered.body), (is_last, &b"hello"[..]), "{trailer:?}");
+        assert_eq!((source.used, reply.is_presumed_empty), (text.len(), false), "{trailer:?}");
+        let (reply, gathered, _) = read_whole(str::from_utf8(&text).unwrap()).unwrap();
+        let ends = trailer.ends_with("\r\n\r\n") || trailer == "\r\n";
+        assert_eq!((reply.is_last, &*gathered.body), (!ends, &b"hello"[..]), "{trailer:?}, and the end");
+    }
+}
+
 #[test]
 fn chunks_may_end_with_bare_line_feeds() {
-    let text = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n1;x\r\n!\r\n0\nA: b\n\n";
+    let text = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n \t1 ;x\r\n!\r\n0\nA: b\n\n";
     let (reply, gathered, used) = read_whole(text).unwrap();
     assert_eq!((reply.status, &*gathered.body, used), (200, &b"hello!"[..], text.len()));
 }

@@ -131,12 +131,14 @@ fn length(fields: &Fields) -> Option<Option<u64>> {
     is_sound.then(|| String::from_utf8_lossy(first).parse().ok())
 }
 
-/// Returns the data of all chunks, and their number of bytes with sizes and trailer.
-fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// Returns the data of all chunks, their number of bytes with sizes and trailer, and whether the trailer is missing or
+/// incomplete.
+fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize, bool)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line_end = at + text[at..].iter().position(|it| *it == b'\n')? + 1;
         let line = &text[at..line_end];
+        let line = &line[line.iter().take_while(|it| matches!(it, b' ' | b'\t')).count()..];
         let digits = line.iter().take_while(|it| it.is_ascii_hexdigit()).count();
         let zeros = line[..digits].iter().take_while(|it| **it == b'0').count();
         let after = line[digits..].iter().find(|it| !matches!(it, b' ' | b'\t'))?;
@@ -161,11 +163,14 @@ fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         at = end + [&b"\r\n"[..], b"\n"].iter().find(|it| rest.starts_with(it))?.len();
     }
     loop {
-        let line_end = at + text[at..].iter().position(|it| *it == b'\n')? + 1;
+        let Some(length) = text[at..].iter().position(|it| *it == b'\n') else {
+            return Some((body, text.len(), true));
+        };
+        let line_end = at + length + 1;
         let is_empty = matches!(&text[at..line_end], b"\n" | b"\r\n");
         at = line_end;
         if is_empty {
-            return Some((body, at));
+            return Some((body, at, false));
         }
     }
 }
@@ -183,12 +188,9 @@ pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)>
     let codings = members(&fields, "transfer-encoding");
     let coding = codings.iter().rfind(|it| !it.is_empty() && *it != b"identity");
     let has_none = !expected.body || status < 200 || status == 204 || status == 304;
-    let (body, used, until_close) = match (has_none, coding, length) {
+    let (body, used, was_closed) = match (has_none, coding, length) {
         (true, ..) => (Vec::new(), 0, false),
-        (_, Some(coding), _) if coding == b"chunked" => {
-            let (body, used) = chunks(rest)?;
-            (body, used, false)
-        }
+        (_, Some(coding), _) if coding == b"chunked" => chunks(rest)?,
         (_, None, Some(length)) => {
             let body = rest.get(..usize::try_from(length).ok()?)?.to_vec();
             (body, length as usize, false)
@@ -199,7 +201,7 @@ pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)>
     let options = members(&fields, "connection");
     let says = |option: &[u8]| options.iter().any(|it| it == option);
     let is_doubtful = coding.is_some() && length.is_some();
-    let is_last = until_close
+    let is_last = was_closed
         || is_doubtful
         || status == 101
         || says(b"close")
@@ -209,5 +211,6 @@ pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)>
         b"content-length" => !expected.body,
         _ => true,
     });
-    Some((Reply { status, is_last, keep_alive: None }, Gathered { fields, body }, end + used))
+    let reply = Reply { status, is_last, keep_alive: None, is_presumed_empty: false };
+    Some((reply, Gathered { fields, body }, end + used))
 }
