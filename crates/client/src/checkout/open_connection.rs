@@ -52,15 +52,23 @@ struct Reads(u8);
 impl Reads {
     const ANY: u8 = 1;
     const TIMED_OUT: u8 = 2;
+    const STALE: u8 = 4;
 
     /// Notes whether the last read timed out.
     fn set_timed_out(&mut self, timed_out: bool) {
-        self.0 = self.0 & Reads::ANY | if timed_out { Reads::TIMED_OUT } else { 0 };
+        self.0 = self.0 & !Reads::TIMED_OUT | if timed_out { Reads::TIMED_OUT } else { 0 };
     }
 
     /// Notes whether something was read.
     fn add(&mut self, any: bool) {
         self.0 |= u8::from(any) * Reads::ANY;
+    }
+
+    /// Notes that the peer had closed the connection while it was idle. Returns whether that was noted before.
+    fn note_stale(&mut self) -> bool {
+        let was_noted = self.0 & Reads::STALE != 0;
+        self.0 |= Reads::STALE;
+        was_noted
     }
 
     /// True if something was read.
@@ -199,9 +207,10 @@ impl OpenConnection {
     }
 
     /// Learns from a connection that its peer has ended, if it is stale: the peer had closed it while it was idle.
+    /// Once, although more than one call may find it.
     #[cold]
     fn note_stale(&mut self) {
-        if !self.is_stale() || self.is_inherited() {
+        if !self.is_stale() || self.is_inherited() || self.reads.note_stale() {
             return;
         }
         let now = Moment::now();

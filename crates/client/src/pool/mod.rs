@@ -164,9 +164,11 @@ impl<C: Poolable, P> Pool<C, P> {
     fn reject_stale(&self, idle: Idle<C>, now: Moment) {
         let older = self.take_older(&idle);
         if let (Some(set), Some(ending)) = (idle.connection.idle_set(), idle.ending(now)) {
+            let served_more = |other: &Idle<C>| ending.is_contradicted_by_uses(other.connection.reuses() + 1);
             let contradicts =
                 |other: &Idle<C>| ending.is_contradicted_by(other.ending(now), now.since(other.since));
-            set.observe(ending, older.iter().take(MOST_WITNESSES).any(contradicts));
+            let is_void = older.iter().any(served_more) || older.iter().take(MOST_WITNESSES).any(contradicts);
+            set.observe(ending, is_void);
         }
         close_all(older, CloseReason::Stale);
         self.reject(idle, CloseReason::Stale);

@@ -8,7 +8,8 @@
 //!   connections once a second (lighttpd, Tomcat), and by no more than a quarter.
 //! - Connections that end together although they were idle for different times, or that outlive the idle time of another
 //!   one, say that the server was restarted.
-//! - A server that closes as soon as it has replied has a limit on requests, if it does so twice after the same number.
+//! - A server that closes as soon as it has replied has a limit on requests, if it does so twice after the same number,
+//!   and no other connection has served more.
 //!
 //! What was learned is forgotten after ten minutes, since a server may be set up anew.
 #![forbid(unsafe_code)]
@@ -67,6 +68,11 @@ impl Ending {
     fn is_of_one_event(&self, other: &Ending) -> bool {
         let (first, last) = (self.at.min(other.at), self.at.max(other.at));
         last.since(first) < ONE_EVENT && self.opened.max(other.opened).after(TICK) <= first
+    }
+
+    /// True if a connection that has served so many requests shows that no limit on requests is the cause.
+    pub fn is_contradicted_by_uses(&self, uses: u32) -> bool {
+        self.is_prompt() && uses > self.uses
     }
 
     /// True if an older connection, idle for the time `idle` by now, shows that no limit is the cause: it ended together

@@ -92,6 +92,8 @@ fn an_older_connection_contradicts_if_it_lives_or_ended_with_the_other_at_anothe
     assert!(fresh.is_contradicted_by(Some(ending(10., 9., 1)), seconds(9)), "a restart");
     assert!(!fresh.is_contradicted_by(Some(ending(3., 2., 1)), seconds(9)), "it ended earlier");
     assert!(!ending(10., 0., 3).is_contradicted_by(None, seconds(9)), "a limit on requests");
+    assert!(ending(10., 0., 3).is_contradicted_by_uses(4) && !ending(10., 0., 3).is_contradicted_by_uses(3));
+    assert!(!fresh.is_contradicted_by_uses(4), "no limit on requests");
 }
 
 #[test]
