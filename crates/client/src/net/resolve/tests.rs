@@ -163,7 +163,7 @@ fn those_who_ask_for_a_name_at_the_same_time_share_a_look_up() {
     let name = "x".repeat(64);
     let hosts: Vec<_> = (1..=8).map(|port| Addresses::of(&name, port)).collect();
     // Not begun, so that it does not end in between.
-    let asked: Vec<_> = hosts.iter().map(|host| ask_for(host)).collect();
+    let asked: Vec<_> = hosts.iter().map(ask_for).collect();
     assert!(asked.iter().all(|one| Arc::ptr_eq(&one.look_up, &asked[0].look_up)));
     let shared = Arc::clone(&asked[0].look_up);
     asked.into_iter().for_each(look_up::Asked::go_on);

@@ -76,3 +76,18 @@ pub fn shards_in_use() -> usize {
 pub fn is_shard_shared() -> bool {
     THREADS.load(Ordering::SeqCst) as usize > SHARDS || own_shard() == HELPERS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_of_the_library_take_no_shard_from_the_programs() {
+        let helper = std::thread::spawn(|| {
+            be_helper();
+            (own_shard(), is_shard_shared())
+        });
+        assert_eq!(helper.join().unwrap(), (HELPERS, true));
+        assert!(own_shard() < SHARDS);
+    }
+}
