@@ -130,7 +130,8 @@ static void add_host(dpl_ctx_t *ctx, const char *name, const struct server *serv
 }
 
 static struct server *server_of_names(void) {
-    return server_start((struct server_options){.id = 1, .tls_names = "DNS:a.test,DNS:*.test,IP:127.0.0.1"});
+    return server_start((struct server_options){
+        .id = 1, .tls_names = "DNS:a.test,DNS:*.a.test,DNS:dead.test,IP:127.0.0.1"});
 }
 
 static dpl_status_t ask_bucket(dpl_ctx_t *ctx, const char *bucket) {
