@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::{Connection, ConnectionMemory};
+use super::{Connection, ConnectionMemory, Reply};
 use droplet_client::http::expectation::Expectation;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS};
@@ -64,16 +64,16 @@ impl Connection {
         Ok(count > 0)
     }
 
-    /// Notes that a reply was read to its end, and no request was written since.
-    pub fn set_reply_is_over(&mut self) {
-        (self.0.reply_is_over, self.0.expectation) = (true, Expectation::default());
+    /// Notes what was read of the reply to the request that was written last.
+    pub fn set_reply(&mut self, reply: Reply) {
+        (self.0.reply, self.0.expectation) = (reply, Expectation::default());
     }
 
     /// Drops what was read behind the last reply, before another is read. Nothing is dropped from a file: replies are
     /// read from it in a row. Returns false if there is nothing to drop.
     pub fn drop_surplus(&mut self) -> bool {
-        let may_have_some =
-            std::mem::take(&mut self.0.reply_is_over) && self.0.open.stream.socket().is_some();
+        let is_over = std::mem::take(&mut self.0.reply) != Reply::Unread;
+        let may_have_some = is_over && self.0.open.stream.socket().is_some();
         if may_have_some {
             let count = self.buffered().len();
             self.consume(count);

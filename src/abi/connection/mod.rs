@@ -52,8 +52,20 @@ pub struct ConnectionMemory {
     is_replaced: bool,
     /// What the request that was written last waits for.
     expectation: Expectation,
-    /// True if a reply was read to its end, and no request was written since.
-    reply_is_over: bool,
+    /// The reply that this library's reader has read since a request was written.
+    reply: Reply,
+}
+
+/// What this library's reader has read of a reply.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reply {
+    /// Not all of it, or nothing.
+    #[default]
+    Unread,
+    /// All but the line that ends its chunks, which had not come.
+    BeforeLastLine,
+    /// All of it.
+    Over,
 }
 
 // SAFETY: the pointers lead to memory that the connection owns, and one thread has it at a time.
@@ -250,19 +262,19 @@ impl Poolable for Connection {
 impl ClientConnection for Connection {
     #[inline]
     fn begin_reuse(&mut self) {
-        let ConnectionMemory { head, open, reply_is_over, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, reply, .. } = &mut *self.0;
         open.begin_reuse();
         head.n_hits = open.reuses();
-        *reply_is_over = false;
+        *reply = Reply::Unread;
         // The last reader's traces would mislead the next one.
         head.wipe_traces();
     }
 
     #[inline]
     fn end_use(&mut self) -> Result<(), CloseReason> {
-        let ConnectionMemory { head, open, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, reply, .. } = &mut *self.0;
         head.close_time = sys::wall_clock_seconds();
-        open.end_use(|stream| head.is_reply_read(stream))?;
+        open.end_use(|stream| head.is_reply_read(stream, *reply))?;
         // Without a read buffer it cannot be used again.
         if head.read_buf.is_null() { Err(CloseReason::Terminated) } else { Ok(()) }
     }

@@ -8,6 +8,7 @@ use std::slice;
 
 use libc::c_char;
 
+use super::Reply;
 use crate::abi::layout::ConnectionHead;
 use droplet_client::net::stream::Stream;
 use droplet_client::status::SUCCESS;
@@ -17,10 +18,10 @@ use droplet_client::status::SUCCESS;
 pub const UNTOUCHED: c_char = 1;
 
 impl ConnectionHead {
-    /// Returns whether the reply was read to its end, as far as the traces tell. [`super::Connection::begin_write`]
-    /// has removed those of earlier replies.
+    /// Returns whether the reply was read to its end. This library's own reader knows; of another the traces tell.
+    /// [`super::Connection::begin_write`] has removed those of earlier replies.
     #[inline]
-    pub fn is_reply_read(&self, stream: &mut Stream) -> bool {
+    pub fn is_reply_read(&self, stream: &mut Stream, reply: Reply) -> bool {
         if !self.was_read_by_c() {
             return [self.status, self.eof] == [SUCCESS, 0];
         }
@@ -28,7 +29,12 @@ impl ConnectionHead {
             return false;
         }
         stream.was_read_elsewhere();
-        self.is_used_up() && (!self.is_before_last_line() || stream.take_empty_line())
+        let lacks_line = match reply {
+            Reply::Unread => self.is_before_last_line(),
+            Reply::BeforeLastLine => true,
+            Reply::Over => false,
+        };
+        self.is_used_up() && (!lacks_line || stream.take_empty_line())
     }
 
     /// Returns whether Droplet's reader has read since the connection was checked out or written to.

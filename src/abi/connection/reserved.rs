@@ -9,7 +9,7 @@ use std::sync::Arc;
 use libc::{c_char, c_int};
 
 use super::reader_traces::UNTOUCHED;
-use super::{CONNECTIONS, Connection, ConnectionMemory};
+use super::{CONNECTIONS, Connection, ConnectionMemory, Reply};
 use crate::abi::context_view::{ContextId, View};
 use crate::abi::layout::{ConnectionHead, ContextHead, HashInfo};
 use crate::abi::memory::{Block, duplicate};
@@ -121,7 +121,7 @@ impl Reserved {
             has_ssl: false,
             is_replaced: false,
             expectation: Expectation::default(),
-            reply_is_over: false,
+            reply: Reply::Unread,
         }))
     }
 }

@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use crate::abi::connection::{Connection, peer_name};
+use crate::abi::connection::{self, Connection, peer_name};
 use crate::exports::{call_log, dpl_status_t};
 use droplet_client::http::Limits;
 use droplet_client::http::error::ReadError;
@@ -99,11 +99,15 @@ pub fn read<R: Receiver<Error = Error>>(
         Ok(Reply { status: 100, .. }) => return outcome,
         // Another protocol follows, and its first bytes may be in the buffer.
         Ok(Reply { status: 101, .. }) => return outcome,
-        Ok(Reply { is_last, is_presumed_empty, keep_alive, .. }) => {
+        Ok(Reply { is_last, is_presumed_empty, lacks_last_line, keep_alive, .. }) => {
             if *is_presumed_empty {
                 let peer = peer_name(connection);
-                let missing = "its head does not say where its body ends, and none came: it counts as empty";
-                log!(&call_log(context, function), Warning, "reply from {peer}: {missing}");
+                let log = call_log(context, function);
+                log!(
+                    &log,
+                    Warning,
+                    "reply from {peer}: its head does not say where its body ends, and none came: it counts as empty"
+                );
             }
             if let Some(stated) = keep_alive {
                 connection.learn_limits(*stated);
@@ -112,7 +116,11 @@ pub fn read<R: Receiver<Error = Error>>(
             if !is_last && connection.buffered().is_empty() {
                 connection.end_exchange();
             }
-            connection.set_reply_is_over();
+            connection.set_reply(if *lacks_last_line {
+                connection::Reply::BeforeLastLine
+            } else {
+                connection::Reply::Over
+            });
             return outcome;
         }
         Err(ReadError::Syntax(error)) => error.to_string(),

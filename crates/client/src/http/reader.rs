@@ -53,6 +53,8 @@ pub struct Reply {
     /// True if the head says neither how long the body is nor that the connection ends, and neither came: the body
     /// counts as empty.
     pub is_presumed_empty: bool,
+    /// True if the line that ends the chunks has not come.
+    pub lacks_last_line: bool,
 }
 
 /// Reads one reply. Bytes that follow it stay in the source.
@@ -62,7 +64,13 @@ pub fn read<S: Source, R: Receiver>(
     expected: Expected,
 ) -> Result<Reply, ReadError<S::Error, R::Error>> {
     let mut parser = Parser::new(expected);
-    let mut reply = Reply { status: 0, is_last: false, keep_alive: None, is_presumed_empty: false };
+    let mut reply = Reply {
+        status: 0,
+        is_last: false,
+        keep_alive: None,
+        is_presumed_empty: false,
+        lacks_last_line: false,
+    };
     // True if the head says that the connection ends after the reply.
     let mut says_close = false;
     while !parser.is_complete() {
@@ -84,7 +92,8 @@ pub fn read<S: Source, R: Receiver>(
                 }
                 None => {
                     reply.is_last |= parser.is_in_trailer();
-                    reply.is_presumed_empty = !parser.has_last_chunk();
+                    reply.lacks_last_line = parser.has_last_chunk();
+                    reply.is_presumed_empty = !reply.lacks_last_line;
                     break;
                 }
             }

@@ -211,6 +211,6 @@ pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)>
         b"content-length" => !expected.body,
         _ => true,
     });
-    let reply = Reply { status, is_last, keep_alive: None, is_presumed_empty: false };
+    let reply = Reply { status, is_last, keep_alive: None, is_presumed_empty: false, lacks_last_line: false };
     Some((reply, Gathered { fields, body }, end + used))
 }
