@@ -6,7 +6,7 @@ set -eu
 build='binutils libssl-dev pkg-config'
 case ${1:-} in
 demo) needed=$build ;;
-test) needed="$build g++ valgrind strace openssl nginx-light stunnel4" ;;
+test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
 *) echo 'usage: setup.sh demo|test' >&2; exit 2 ;;
 esac
 

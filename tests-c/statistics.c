@@ -368,6 +368,33 @@ static void child_counts_from_zero(void) {
     server_stop(server);
 }
 
+/* ---- the file ---------------------------------------------------------------------- */
+
+static void unwritable_file_is_one_log_line(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx;
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/missing/x.prom", scratch_dir());
+    setenv("DPLX_STATS_FILE", path, 1);
+    logs_collect();
+    for (int i = 0; i < 3; i++) {
+        ctx = context_over_server(server, "");
+        CHECK(answered(ctx, i), "request %d is answered", i);
+        dpl_ctx_free(ctx);
+    }
+    CHECK_INT(logs_with(path), 1, "the log has one line of it");
+    CHECK_INT(logs_with("No such file or directory"), 1, "which says why");
+    snprintf(path, sizeof path, "%s/x.prom", scratch_dir());
+    setenv("DPLX_STATS_FILE", path, 1);
+    ctx = context_over_server(server, "");
+    CHECK(answered(ctx, 4), "another path: a request is answered");
+    dpl_ctx_free(ctx);
+    CHECK_INT(access(path, R_OK), 0, "the file is there");
+    CHECK_INT(logs_with("statistics file"), 1, "and no other line");
+    server_stop(server);
+}
+
 int main(void) {
     test_begin("statistics");
     RUN(connections_are_counted);
@@ -383,5 +410,6 @@ int main(void) {
     RUN(table_is_printed_on_request);
     RUN(no_table_is_printed_without);
     RUN(child_counts_from_zero);
+    RUN(unwritable_file_is_one_log_line);
     return test_end();
 }

@@ -68,6 +68,37 @@ fn standalone_library_defines_the_names_of_both_lists() {
     );
 }
 
+/// The probes of a library, each with the number of its arguments, as tracers read them.
+fn probes(library: &Path) -> BTreeSet<(String, usize)> {
+    let notes = run(Command::new("readelf").arg("-nW").arg(library));
+    let value = |line: &str, name: &str| line.trim().strip_prefix(name).map(str::trim).map(str::to_owned);
+    let probes = notes.split("NT_STAPSDT").skip(1).map(|note| {
+        let find = |name: &str| note.lines().find_map(|line| value(line, name)).unwrap_or_default();
+        assert_eq!(find("Provider:"), "droplet_conn");
+        (find("Name:"), find("Arguments:").split_whitespace().count())
+    });
+    probes.collect()
+}
+
+#[test]
+fn libraries_have_the_documented_probes() {
+    let document = fs::read_to_string(root().join("docs/observability.md")).expect("readable");
+    let section = document.split("\n## ").find(|section| section.starts_with("Probes\n")).expect("Probes");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    // "name, port (strings); the fault" are three arguments.
+    let documented: BTreeSet<_> = rows
+        .map(|(name, rest)| {
+            let arguments = rest.trim_end_matches('|').rsplit('|').next().expect("a last column");
+            let count = |part: &str| if part.contains("(strings)") { 2 } else { 1 };
+            (name.to_owned(), arguments.split(';').map(count).sum::<usize>())
+        })
+        .collect();
+    assert_eq!(documented.len(), 4);
+    for library in [shared_library(), standalone_library()] {
+        assert_eq!(probes(&library), documented, "left: {}, right: the document", library.display());
+    }
+}
+
 #[test]
 fn references_to_droplets_functions_are_weak() {
     let archive = run(Command::new("nm").arg("--undefined-only").arg(static_archive()));

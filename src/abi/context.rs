@@ -156,7 +156,7 @@ impl Context {
     /// Prints the statistics on stderr, if the environment has `DPLX_STATS=1`.
     fn print_statistics(&self) {
         if Table::is_wanted() {
-            Table { pool: self.client.statistics(), hosts: self.host_statistics() }.print();
+            self.client.table(self.view.hosts()).print();
         }
     }
 

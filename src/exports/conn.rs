@@ -20,6 +20,7 @@ use droplet_client::fault::Fault;
 use droplet_client::net::authority::Authority;
 use droplet_client::net::stream::File;
 use droplet_client::os::clock;
+use droplet_client::os::probes;
 use droplet_client::os::sys::{self, Descriptor, OpenFile};
 use droplet_client::status::{Error, code};
 use droplet_client::{log, trace};
@@ -116,7 +117,7 @@ pub unsafe extern "C" fn dpl_try_connect(
         let call = ContextCall::new(context, NAME);
         code(call.checkout(&mut request).map(|connection| {
             if let Some(connp) = connp {
-                *connp = connection.into_raw();
+                *connp = handed_out(connection);
             }
         }))
     })
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn dpl_conn_open_host(
             return ptr::null_mut();
         };
         let opened = ContextCall::new(context, NAME).open_host(&authority);
-        opened.map_or(ptr::null_mut(), Connection::into_raw)
+        opened.map_or(ptr::null_mut(), handed_out)
     })
 }
 
@@ -202,7 +203,7 @@ pub unsafe extern "C" fn dpl_conn_open_file(ctx: *mut dpl_ctx_t, fd: c_int) -> *
 pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_release";
     guard_hot(NAME, (), || {
-        let Some(connection) = from_raw(conn, NAME) else { return };
+        let Some(connection) = given_back(conn, NAME) else { return };
         let Some(context) = connection.context() else { return after_its_context(NAME) };
         ContextCall::that_cannot_fail(context, NAME).release(connection);
     })
@@ -218,7 +219,7 @@ pub unsafe extern "C" fn dpl_conn_release(conn: *mut dpl_conn_t) {
 pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
     const NAME: &CStr = c"dpl_conn_terminate";
     guard_hot(NAME, (), || {
-        let Some(connection) = from_raw(conn, NAME) else { return };
+        let Some(connection) = given_back(conn, NAME) else { return };
         if connection.context().is_none() {
             after_its_context(NAME);
         }
@@ -331,6 +332,21 @@ fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection
         refuse(None, function, fault);
     }
     recalled
+}
+
+/// Hands a connection that was checked out to C.
+#[inline]
+fn handed_out(connection: Connection) -> *mut dpl_conn_t {
+    let conn = connection.into_raw();
+    probes::checkout(conn.cast());
+    conn
+}
+
+/// Takes a connection for good that C gives back; logs a pointer other than NULL that is none in use.
+#[inline]
+#[track_caller]
+fn given_back(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
+    from_raw(conn, function).inspect(|_| probes::release(conn.cast()))
 }
 
 /// Logs that a connection is given back after its context was freed. It is closed.

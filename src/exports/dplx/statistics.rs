@@ -9,8 +9,6 @@ use crate::exports::{context, dpl_ctx_t, dpl_status_t, guard, refuse};
 use droplet_client::checkout::{HostStatistics, PoolStatistics};
 use droplet_client::fault::{self, FAULTS, Fault};
 use droplet_client::hosts::{self, CircuitState};
-use droplet_client::os::clock::Moment;
-use droplet_client::os::sys;
 use droplet_client::pool::metrics::{self, CLOSE_REASONS, CloseReason};
 use droplet_client::status::{Error, SUCCESS};
 
@@ -328,7 +326,7 @@ fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
         port: cut(host.port()),
         state: state.number() as i32,
         fault: fault.map_or(-1, |fault| fault as i32),
-        blacklisted_until: blacklisted_until(*state),
+        blacklisted_until: statistics.blacklisted_until(),
         idle: *idle,
         attempts: metrics.attempts,
         full_handshakes: metrics.full_handshakes,
@@ -336,17 +334,6 @@ fn host_facts(statistics: &HostStatistics) -> dplx_host_stats_t {
         failures: padded(&metrics.failures),
         idle_limit_ms: known.idle.map_or(0, |idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
         use_limit: known.uses.map_or(0, |uses| uses.max(1).into()),
-    }
-}
-
-fn blacklisted_until(state: CircuitState) -> i64 {
-    match state {
-        CircuitState::Open { until: Moment::NEVER } => -1,
-        CircuitState::Open { until } => {
-            let left = until.since(Moment::now()).as_secs_f64().ceil() as i64;
-            sys::wall_clock_seconds() + left
-        }
-        _ => 0,
     }
 }
 

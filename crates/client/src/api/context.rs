@@ -235,7 +235,7 @@ impl Inner {
     }
 
     fn statistics(&self) -> Table {
-        Table { pool: self.client.statistics(), hosts: self.client.host_statistics(&self.hosts) }
+        self.client.table(Some(&self.hosts))
     }
 
     /// Blacklists the host of a connection after a failed write, if the host is at fault.
@@ -299,6 +299,7 @@ impl Drop for Inner {
         if Table::is_wanted() {
             self.statistics().print();
         }
+        self.client.end_stats_file(&self.call(), Some(&self.hosts));
         let own: *const Inner = self;
         CONTEXTS.lock().retain(|context| context.as_ptr() != own);
     }

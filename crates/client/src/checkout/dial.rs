@@ -18,7 +18,7 @@ use crate::net::resolve::{Current, LookupError};
 use crate::net::stream::Stream;
 use crate::net::tls::{PeerName, Security, TlsPlan};
 use crate::os::clock::Moment;
-use crate::os::reserve;
+use crate::os::{probes, reserve};
 use crate::pool::permits::Permit;
 use crate::status::Error;
 
@@ -317,6 +317,7 @@ impl<C: ClientConnection> Client<C> {
         if let Some(guard) = guard {
             guard.succeeded();
         }
+        probes::connect(endpoint.name(), endpoint.port(), -1);
         let connection = call.wrap(stream, &endpoint).inspect_err(|error| {
             endpoint.record(|record| record.failure(Fault::Local));
             log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
@@ -336,6 +337,7 @@ impl<C: ClientConnection> Client<C> {
         }
         let fault = error.fault();
         attempt.endpoint.record(|record| record.failure(fault));
+        probes::connect(attempt.endpoint.name(), attempt.endpoint.port(), fault as i64);
         if error.local_fault().is_none() {
             self.blame(call, attempt.guard_to_blame(error), fault);
         }

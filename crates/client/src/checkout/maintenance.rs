@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::happy_eyeballs::HappyEyeballs;
 use super::{Call, Client, ClientConnection};
 use crate::checkout::endpoint::Endpoint;
+use crate::hosts::Hosts;
+use crate::log::Log;
 use crate::net::resolve;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
@@ -143,6 +146,7 @@ impl<C: ClientConnection> Client<C> {
             return;
         }
         self.pool.close_expired(now, call.limits());
+        self.update_stats_file(call, now);
         let (listed, forgotten) = self.endpoints.lock().forget_unused(now);
         drop(forgotten);
         listed.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts(now));
@@ -158,6 +162,26 @@ impl<C: ClientConnection> Client<C> {
             let known = endpoint.addresses().known();
             let has_left = |idle: &C| idle.peer().is_none_or(|peer| !known.contains(&peer));
             self.pool.close_matching(endpoint.idle_set(), has_left);
+        }
+    }
+
+    /// Leaves the statistics to the file of the process, if that is wanted and due.
+    fn update_stats_file(&self, call: &impl Call<C>, now: Moment) {
+        let Some(file) = &self.stats_file else { return };
+        // Before the first checkout there are no hosts.
+        let hosts =
+            self.pool.find_per_shard(|shard| shard.rotation.as_ref().map(|it| Arc::clone(it.hosts())));
+        if let Some(hosts) = hosts
+            && file.is_due(now)
+        {
+            file.update(self.table(Some(&hosts)), false, call);
+        }
+    }
+
+    /// Leaves its last statistics to the file of the process, if that is wanted.
+    pub fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
+        if let Some(file) = &self.stats_file {
+            sys::without_cancellation(|| file.update(self.table(hosts), true, log));
         }
     }
 

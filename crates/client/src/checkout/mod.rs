@@ -21,6 +21,7 @@ mod maintenance;
 pub mod open_connection;
 mod rotation;
 mod statistics;
+mod stats_file;
 mod table;
 mod untried;
 mod waiting;
@@ -40,6 +41,7 @@ use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock::{self, Moment};
 use crate::os::lock::Lock;
+use crate::os::probes;
 use crate::os::sys;
 use crate::pool::metrics::{CloseReason, Metrics};
 use crate::pool::permits::{Gauge, Permits};
@@ -51,6 +53,7 @@ pub use table::Table;
 
 use maintenance::Maintenance;
 use rotation::{Endpoints, Rotation};
+use stats_file::StatsFile;
 use untried::Untried;
 
 /// A connection as a [`Client`] hands it out and takes it back.
@@ -130,6 +133,7 @@ pub struct Client<C: ClientConnection> {
     metrics: Arc<Metrics>,
     /// The version of the list of hosts at which it was last logged that no host is left.
     logged_version: AtomicU64,
+    stats_file: Option<StatsFile>,
 }
 
 impl<C: ClientConnection> Client<C> {
@@ -142,6 +146,7 @@ impl<C: ClientConnection> Client<C> {
             maintenance: Maintenance::new(),
             metrics: Arc::default(),
             logged_version: AtomicU64::new(u64::MAX),
+            stats_file: StatsFile::of_environment(),
         }
     }
 
@@ -298,6 +303,8 @@ impl<C: ClientConnection> Client<C> {
         if !hosts.blacklist(host, Moment::now(), wait, fault) {
             return;
         }
+        let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
+        probes::blacklist(host.name(), host.port(), fault as i64, seconds);
         let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
         match wait {
             Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),

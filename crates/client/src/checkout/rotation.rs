@@ -29,6 +29,11 @@ impl Rotation {
         self.version == hosts.version() && Arc::ptr_eq(&self.hosts, hosts)
     }
 
+    /// The list.
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
     /// [`Rotation::turn`], or `None` if the rotation is out of date.
     #[inline]
     pub fn turn_if_current(&self, hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<&Arc<Endpoint>> {

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Client, ClientConnection};
+use super::{Client, ClientConnection, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
 use crate::os::clock::Moment;
+use crate::os::sys;
 use crate::pool::Known;
 use crate::pool::metrics::Counts;
 
@@ -47,6 +48,18 @@ impl HostStatistics {
     pub fn state_text(&self) -> StateText {
         StateText { state: self.state, fault: self.fault }
     }
+
+    /// The end of its blacklisting as seconds since 1970: 0 if it is not blacklisted, -1 if it is for good.
+    pub fn blacklisted_until(&self) -> i64 {
+        match self.state {
+            CircuitState::Open { until: Moment::NEVER } => -1,
+            CircuitState::Open { until } => {
+                let left = until.since(Moment::now()).as_secs_f64().ceil() as i64;
+                sys::wall_clock_seconds() + left
+            }
+            _ => 0,
+        }
+    }
 }
 
 impl<C: ClientConnection> Client<C> {
@@ -62,6 +75,12 @@ impl<C: ClientConnection> Client<C> {
             waiting: self.permits.waiters().length() as u64,
             counts,
         }
+    }
+
+    /// Statistics of the connections, and of the hosts of a list.
+    pub fn table(&self, hosts: Option<&Arc<Hosts>>) -> Table {
+        let hosts = hosts.map_or_else(Vec::new, |hosts| self.host_statistics(hosts));
+        Table { pool: self.statistics(), hosts }
     }
 
     /// Statistics of the hosts of a list, in list order.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod fork;
 pub mod libssl;
 pub mod lock;
+pub mod probes;
 pub mod reserve;
 pub mod shards;
 pub mod sys;

@@ -49,13 +49,34 @@ pub const NAMES: [&CStr; CLOSE_REASONS] = [
     c"host out",
 ];
 
+/// The upper bounds of the buckets that waits of checkouts are counted in. The attempt delay of happy eyeballs and the
+/// default connect timeout are among them.
+pub const WAIT_BOUNDS: [Duration; 13] = [
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2500),
+    Duration::from_secs(5),
+];
+
+/// The number of buckets: the last has no upper bound.
+const BUCKETS: usize = WAIT_BOUNDS.len() + 1;
+
 /// Counters of one context.
 #[derive(Default)]
 pub struct Metrics {
     created: AtomicU64,
     closed: [AtomicU64; CLOSE_REASONS],
     failed: AtomicU64,
-    waits: AtomicU64,
+    waits: [AtomicU64; BUCKETS],
     waited: AtomicU64,
     longest_wait: AtomicU64,
     limit_waits: AtomicU64,
@@ -73,6 +94,8 @@ pub struct Counts {
     pub failed: u64,
     /// Checkouts that found no idle connection and had to wait.
     pub waits: u64,
+    /// The number of these in each bucket of [`WAIT_BOUNDS`], and in one without an upper bound.
+    pub wait_counts: [u64; BUCKETS],
     /// The total time that these took.
     pub waited: Duration,
     /// The time that the longest of them took.
@@ -104,7 +127,8 @@ impl Metrics {
     /// Counts a checkout that found no idle connection: it began at `since` and has ended now.
     pub fn waited(&self, since: Moment, has_failed: bool) {
         let nanoseconds = Moment::precise().nanoseconds().saturating_sub(since.nanoseconds());
-        self.waits.fetch_add(1, Ordering::Relaxed);
+        let bucket = WAIT_BOUNDS.iter().take_while(|bound| bound.as_nanos() < nanoseconds.into()).count();
+        self.waits[bucket].fetch_add(1, Ordering::Relaxed);
         self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
         if nanoseconds > self.longest_wait.load(Ordering::Relaxed) {
             self.longest_wait.fetch_max(nanoseconds, Ordering::Relaxed);
@@ -128,20 +152,22 @@ impl Metrics {
     pub fn forget_parent(&self) {
         let Metrics { created, closed, failed, waits, waited, longest_wait, limit_waits, limit_timeouts } =
             self;
-        let all = [created, failed, waits, waited, longest_wait, limit_waits, limit_timeouts];
-        let all = all.into_iter().chain(closed);
+        let all = [created, failed, waited, longest_wait, limit_waits, limit_timeouts];
+        let all = all.into_iter().chain(closed).chain(waits);
         all.for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
     /// The values so far.
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let wait_counts = self.waits.each_ref().map(read);
         Counts {
             // `closed` is read first: otherwise more connections might seem closed than opened.
             closed: self.closed.each_ref().map(read),
             created: read(&self.created),
             failed: read(&self.failed),
-            waits: read(&self.waits),
+            waits: wait_counts.iter().sum(),
+            wait_counts,
             waited: Duration::from_nanos(read(&self.waited)),
             longest_wait: Duration::from_nanos(read(&self.longest_wait)),
             limit_waits: read(&self.limit_waits),

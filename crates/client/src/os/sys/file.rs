@@ -28,30 +28,45 @@ pub fn write_vectored(file: &impl AsRawFd, pieces: &[IoSlice<'_>]) -> io::Result
     check_count(unsafe { libc::writev(file.as_raw_fd(), pieces.as_ptr().cast(), count) } as c_long)
 }
 
-/// Runs `write` and swallows a SIGPIPE that it raises, whatever the program does with that signal.
-///
-/// write(2) sends SIGPIPE to the thread that writes (pipe(7), signal(7)). So the signal is blocked for this thread
-/// alone, taken away if it came, and the signal mask is restored. A SIGPIPE that was pending before stays pending.
+/// Runs `write` and swallows a SIGPIPE that it raises, whatever the program does with that signal (pipe(7)).
 pub fn without_sigpipe<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let mut sigpipe = MaybeUninit::<libc::sigset_t>::uninit();
+    without_signal(libc::SIGPIPE, io::ErrorKind::BrokenPipe, write)
+}
+
+/// Runs `write` and swallows a SIGXFSZ that it raises at the limit of the size of files (setrlimit(2)), whatever the
+/// program does with that signal.
+pub fn without_file_size_signal<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    without_signal(libc::SIGXFSZ, io::ErrorKind::FileTooLarge, write)
+}
+
+/// Runs `write` and swallows a signal that comes with an error of this kind.
+///
+/// write(2) sends it to the thread that writes (signal(7)). So the signal is blocked for this thread alone, taken away
+/// if it came, and the signal mask is restored. A signal that was pending before stays pending.
+fn without_signal<T>(
+    signal: c_int,
+    kind: io::ErrorKind,
+    write: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let mut only = MaybeUninit::<libc::sigset_t>::uninit();
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: each set is written by a call before another one reads it; SIGPIPE is a valid signal number;
+    // SAFETY: each set is written by a call before another one reads it; the signal has a valid number;
     // pthread_sigmask changes the mask of this thread only.
     let was_pending = unsafe {
-        libc::sigemptyset(sigpipe.as_mut_ptr());
-        libc::sigaddset(sigpipe.as_mut_ptr(), libc::SIGPIPE);
+        libc::sigemptyset(only.as_mut_ptr());
+        libc::sigaddset(only.as_mut_ptr(), signal);
         libc::sigemptyset(pending.as_mut_ptr());
         libc::sigpending(pending.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_BLOCK, sigpipe.as_ptr(), before.as_mut_ptr());
-        libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+        libc::pthread_sigmask(libc::SIG_BLOCK, only.as_ptr(), before.as_mut_ptr());
+        libc::sigismember(pending.as_ptr(), signal) == 1
     };
     let outcome = write();
     // SAFETY: the sets were written above; with a timeout of zero sigtimedwait(2) returns at once.
     unsafe {
-        if !was_pending && outcome.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+        if !was_pending && outcome.as_ref().is_err_and(|error| error.kind() == kind) {
             let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            libc::sigtimedwait(sigpipe.as_ptr(), ptr::null_mut(), &at_once);
+            libc::sigtimedwait(only.as_ptr(), ptr::null_mut(), &at_once);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
     }

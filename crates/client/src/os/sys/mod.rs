@@ -29,7 +29,7 @@ use libc::{c_int, c_long};
 
 pub use descriptor::{Descriptor, FileKind, OpenFile};
 pub use event::Event;
-pub use file::{print_error, read, without_sigpipe, write, write_vectored};
+pub use file::{print_error, read, without_file_size_signal, without_sigpipe, write, write_vectored};
 pub use poll::{PollFd, wait, wait_from};
 pub use socket::{
     Activity, Traffic, activity, is_nonblocking, is_silent, make_blocking, peek, receive, send, traffic,
