@@ -70,7 +70,7 @@ fn standalone_library_defines_the_names_of_both_lists() {
 
 /// The probes of a library, each with the number of its arguments, as tracers read them.
 fn probes(library: &Path) -> BTreeSet<(String, usize)> {
-    let notes = run(Command::new("readelf").arg("-nW").arg(library));
+    let notes = run(Command::new("readelf").arg("-n").arg(library));
     let value = |line: &str, name: &str| line.trim().strip_prefix(name).map(str::trim).map(str::to_owned);
     let probes = notes.split("NT_STAPSDT").skip(1).map(|note| {
         let find = |name: &str| note.lines().find_map(|line| value(line, name)).unwrap_or_default();
