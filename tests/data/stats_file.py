@@ -1,6 +1,6 @@
 """Runs the library with DPLX_STATS_FILE, and reads the file with the parser of Prometheus' own client for Python.
 
-    stats_file.py LIBRARY FOLDER
+    stats_file.py LIBRARY FOLDER [TEST]
 """
 
 import ctypes
@@ -15,7 +15,8 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-LIBRARY, FOLDER = sys.argv[1:]
+LIBRARY, FOLDER = sys.argv[1:3]
+WANTED = sys.argv[3:]
 LOGGED = []
 
 
@@ -287,6 +288,6 @@ def test_readers_find_whole_files():
 
 
 for name, test in list(globals().items()):
-    if name.startswith("test_"):
+    if name.startswith("test_") and (not WANTED or name in WANTED):
         test()
         print(name)
