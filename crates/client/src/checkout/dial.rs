@@ -82,7 +82,7 @@ impl<C: ClientConnection> Client<C> {
         untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
     ) -> Result<C, DialError> {
-        let deadline = Instant::now() + call.settings().connect_timeout;
+        let mut deadline = None;
         let mut error_so_far = None;
         // The end of the head start that the newest attempt has.
         let mut next_start = None;
@@ -95,7 +95,9 @@ impl<C: ClientConnection> Client<C> {
                     continue;
                 }
             };
-            match attempts.next(next_start) {
+            // From the first attempt on, so that its own deadline comes first.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + call.settings().connect_timeout);
+            match attempts.next(Some(next_start.map_or(deadline, |start| start.min(deadline)))) {
                 Ok(Some((attempt, Ok(stream)))) => {
                     let made = self.attempt_succeeded(call, attempt, stream);
                     return made.or_else(|error| self.reuse_instead(call, untried, error.into()));
@@ -113,6 +115,9 @@ impl<C: ClientConnection> Client<C> {
                     if !self.wait_for_probe(call, untried, deadline) {
                         return Err(self.all_failed(call, untried, error_so_far).into());
                     }
+                }
+                Ok(None) if deadline <= Instant::now() => {
+                    return Err(self.time_is_up(call, untried, attempts, error_so_far).into());
                 }
                 Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
@@ -357,6 +362,21 @@ impl<C: ClientConnection> Client<C> {
         // The probe may be a parked attempt.
         self.maintain(call, Moment::now());
         was_probing
+    }
+
+    /// Returns the error for a caller whose time is over while attempts are under way, which began later than the
+    /// first one.
+    fn time_is_up(
+        &self,
+        call: &impl Call<C>,
+        untried: &Untried<'_, C>,
+        attempts: &HappyEyeballs,
+        so_far: Option<Error>,
+    ) -> Error {
+        let seconds = call.settings().connect_timeout.as_secs();
+        log!(call, Error, "no answer within {seconds} s from {}; the attempts go on", attempts.names());
+        let error = if attempts.are_held_up() { Error::Limit } else { Error::Failure };
+        self.all_failed(call, untried, Some(combined(so_far, error)))
     }
 
     /// Returns the error for a caller for whom every host has failed.

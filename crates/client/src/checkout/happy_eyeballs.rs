@@ -50,6 +50,17 @@ impl HappyEyeballs {
         self.attempts.iter().filter(|attempt| !attempt.connecting.is_suspended()).count()
     }
 
+    /// The names of the endpoints, for people.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.attempts.iter().map(|attempt| attempt.endpoint.to_string()).collect();
+        names.join(", ")
+    }
+
+    /// True if a lack of permits took time from an attempt.
+    pub fn are_held_up(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.connecting.was_held_up())
+    }
+
     /// True if an attempt waits for a permit.
     pub fn has_suspended(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.connecting.is_suspended())

@@ -37,8 +37,9 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PoolStatistics { idle, in_use, connecting, waiting, reused, counts } = &self.pool;
-        let Counts { created, closed, failed, waits, waited, longest_wait, limit_waits, limit_timeouts, .. } =
-            counts;
+        let Counts {
+            created, closed, failed, waits, waited, longest_wait, limit_waits, limit_timeouts, ..
+        } = counts;
         let mean = waited.checked_div((*waits).try_into().unwrap_or(u32::MAX)).unwrap_or_default();
         let (mean, longest) = (Milliseconds(mean), Milliseconds(*longest_wait));
         writeln!(

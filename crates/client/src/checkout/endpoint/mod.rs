@@ -4,6 +4,7 @@
 mod recent;
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,6 +32,12 @@ pub struct Endpoint {
     sessions: Arc<Sessions>,
     /// The virtual hosts on it, by bucket.
     virtual_hosts: Lock<Recent>,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name().to_string_lossy(), self.port().to_string_lossy())
+    }
 }
 
 impl Endpoint {

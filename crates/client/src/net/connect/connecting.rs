@@ -15,6 +15,9 @@ use crate::os::sys::{Event, PollFd};
 use crate::pool::permits::{Permit, Permits};
 use crate::status;
 
+/// The longest time that a connect waits for a look-up after all known addresses have failed.
+const LONGEST_GRACE: Duration = Duration::from_secs(5);
+
 /// The plan of a connect.
 pub struct ConnectPlan {
     /// The addresses of the host.
@@ -32,7 +35,8 @@ pub struct ConnectPlan {
 /// A connect to one host under way: sockets to some of its addresses, and the addresses still to try.
 ///
 /// While the name is being looked up, it connects to the addresses that are known already. What the look-up finds is
-/// tried after them. Without a known address it waits for the look-up first.
+/// tried after them, unless it comes later than a tenth of the timeout after the last of them has failed. Without a known
+/// address it waits for the look-up first.
 ///
 /// Without a permit it is suspended: it has no sockets, and [`Connecting::resume`] lets it go on. An address
 /// whose socket was closed to free a permit is tried again after the others.
@@ -113,6 +117,11 @@ impl Connecting {
         self.is_suspended
     }
 
+    /// True if a lack of permits took time from it.
+    pub fn was_held_up(&self) -> bool {
+        self.was_held_up
+    }
+
     /// Gives up its sockets, so that their permits serve another connect, or the permit that it keeps while the name is
     /// looked up. `None` if it has neither.
     pub fn suspend(&mut self) -> Option<ClosedSockets> {
@@ -164,6 +173,10 @@ impl Connecting {
         }
         if self.untried.is_empty() && self.wants_next_address(now) {
             self.watch_look_up(now);
+        }
+        if self.has_no_socket() && self.untried.is_empty() && !self.error.causes.is_empty() {
+            // The name may have other addresses by now. A dead name server must not delay the result for long.
+            self.deadline = self.deadline.min(now + (self.plan.timeout / 10).min(LONGEST_GRACE));
         }
         let has_ended = self.has_no_socket() && self.untried.is_empty() && self.look_up.is_none();
         has_ended.then(|| Err(self.take_error()))
