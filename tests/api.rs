@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -240,6 +241,21 @@ fn idle_connections_are_closed_with_their_context() {
     assert_eq!(server.open(), 1);
     drop(context);
     assert!(eventually(|| server.open() == 0));
+}
+
+#[test]
+fn authorities_may_be_given_as_text() {
+    let certificate = certificate_in(&empty_folder("api-pem"));
+    let server = Server::tls(&certificate);
+    let text = fs::read_to_string(&certificate).expect("readable");
+    assert!(text.len() > 256, "longer than other texts may be");
+    let profile = |more: &str| format!("use_https = true\n{more}\nhost = {}", server.address);
+    let context = Context::from_profile(&profile(&format!("ssl_ca_pem = \"{text}\"")));
+    let mut connection = context.expect("a good profile").connect().expect("verified");
+    assert_eq!(request(&mut connection).expect("answered"), 1);
+    let both = format!("ssl_ca_pem = \"{text}\"\nssl_ca_list = \"{}\"", certificate.display());
+    let error = Context::from_profile(&profile(&both)).expect_err("one of them is too much");
+    assert_eq!(error.to_string(), "profile:2: ssl_ca_pem: ssl_ca_list is set as well");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use std::str;
 /// The longest name and the longest value, in bytes.
 pub const LONGEST: usize = 256;
 
+/// The end of the names of variables whose value may have any length: it is a whole file as text.
+const UNLIMITED: &[u8] = b"_pem";
+
 /// A variable and its value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -145,11 +148,12 @@ impl Reader<'_> {
                     };
                 }
             };
+            let is_unlimited = has_value && statement.name.ends_with(UNLIMITED);
             let part = if has_value { &mut statement.value } else { &mut statement.name };
             if part.is_empty() && !has_value {
                 statement.line = line;
             }
-            if part.len() == LONGEST {
+            if part.len() == LONGEST && !is_unlimited {
                 let what = if has_value { "value" } else { "variable" };
                 return Self::fail(line, format!("a {what} of more than {LONGEST} bytes"));
             }

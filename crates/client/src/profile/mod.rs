@@ -18,6 +18,8 @@ mod value;
 mod variables;
 
 #[cfg(test)]
+mod pem_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -159,12 +161,26 @@ impl Profile {
         if self.hosts.is_none() && self.backend.needs_host {
             return Err(self.error_on(self.lines.get("host").copied(), "no host is set"));
         }
+        self.check_sources()?;
         let is_set = |variable: &Option<CString>| variable.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&self.pricing) || is_set(&self.pricing_dir) {
             let text = "pricing and pricing_dir have no effect: prices are not reckoned, events not logged";
             self.warnings.push(self.error_on(None, text).0);
         }
         Ok(())
+    }
+
+    /// Refuses a certificate or key that is given both as a file and as text.
+    fn check_sources(&self) -> Result<(), ProfileError> {
+        let pairs = [
+            ("ssl_ca_pem", &self.ssl_ca_pem, "ssl_ca_list", &self.ssl_ca_list),
+            ("ssl_cert_pem", &self.ssl_cert_pem, "ssl_cert_file", &self.ssl_cert_file),
+            ("ssl_key_pem", &self.ssl_key_pem, "ssl_key_file", &self.ssl_key_file),
+        ];
+        match pairs.into_iter().find(|(_, text, _, file)| text.is_some() && file.is_some()) {
+            Some((variable, _, other, _)) => Err(self.error_in(variable, format!("{other} is set as well"))),
+            None => Ok(()),
+        }
     }
 
     /// Returns an error in the value of a variable, with the line that set it.

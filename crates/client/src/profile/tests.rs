@@ -141,8 +141,11 @@ fn every_variable_has_its_field() {
         empty_folder_emulation = true; keep_alive = False; url_encoding = false; enterprise_number = 4294967295
         connection_timeout = 1; read_timeout = 2; write_timeout = -3; droplet_dir = x; profile_name = y",
     );
+    // Each of these takes the place of a file.
+    let pem = read("ssl_cert_pem = cp; ssl_key_pem = kp; ssl_ca_pem = ap");
     for variable in VARIABLES {
-        assert!(it.lines.contains_key(variable.name), "{} is not tested here", variable.name);
+        let is_set = it.lines.contains_key(variable.name) || pem.lines.contains_key(variable.name);
+        assert!(is_set, "{} is not tested here", variable.name);
     }
     assert!(it.use_https && it.ssl_comp && it.encode_slashes && it.empty_folder_emulation);
     assert!(!it.cert_verif && !it.keep_alive && !it.url_encoding);
@@ -158,6 +161,9 @@ fn every_variable_has_its_field() {
         (&it.ssl_password, c"pw"),
         (&it.ssl_ca_list, c"ca"),
         (&it.ssl_crl_list, c"crl"),
+        (&pem.ssl_cert_pem, c"cp"),
+        (&pem.ssl_key_pem, c"kp"),
+        (&pem.ssl_ca_pem, c"ap"),
         (&it.pricing, c"p"),
         (&it.pricing_dir, c"pd"),
         (&it.encrypt_key, c"ek"),

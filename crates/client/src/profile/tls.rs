@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use openssl::error::ErrorStack;
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     SslContext, SslContextBuilder, SslFiletype, SslMethod, SslOptions, SslVerifyMode, SslVersion,
 };
+use openssl::x509::X509;
 use openssl::x509::store::X509Lookup;
 use openssl::x509::verify::X509VerifyFlags;
 
@@ -71,43 +72,84 @@ impl Profile {
         if let Some(file) = &self.ssl_cert_file {
             self.with_file("ssl_cert_file", file, |path, _| builder.set_certificate_chain_file(path))?;
         }
-        if let Some(file) = &self.ssl_key_file {
-            self.set_key(builder, file)?;
-            if self.ssl_cert_file.is_some() {
-                let error = |errors| self.error_in("ssl_key_file", reason(&errors));
-                builder.check_private_key().map_err(error)?;
-            }
+        if let Some(text) = &self.ssl_cert_pem {
+            let mut chain = self.certificates("ssl_cert_pem", text)?.into_iter();
+            let set = chain.next().map_or(Ok(()), |own| builder.set_certificate(&own));
+            set.and_then(|()| chain.try_for_each(|other| builder.add_extra_chain_cert(other)))
+                .map_err(|errors| self.error_in("ssl_cert_pem", reason(&errors)))?;
+        }
+        let (variable, set) = match (&self.ssl_key_file, &self.ssl_key_pem) {
+            (Some(file), _) => ("ssl_key_file", self.set_key_of_file(builder, file)),
+            (None, Some(text)) => ("ssl_key_pem", self.set_key_of_text(builder, text)),
+            (None, None) => return Ok(()),
+        };
+        set?;
+        if self.ssl_cert_file.is_some() || self.ssl_cert_pem.is_some() {
+            builder.check_private_key().map_err(|errors| self.error_in(variable, reason(&errors)))?;
         }
         Ok(())
     }
 
-    fn set_key(&self, builder: &mut SslContextBuilder, file: &CStr) -> Result<(), ProfileError> {
-        let password = self.ssl_password.as_ref().map(|password| password.to_bytes());
+    fn set_key_of_file(&self, builder: &mut SslContextBuilder, file: &CStr) -> Result<(), ProfileError> {
         let mut lacks_password = false;
         let set = self.with_file("ssl_key_file", file, |_, text| {
-            // OpenSSL calls this only if the key is encrypted. Without a callback it would ask at the terminal.
-            let key = PKey::private_key_from_pem_callback(text, |buffer| {
-                let password = password.filter(|password| password.len() <= buffer.len());
-                lacks_password = password.is_none();
-                let password = password.ok_or_else(ErrorStack::get)?;
-                buffer[..password.len()].copy_from_slice(password);
-                Ok(password.len())
-            })?;
-            builder.set_private_key(&key)
+            builder.set_private_key(&*self.key(text, &mut lacks_password)?)
         });
-        set.map_err(|error| match (lacks_password, password) {
-            (true, None) => {
-                self.error_in("ssl_key_file", "the key is encrypted, and ssl_password is not set")
-            }
-            (true, Some(_)) => self.error_in("ssl_password", "longer than OpenSSL takes"),
-            (false, _) => error,
+        set.map_err(|error| self.password_error("ssl_key_file", lacks_password).unwrap_or(error))
+    }
+
+    fn set_key_of_text(&self, builder: &mut SslContextBuilder, text: &CStr) -> Result<(), ProfileError> {
+        let mut lacks_password = false;
+        let key = self.key(text.to_bytes(), &mut lacks_password);
+        let set = key.and_then(|key| builder.set_private_key(&key));
+        set.map_err(|errors| {
+            let error = self.password_error("ssl_key_pem", lacks_password);
+            error.unwrap_or_else(|| self.error_in("ssl_key_pem", reason(&errors)))
         })
     }
 
+    /// Reads a key. Sets `lacks_password` if it is encrypted, and there is no password that OpenSSL takes.
+    fn key(&self, text: &[u8], lacks_password: &mut bool) -> Result<PKey<Private>, ErrorStack> {
+        let password = self.ssl_password.as_ref().map(|password| password.to_bytes());
+        // OpenSSL calls this only if the key is encrypted. Without a callback it would ask at the terminal.
+        PKey::private_key_from_pem_callback(text, |buffer| {
+            let password = password.filter(|password| password.len() <= buffer.len());
+            *lacks_password = password.is_none();
+            let password = password.ok_or_else(ErrorStack::get)?;
+            buffer[..password.len()].copy_from_slice(password);
+            Ok(password.len())
+        })
+    }
+
+    /// Returns the error of a key that lacks a password.
+    fn password_error(&self, variable: &'static str, lacks_password: bool) -> Option<ProfileError> {
+        lacks_password.then(|| match self.ssl_password {
+            None => self.error_in(variable, "the key is encrypted, and ssl_password is not set"),
+            Some(_) => self.error_in("ssl_password", "longer than OpenSSL takes"),
+        })
+    }
+
+    /// Reads certificates, at least one.
+    fn certificates(&self, variable: &'static str, text: &CStr) -> Result<Vec<X509>, ProfileError> {
+        let certificates = X509::stack_from_pem(text.to_bytes())
+            .map_err(|errors| self.error_in(variable, reason(&errors)))?;
+        if certificates.is_empty() {
+            Err(self.error_in(variable, "no certificate"))
+        } else {
+            Ok(certificates)
+        }
+    }
+
     fn set_authorities(&self, builder: &mut SslContextBuilder) -> Result<(), ProfileError> {
-        match &self.ssl_ca_list {
-            Some(file) => self.with_file("ssl_ca_list", file, |path, _| builder.set_ca_file(path))?,
-            None => builder
+        match (&self.ssl_ca_list, &self.ssl_ca_pem) {
+            (Some(file), _) => self.with_file("ssl_ca_list", file, |path, _| builder.set_ca_file(path))?,
+            (None, Some(text)) => {
+                let store = builder.cert_store_mut();
+                let mut all = self.certificates("ssl_ca_pem", text)?.into_iter();
+                all.try_for_each(|authority| store.add_cert(authority))
+                    .map_err(|errors| self.error_in("ssl_ca_pem", reason(&errors)))?;
+            }
+            (None, None) => builder
                 .set_default_verify_paths()
                 .map_err(|errors| self.error_in("ssl_ca_list", reason(&errors)))?,
         }

@@ -74,10 +74,16 @@ variables! {
     ssl_cert_file => ssl_cert_file: Option<CString> = None, RawValue::some_path;
     /// File with the client's private key.
     ssl_key_file => ssl_key_file: Option<CString> = None, RawValue::some_path;
+    /// The client's certificate chain itself, as PEM.
+    ssl_cert_pem => ssl_cert_pem: Option<CString> = None, RawValue::some_text;
+    /// The client's private key itself, as PEM.
+    ssl_key_pem => ssl_key_pem: Option<CString> = None, RawValue::some_text;
     /// Password of the private key.
     ssl_password => ssl_password: Option<CString> = None, RawValue::some_text;
     /// File with the certificates of trusted authorities; the system's are trusted if there is none.
     ssl_ca_list => ssl_ca_list: Option<CString> = None, RawValue::some_text;
+    /// The certificates of trusted authorities themselves, as PEM.
+    ssl_ca_pem => ssl_ca_pem: Option<CString> = None, RawValue::some_text;
     /// File with revoked certificates.
     ssl_crl_list => ssl_crl_list: Option<CString> = None, RawValue::some_text;
     /// The only TLS version to speak; any if `None`.
