@@ -15,8 +15,8 @@
  * - After a failure dplx_last_error() returns the reason.
  *
  * The functions whose names begin with dplx_ are not in Droplet. With them a program needs no Droplet:
- * 1. dplx_ctx_new() makes a context from the text of a profile, dplx_req_new() makes a request.
- * 2. dpl_try_connect() gets a connection.
+ * 1. dplx_ctx_new() makes a context from the text of a profile.
+ * 2. dplx_connect() gets a connection.
  * 3. dplx_conn_write() writes the request, dplx_conn_read() reads the reply.
  * 4. dplx_conn_reply_complete() says that the reply was read to its end.
  * 5. dpl_conn_release() gives the connection back.
@@ -903,6 +903,76 @@ void dplx_set_log_owned(dplx_log_t callback,
                         dplx_release_t release);
 
 /**
+ * Gets a connection to one of the hosts of a context, idle or new, as dpl_try_connect() does, without a request.
+ *
+ * @param ctx the context
+ * @param timeout_ms the longest time of the whole call in milliseconds: over all hosts, and with the wait at
+ *        `n_conn_max` (dplx_ctx_set_wait()). -1 sets no such limit, 0 takes an idle connection or none. A look-up of a
+ *        name that is under way is not cut short
+ * @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure,
+ *         and dplx_last_error() has the reason
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`.
+ */
+dpl_conn_t *dplx_connect(dpl_ctx_t *ctx,
+                         int timeout_ms);
+
+/**
+ * Gets a connection as dplx_connect() does, in a call that another thread can cancel. It can then cancel the use of the
+ * connection likewise, until that is given back.
+ *
+ * @param ctx the context
+ * @param req a request from dplx_req_new(), with a bucket or without one; its `host` and `port` are set as by
+ *        dpl_try_connect(). NULL for a connection to a host itself
+ * @param use a number from dplx_use_new(), for this call only. If the call fails, the use is over
+ * @param timeout_ms as in dplx_connect()
+ * @return as dplx_connect(); NULL also if the call was cancelled, or `use` is over
+ *
+ * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller uses.
+ */
+dpl_conn_t *dplx_connect_cancellable(dpl_ctx_t *ctx,
+                                     dpl_req_t *req,
+                                     uint64_t use,
+                                     int timeout_ms);
+
+/**
+ * Returns the number of a new use, for one call of dplx_connect_cancellable(). The number is known before the call, so
+ * that another thread can cancel it at any time. A use lasts until its connection is given back, or the call fails.
+ *
+ * @return the number, which is not 0, and which no other use has. Use it for a call: otherwise it takes some memory for
+ *         as long as the process lives
+ */
+uint64_t dplx_use_new(void);
+
+/**
+ * Returns the number of the present use of a connection, for dplx_cancel(): from now on another thread can cancel it.
+ * The use lasts until the connection is given back; the next one has another number.
+ *
+ * @param conn the connection
+ * @return the number; 0 if `conn` is NULL or not in use
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+uint64_t dplx_conn_use(dpl_conn_t *conn);
+
+/**
+ * Cancels a use of a connection. Any thread may call this at any time.
+ *
+ * A call of dplx_connect_cancellable() for this use ends within 50 ms and returns NULL, also while it waits at
+ * `n_conn_max`; a look-up of a name is not cut short. Reads and writes on the connection end at once, plain and over TLS:
+ * dplx_conn_read(), dplx_conn_write() and dpl_conn_writev_all() return DPL_FAILURE, now and later, and the program's own
+ * reads see the end. The thread that has the connection still gives it back, and it is closed then. The host is not
+ * blamed.
+ *
+ * A number is never used twice. So if the use is over, or ends at this moment, no other connection is affected. In a
+ * forked child the uses of its parent are over.
+ *
+ * @param use the number, from dplx_use_new() or dplx_conn_use()
+ * @return DPL_SUCCESS; DPL_ENOENT if the use is over
+ */
+dpl_status_t dplx_cancel(uint64_t use);
+
+/**
  * Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
  * in its buffer come first.
  *
@@ -915,7 +985,7 @@ void dplx_set_log_owned(dplx_log_t callback,
  * @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
  * @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
  *         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
- *         DPL_FAILURE, also if TLS ends without a close_notify
+ *         DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
  *
  * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
  */
@@ -1020,6 +1090,38 @@ void dplx_ctx_free(dpl_ctx_t *ctx);
  */
 dpl_status_t dplx_conn_info(dpl_conn_t *conn,
                             dplx_conn_info_t *info);
+
+/**
+ * Returns the name that a connection is connected to: as in the profile, or `BUCKET.HOST`.
+ *
+ * @param conn the connection
+ * @return the name, which belongs to the connection and is valid until it is given back. As an argument of
+ *         dpl_blacklist_host() it means this connection. NULL for a file, or if `conn` is NULL or not in use
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+const char *dplx_conn_host(dpl_conn_t *conn);
+
+/**
+ * Returns the port that a connection is connected to.
+ *
+ * @param conn the connection
+ * @return the decimal port, valid as long as dplx_conn_host(); NULL likewise
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+const char *dplx_conn_port(dpl_conn_t *conn);
+
+/**
+ * Returns the address that a connection is connected to.
+ *
+ * @param conn the connection
+ * @return an address such as "127.0.0.1:80" or "[::1]:80", valid as long as dplx_conn_host(); NULL likewise, and if
+ *         memory runs out
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+const char *dplx_conn_address(dpl_conn_t *conn);
 
 /**
  * Makes a request for dpl_try_connect(). It can be used for any number of connections, one after the other.

@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 15] = [
+const ABI: [&str; 16] = [
     "memory",
     "layout",
     "sized",
@@ -25,6 +25,7 @@ const ABI: [&str; 15] = [
     "addrlist",
     "context_view",
     "request",
+    "uses",
     "connection",
     "context",
     "logging",

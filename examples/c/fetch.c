@@ -10,22 +10,18 @@ static int failed(void) {
 int main(int argc, char **argv) {
     /* The text of a profile, such as "host = a.example, b.example". */
     dpl_ctx_t *ctx = dplx_ctx_new(argc > 1 ? argv[1] : NULL);
-    dpl_req_t *req = ctx ? dplx_req_new(ctx, NULL) : NULL;
+    dpl_conn_t *conn = ctx ? dplx_connect(ctx, 5000) : NULL;
     const char *request = "GET / HTTP/1.0\r\nHost: example\r\n\r\n";
     char reply[4096];
     ssize_t n;
-    dpl_conn_t *conn;
 
-    if (!req || dpl_try_connect(ctx, req, &conn) != DPL_SUCCESS)
-        return failed();
-    if (dplx_conn_write(conn, request, strlen(request), 5000) != DPL_SUCCESS)
+    if (!conn || dplx_conn_write(conn, request, strlen(request), 5000) != DPL_SUCCESS)
         return failed();
     while ((n = dplx_conn_read(conn, reply, sizeof reply, 5000)) > 0)
         fwrite(reply, 1, (size_t)n, stdout);
     if (n < 0)
         return failed();
     dpl_conn_release(conn);
-    dplx_req_free(req);
     dplx_ctx_free(ctx);
     return 0;
 }

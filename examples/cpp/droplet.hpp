@@ -62,11 +62,9 @@ class Context {
         check(context != nullptr);
     }
 
-    Connection connect(const char *bucket = nullptr) {
-        std::unique_ptr<dpl_req_t, With<dplx_req_free>> request(dplx_req_new(context.get(), bucket));
-        dpl_conn_t *connection = nullptr;
-        check(request != nullptr);
-        check(dpl_try_connect(context.get(), request.get(), &connection) == DPL_SUCCESS);
+    Connection connect(int milliseconds = 5000) {
+        dpl_conn_t *connection = dplx_connect(context.get(), milliseconds);
+        check(connection != nullptr);
         return Connection(connection);
     }
 

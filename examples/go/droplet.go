@@ -40,9 +40,7 @@ func (context Context) Statistics() (stats C.dplx_pool_stats_t) {
 }
 
 func (context Context) Connect() (conn Conn, err error) {
-	request := C.dplx_req_new(context.c, nil)
-	defer C.dplx_req_free(request)
-	err = call(func() bool { return C.dpl_try_connect(context.c, request, &conn.c) == 0 })
+	err = call(func() bool { conn.c = C.dplx_connect(context.c, 5000); return conn.c != nil })
 	return
 }
 

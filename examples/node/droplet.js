@@ -14,9 +14,7 @@ const lastError = lib.func('const char *dplx_last_error()')
 const ctxNew = lib.func('void *dplx_ctx_new(const char *profile)')
 const ctxFree = lib.func('void dplx_ctx_free(void *ctx)')
 const poolStats = lib.func('int dplx_pool_stats(void *ctx, _Inout_ dplx_pool_stats_t *stats)')
-const reqNew = lib.func('void *dplx_req_new(void *ctx, const char *bucket)')
-const reqFree = lib.func('void dplx_req_free(void *req)')
-const tryConnect = lib.func('int dpl_try_connect(void *ctx, void *req, _Out_ void **conn)')
+const connect = lib.func('void *dplx_connect(void *ctx, int ms)')
 const connRead = lib.func('int64_t dplx_conn_read(void *conn, _Out_ uint8_t *buffer, size_t size, int ms)')
 const connWrite = lib.func('int dplx_conn_write(void *conn, const void *data, size_t size, int ms)')
 const connReplyComplete = lib.func('int dplx_conn_reply_complete(void *conn)')
@@ -32,11 +30,9 @@ export class Context {
   free () { ctxFree(this.pointer) }
 
   connect () {
-    const [request, pointer] = [reqNew(this.pointer, null), [null]]
-    const status = tryConnect(this.pointer, request, pointer)
-    reqFree(request)
-    check(status === 0)
-    return new Connection(pointer[0])
+    const pointer = connect(this.pointer, 5000)
+    check(pointer)
+    return new Connection(pointer)
   }
 
   statistics () {

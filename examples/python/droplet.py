@@ -5,7 +5,7 @@ from ctypes import CDLL, Structure, byref, c_char, c_char_p, c_int, c_size_t, c_
 from ctypes import c_void_p, sizeof
 
 lib = CDLL("libdroplet_conn.so.0")
-lib.dplx_ctx_new.restype = lib.dplx_req_new.restype = c_void_p
+lib.dplx_ctx_new.restype = lib.dplx_connect.restype = c_void_p
 lib.dplx_last_error.restype, lib.dplx_conn_read.restype = c_char_p, c_ssize_t
 lib.dplx_conn_read.argtypes = lib.dplx_conn_write.argtypes = [c_void_p, c_void_p, c_size_t, c_int]
 
@@ -40,10 +40,7 @@ class Context:
 
 class Connection(io.RawIOBase):
     def __init__(self, context):
-        self.pointer, request = c_void_p(), c_void_p(lib.dplx_req_new(context.pointer, None))
-        status = lib.dpl_try_connect(context.pointer, request, byref(self.pointer))
-        lib.dplx_req_free(request)
-        check(status == 0)
+        self.pointer = c_void_p(check(lib.dplx_connect(context.pointer, 5000)))
 
     def readable(self):
         return True

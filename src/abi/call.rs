@@ -45,16 +45,24 @@ impl ContextCall {
     /// Checks out a connection for a request, and sets the request's host and port to those of the connection.
     #[inline]
     pub fn checkout(&self, request: &mut Request<'_>) -> Result<Connection, Error> {
+        let mut connection = self.checkout_by(self, request.virtual_bucket())?;
+        connection.introduce_to(request)?;
+        Ok(connection)
+    }
+
+    /// Checks out a connection to `BUCKET.HOST`, or to a host itself, as part of `call`: this one, or one around it.
+    #[inline]
+    pub fn checkout_by(
+        &self,
+        call: &impl Call<Connection>,
+        bucket: Option<&CStr>,
+    ) -> Result<Connection, Error> {
         let view = self.context.view();
         let Some(hosts) = view.hosts() else {
             log!(self, Error, "the context has no host");
             return Err(Error::Failure);
         };
-        let bucket = request.virtual_bucket();
-        let mut connection =
-            self.until_wanted(|| self.context.client().checkout(self, hosts, view.calls(), bucket))?;
-        connection.introduce_to(request)?;
-        Ok(connection)
+        self.until_wanted(|| self.context.client().checkout(call, hosts, view.calls(), bucket))
     }
 
     /// Makes a connection to a local file. `take_over` takes the file when nothing can fail any more.

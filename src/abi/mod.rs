@@ -70,6 +70,7 @@
 //! ```
 
 pub(crate) mod addrlist;
+pub mod bounded_call;
 pub(crate) mod call;
 pub mod connection;
 pub mod context;
@@ -86,3 +87,4 @@ pub mod owned_context;
 pub mod request;
 pub(crate) mod sized;
 pub(crate) mod slab;
+pub(crate) mod uses;

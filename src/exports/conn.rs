@@ -318,14 +318,19 @@ pub fn in_use(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connecti
     if conn.is_null() {
         refuse(None, function, "the connection is NULL");
     }
-    from_raw(conn, function)
+    known(conn, Connection::from_raw(conn), function)
 }
 
-/// Takes a connection from C; logs a pointer other than NULL that is none in use.
+/// Takes a connection whose use ends; logs a pointer other than NULL that is none in use.
 #[inline]
 #[track_caller]
-fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
-    let recalled = Connection::from_raw(conn);
+fn given_back(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
+    known(conn, Connection::from_raw_at_end(conn), function).inspect(|_| probes::release(conn.cast()))
+}
+
+#[inline]
+#[track_caller]
+fn known(conn: *mut dpl_conn_t, recalled: Option<Connection>, function: &'static CStr) -> Option<Connection> {
     if recalled.is_none() && !conn.is_null() {
         let fault =
             "this connection is not in use: it was given back before, or was not created by this library";
@@ -336,17 +341,10 @@ fn from_raw(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection
 
 /// Hands a connection that was checked out to C.
 #[inline]
-fn handed_out(connection: Connection) -> *mut dpl_conn_t {
+pub fn handed_out(connection: Connection) -> *mut dpl_conn_t {
     let conn = connection.into_raw();
     probes::checkout(conn.cast());
     conn
-}
-
-/// Takes a connection for good that C gives back; logs a pointer other than NULL that is none in use.
-#[inline]
-#[track_caller]
-fn given_back(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connection> {
-    from_raw(conn, function).inspect(|_| probes::release(conn.cast()))
 }
 
 /// Logs that a connection is given back after its context was freed. It is closed.

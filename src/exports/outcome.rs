@@ -25,6 +25,13 @@ impl Outcome for usize {
     }
 }
 
+/// A number: likewise.
+impl Outcome for u64 {
+    fn result(&self) -> CallResult {
+        CallResult::Unknown
+    }
+}
+
 /// A status, a descriptor or a count; negative for a failure.
 impl Outcome for c_int {
     #[inline]
@@ -38,6 +45,13 @@ impl Outcome for ssize_t {
     #[inline]
     fn result(&self) -> CallResult {
         if *self < 0 { CallResult::Failure(status::meaning(*self as c_int)) } else { CallResult::Success }
+    }
+}
+
+/// A text: NULL also means that there is none.
+impl<T> Outcome for *const T {
+    fn result(&self) -> CallResult {
+        if self.is_null() { CallResult::Unknown } else { CallResult::Success }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{call_log, refuse};
 use crate::abi::call::ContextCall;
 use crate::abi::connection::{self, Connection};
+use crate::abi::last_error;
 use droplet_client::checkout::ClientConnection as _;
 use droplet_client::fault::Fault;
 use droplet_client::log;
@@ -25,7 +26,8 @@ pub(super) fn write(
     if connection.is_broken() {
         // OpenSSL forbids another try, and a part of the first may have been sent.
         let peer = connection::peer_name(connection);
-        refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
+        let why = if connection.was_cancelled() { "cancelled" } else { "the connection failed before" };
+        refuse(connection.context(), function, &format!("write to {peer}: {why}"));
         return Err(Error::Failure);
     }
     connection.drop_surplus_on_the_wire();
@@ -41,6 +43,10 @@ pub(super) fn write(
 fn write_failed(connection: &mut Connection, error: &TransferError, function: &'static CStr) {
     let context = connection.context();
     let peer = connection::peer_name(connection);
+    if connection.was_cancelled() {
+        // The program asked for it, so it is not logged.
+        return last_error::note(format_args!("write to {peer}: cancelled"));
+    }
     log!(&call_log(context, function), Error, "write to {peer}: {error}");
     let fault = connection.fault_of_write(error);
     if let (Some(context), Some(fault)) = (context, fault) {

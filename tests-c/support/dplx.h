@@ -7,12 +7,19 @@
 
 #include <droplet_conn.h>
 
+#pragma weak dplx_cancel
 #pragma weak dplx_closing_text
+#pragma weak dplx_conn_address
 #pragma weak dplx_conn_fd
+#pragma weak dplx_conn_host
 #pragma weak dplx_conn_info
+#pragma weak dplx_conn_port
 #pragma weak dplx_conn_read
 #pragma weak dplx_conn_reply_complete
+#pragma weak dplx_conn_use
 #pragma weak dplx_conn_write
+#pragma weak dplx_connect
+#pragma weak dplx_connect_cancellable
 #pragma weak dplx_ctx_free
 #pragma weak dplx_ctx_new
 #pragma weak dplx_ctx_set_wait
@@ -25,6 +32,8 @@
 #pragma weak dplx_req_new
 #pragma weak dplx_set_log
 #pragma weak dplx_set_log_owned
+#pragma weak dplx_status_text
+#pragma weak dplx_use_new
 
 enum { LIMIT_MS = 10000 }; /* more than a read or write takes */
 

@@ -26,6 +26,15 @@ impl Connection {
         }
     }
 
+    /// Follows the fields as [`Connection::follow_fields`] does, when the use of the connection ends.
+    #[inline]
+    pub(super) fn follow_fields_at_end(&mut self) {
+        let ConnectionMemory { head, fd, has_ssl, .. } = &*self.0;
+        if head.fd != *fd || (*has_ssl && head.ssl.is_null()) {
+            self.0.follow_fields_at_end();
+        }
+    }
+
     /// Sets the host and port of a request to those that it is connected to.
     #[inline]
     pub fn introduce_to(&mut self, request: &mut Request<'_>) -> Result<(), Error> {
@@ -52,7 +61,22 @@ impl Connection {
 impl ConnectionMemory {
     #[cold]
     #[inline(never)]
+    fn follow_fields_at_end(&mut self) {
+        self.end_watch();
+        self.follow_fields();
+    }
+
+    #[cold]
+    #[inline(never)]
     fn follow_fields(&mut self) {
+        let watched = self.pause_watch();
+        self.follow_changed_fields();
+        if let Some(number) = watched {
+            self.watch(number);
+        }
+    }
+
+    fn follow_changed_fields(&mut self) {
         if self.has_ssl && self.head.ssl.is_null() {
             self.leave_ssl();
         }

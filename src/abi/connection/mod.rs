@@ -4,6 +4,7 @@
 //! takes the connection back ([`Connection::from_raw`]), looks at what C has changed, and hands it out again.
 
 mod buffer;
+mod extras;
 mod fields;
 mod reader_traces;
 mod reserved;
@@ -19,6 +20,7 @@ use libc::{c_char, c_int};
 
 pub use reserved::Reserved;
 
+use self::extras::Extras;
 use super::context_view::ContextId;
 use super::layout::ConnectionHead;
 use super::slab::{Handle, InSlab, Slab};
@@ -54,6 +56,7 @@ pub struct ConnectionMemory {
     expectation: Expectation,
     /// The reply that this library's reader has read since a request was written.
     reply: Reply,
+    extras: Option<Box<Extras>>,
 }
 
 /// What this library's reader has read of a reply.
@@ -96,6 +99,14 @@ impl Connection {
     pub fn from_raw(pointer: *mut ConnectionHead) -> Option<Connection> {
         let mut connection = CONNECTIONS.take(pointer.cast()).map(Connection)?;
         connection.follow_fields();
+        Some(connection)
+    }
+
+    /// Takes back a connection as [`Connection::from_raw`] does, for the end of its use.
+    #[inline]
+    pub fn from_raw_at_end(pointer: *mut ConnectionHead) -> Option<Connection> {
+        let mut connection = CONNECTIONS.take(pointer.cast()).map(Connection)?;
+        connection.follow_fields_at_end();
         Some(connection)
     }
 
@@ -202,6 +213,9 @@ impl Connection {
 
     /// Returns the reason why the host is not to blame for a connection on which no reply came, if there is one.
     pub fn excuse(&mut self) -> Option<&'static str> {
+        if self.was_cancelled() {
+            return Some("the program has cancelled it");
+        }
         self.note_foreign_reads();
         self.0.open.excuse()
     }
@@ -292,6 +306,7 @@ impl ClientConnection for Connection {
 
 impl Drop for ConnectionMemory {
     fn drop(&mut self) {
+        self.end_watch();
         self.free_fields();
     }
 }
@@ -306,5 +321,5 @@ pub fn peer_name(connection: &Connection) -> String {
     }
 }
 
-// With a byte for its state it takes five cache lines in the slab.
-const _: () = assert!(size_of::<ConnectionMemory>() < 320);
+// With a byte for its state it takes six cache lines in the slab.
+const _: () = assert!(size_of::<ConnectionMemory>() < 384);

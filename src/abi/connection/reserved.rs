@@ -122,6 +122,7 @@ impl Reserved {
             is_replaced: false,
             expectation: Expectation::default(),
             reply: Reply::Unread,
+            extras: None,
         }))
     }
 }

@@ -28,7 +28,7 @@ use droplet_client::status::{Error, SUCCESS, code};
 /// @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
 /// @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
 ///         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
-///         DPL_FAILURE, also if TLS ends without a close_notify
+///         DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
@@ -49,7 +49,14 @@ pub unsafe extern "C" fn dplx_conn_read(
         // SAFETY: not NULL, so it is writable for `size` bytes (contract of this function), which are written before
         // they are read.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
-        let outcome = read(&mut connection, buffer, timeout_ms, NAME);
+        let mut outcome = read(&mut connection, buffer, timeout_ms, NAME);
+        if connection.was_cancelled() {
+            connection.mark_broken();
+            let peer = peer_name(&connection);
+            // The program asked for it, so it is not logged.
+            last_error::note(format_args!("read from {peer}: cancelled"));
+            outcome = Err(Error::Failure);
+        }
         connection.into_raw();
         outcome.map_or_else(|error| error.status() as ssize_t, |count| count as ssize_t)
     })
@@ -74,7 +81,9 @@ fn read(
             last_error::note(format_args!("read from {peer}: {error}"));
         } else {
             connection.mark_broken();
-            log!(&call_log(connection.context(), function), Error, "read from {peer}: {error}");
+            if !connection.was_cancelled() {
+                log!(&call_log(connection.context(), function), Error, "read from {peer}: {error}");
+            }
         }
         error.error()
     })

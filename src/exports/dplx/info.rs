@@ -104,3 +104,54 @@ fn c_text(address: SocketAddr) -> [c_char; 64] {
     let _ = write!(&mut bytes[..63], "{address}");
     bytes.map(|byte: u8| byte as c_char)
 }
+
+/// Returns the name that a connection is connected to: as in the profile, or `BUCKET.HOST`.
+///
+/// @param conn the connection
+/// @return the name, which belongs to the connection and is valid until it is given back. As an argument of
+///         dpl_blacklist_host() it means this connection. NULL for a file, or if `conn` is NULL or not in use
+///
+/// # Safety
+/// `conn` is NULL or came from a function of this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_conn_host(conn: *mut dpl_conn_t) -> *const c_char {
+    text_of(conn, c"dplx_conn_host", |connection| connection.head().host)
+}
+
+/// Returns the port that a connection is connected to.
+///
+/// @param conn the connection
+/// @return the decimal port, valid as long as dplx_conn_host(); NULL likewise
+///
+/// # Safety
+/// `conn` is NULL or came from a function of this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_conn_port(conn: *mut dpl_conn_t) -> *const c_char {
+    text_of(conn, c"dplx_conn_port", |connection| connection.head().port)
+}
+
+/// Returns the address that a connection is connected to.
+///
+/// @param conn the connection
+/// @return an address such as "127.0.0.1:80" or "[::1]:80", valid as long as dplx_conn_host(); NULL likewise, and if
+///         memory runs out
+///
+/// # Safety
+/// `conn` is NULL or came from a function of this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dplx_conn_address(conn: *mut dpl_conn_t) -> *const c_char {
+    text_of(conn, c"dplx_conn_address", Connection::address)
+}
+
+fn text_of<T>(
+    conn: *mut dpl_conn_t,
+    function: &'static CStr,
+    text: impl FnOnce(&mut Connection) -> *mut T,
+) -> *const T {
+    guard(function, ptr::null(), || {
+        let Some(mut connection) = in_use(conn, function) else { return ptr::null() };
+        let text = text(&mut connection);
+        connection.into_raw();
+        text.cast_const()
+    })
+}

@@ -1,10 +1,12 @@
 //! Functions that Droplet does not have: what programs in other languages need to use connections without Droplet.
 
+mod connect;
 mod connection;
 mod context;
 mod info;
 mod request;
 mod statistics;
+mod status;
 
 use libc::{c_char, c_int, c_void};
 

@@ -2,13 +2,14 @@
 //! fails is blacklisted if it is at fault.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
 use super::endpoint::Endpoint;
-use super::happy_eyeballs::HappyEyeballs;
+use super::happy_eyeballs::{Ended, HappyEyeballs};
 use super::untried::Untried;
 use super::{Call, Client, ClientConnection, Settings};
 use crate::fault::Fault;
@@ -87,6 +88,9 @@ impl<C: ClientConnection> Client<C> {
         // The end of the head start that the newest attempt has.
         let mut next_start = None;
         loop {
+            if let Some(interruption) = call.interruption() {
+                return Err(interruption.report(call).into());
+            }
             next_start = match self.start_next(call, untried, attempts, next_start)? {
                 Step::Reused(idle) => return Ok(idle),
                 Step::Wait(until) => until,
@@ -97,7 +101,8 @@ impl<C: ClientConnection> Client<C> {
             };
             // From the first attempt on, so that its own deadline comes first.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + call.settings().connect_timeout);
-            match attempts.next(Some(next_start.map_or(deadline, |start| start.min(deadline)))) {
+            let until = next_start.map_or(deadline, |start| start.min(deadline));
+            match self.next_event(call, attempts, until)? {
                 Ok(Some((attempt, Ok(stream)))) => {
                     let made = self.attempt_succeeded(call, attempt, stream);
                     return made.or_else(|error| self.reuse_instead(call, untried, error.into()));
@@ -124,6 +129,26 @@ impl<C: ClientConnection> Client<C> {
                     log!(call, Error, "poll: {error}");
                     return self.reuse_instead(call, untried, Error::System.into());
                 }
+            }
+        }
+    }
+
+    /// Waits until an attempt ends, or until `until`, as [`HappyEyeballs::next`] does. Fails if the call is to end.
+    fn next_event(
+        &self,
+        call: &impl Call<C>,
+        attempts: &mut HappyEyeballs,
+        until: Instant,
+    ) -> Result<io::Result<Option<Ended>>, DialError> {
+        loop {
+            if let Some(interruption) = call.interruption() {
+                return Err(interruption.report(call).into());
+            }
+            let look = call.attention().map(|time| Instant::now() + time);
+            let event = attempts.next(Some(look.map_or(until, |look| look.min(until))));
+            let is_early = || look.is_some() && Instant::now() < until;
+            if !matches!(event, Ok(None)) || attempts.is_empty() || !is_early() {
+                return Ok(event);
             }
         }
     }
@@ -358,7 +383,8 @@ impl<C: ClientConnection> Client<C> {
     /// there is none, or at the deadline.
     fn wait_for_probe(&self, call: &impl Call<C>, untried: &Untried<'_, C>, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        let was_probing = !left.is_zero() && untried.wait_for_probe(left.min(PROBE_INTERVAL));
+        let longest = call.attention().map_or(PROBE_INTERVAL, |time| time.min(PROBE_INTERVAL));
+        let was_probing = !left.is_zero() && untried.wait_for_probe(left.min(longest));
         // The probe may be a parked attempt.
         self.maintain(call, Moment::now());
         was_probing

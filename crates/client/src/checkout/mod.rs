@@ -102,6 +102,31 @@ impl Settings {
     }
 }
 
+/// The reason why a call ends before it has a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// Its time is over.
+    TimedOut,
+    /// Another thread has cancelled it.
+    Cancelled,
+}
+
+impl Interruption {
+    /// Logs it, and returns the failure of the call.
+    fn report(self, call: &impl Log) -> Error {
+        match self {
+            Interruption::TimedOut => {
+                log!(call, Error, "the time of this call was over before it had a connection");
+                Error::TimedOut
+            }
+            Interruption::Cancelled => {
+                log!(call, Error, "this call was cancelled before it had a connection");
+                Error::Failure
+            }
+        }
+    }
+}
+
 /// A call of the program on a context. The client asks it for the context's settings and logs through it.
 pub trait Call<C: ClientConnection>: Log {
     /// The settings for new connections, as they are now.
@@ -109,6 +134,16 @@ pub trait Call<C: ClientConnection>: Log {
 
     /// The limits on reuse, as they are now.
     fn limits(&self) -> pool::Limits;
+
+    /// The reason why the call is to end before it has a connection, if there is one.
+    fn interruption(&self) -> Option<Interruption> {
+        None
+    }
+
+    /// The longest time that the call sleeps before it asks for an interruption; `None` if there never is one.
+    fn attention(&self) -> Option<Duration> {
+        None
+    }
 
     /// The TLS settings; `None` for plain connections.
     fn security(&self) -> Result<Option<Security>, Error>;

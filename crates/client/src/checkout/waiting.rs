@@ -59,7 +59,10 @@ impl<C: ClientConnection> Client<C> {
                 log!(call, Error, "the context was freed while this call waited for a connection");
                 return Err(Error::Invalid);
             }
-            let mut longest = LOOK_INTERVAL;
+            if let Some(interruption) = call.interruption() {
+                return Err(interruption.report(call));
+            }
+            let mut longest = LOOK_INTERVAL.min(call.attention().unwrap_or(LOOK_INTERVAL));
             if place.has_turn(self.room(call)) {
                 if let Some(idle) = reuse() {
                     place.leave();

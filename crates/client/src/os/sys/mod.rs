@@ -32,7 +32,8 @@ pub use event::Event;
 pub use file::{print_error, read, without_file_size_signal, without_sigpipe, write, write_vectored};
 pub use poll::{PollFd, wait, wait_from};
 pub use socket::{
-    Activity, Traffic, activity, is_nonblocking, is_silent, make_blocking, peek, receive, send, traffic,
+    Activity, Traffic, activity, is_nonblocking, is_silent, make_blocking, peek, receive, send, shut_down,
+    traffic,
 };
 pub use threads::{at_every_fork, futex_wait, futex_wake, start_thread, thread_id, without_cancellation};
 pub use time::{coarse_monotonic_nanoseconds, deadline, monotonic_nanoseconds, wall_clock_seconds};

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -139,4 +139,10 @@ pub fn make_blocking(fd: &impl AsRawFd) -> io::Result<()> {
     let off: c_int = 0;
     // SAFETY: FIONBIO reads an int.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &off) }).map(drop)
+}
+
+/// Shuts both directions of a socket down (shutdown(2)): waits on it end, in every thread. No effect on another file.
+pub fn shut_down(fd: RawFd) {
+    // SAFETY: shutdown(2) touches no memory.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
 }

@@ -1,0 +1,382 @@
+/* dplx_cancel(): another thread ends what is under way on a connection, or a checkout, and never anything else. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/certificate.h"
+#include "support/check.h"
+#include "support/child.h"
+#include "support/client.h"
+#include "support/clock.h"
+#include "support/context.h"
+#include "support/dplx.h"
+#include "support/logs.h"
+
+static struct server *server;
+static dpl_ctx_t *ctx;
+
+/* A server that answers nothing, and reads slowly. */
+static void begin(bool over_tls) {
+    char profile[512];
+
+    server = server_start((struct server_options){.behaviour = DRAIN,
+                                                  .drain_bytes = 64,
+                                                  .drain_pause_ms = 200,
+                                                  .tls = over_tls ? TLS_ALWAYS : TLS_NEVER});
+    snprintf(profile, sizeof profile, "use_https = %s\nssl_ca_list = \"%s\"\nhost = \"%s\"\npricing_dir = \"\"\n",
+             over_tls ? "true" : "false", authority_file(), server_name(server));
+    ctx = context_from_text(profile);
+    REQUIRE(ctx, "a context is made");
+}
+
+static void end(void) {
+    server_behave(server, DISCARD); /* so that it comes to the end of what was sent */
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+/* A thread in a call. */
+struct call {
+    pthread_t thread;
+    dpl_conn_t *conn;
+    uint64_t use;
+    atomic_bool begun, done;
+    ssize_t result;
+    char error[256];
+};
+
+static void *read_for_ever(void *arg) {
+    struct call *self = arg;
+    char buffer[64];
+
+    self->begun = true;
+    self->result = dplx_conn_read(self->conn, buffer, sizeof buffer, -1);
+    strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
+    self->done = true;
+    return NULL;
+}
+
+static void *write_for_ever(void *arg) {
+    enum { SIZE = 64 << 20 };
+    struct call *self = arg;
+    char *block = calloc(1, SIZE);
+
+    self->begun = true;
+    self->result = dplx_conn_write(self->conn, block, SIZE, -1);
+    strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
+    self->done = true;
+    free(block);
+    return NULL;
+}
+
+static void check_ends(bool over_tls, void *(*run)(void *), const char *text) {
+    struct call call = {.conn = NULL};
+    double began;
+
+    begin(over_tls);
+    call.conn = dplx_connect(ctx, LIMIT_MS);
+    REQUIRE(call.conn, "a connection is made");
+    call.use = dplx_conn_use(call.conn);
+    CHECK(call.use != 0 && dplx_conn_use(call.conn) == call.use, "its use has a number");
+    logs_collect();
+    pthread_create(&call.thread, NULL, run, &call);
+    sleep_ms(300);
+    CHECK(call.begun && !call.done, "a thread waits");
+    began = seconds_now();
+    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "another one cancels it");
+    pthread_join(call.thread, NULL);
+    CHECK(in_time(began, 2), "which ends it at once");
+    CHECK_INT(call.result, DPL_FAILURE, "with a failure");
+    CHECK(strstr(call.error, text) && strstr(call.error, ": cancelled"), "that is named");
+    CHECK_INT(logs_count(), 0, "and not logged, since the program wants it");
+    CHECK_STATUS(dplx_conn_write(call.conn, "x", 1, 0), DPL_FAILURE, "nothing is written any more");
+    CHECK_INT(dplx_conn_read(call.conn, call.error, 1, 0), DPL_FAILURE, "and nothing read");
+    dplx_conn_reply_complete(call.conn);
+    dpl_conn_release(call.conn);
+    CHECK_INT(ctx->n_conn_fds, 0, "it is closed when it is given back");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not blamed");
+    CHECK_STATUS(dplx_cancel(call.use), DPL_ENOENT, "then its use is over");
+    end();
+}
+
+static void read_ends(void) {
+    check_ends(false, read_for_ever, "read from");
+}
+
+static void read_over_tls_ends(void) {
+    check_ends(true, read_for_ever, "read from");
+}
+
+static void write_ends(void) {
+    check_ends(false, write_for_ever, "write to");
+}
+
+static void write_over_tls_ends(void) {
+    check_ends(true, write_for_ever, "write to");
+}
+
+/* Droplet's own reader, or the program, reads from conn->fd. */
+static void *read_descriptor(void *arg) {
+    struct call *self = arg;
+    char byte;
+
+    self->result = read(self->conn->fd, &byte, 1);
+    return NULL;
+}
+
+static void reads_of_the_program_end(void) {
+    struct call call = {.result = -1};
+
+    begin(false);
+    call.conn = dplx_connect(ctx, LIMIT_MS);
+    call.use = dplx_conn_use(call.conn);
+    pthread_create(&call.thread, NULL, read_descriptor, &call);
+    sleep_ms(100);
+    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "a use is cancelled");
+    pthread_join(call.thread, NULL);
+    CHECK_INT(call.result, 0, "a read from its descriptor sees the end");
+    dpl_blacklist_host(ctx, call.conn->host, call.conn->port);
+    CHECK_INT(hosts_available(ctx), 1, "for which the host is not blamed");
+    dpl_conn_release(call.conn);
+    CHECK_INT(ctx->n_conn_fds, 0, "it is closed");
+    end();
+}
+
+/* ---- whom it does not concern ------------------------------------------------------ */
+
+static void next_use_is_another_one(void) {
+    struct server *alive = server_answering(1);
+    dpl_conn_t *conn, *again;
+    uint64_t use;
+
+    ctx = context_over_server(alive, "");
+    conn = dplx_connect(ctx, LIMIT_MS);
+    use = dplx_conn_use(conn);
+    CHECK(answered_on(conn, 1), "a request is answered");
+    dpl_conn_release(conn);
+    again = dplx_connect(ctx, LIMIT_MS);
+    CHECK(again == conn, "the connection is used again");
+    CHECK_STATUS(dplx_cancel(use), DPL_ENOENT, "the use before is over");
+    CHECK(dplx_conn_use(again) != use, "this one has another number");
+    CHECK(answered_on(again, 2), "and is not affected");
+    dpl_conn_release(again);
+    CHECK_STATUS(dplx_cancel(0), DPL_ENOENT, "0 is no use");
+    CHECK_STATUS(dplx_cancel(UINT64_MAX), DPL_ENOENT, "nor is a number of the future");
+    CHECK_INT((long)dplx_conn_use(NULL), 0, "no connection has none");
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+enum { OWNERS = 4, BYSTANDERS = 2 };
+
+static struct owner {
+    pthread_t thread, canceller;
+    _Atomic uint64_t use;
+    _Atomic uint64_t cancelled; /* the last use that was cancelled with success */
+    long uses, failed, wrong;
+} owners[OWNERS];
+
+static atomic_bool finished;
+static atomic_long bystanders_failed, bystanders_served;
+
+static void *use_and_give_back(void *arg) {
+    struct owner *self = arg;
+
+    while (!finished) {
+        uint64_t use = dplx_use_new();
+        dpl_conn_t *conn;
+        bool good;
+
+        self->use = use;
+        conn = dplx_connect_cancellable(ctx, NULL, use, LIMIT_MS);
+        good = conn && answered_on(conn, self->uses);
+        self->uses++;
+        if (conn)
+            dpl_conn_release(conn); /* while it may be cancelled */
+        sleep_ms(0);
+        self->failed += !good;
+        self->wrong += !good && self->cancelled != use && !EVENTUALLY(self->cancelled == use);
+    }
+    return NULL;
+}
+
+static void *cancel_all_the_time(void *arg) {
+    struct owner *self = arg;
+    unsigned seed = (unsigned)(self - owners) + 1;
+
+    while (!finished) {
+        uint64_t use = self->use;
+
+        for (int i = rand_r(&seed) % 2000; i > 0; i--)
+            atomic_signal_fence(memory_order_seq_cst);
+        if (dplx_cancel(use) == DPL_SUCCESS)
+            self->cancelled = use;
+        if (rand_r(&seed) % 4 == 0)
+            sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void *stand_by(void *unused) {
+    while (!finished) {
+        dpl_conn_t *conn = dplx_connect(ctx, LIMIT_MS);
+
+        if (conn && answered_on(conn, bystanders_served))
+            bystanders_served++;
+        else
+            bystanders_failed++;
+        if (conn)
+            dpl_conn_release(conn);
+    }
+    return unused;
+}
+
+/* All share the idle connections, whose pointers and descriptors are those that others have cancelled. */
+static void worst_moment_hits_nobody_else(void) {
+    struct server *alive = server_answering(1);
+    pthread_t bystanders[BYSTANDERS];
+    long uses = 0, failed = 0, wrong = 0;
+
+    ctx = context_over_server(alive, "");
+    for (int i = 0; i < OWNERS; i++) {
+        pthread_create(&owners[i].thread, NULL, use_and_give_back, &owners[i]);
+        pthread_create(&owners[i].canceller, NULL, cancel_all_the_time, &owners[i]);
+    }
+    for (int i = 0; i < BYSTANDERS; i++)
+        pthread_create(&bystanders[i], NULL, stand_by, NULL);
+    sleep_ms((int)(patience(2) * 1000));
+    finished = true;
+    for (int i = 0; i < OWNERS; i++) {
+        pthread_join(owners[i].thread, NULL);
+        pthread_join(owners[i].canceller, NULL);
+        uses += owners[i].uses;
+        failed += owners[i].failed;
+        wrong += owners[i].wrong;
+    }
+    for (int i = 0; i < BYSTANDERS; i++)
+        pthread_join(bystanders[i], NULL);
+    fprintf(stderr, "# %ld uses, %ld of them cancelled under way; %ld requests of bystanders\n", uses, failed,
+            (long)bystanders_served);
+    CHECK(uses > 100 && failed > 10 && bystanders_served > 100, "many uses are cancelled");
+    CHECK_INT(wrong, 0, "no other use fails");
+    CHECK_INT(bystanders_failed, 0, "least of all one that cannot be cancelled");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not blamed");
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+static void child_does_not_cancel_for_its_parent(void) {
+    struct server *alive = server_answering(1);
+    dpl_conn_t *conn;
+    uint64_t use;
+    pid_t child;
+
+    ctx = context_over_server(alive, "");
+    conn = dplx_connect(ctx, LIMIT_MS);
+    use = dplx_conn_use(conn);
+    child = fork();
+    if (child == 0) {
+        bool good = dplx_cancel(use) == DPL_ENOENT;
+
+        dpl_conn_release(conn);
+        end_child(good && answered(ctx, 1));
+    }
+    CHECK(ended_well(child), "in a child the use is over");
+    CHECK(answered_on(conn, 2), "its parent goes on");
+    CHECK_STATUS(dplx_cancel(use), DPL_SUCCESS, "and may cancel");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+/* ---- checkouts --------------------------------------------------------------------- */
+
+static void *connect_for_ever(void *arg) {
+    struct call *self = arg;
+
+    self->begun = true;
+    self->conn = dplx_connect_cancellable(ctx, NULL, self->use, -1);
+    strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
+    self->done = true;
+    return NULL;
+}
+
+static void check_connect_ends(const char *what) {
+    struct call call = {.use = dplx_use_new()};
+    double began;
+
+    pthread_create(&call.thread, NULL, connect_for_ever, &call);
+    sleep_ms(300);
+    CHECK(call.begun && !call.done, "a call waits %s", what);
+    began = seconds_now();
+    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "another thread cancels it");
+    pthread_join(call.thread, NULL);
+    CHECK(in_time(began, 2), "which ends it soon");
+    CHECK(!call.conn && strstr(call.error, "cancelled"), "without a connection");
+    CHECK_STATUS(dplx_cancel(call.use), DPL_ENOENT, "its use is over");
+}
+
+static void connect_ends(void) {
+    struct server *deaf = server_start((struct server_options){.refuse = true});
+
+    server_go_deaf(deaf);
+    ctx = context_over_server(deaf, "connection_timeout = 50");
+    check_connect_ends("for a host that does not answer");
+    CHECK_INT(hosts_available(ctx), 1, "the host is not blamed");
+    dpl_ctx_free(ctx);
+    server_stop(deaf);
+}
+
+static void wait_at_the_limit_ends(void) {
+    struct server *alive = server_answering(1);
+    dpl_conn_t *conn;
+
+    ctx = context_over_server(alive, "");
+    dplx_ctx_set_wait(ctx, -1);
+    conn = dplx_connect(ctx, LIMIT_MS);
+    ctx->n_conn_max = 1;
+    check_connect_ends("at the limit");
+    CHECK(answered_on(conn, 1), "whoever has the connection goes on");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+static void cancel_may_come_first(void) {
+    struct server *alive = server_answering(1);
+    uint64_t use = dplx_use_new();
+    dpl_req_t *req;
+    dpl_conn_t *conn;
+
+    ctx = context_over_server(alive, "");
+    CHECK_STATUS(dplx_cancel(use), DPL_SUCCESS, "a use is cancelled before its call");
+    CHECK(!dplx_connect_cancellable(ctx, NULL, use, -1), "which fails");
+    CHECK(strstr(dplx_last_error(), "cancelled"), "for this reason");
+    CHECK_INT(server_accepted(alive), 0, "before it connects");
+    CHECK(!dplx_connect_cancellable(ctx, NULL, use, -1), "a number serves once");
+    CHECK(!dplx_connect_cancellable(ctx, NULL, 0, -1), "and 0 never");
+    req = request_new(ctx);
+    conn = dplx_connect_cancellable(ctx, req, dplx_use_new(), -1);
+    CHECK(conn && req->host && strcmp(req->host, "127.0.0.1") == 0, "a request is told its host");
+    dpl_conn_release(conn);
+    dpl_req_free(req);
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+int main(void) {
+    test_begin("dplx_cancel");
+    RUN(read_ends);
+    RUN(read_over_tls_ends);
+    RUN(write_ends);
+    RUN(write_over_tls_ends);
+    RUN(reads_of_the_program_end);
+    RUN(next_use_is_another_one);
+    RUN(worst_moment_hits_nobody_else);
+    RUN(child_does_not_cancel_for_its_parent);
+    RUN(connect_ends);
+    RUN(wait_at_the_limit_ends);
+    RUN(cancel_may_come_first);
+    return test_end();
+}
