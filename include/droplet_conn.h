@@ -17,8 +17,9 @@
  * The functions whose names begin with dplx_ are not in Droplet. With them a program needs no Droplet:
  * 1. dplx_ctx_new() makes a context from the text of a profile.
  * 2. dplx_connect() gets a connection.
- * 3. dplx_conn_write() writes the request, dplx_conn_read() reads the reply.
- * 4. dplx_conn_reply_complete() says that the reply was read to its end.
+ * 3. dplx_conn_write() writes the request.
+ * 4. dplx_reply_status(), dplx_reply_field() and dplx_reply_read() read a reply of HTTP to its end. Any other is read
+ *    by dplx_conn_read(), and dplx_conn_reply_complete() says that it was read to its end.
  * 5. dpl_conn_release() gives the connection back.
  */
 
@@ -744,7 +745,8 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
  *        a zone. The strings are freed with the request
  * @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if `n_conn_max` allows no further connection;
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
+ *         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
  *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
  *         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
@@ -1012,7 +1014,8 @@ dpl_status_t dplx_conn_write(dpl_conn_t *conn,
 
 /**
  * Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep the
- * connection for later requests. Only the reader of a reply knows its length (RFC 9112, section 6). Do not call this
+ * connection for later requests. dplx_reply_read() does that by itself; of what dplx_conn_read() has read only the program
+ * knows the length. Do not call this
  * if the server has announced that it will close the connection. If the server sends more than the reply, or ends
  * the connection, that is still noticed, and the connection is closed.
  *
@@ -1124,6 +1127,62 @@ const char *dplx_conn_port(dpl_conn_t *conn);
 const char *dplx_conn_address(dpl_conn_t *conn);
 
 /**
+ * Reads the status of the reply to the request that was written last, and its head. Replies of 1xx are skipped, except
+ * for 101, and for the `100 Continue` that the request has asked for: the final reply then follows what the program
+ * writes next.
+ *
+ * The library knows from what was written by its functions whether the request is a HEAD, whose reply has no body.
+ * A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection. It
+ * blames no host, whatever the status: that is for dpl_blacklist_host().
+ *
+ * @param conn the connection
+ * @param timeout_ms the time to wait for the head in milliseconds; -1 waits for ever, 0 does not wait
+ * @return the status of HTTP, from 100 to 999; again the same until the next request. A negative dpl_status_t on
+ *         failure: DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL for NULL; DPL_FAILURE if there is no
+ *         reply or it cannot be read. Then the connection is closed when it is given back
+ *
+ * @pre `conn` is NULL or came from a function of this library.
+ */
+int dplx_reply_status(dpl_conn_t *conn,
+                      int timeout_ms);
+
+/**
+ * Reads bytes of the body of a reply: by its length, in chunks, or to the end of the connection. If the head was not
+ * read, it is read first. After the end, dpl_conn_release() keeps the connection for later requests, unless the server
+ * has said that it closes it, or has sent more than the reply; dplx_conn_reply_complete() is not needed.
+ *
+ * @param conn the connection
+ * @param buffer receives the bytes
+ * @param size the size of `buffer` in bytes, at least 1
+ * @param timeout_ms the time to wait in milliseconds; -1 waits for ever, 0 does not wait
+ * @return the number of bytes; 0 at the end of the reply; a negative dpl_status_t on failure: DPL_ETIMEOUT, after which
+ *         the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0; DPL_FAILURE if the reply is
+ *         cut short or cannot be read. Then the connection is closed when it is given back
+ *
+ * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
+ */
+ssize_t dplx_reply_read(dpl_conn_t *conn,
+                        void *buffer,
+                        size_t size,
+                        int timeout_ms);
+
+/**
+ * Returns a field of the reply whose head dplx_reply_status() or dplx_reply_read() has read. A field that stands there
+ * several times has several values; blanks around a value are no part of it.
+ *
+ * @param conn the connection
+ * @param name the name of the field, in any case
+ * @param index 0 for the first value, 1 for the second, and so on
+ * @return the value, a string that the connection owns until the next request is written or the connection is given
+ *         back; NULL if there is none, or the head was not read, or for NULL
+ *
+ * @pre `conn` is NULL or came from a function of this library; `name` is NULL or a string.
+ */
+const char *dplx_reply_field(dpl_conn_t *conn,
+                             const char *name,
+                             unsigned int index);
+
+/**
  * Makes a request for dpl_try_connect(). It can be used for any number of connections, one after the other.
  *
  * @param ctx the context
@@ -1199,6 +1258,14 @@ const char *dplx_closing_text(int closing);
  * @return a constant such as "available"; "" for an unknown number
  */
 const char *dplx_host_state_text(int state);
+
+/**
+ * Returns the meaning of a status. The reason why a call failed is in dplx_last_error().
+ *
+ * @param status a dpl_status_t
+ * @return a constant such as "timed out"; "unknown status" for a number that is none
+ */
+const char *dplx_status_text(dpl_status_t status);
 
 /**
  * Reads a reply, and passes it on while it is received. A line of the head that is not a field is skipped. Bytes after

@@ -27,14 +27,26 @@ struct With {
     }
 };
 
-// A connection. Its destructor gives it back; it is pooled if its reply is complete.
+// A connection. Its destructor gives it back; it is pooled if its reply was read to its end.
 class Connection {
   public:
     explicit Connection(dpl_conn_t *connection) : connection(connection) {}
 
-    // Returns what there is; empty at the end.
-    std::string_view read(char *buffer, size_t size, int timeout_ms = 5000) {
-        ssize_t count = dplx_conn_read(connection.get(), buffer, size, timeout_ms);
+    // Returns the status of the reply to the last request.
+    int status(int timeout_ms = 5000) {
+        int status = dplx_reply_status(connection.get(), timeout_ms);
+        check(status >= 0);
+        return status;
+    }
+
+    // Returns a field of the reply; NULL if there is none.
+    const char *field(const char *name, unsigned index = 0) {
+        return dplx_reply_field(connection.get(), name, index);
+    }
+
+    // Returns some of the reply's body; empty at its end.
+    std::string_view read_reply(char *buffer, size_t size, int timeout_ms = 5000) {
+        ssize_t count = dplx_reply_read(connection.get(), buffer, size, timeout_ms);
         check(count >= 0);
         return {buffer, static_cast<size_t>(count)};
     }
@@ -42,8 +54,6 @@ class Connection {
     void write(std::string_view data, int timeout_ms = 5000) {
         check(dplx_conn_write(connection.get(), data.data(), data.size(), timeout_ms) == DPL_SUCCESS);
     }
-
-    void reply_complete() { dplx_conn_reply_complete(connection.get()); }
 
     dplx_conn_info_t info() {
         dplx_conn_info_t info{};

@@ -3,23 +3,14 @@
 
 #include "droplet.hpp"
 
-// Reads a reply to its end, which the Content-Length gives.
+// Reads the body of a reply to its end.
 static std::string body_of_reply(droplet::Connection &connection) {
     char buffer[4096];
-    std::string reply;
+    std::string body;
 
-    for (;;) {
-        std::string_view some = connection.read(buffer, sizeof buffer);
-        if (some.empty())
-            throw std::runtime_error("half a reply");
-        reply += some;
-        size_t end = reply.find("\r\n\r\n"), length = reply.find("Content-Length: ");
-        if (end == std::string::npos || length > end)
-            continue;
-        std::string body = reply.substr(end + 4);
-        if (body.size() >= std::stoul(reply.substr(length + 16)))
-            return body;
-    }
+    for (std::string_view some; !(some = connection.read_reply(buffer, sizeof buffer)).empty();)
+        body += some;
+    return body;
 }
 
 static void get(droplet::Context &context) {
@@ -27,7 +18,6 @@ static void get(droplet::Context &context) {
 
     connection.write("GET / HTTP/1.1\r\nHost: example\r\n\r\n");
     std::string body = body_of_reply(connection);
-    connection.reply_complete();
     dplx_conn_info_t info = connection.info();
     std::cout << body.substr(0, body.find('\n')) << " from " << info.peer << ", reused " << info.reused << " times\n";
 }

@@ -15,9 +15,8 @@ const ctxNew = lib.func('void *dplx_ctx_new(const char *profile)')
 const ctxFree = lib.func('void dplx_ctx_free(void *ctx)')
 const poolStats = lib.func('int dplx_pool_stats(void *ctx, _Inout_ dplx_pool_stats_t *stats)')
 const connect = lib.func('void *dplx_connect(void *ctx, int ms)')
-const connRead = lib.func('int64_t dplx_conn_read(void *conn, _Out_ uint8_t *buffer, size_t size, int ms)')
+const replyRead = lib.func('int64_t dplx_reply_read(void *conn, _Out_ uint8_t *buffer, size_t size, int ms)')
 const connWrite = lib.func('int dplx_conn_write(void *conn, const void *data, size_t size, int ms)')
-const connReplyComplete = lib.func('int dplx_conn_reply_complete(void *conn)')
 const connInfo = lib.func('int dplx_conn_info(void *conn, _Inout_ dplx_conn_info_t *info)')
 const connRelease = lib.func('void dpl_conn_release(void *conn)')
 
@@ -44,12 +43,11 @@ export class Context {
 
 class Connection {
   constructor (pointer) { this.pointer = pointer }
-  replyComplete () { connReplyComplete(this.pointer) }
-  release () { connRelease(this.pointer) } // pooled only if the reply is complete
+  release () { connRelease(this.pointer) } // pooled only if the reply was read to its end
 
-  read () { // returns what there is; empty at the end
+  readReply () { // returns some of the body; empty at its end
     const buffer = Buffer.alloc(65536)
-    const count = Number(connRead(this.pointer, buffer, buffer.length, 5000))
+    const count = Number(replyRead(this.pointer, buffer, buffer.length, 5000))
     check(count >= 0)
     return buffer.subarray(0, count)
   }

@@ -1,26 +1,14 @@
 // Sends requests to two hosts, one of which is dead: node example.js DEAD:PORT,ALIVE:PORT [https]
 import { Context } from './droplet.js'
 
-// Returns the body of a reply when all of it has come.
-function bodyOf (reply) {
-  const head = /^[^]*?\r\nContent-Length: (\d+)[^]*?\r\n\r\n/i.exec(reply)
-  if (!head || reply.length < head[0].length + Number(head[1])) return null
-  return reply.slice(head[0].length)
-}
-
 function get (context) {
   const connection = context.connect()
   try {
     connection.write('GET / HTTP/1.1\r\nHost: example\r\n\r\n')
-    let reply = ''
-    while (bodyOf(reply) === null) {
-      const some = connection.read()
-      if (some.length === 0) throw new Error('half a reply')
-      reply += some.toString('latin1')
-    }
-    connection.replyComplete()
+    let body = ''
+    for (let some; (some = connection.readReply()).length > 0;) body += some.toString('latin1')
     const { peer, reused } = connection.info()
-    console.log(`${bodyOf(reply).trim()} from ${peer}, reused ${reused} times`)
+    console.log(`${body.trim()} from ${peer}, reused ${reused} times`)
   } finally {
     connection.release()
   }

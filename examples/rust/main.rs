@@ -1,27 +1,15 @@
 //! Sends requests to two hosts, one of which is dead: cargo run --example rust DEAD:PORT,ALIVE:PORT [https]
 
 use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 
 use droplet_client::Context;
 
 fn get(context: &Context) -> io::Result<()> {
     let mut connection = context.connect()?;
     connection.write_all(b"GET / HTTP/1.1\r\nHost: example\r\n\r\n")?;
-    let mut reader = BufReader::new(&mut connection);
-    let mut length = 0;
-    for line in reader.by_ref().lines() {
-        let line = line?.to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().map_err(io::Error::other)?;
-        } else if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    connection.reply_complete();
-    let body = String::from_utf8_lossy(&body);
+    let mut body = String::new();
+    connection.reply()?.read_to_string(&mut body)?;
     println!("{} from {}, reused {} times", body.trim(), connection.peer(), connection.reused());
     Ok(())
 }

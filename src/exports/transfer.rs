@@ -31,7 +31,14 @@ pub(super) fn write(
         return Err(Error::Failure);
     }
     connection.drop_surplus_on_the_wire();
-    connection.note_request(pieces);
+    let begins = connection.note_request(pieces);
+    if !connection.forget_reply() && begins {
+        let peer = connection::peer_name(connection);
+        let fault = "the reply to the last request was not read to its end";
+        refuse(connection.context(), function, &format!("write to {peer}: {fault}"));
+        connection.mark_broken();
+        return Err(Error::Failure);
+    }
     connection.begin_write();
     connection.write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);

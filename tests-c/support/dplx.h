@@ -28,6 +28,9 @@
 #pragma weak dplx_host_stats
 #pragma weak dplx_last_error
 #pragma weak dplx_pool_stats
+#pragma weak dplx_reply_field
+#pragma weak dplx_reply_read
+#pragma weak dplx_reply_status
 #pragma weak dplx_req_free
 #pragma weak dplx_req_new
 #pragma weak dplx_set_log

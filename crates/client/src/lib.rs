@@ -41,6 +41,6 @@ pub mod profile;
 pub mod status;
 
 pub use api::{
-    Connection, Context, Counts, Error, ErrorKind, HostStatistics, Level, LogCallback, Options, Statistics,
-    Tls, Traffic,
+    Connection, Context, Counts, Error, ErrorKind, HostStatistics, Level, LogCallback, Options, Reply,
+    Statistics, Tls, Traffic,
 };

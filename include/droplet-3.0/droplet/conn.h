@@ -86,7 +86,8 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
  *        a zone. The strings are freed with the request
  * @param connp receives the connection; unchanged on failure. If it is NULL, the connection is closed at once
- * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if `n_conn_max` allows no further connection;
+ * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
+ *         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
  *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
  *         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)

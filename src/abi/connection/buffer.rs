@@ -101,9 +101,15 @@ impl Connection {
     }
 
     /// Notes what is about to be written: it may be a request that waits for `100 Continue`.
+    /// Returns whether it looks like the beginning of one.
     #[inline]
-    pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) {
-        self.0.expectation.note(pieces.iter().map(|piece| &**piece));
+    pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) -> bool {
+        self.0.expectation.note(pieces.iter().map(|piece| &**piece))
+    }
+
+    /// Returns whether the request that was written last is a HEAD.
+    pub fn is_head_request(&self) -> bool {
+        self.0.expectation.is_head()
     }
 
     /// Returns whether the reply to the request that was written last may be a `100 Continue`.

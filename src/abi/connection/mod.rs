@@ -7,6 +7,7 @@ mod buffer;
 mod extras;
 mod fields;
 mod reader_traces;
+mod reply;
 mod reserved;
 
 use std::ffi::CStr;
@@ -307,6 +308,7 @@ impl ClientConnection for Connection {
 impl Drop for ConnectionMemory {
     fn drop(&mut self) {
         self.end_watch();
+        drop(self.take_reply());
         self.free_fields();
     }
 }

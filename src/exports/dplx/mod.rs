@@ -4,6 +4,7 @@ mod connect;
 mod connection;
 mod context;
 mod info;
+mod reply;
 mod request;
 mod statistics;
 mod status;

@@ -10,7 +10,7 @@
 mod functions;
 mod memory;
 mod next;
-mod reading;
+pub(super) mod reading;
 
 use std::ffi::{CStr, CString};
 

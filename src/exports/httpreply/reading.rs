@@ -14,12 +14,6 @@ use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::Error;
 
-/// Length in bytes that a line of a head may have in any case: the original reads 200 blocks of 512 bytes.
-const LEAST_LINE: usize = 200 * 512;
-
-/// Greatest length of a head, as a multiple of the greatest length of a line. The original has no limit.
-const LINES_IN_HEAD: usize = 16;
-
 /// Time to wait for a body whose head says neither how long it is nor that the connection ends. Servers that leave the
 /// connection open send none; those that send one send it at once. The original drops it in any case.
 const OPEN_END: Duration = Duration::from_secs(1);
@@ -49,9 +43,8 @@ impl Source for Incoming<'_> {
     }
 
     fn fill_at_once(&mut self) -> Result<Option<bool>, TransferError> {
-        // The traces of the last read stay as they are if there is nothing to read: the release looks at them.
-        let stream = self.connection.stream();
-        if stream.is_good() && !stream.tls().is_some_and(|tls| tls.has_unread()) {
+        // The traces of the last read stay as they are then: the release looks at them.
+        if self.connection.stream().is_silent() {
             return Ok(None);
         }
         self.fill_soon()
@@ -84,23 +77,13 @@ pub fn read<R: Receiver<Error = Error>>(
     let is_secured = connection.stream().tls().is_some();
     let timeout =
         context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| context.view().reply_timeout(is_secured));
-    let line = context.and_then(|context| context.view().header_size()).unwrap_or(0).max(LEAST_LINE);
-    let expected = Expected {
-        body: wanted.body,
-        data: wanted.data,
-        continuation: connection.may_be_continued(),
-        limits: Limits { line, head: line.saturating_mul(LINES_IN_HEAD) },
-    };
+    let expected = expected(connection, wanted);
     connection.begin_exchange();
     connection.drop_surplus();
     let outcome = reader::read(&mut Incoming { connection: &mut *connection, timeout }, receiver, expected);
     let error = match &outcome {
-        // The reply to the request will follow, and may be in the buffer.
-        Ok(Reply { status: 100, .. }) => return outcome,
-        // Another protocol follows, and its first bytes may be in the buffer.
-        Ok(Reply { status: 101, .. }) => return outcome,
-        Ok(Reply { is_last, is_presumed_empty, lacks_last_line, keep_alive, .. }) => {
-            if *is_presumed_empty {
+        Ok(reply) => {
+            if reply.is_presumed_empty {
                 let peer = peer_name(connection);
                 let log = call_log(context, function);
                 log!(
@@ -109,18 +92,7 @@ pub fn read<R: Receiver<Error = Error>>(
                     "reply from {peer}: its head does not say where its body ends, and none came: it counts as empty"
                 );
             }
-            if let Some(stated) = keep_alive {
-                connection.learn_limits(*stated);
-            }
-            // A connection with unexpected bytes must not serve another request.
-            if !is_last && connection.buffered().is_empty() {
-                connection.end_exchange();
-            }
-            connection.set_reply(if *lacks_last_line {
-                connection::Reply::BeforeLastLine
-            } else {
-                connection::Reply::Over
-            });
+            finish(connection, reply);
             return outcome;
         }
         Err(ReadError::Syntax(error)) => error.to_string(),
@@ -131,6 +103,36 @@ pub fn read<R: Receiver<Error = Error>>(
     connection.mark_broken();
     log!(&call_log(context, function), Error, "reply from {}: {error}", peer_name(connection));
     outcome
+}
+
+/// Returns the kind of reply that is expected, with the limits of the connection's context.
+pub fn expected(connection: &Connection, wanted: Wanted) -> Expected {
+    let header_size = connection.context().and_then(|context| context.view().header_size());
+    Expected {
+        body: wanted.body,
+        data: wanted.data,
+        continuation: connection.may_be_continued(),
+        limits: Limits::of_lines(header_size.unwrap_or(0)),
+    }
+}
+
+/// Notes that a reply was read to its end, and learns the limits that it states.
+pub fn finish(connection: &mut Connection, reply: &Reply) {
+    // After 100 the reply to the request follows, and after 101 another protocol. They may be in the buffer.
+    if matches!(reply.status, 100 | 101) {
+        return;
+    }
+    if let Some(stated) = reply.keep_alive {
+        connection.learn_limits(stated);
+    }
+    // A connection with unexpected bytes must not serve another request.
+    if !reply.is_last && connection.buffered().is_empty() {
+        connection.end_exchange();
+    }
+    connection.set_reply(match reply.lacks_last_line {
+        true => connection::Reply::BeforeLastLine,
+        false => connection::Reply::Over,
+    });
 }
 
 /// Returns the reason why a receiver takes no more of a reply, for the log.

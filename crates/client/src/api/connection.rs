@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Inner;
+use super::reply::Exchange;
 use crate::checkout::ClientConnection as _;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::open_connection::OpenConnection;
@@ -20,7 +21,8 @@ use crate::pool::Poolable;
 /// others to use.
 ///
 /// It is closed instead if a read or write failed, or if the reply to what was written was not read to its end.
-/// Only the reader of a reply knows its length, and says so by [`Connection::reply_complete`].
+/// [`Connection::reply`] reads replies of HTTP. A program that reads them by itself says that one is complete by
+/// [`Connection::reply_complete`].
 ///
 /// ```
 /// # use std::net::TcpListener;
@@ -52,7 +54,8 @@ pub struct Connection {
     /// `None` only while the connection is dropped.
     open: Option<OpenConnection>,
     context: Arc<Inner>,
-    read_timeout: Option<Duration>,
+    pub(super) exchange: Exchange,
+    pub(super) read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
 
@@ -79,7 +82,7 @@ pub struct Tls {
 impl Connection {
     pub(super) fn new(context: Arc<Inner>, open: OpenConnection) -> Connection {
         let (read_timeout, write_timeout) = (context.read_timeout, context.write_timeout);
-        Connection { open: Some(open), context, read_timeout, write_timeout }
+        Connection { open: Some(open), context, exchange: Exchange::default(), read_timeout, write_timeout }
     }
 
     fn open(&self) -> &OpenConnection {
@@ -88,6 +91,12 @@ impl Connection {
 
     fn open_mut(&mut self) -> &mut OpenConnection {
         self.open.as_mut().expect("it is there until the connection is dropped")
+    }
+
+    /// Returns the open connection, and what is known of requests and replies on it.
+    pub(super) fn parts(&mut self) -> (&mut OpenConnection, &mut Exchange) {
+        let open = self.open.as_mut().expect("it is there until the connection is dropped");
+        (open, &mut self.exchange)
     }
 
     fn endpoint(&self) -> &Endpoint {
@@ -146,10 +155,14 @@ impl Connection {
 
     fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
         let timeout = self.write_timeout;
-        let open = self.open_mut();
+        let (open, exchange) = self.parts();
         open.begin_exchange();
         if open.is_broken() {
             return Err(failed_before());
+        }
+        if let Err(reason) = exchange.begin_write(open, pieces) {
+            open.mark_broken();
+            return Err(io::Error::new(io::ErrorKind::NotConnected, reason));
         }
         let Err(error) = open.write_all(pieces, timeout) else { return Ok(()) };
         if let Some(fault) = open.fault_of_write(&error) {
@@ -176,11 +189,16 @@ impl Read for Connection {
     /// repeated after it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let timeout = self.read_timeout;
-        let open = self.open_mut();
+        let (open, exchange) = self.parts();
         if buffer.is_empty() {
             return Ok(0);
         }
         open.begin_exchange();
+        // What came with a reply that was read by `reply`.
+        let count = exchange.take(buffer);
+        if count > 0 {
+            return Ok(count);
+        }
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
         if open.is_broken() && open.stream.tls().is_some() {
             return Err(failed_before());
@@ -225,7 +243,10 @@ impl fmt::Debug for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            if !self.exchange.unread().is_empty() {
+                open.mark_broken();
+            }
             self.context.client.release(&self.context.call(), open);
         }
     }

@@ -4,10 +4,12 @@
 mod connection;
 mod context;
 mod error;
+mod reply;
 mod statistics;
 
 pub use crate::log::Level;
 pub use connection::{Connection, Tls, Traffic};
 pub use context::{Context, LogCallback, Options};
 pub use error::{Error, ErrorKind};
+pub use reply::Reply;
 pub use statistics::{Counts, HostStatistics, Statistics};

@@ -1,5 +1,5 @@
-//! The search for `Expect` in what is written: a request that has it waits for a reply of `100 Continue` before it goes
-//! on (RFC 9110, section 10.1.1).
+//! Knowledge of a request from what is written: whether it is a HEAD, whose reply has no body, and whether it has the
+//! field `Expect`, and so waits for a reply of `100 Continue` before it goes on (RFC 9110, section 10.1.1).
 
 /// Length of the longest method in common use, `PROPPATCH`.
 const MOST_OF_METHOD: usize = 9;
@@ -14,6 +14,8 @@ const NAME: &[u8] = b"expect:";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation(u8);
 
+/// The request is a HEAD. This bit is added to the following numbers.
+const IS_HEAD: u8 = 0x80;
 /// No head was seen. The program may have written one elsewhere.
 const UNKNOWN: u8 = 0;
 /// The head has the field.
@@ -39,40 +41,48 @@ impl Default for Expectation {
 impl Expectation {
     /// Returns whether the reply to the request may be a `100 Continue`. True as well if nothing is known of the request.
     pub fn may_be_met(self) -> bool {
-        self.0 != ABSENT
+        self.0 & !IS_HEAD != ABSENT
     }
 
-    /// Notes a write: the head of a request, a part of it, or what follows it.
+    /// Returns whether the reply to the request has no body, since the request is a HEAD.
+    pub fn is_head(self) -> bool {
+        self.0 & IS_HEAD != 0
+    }
+
+    /// Notes a write: the head of a request, a part of it, or what follows it. Returns whether it looks like the beginning
+    /// of a request.
     #[inline]
-    pub fn note<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
+    pub fn note<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut pieces = pieces.filter(|piece| !piece.is_empty()).peekable();
-        let Some(first) = pieces.peek() else { return };
-        if begins_request(first) {
-            self.0 = HEAD + OTHER;
+        let Some(first) = pieces.peek() else { return false };
+        let begins = begins_request(first);
+        if begins {
+            self.0 = HEAD + OTHER + if first.starts_with(b"HEAD ") { IS_HEAD } else { 0 };
         }
-        if self.0 >= HEAD {
-            self.search(pieces);
-        } else if self.0 == PRESENT {
-            self.0 = ABSENT;
-        }
+        let is_head = self.0 & IS_HEAD;
+        self.0 = match self.0 - is_head {
+            PRESENT => ABSENT,
+            state @ (UNKNOWN | ABSENT) => state,
+            state => search(state, pieces),
+        } + is_head;
+        begins
     }
+}
 
-    /// Searches a part of a head.
-    fn search<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
-        let position = self.0 - HEAD;
-        let (mut line, mut is_found) = (position % FOUND, position >= FOUND);
-        let mut left = MOST_OF_HEAD;
-        for piece in pieces {
-            let part = &piece[..piece.len().min(left)];
-            let ends = search_piece(&mut line, &mut is_found, part);
-            left -= part.len();
-            if ends || left == 0 {
-                self.0 = if is_found { PRESENT } else { ABSENT };
-                return;
-            }
+/// Searches a part of a head, in this state. Returns the state at its end.
+fn search<'a>(state: u8, pieces: impl Iterator<Item = &'a [u8]>) -> u8 {
+    let position = state - HEAD;
+    let (mut line, mut is_found) = (position % FOUND, position >= FOUND);
+    let mut left = MOST_OF_HEAD;
+    for piece in pieces {
+        let part = &piece[..piece.len().min(left)];
+        let ends = search_piece(&mut line, &mut is_found, part);
+        left -= part.len();
+        if ends || left == 0 {
+            return if is_found { PRESENT } else { ABSENT };
         }
-        self.0 = HEAD + line + if is_found { FOUND } else { 0 };
     }
+    HEAD + line + if is_found { FOUND } else { 0 }
 }
 
 /// Returns whether these bytes begin as a request does. It is called for every write, so it rejects most other bytes by
@@ -152,6 +162,20 @@ mod tests {
     fn nothing_is_known_of_a_request_that_was_written_elsewhere() {
         assert!(may_be_met(&[]));
         assert!(may_be_met(&[&["body"]]));
+    }
+
+    #[test]
+    fn a_head_has_no_body_in_its_reply() {
+        for (request, is_head) in [("HEAD / HTTP/1.1\r\n\r\n", true), ("GET / HTTP/1.1\r\n\r\n", false)] {
+            let mut expectation = Expectation::default();
+            assert!(!expectation.is_head());
+            expectation.note([request.as_bytes()].into_iter());
+            assert_eq!((expectation.is_head(), expectation.may_be_met()), (is_head, false));
+            expectation.note([&b"data"[..]].into_iter());
+            assert_eq!(expectation.is_head(), is_head);
+            expectation.note([ASKS.as_bytes()].into_iter());
+            assert!(!expectation.is_head() && expectation.may_be_met());
+        }
     }
 
     #[test]

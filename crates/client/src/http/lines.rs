@@ -13,6 +13,15 @@ pub struct Limits {
     pub head: usize,
 }
 
+impl Limits {
+    /// Returns the limits for lines of this length, or for those of the original if that is more: it reads 200 blocks of
+    /// 512 bytes, whatever `header_size` says, and any number of lines.
+    pub fn of_lines(header_size: usize) -> Limits {
+        let line = header_size.max(200 * 512);
+        Limits { line, head: line.saturating_mul(16) }
+    }
+}
+
 /// A collection of lines. Each byte is examined once.
 #[derive(Debug, Default)]
 pub struct Lines {

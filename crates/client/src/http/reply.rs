@@ -68,6 +68,11 @@ impl Parser {
         matches!(self.state, State::Complete)
     }
 
+    /// Returns whether a part of the head has come, but not all of it.
+    pub fn is_in_head(&self) -> bool {
+        matches!(&self.state, State::Head(lines) if !lines.text().is_empty())
+    }
+
     /// Returns whether the last chunk has come. Fields and an empty line should follow, but some servers send none.
     pub fn has_last_chunk(&self) -> bool {
         matches!(self.state, State::Trailer(_))

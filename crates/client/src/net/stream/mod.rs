@@ -92,6 +92,11 @@ impl Stream {
         self.tls().is_some_and(TlsStream::is_good)
     }
 
+    /// True if nothing has come that was not read, neither data nor the end.
+    pub fn is_silent(&mut self) -> bool {
+        self.is_good() && !self.tls().is_some_and(|tls| tls.has_unread())
+    }
+
     /// True if the reply to what was written may still come, since no byte of it has. The next user of the connection
     /// would read that reply.
     #[inline]
