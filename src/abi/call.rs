@@ -51,7 +51,7 @@ impl ContextCall {
     }
 
     /// Checks out a connection to `BUCKET.HOST`, or to a host itself, as part of `call`: this one, or one around it.
-    #[inline]
+    #[inline(always)]
     pub fn checkout_by(
         &self,
         call: &impl Call<Connection>,

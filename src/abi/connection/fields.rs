@@ -36,7 +36,7 @@ impl Connection {
     }
 
     /// Sets the host and port of a request to those that it is connected to.
-    #[inline]
+    #[inline(always)]
     pub fn introduce_to(&mut self, request: &mut Request<'_>) -> Result<(), Error> {
         let ConnectionHead { host, port, .. } = self.0.head;
         // SAFETY: each field is NULL or a string that the connection owns (contract of dpl_conn_release).
