@@ -42,14 +42,19 @@ pub type FreeRequest = unsafe extern "C" fn(*mut RequestHead);
 #[derive(Clone, Copy)]
 pub struct DictFunctions {
     /// `dpl_dict_new`: number of buckets.
-    pub new: unsafe extern "C" fn(c_int) -> *mut Dict,
+    pub new: NewDict,
     /// `dpl_dict_add`: dictionary, key, value, and whether the key is stored in lower case.
-    pub add: unsafe extern "C" fn(*mut Dict, *const c_char, *const c_char, c_int) -> c_int,
+    pub add: AddToDict,
     /// `dpl_dict_free`.
-    pub free: unsafe extern "C" fn(*mut Dict),
+    pub free: FreeDict,
     /// `dpl_dict_get_value`: dictionary and key.
-    pub value: unsafe extern "C" fn(*const Dict, *const c_char) -> *mut c_char,
+    pub value: ValueInDict,
 }
+
+type NewDict = unsafe extern "C" fn(c_int) -> *mut Dict;
+type AddToDict = unsafe extern "C" fn(*mut Dict, *const c_char, *const c_char, c_int) -> c_int;
+type FreeDict = unsafe extern "C" fn(*mut Dict);
+type ValueInDict = unsafe extern "C" fn(*const Dict, *const c_char) -> *mut c_char;
 
 type Function = unsafe extern "C" fn();
 
@@ -168,10 +173,10 @@ pub fn dict_functions() -> Option<DictFunctions> {
     // SAFETY: the four functions have these types.
     unsafe {
         Some(DictFunctions {
-            new: mem::transmute::<Function, _>(new),
-            add: mem::transmute::<Function, _>(add),
-            free: mem::transmute::<Function, _>(free),
-            value: mem::transmute::<Function, _>(value),
+            new: mem::transmute::<Function, NewDict>(new),
+            add: mem::transmute::<Function, AddToDict>(add),
+            free: mem::transmute::<Function, FreeDict>(free),
+            value: mem::transmute::<Function, ValueInDict>(value),
         })
     }
 }

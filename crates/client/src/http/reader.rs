@@ -235,10 +235,10 @@ fn pass_on<R: Receiver>(
     receiver: &mut R,
 ) -> Result<(), R::Error> {
     let is = |name: &[u8], other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-    let passes = |name: &[u8]| {
-        !is(name, "transfer-encoding") && !is(name, "connection") && !(has_body && is(name, "content-length"))
+    let is_framing = |name: &[u8]| {
+        is(name, "transfer-encoding") || is(name, "connection") || (has_body && is(name, "content-length"))
     };
     receiver.fields_follow(fields.len())?;
-    let mut passed = fields.iter().filter(|(name, _)| passes(name));
+    let mut passed = fields.iter().filter(|(name, _)| !is_framing(name));
     passed.try_for_each(|(name, value)| receiver.field(name, value))
 }

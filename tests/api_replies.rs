@@ -1,0 +1,111 @@
+//! Tests of replies in the Rust interface (package droplet-client), against servers on loopback that say what the test
+//! wants.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
+use droplet_client::Context;
+
+fn context_over(host: SocketAddr) -> Context {
+    Context::from_profile(&format!("host = {host}")).expect("a good profile")
+}
+
+/// A server that sends a text, whatever it is asked, and then closes the connection if `closes`. It serves one connection.
+fn server_saying(text: &'static str, closes: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a connection");
+        let mut request = [0; 1000];
+        while client.read(&mut request).is_ok_and(|count| count > 0) {
+            if client.write_all(text.as_bytes()).is_err() || closes {
+                return;
+            }
+        }
+    });
+    address
+}
+
+/// Returns the status and the body of the reply to a request on a new connection.
+fn reply_of(context: &Context, request: &str) -> io::Result<(u16, String)> {
+    let mut connection = context.connect().expect("connected");
+    connection.write_all(request.as_bytes())?;
+    let mut reply = connection.reply()?;
+    let mut body = String::new();
+    reply.read_to_string(&mut body)?;
+    Ok((reply.status(), body))
+}
+
+const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+
+#[test]
+fn replies_are_read_to_their_end() {
+    const LENGTH: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello";
+    const CHUNKS: &str =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    for (text, request, status, body) in
+        [(LENGTH, GET, 404, "hello"), (CHUNKS, GET, 200, "hello"), (HEAD, "HEAD / HTTP/1.1\r\n\r\n", 200, "")]
+    {
+        let address = server_saying(text, false);
+        let context = context_over(address);
+        for reused in 0..2 {
+            assert_eq!(reply_of(&context, request).expect(text), (status, body.to_owned()));
+            assert_eq!(context.statistics().reused, reused);
+            assert_eq!(context.statistics().idle, 1, "{text}: others may use it");
+        }
+    }
+}
+
+#[test]
+fn a_reply_may_be_the_last_of_its_connection() {
+    for text in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 404",
+    ] {
+        let address = server_saying(text, true);
+        let context = context_over(address);
+        assert_eq!(reply_of(&context, GET).expect(text), (200, "hello".to_owned()));
+        assert_eq!(context.statistics().idle, 0, "{text}: nobody else gets it");
+    }
+}
+
+#[test]
+fn broken_replies_are_errors() {
+    for (text, kind) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 27400\r\n\r\nhello", io::ErrorKind::UnexpectedEof),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", io::ErrorKind::InvalidData),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", io::ErrorKind::InvalidData),
+    ] {
+        let context = context_over(server_saying(text, true));
+        assert_eq!(reply_of(&context, GET).expect_err(text).kind(), kind);
+        assert_eq!(context.statistics().idle, 0, "{text}: nobody else gets it");
+    }
+}
+
+#[test]
+fn a_reply_can_be_gone_on_with() {
+    const TEXT: &str = "HTTP/1.1 200 OK\r\nETag: 1\r\netag: 2\r\nContent-Length: 10\r\n\r\nhelloworld";
+    let context = context_over(server_saying(TEXT, false));
+    let mut connection = context.connect().expect("connected");
+    connection.write_all(GET.as_bytes()).expect("written");
+    let mut reply = connection.reply().expect("a reply");
+    assert_eq!(reply.field("ETAG").as_deref(), Some("1"));
+    assert_eq!(reply.field("Location"), None);
+    let named: Vec<_> = reply.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    assert_eq!(named[1], (b"etag".to_vec(), b"2".to_vec()));
+    let mut half = [0; 5];
+    reply.read_exact(&mut half).expect("half of it");
+    assert_eq!(&half, b"hello");
+    let mut rest = String::new();
+    connection.reply().expect("the same").read_to_string(&mut rest).expect("the other half");
+    assert_eq!(rest, "world");
+    connection.write_all(GET.as_bytes()).expect("another request");
+    connection.reply().expect("its reply").read_exact(&mut half).expect("half of it");
+    let error = connection.write_all(GET.as_bytes()).expect_err("it is not at its end");
+    assert!(error.to_string().contains("not read to its end"), "{error}");
+    drop(connection);
+    assert_eq!(context.statistics().idle, 0, "nobody else gets the other half");
+}
