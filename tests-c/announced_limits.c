@@ -1,6 +1,6 @@
 /* Limits of connections that the server announces in a reply: they hold, and wrong ones harm nobody. */
-#include "alone/ends.h"
-#include "droplet_conn.h"
+#include "support/ends.h"
+#include "support/dplx.h"
 
 static dplx_host_stats_t host_stats(struct ends *ends) {
     dplx_host_stats_t stats = {.size = sizeof stats};
