@@ -142,6 +142,7 @@ def test_counts():
     assert value(found, "connections_closed_total", reason="terminated", **here) == 1
     assert value(found, "connections_closed_total", reason="used_up", **here) == 0
     assert value(found, "connections", state="in_use", **here) == 0
+    assert value(found, "checkouts_waiting", **here) == 0 == value(found, "limit_waits_total", **here)
     waits = value(found, "checkout_wait_seconds_count", **here)
     assert waits in (1, 2), "the dead host is tried first or second"
     assert value(found, "checkout_wait_seconds_bucket", le="+Inf", **here) == waits

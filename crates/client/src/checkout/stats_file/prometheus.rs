@@ -60,6 +60,15 @@ fn write_connections(all: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::
         all,
         |snapshot| snapshot.table.pool.reused,
     )?;
+    text.family("checkouts_waiting", "gauge", "Checkouts that wait at n_conn_max.", all, |snapshot| {
+        snapshot.table.pool.waiting
+    })?;
+    text.family("limit_waits_total", "counter", "Checkouts that waited at n_conn_max.", all, |snapshot| {
+        snapshot.table.pool.counts.limit_waits
+    })?;
+    text.family("limit_timeouts_total", "counter", "Those of them that waited in vain.", all, |snapshot| {
+        snapshot.table.pool.counts.limit_timeouts
+    })?;
     text.head("connections_closed_total", "counter", "Connections that were closed, by reason.")?;
     for Snapshot { context, table, .. } in all {
         for (count, reason) in table.pool.counts.closed.iter().zip(metrics::NAMES) {
