@@ -179,9 +179,9 @@ impl View {
     /// Returns how long a connection may stay idle and how often it may be reused.
     #[inline]
     pub fn limits(&self) -> pool::Limits {
-        let idle_time = clock::seconds(self.read(self.layout.conn_idle_time)).unwrap_or_default();
-        // Compared as an unsigned number, as in Droplet: -1 is no limit.
-        pool::Limits::new(idle_time, self.read(self.layout.n_conn_max_hits) as u32)
+        // The number is compared as an unsigned one, as in Droplet: -1 is no limit.
+        let reuses = self.read(self.layout.n_conn_max_hits) as u32;
+        pool::Limits::from_seconds(self.read(self.layout.conn_idle_time), reuses)
     }
 
     /// Returns the settings for new connections. `wait` is none of the fields.

@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::limits;
 use super::server_limits::{Announced, Ending, ServerLimits};
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
@@ -27,7 +28,7 @@ pub struct IdleSet {
     /// A connection is taken back if it was reused less often than this. 0 while none is.
     takes: AtomicU32,
     /// The time for which an idle connection can be used, in nanoseconds.
-    idle_time: AtomicU64,
+    idle_time: AtomicI64,
     state: Lock<State>,
     numbers: Arc<Numbers>,
 }
@@ -96,7 +97,7 @@ impl IdleSet {
         IdleSet {
             number,
             takes: AtomicU32::new(u32::MAX),
-            idle_time: AtomicU64::new(u64::MAX),
+            idle_time: AtomicI64::new(i64::MAX),
             state: Lock::new(state),
             numbers: Arc::clone(numbers),
         }
@@ -110,7 +111,7 @@ impl IdleSet {
 
     /// The time for which an idle connection can be used, as far as the server's limits are known, in nanoseconds.
     #[inline(always)]
-    pub fn idle_nanoseconds(&self) -> u64 {
+    pub fn idle_nanoseconds(&self) -> i64 {
         self.idle_time.load(Ordering::Relaxed)
     }
 
@@ -173,8 +174,7 @@ impl IdleSet {
         let mut state = self.state.lock();
         let outcome = change(&mut state);
         let Known { idle, uses } = state.known();
-        let nanoseconds = idle.map_or(u64::MAX, |idle| u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX));
-        self.idle_time.store(nanoseconds, Ordering::Relaxed);
+        self.idle_time.store(idle.map_or(i64::MAX, limits::signed), Ordering::Relaxed);
         let takes = match state.phase {
             Phase::Open => uses.map_or(u32::MAX, |uses| uses.saturating_sub(1)),
             _ => 0,

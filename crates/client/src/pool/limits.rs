@@ -9,27 +9,38 @@ use crate::os::clock::{self, Moment};
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The idle timeout in nanoseconds, [`LONGEST`] at most: a connection that was idle for this long is closed.
-    pub(super) idle_nanoseconds: u64,
+    idle_nanoseconds: i64,
     /// The number of reuses after which a connection is closed.
     pub(super) reuses: u32,
 }
 
 impl Limits {
     /// An idle timeout, and a number of reuses.
-    #[inline]
     pub fn new(idle_time: Duration, reuses: u32) -> Limits {
-        Limits { idle_nanoseconds: clock::nanoseconds(idle_time).min(LONGEST), reuses }
+        Limits { idle_nanoseconds: signed(idle_time), reuses }
     }
 
-    /// Returns the end of the time for which a connection that was released at `since` can be used. `useful` is the
-    /// number of nanoseconds for which its server lets it be idle.
+    /// An idle timeout in seconds, of which a negative one is over at once, and a number of reuses.
+    #[inline]
+    pub fn from_seconds(idle_time: i32, reuses: u32) -> Limits {
+        Limits { idle_nanoseconds: i64::from(idle_time) * 1_000_000_000, reuses }
+    }
+
+    /// Returns whether a connection that was released at `since` has been idle for too long. `useful` is the number of
+    /// nanoseconds for which its server lets it be idle.
+    ///
+    /// There is no overflow: the monotonic clock begins when the machine starts. To exclude one would take two more
+    /// instructions on the hot path.
     #[inline(always)]
-    pub fn end(self, since: Moment, useful: u64) -> Moment {
-        // No overflow: the monotonic clock begins when the machine starts. A saturating sum would take two more
-        // instructions on the hot path.
-        Moment::from_nanoseconds(since.nanoseconds() + self.idle_nanoseconds.min(useful))
+    pub fn are_over(self, since: Moment, useful: i64, now: Moment) -> bool {
+        since.nanoseconds() as i64 + self.idle_nanoseconds.min(useful) <= now.nanoseconds() as i64
     }
 }
 
 /// An idle timeout of 146 years.
-const LONGEST: u64 = 1 << 62;
+const LONGEST: i64 = 1 << 62;
+
+/// Returns a time in nanoseconds, [`LONGEST`] at most.
+pub fn signed(time: Duration) -> i64 {
+    clock::nanoseconds(time).min(LONGEST as u64) as i64
+}

@@ -135,8 +135,8 @@ impl<C: Poolable, P> Pool<C, P> {
     /// Returns a connection that was taken out, or closes it if it cannot be reused. `useful` is the number of
     /// nanoseconds for which its server lets it be idle.
     #[inline(always)]
-    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, useful: u64) -> Option<C> {
-        if limits.end(idle.since, useful) <= now {
+    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, useful: i64) -> Option<C> {
+        if limits.are_over(idle.since, useful, now) {
             self.reject_expired(idle);
             return None;
         }
@@ -357,8 +357,8 @@ impl<C: Poolable> Idle<C> {
 /// Takes out the connections of a stack that have been idle for too long.
 fn take_expired<C: Poolable>(stack: &mut Stack<C>, now: Moment, limits: Limits) -> Vec<Idle<C>> {
     let set = stack.first().and_then(|idle| idle.connection.idle_set());
-    let useful = set.map_or(u64::MAX, IdleSet::idle_nanoseconds);
-    take(stack, |idle| limits.end(idle.since, useful) <= now)
+    let useful = set.map_or(i64::MAX, IdleSet::idle_nanoseconds);
+    take(stack, |idle| limits.are_over(idle.since, useful, now))
 }
 
 fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseReason) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::*;
 
-const LIMITS: Limits = Limits { idle_nanoseconds: 100_000_000_000, reuses: 50 };
+fn limits() -> Limits {
+    Limits::new(Duration::from_secs(100), 50)
+}
 
 struct Fake {
     id: u32,
@@ -104,11 +106,11 @@ impl Fixture {
     }
 
     fn own(&self, seconds: u64) -> Option<u32> {
-        self.pool.checkout_own(|shard| shard.as_deref(), at(seconds), LIMITS).map(|fake| fake.id)
+        self.pool.checkout_own(|shard| shard.as_deref(), at(seconds), limits()).map(|fake| fake.id)
     }
 
     fn any(&self, seconds: u64) -> Option<u32> {
-        self.pool.checkout(&self.set, at(seconds), LIMITS).map(|fake| fake.id)
+        self.pool.checkout(&self.set, at(seconds), limits()).map(|fake| fake.id)
     }
 
     fn all(&self, seconds: u64) -> Vec<u32> {
@@ -184,7 +186,7 @@ fn release_times_out_of_order_are_put_in_order() {
     let fixture = Fixture::new();
     fixture.release(fixture.good(1), 5);
     fixture.release(fixture.good(2), 4);
-    fixture.pool.close_expired(at(104), LIMITS);
+    fixture.pool.close_expired(at(104), limits());
     assert_eq!(fixture.all(5), [2, 1]);
 }
 
@@ -193,7 +195,7 @@ fn expired_connections_are_closed_without_a_checkout() {
     let fixture = Fixture::with_good([1, 2, 3]);
     fixture.release_elsewhere(fixture.good(4), 1);
     fixture.release_elsewhere(fixture.good(5), 2);
-    fixture.pool.close_expired(at(101), LIMITS);
+    fixture.pool.close_expired(at(101), limits());
     assert_eq!(fixture.all(3), [3, 5]);
 }
 
@@ -209,7 +211,7 @@ fn a_connection_in_the_shard_of_another_thread_is_found() {
 fn a_connection_returns_to_the_thread_that_checked_it_out() {
     let fixture = Fixture::new();
     fixture.release_elsewhere(fixture.good(1), 0);
-    let connection = fixture.pool.checkout(&fixture.set, at(0), LIMITS).unwrap();
+    let connection = fixture.pool.checkout(&fixture.set, at(0), limits()).unwrap();
     thread::scope(|scope| drop(scope.spawn(|| fixture.release(connection, 0))));
     assert_eq!(fixture.own(0), Some(1));
 }
@@ -285,8 +287,8 @@ fn every_connection_has_one_user_at_a_time() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let own = fixture.pool.checkout_own(|shard| shard.as_deref(), at(0), LIMITS);
-                    let any = own.or_else(|| fixture.pool.checkout(&fixture.set, at(0), LIMITS));
+                    let own = fixture.pool.checkout_own(|shard| shard.as_deref(), at(0), limits());
+                    let any = own.or_else(|| fixture.pool.checkout(&fixture.set, at(0), limits()));
                     // There are as many connections as threads, so one is free again soon.
                     let Some(fake) = any else { continue };
                     let taken = in_use[fake.id as usize].swap(true, Ordering::Relaxed);
@@ -314,10 +316,10 @@ fn a_set_with_a_learned_idle_time_gives_no_older_connection() {
     fixture.release(fixture.good(3), 9);
     assert_eq!(fixture.own(18), None);
     fixture.release(fixture.good(4), 18);
-    fixture.pool.close_expired(at(26), LIMITS);
+    fixture.pool.close_expired(at(26), limits());
     assert_eq!(fixture.any(26), Some(4));
     fixture.release(fixture.good(5), 26);
-    fixture.pool.close_expired(at(35), LIMITS);
+    fixture.pool.close_expired(at(35), limits());
     assert_eq!(fixture.pool.idle(), 0, "closed without a checkout");
 }
 
@@ -384,4 +386,13 @@ fn changed_limits_are_reported_once() {
     assert_eq!(fixture.set.review(at(1)), Some(Known { idle: None, uses: Some(3) }));
     assert_eq!(fixture.set.review(at(2)), None);
     assert_eq!(fixture.set.review(at(601)), Some(Known::default()));
+}
+
+#[test]
+fn a_negative_idle_time_is_over_at_once() {
+    for (seconds, is_used) in [(-1, false), (i32::MIN, false), (i32::MAX, true)] {
+        let fixture = Fixture::with_good([1]);
+        let idle = fixture.pool.checkout(&fixture.set, at(0), Limits::from_seconds(seconds, 50));
+        assert_eq!(idle.is_some(), is_used, "{seconds}");
+    }
 }
