@@ -168,13 +168,14 @@ impl ServerLimits {
     pub fn observe(&mut self, ending: Ending, is_void: bool) {
         let mut observed = Observed { ending, is_void };
         for last in self.last.iter_mut().flatten().filter(|last| last.ending.is_of_one_event(&ending)) {
-            let is_void = is_void || last.is_void || !last.ending.agrees(&ending);
-            (last.is_void, observed.is_void) = (is_void, is_void);
+            last.is_void |= observed.is_void || !last.ending.agrees(&ending);
+            observed.is_void |= last.is_void;
         }
         let last = &mut self.last[usize::from(ending.is_prompt())];
         if last.as_ref().is_some_and(|last| last.ending.is_of_one_event(&ending)) {
             return;
         }
+        let is_void = observed.is_void;
         let before = last.replace(observed);
         if let Some(before) = before
             && !before.is_void

@@ -53,6 +53,8 @@ fn endings_of_one_event_teach_nothing() {
     assert_eq!(idle_after(&[restart[1], restart[0], ending(20., 5., 1)]), None, "in any order");
     let busy = [ending(10., 0., 5), ending(10.1, 5., 1), ending(10.1, 0., 7)];
     assert_eq!(learned(&[busy[0], busy[1], busy[2], ending(20., 0., 5)]).uses(), None);
+    let later = [ending(5., 0., 5), ending(10., 5., 1), ending(10.1, 0., 5)];
+    assert_eq!(learned(&later).uses(), None, "the second of a restart agrees with one from before");
 }
 
 #[test]
