@@ -24,7 +24,9 @@ ld -r --gc-sections --force-group-allocation $(sed 's/^/--require-defined=/' "$w
 readelf -sW "$input" | awk '$7 == "UND" && $5 == "WEAK" { weak[$8] } $7 == "UND" && $5 == "GLOBAL" { must[$8] }
     END { for (name in weak) if (!(name in must)) print name }' >"$work/weak"
 # Rust's bitcode, of no use to a C linker, keeps tools with an LLVM plug-in from reading the object.
-objcopy --keep-global-symbols="$work/names" --weaken-symbols="$work/weak" -R .llvmbc -R .llvmcmd "$work/all" "$object"
+# The notes of probes refer to code, and gold refuses that if --gc-sections drops the code.
+objcopy --keep-global-symbols="$work/names" --weaken-symbols="$work/weak" -R .llvmbc -R .llvmcmd \
+    -R .note.stapsdt -R .rela.note.stapsdt -R .stapsdt.base "$work/all" "$object"
 
 mkdir -p "$(dirname "$output")"
 rm -f "$output"
