@@ -289,14 +289,14 @@ static void reason_is_told_to_each_call_and_logged_once(void) {
     char expected[128];
     int told = 0;
 
-    snprintf(expected, sizeof expected, "no host is left: %s is out for 1000 s (ordered)", server_name(server));
+    snprintf(expected, sizeof expected, "no host is left: %s is out for ", server_name(server));
     dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(server), 1000);
     logs_collect();
     for (int i = 0; i < 500; i++) {
         REQUIRE(checkout(ctx) == NULL, "no host is left");
-        told += strcmp(dplx_last_error(), expected) == 0;
+        told += strstr(dplx_last_error(), expected) == dplx_last_error() && strstr(dplx_last_error(), " s (ordered)");
     }
-    CHECK(told > 0 || machine_is_slow(), "each call is told why");
+    CHECK_INT(told, 500, "each call is told why");
     CHECK_INT(logs_with("no host is left"), 1, "the log is told once");
     CHECK_INT(logs_count(), 1, "and nothing else");
     dpl_addrlist_blacklist(ctx->addrlist, "127.0.0.1", server_port(server), -1);

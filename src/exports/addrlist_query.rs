@@ -201,7 +201,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     unsafe {
         with_named(addrlist, host, portstr, c"dpl_addrlist_blacklist", |hosts, host| {
             host.record().failure(Fault::Ordered);
-            hosts.blacklist(host, Moment::now(), wait, Fault::Ordered)
+            hosts.blacklist(host, Moment::now(), wait, Fault::Ordered).is_some()
         })
     }
 }

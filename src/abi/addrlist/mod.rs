@@ -316,9 +316,9 @@ impl AddrList {
         // SAFETY: `node` is in no list (contract of this function). The room that C made for addresses is unknown.
         unsafe { self.link(node, 0, &host) };
         match blacklisted_for(expiry) {
-            Some(wait) => self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
-            None => self.hosts.unblacklist(&host),
-        };
+            Some(wait) => _ = self.hosts.blacklist(&host, Moment::now(), wait, Fault::Ordered),
+            None => _ = self.hosts.unblacklist(&host),
+        }
         Ok(())
     }
 

@@ -375,7 +375,7 @@ impl<C: ClientConnection> Client<C> {
 
     fn blame(&self, call: &impl Call<C>, guard: Option<&AttemptGuard>, fault: Fault) {
         if let Some(guard) = guard {
-            self.blacklist(call, guard.hosts(), guard.host(), fault);
+            self.blacklist_for_attempt(call, guard, fault);
         }
     }
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use crate::checkout::endpoint::Endpoint;
 use crate::fault::Fault;
-use crate::hosts::{Host, Hosts};
+use crate::hosts::{AttemptGuard, Host, Hosts};
 use crate::log::Log;
 use crate::net::authority::Authority;
 use crate::net::stream::Stream;
@@ -331,19 +331,39 @@ impl<C: ClientConnection> Client<C> {
         self.blacklist(call, hosts, host, fault);
     }
 
-    /// Blacklists a host for this fault, for as long as the context says. If the fault is a failure, its idle
-    /// connections are closed: they may be dead without a sign.
+    /// Blacklists a host for this fault, for as long as the context says.
     pub fn blacklist(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
         let wait = call.settings().blacklist;
-        if !hosts.blacklist(host, Moment::now(), wait, fault) {
-            return;
-        }
-        let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
-        probes::blacklist(host.name(), host.port(), fault as i64, seconds);
-        let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
-        match wait {
-            Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
-            None => trace!(call, "{name}:{port} is blacklisted for good"),
+        let outcome = hosts.blacklist(host, Moment::now(), wait, fault);
+        self.blacklisted(call, host, wait, fault, outcome);
+    }
+
+    /// Blacklists the host of an attempt that has failed.
+    fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault) {
+        let wait = call.settings().blacklist;
+        let outcome = guard.blacklist(Moment::now(), wait, fault);
+        self.blacklisted(call, guard.host(), wait, fault, outcome);
+    }
+
+    /// Tells that a host was blacklisted. If the fault is a failure, its idle connections are closed: they may be dead
+    /// without a sign. `outcome` is that of [`Hosts::blacklist`].
+    fn blacklisted(
+        &self,
+        call: &impl Call<C>,
+        host: &Arc<Host>,
+        wait: Option<Duration>,
+        fault: Fault,
+        outcome: Option<bool>,
+    ) {
+        let Some(has_changed) = outcome else { return };
+        if has_changed {
+            let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
+            probes::blacklist(host.name(), host.port(), fault as i64, seconds);
+            let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
+            match wait {
+                Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
+                None => trace!(call, "{name}:{port} is blacklisted for good"),
+            }
         }
         if fault.is_failure() {
             let endpoint = self.endpoint_of(host);

@@ -46,7 +46,7 @@ pub struct HostStatistics {
 impl HostStatistics {
     /// Its state as text.
     pub fn state_text(&self) -> StateText {
-        StateText { state: self.state, fault: self.fault }
+        StateText { state: self.state, fault: self.fault, now: Moment::now() }
     }
 
     /// The end of its blacklisting as seconds since 1970: 0 if it is not blacklisted, -1 if it is for good.

@@ -113,7 +113,7 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
     pub fn why_none_is_left(&self) -> Option<(&Hosts, String)> {
         match &self.source {
             Source::List { hosts, tried, .. } => {
-                Some((hosts, hosts.why_none_is_left(|host| !is_among(tried, host))?))
+                Some((hosts, hosts.why_none_is_left(Moment::now(), |host| !is_among(tried, host))?))
             }
             Source::Named(_) => None,
         }

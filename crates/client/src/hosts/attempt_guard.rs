@@ -3,8 +3,11 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Host, Hosts};
+use crate::fault::Fault;
+use crate::os::clock::Moment;
 use crate::os::fork;
 
 /// The purpose of an attempt.
@@ -65,9 +68,15 @@ impl AttemptGuard {
         self.kind == AttemptKind::EarlyProbe
     }
 
+    /// Blacklists the host, because the attempt has failed. The result is that of [`Hosts::blacklist`].
+    pub fn blacklist(&self, now: Moment, wait: Option<Duration>, fault: Fault) -> Option<bool> {
+        self.hosts.open(&self.host, now, wait, fault, self.is_probe())
+    }
+
     /// Notes that the attempt has used up its head start: its host is a suspect until it ends.
     pub fn mark_slow(&mut self) {
-        if !mem::replace(&mut self.is_slow, true) {
+        let is_own = self.forks == fork::generation();
+        if is_own && !mem::replace(&mut self.is_slow, true) {
             self.hosts.update(&self.host, |breaker| breaker.attempt_is_slow(self.number));
         }
     }

@@ -71,6 +71,8 @@ pub(super) struct CircuitBreaker {
     slow: Vec<u64>,
     /// The fault it was last blacklisted for; `None` once it is available again.
     pub fault: Option<Fault>,
+    /// True if the program has ordered the blacklisting, until it has expired. Such a host is no last resort.
+    is_ordered: bool,
     /// The back-off of early probes, from a failure until the host is available again.
     back_off: Option<BackOff>,
     /// The number of the early probe under way.
@@ -87,6 +89,7 @@ impl CircuitBreaker {
             begun: 0,
             slow: Vec::new(),
             fault: None,
+            is_ordered: false,
             back_off: None,
             early_probe: None,
             observer,
@@ -159,42 +162,41 @@ impl CircuitBreaker {
         }
     }
 
-    /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good.
+    /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good. `is_probe` says that a probe has
+    /// failed. Returns whether the blacklisting has changed.
     ///
     /// A failed early probe does not prolong the blacklisting. A failure does not shorten what the program ordered.
-    pub fn open(&mut self, now: Moment, wait: Option<Duration>, fault: Fault) {
+    pub fn open(&mut self, now: Moment, wait: Option<Duration>, fault: Fault, is_probe: bool) -> bool {
         let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
-        if fault != Fault::Ordered && self.ordered_until().is_some_and(|ordered| ordered >= until) {
-            return;
+        let is_order = fault == Fault::Ordered;
+        match self.state {
+            CircuitState::Open { until: earlier } if self.is_ordered && !is_order && earlier >= until => {
+                return false;
+            }
+            CircuitState::Open { .. } => self.is_ordered |= is_order,
+            _ => self.is_ordered = is_order,
         }
-        let was_probe = self.is_probing();
-        let was_early_probe = self.early_probe.take().is_some();
         if fault.is_failure() && !fault.is_of_reply() {
             match &mut self.back_off {
                 None => self.back_off = Some(BackOff::new(now)),
-                Some(back_off) if was_probe => back_off.double(now, wait),
+                Some(back_off) if is_probe => back_off.double(now, wait),
                 Some(_) => {}
             }
         }
         self.fault = Some(fault);
-        if was_early_probe && fault.is_failure() && self.is_open_after(now) {
-            return;
+        // After an order the success of a probe has no effect. Other failures say nothing about the probe.
+        let was_early_probe = (is_probe || is_order) && self.early_probe.take().is_some();
+        if was_early_probe && is_probe && self.is_open_after(now) {
+            return false;
         }
         self.slow.clear();
         self.state = CircuitState::Open { until };
         self.observer.show_blacklisted(wait);
+        true
     }
 
     fn is_open_after(&self, now: Moment) -> bool {
         matches!(self.state, CircuitState::Open { until } if until > now)
-    }
-
-    /// The time until which the program has ordered the host to be out.
-    fn ordered_until(&self) -> Option<Moment> {
-        match self.state {
-            CircuitState::Open { until } if self.fault == Some(Fault::Ordered) => Some(until),
-            _ => None,
-        }
     }
 
     /// Closes the circuit: the host is available.
@@ -202,6 +204,7 @@ impl CircuitBreaker {
         self.slow.clear();
         self.state = CircuitState::Closed;
         (self.fault, self.back_off, self.early_probe) = (None, None, None);
+        self.is_ordered = false;
         self.observer.show_available();
     }
 
@@ -210,6 +213,7 @@ impl CircuitBreaker {
         let has_expired = matches!(self.state, CircuitState::Open { until } if until <= now);
         if has_expired {
             self.state = CircuitState::HalfOpen { is_probing: false };
+            self.is_ordered = false;
             self.observer.show_available();
         }
         has_expired
@@ -235,7 +239,7 @@ impl CircuitBreaker {
     /// True if the host is blacklisted, and answers as far as is known: it is out for a reply, and no connect has
     /// failed since.
     pub fn is_out_for_reply(&self) -> bool {
-        let is_open = matches!(self.state, CircuitState::Open { .. });
+        let is_open = matches!(self.state, CircuitState::Open { .. }) && !self.is_ordered;
         is_open && self.back_off.is_none() && self.fault.is_some_and(Fault::is_of_reply)
     }
 
@@ -243,7 +247,7 @@ impl CircuitBreaker {
     /// by order of the program, or an attempt is under way.
     pub fn early_probe_at(&self) -> Option<Moment> {
         let CircuitState::Open { until } = self.state else { return None };
-        let may_be_probed = until != Moment::NEVER && self.ordered_until().is_none() && self.attempts == 0;
+        let may_be_probed = until != Moment::NEVER && !self.is_ordered && self.attempts == 0;
         self.back_off.as_ref().filter(|_| may_be_probed)?.next(until)
     }
 

@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | `Closed` | available | all checkouts, in turn |
 //! | `Suspect` | suspect | checkouts that have no closed host left to try |
-//! | `Open` | out | none |
+//! | `Open` | out | checkouts that have no other host, as [the last resort](Hosts::begin_last_resort) |
 //! | `HalfOpen`, not probing | due | the next checkout, which begins the probe |
 //! | `HalfOpen`, probing | probing | the checkout that probes it |
 //!
@@ -260,12 +260,29 @@ impl Hosts {
         is_probing
     }
 
-    /// Blacklists a host for `wait`; `None` is for good. False if it is not in the list.
-    pub fn blacklist(&self, host: &Arc<Host>, now: Moment, wait: Option<Duration>, fault: Fault) -> bool {
-        self.update(host, |breaker| {
-            breaker.open(now, wait, fault);
-            true
-        })
+    /// Blacklists a host for `wait`; `None` is for good. Returns whether that changes its blacklisting; `None` if it is
+    /// not in the list.
+    pub fn blacklist(
+        &self,
+        host: &Arc<Host>,
+        now: Moment,
+        wait: Option<Duration>,
+        fault: Fault,
+    ) -> Option<bool> {
+        self.open(host, now, wait, fault, false)
+    }
+
+    fn open(
+        &self,
+        host: &Arc<Host>,
+        now: Moment,
+        wait: Option<Duration>,
+        fault: Fault,
+        is_probe: bool,
+    ) -> Option<bool> {
+        let mut has_changed = None;
+        self.update(host, |breaker| *has_changed.insert(breaker.open(now, wait, fault, is_probe)));
+        has_changed
     }
 
     /// Makes a host available again. False if it is not in the list.

@@ -14,6 +14,8 @@ pub struct StateText {
     pub state: CircuitState,
     /// The fault that the host was blacklisted for.
     pub fault: Option<Fault>,
+    /// The present time.
+    pub now: Moment,
 }
 
 impl fmt::Display for StateText {
@@ -22,7 +24,7 @@ impl fmt::Display for StateText {
         match self.state {
             CircuitState::Open { until: Moment::NEVER } => f.write_str(" for good")?,
             CircuitState::Open { until } => {
-                write!(f, " for {:.0} s", until.since(Moment::now()).as_secs_f64().ceil())?;
+                write!(f, " for {:.0} s", until.since(self.now).as_secs_f64().ceil())?;
             }
             _ => {}
         }
@@ -36,7 +38,7 @@ impl fmt::Display for StateText {
 impl Hosts {
     /// Returns the reason why none of the hosts for which `is_wanted` is true can be used, with the state of each.
     /// `None` if there is no such host in a list that has others.
-    pub fn why_none_is_left(&self, is_wanted: impl Fn(&Arc<Host>) -> bool) -> Option<String> {
+    pub fn why_none_is_left(&self, now: Moment, is_wanted: impl Fn(&Arc<Host>) -> bool) -> Option<String> {
         let statuses = self.statuses();
         if statuses.is_empty() {
             return Some("the list of hosts is empty".to_owned());
@@ -45,7 +47,7 @@ impl Hosts {
         let states: Vec<String> = wanted
             .map(|HostStatus { host, state, fault }| {
                 let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
-                format!("{name}:{port} is {}", StateText { state, fault })
+                format!("{name}:{port} is {}", StateText { state, fault, now })
             })
             .collect();
         (!states.is_empty()).then(|| format!("no host is left: {}", states.join(", ")))

@@ -193,6 +193,12 @@ impl Condvar {
         lock(mutex)
     }
 
+    /// Returns the number of waiting threads.
+    #[cfg(test)]
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Wakes all waiting threads. To be called after the data was changed under the lock. No system call if none waits.
     pub fn notify_all(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {

@@ -75,7 +75,7 @@ fn early_probes_are_one_at_a_time_and_back_off() {
         now += delay * 5 / 4 + 1;
         let probe = last_resort(&hosts, 0, later(now)).expect("a probe");
         assert!(last_resort(&hosts, 0, later(now)).is_none(), "a second one beside it");
-        hosts.blacklist(&all[0], later(now), TEN, Fault::Refused);
+        assert_eq!(probe.blacklist(later(now), TEN, Fault::Refused), Some(false));
         drop(probe);
     }
     assert!(last_resort(&hosts, 0, at(9)).is_none(), "another one, shortly before the ordinary one");
@@ -92,6 +92,34 @@ fn an_early_probe_that_succeeds_makes_the_host_available() {
     assert_eq!(*shown[0].0.lock(), 0);
     hosts.blacklist(&all[0], later(100), TEN, Fault::Refused);
     assert!(last_resort(&hosts, 0, later(163)).is_some(), "the back-off begins anew");
+}
+
+#[test]
+fn other_failures_say_nothing_about_an_early_probe() {
+    for fault in [Fault::Write, Fault::Reported, Fault::Replied] {
+        let (hosts, all, _) = list(1);
+        hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+        let probe = last_resort(&hosts, 0, later(63)).expect("a probe");
+        hosts.blacklist(&all[0], later(64), TEN, fault);
+        probe.succeeded();
+        assert_eq!(available(&hosts), [1]);
+    }
+}
+
+#[test]
+fn a_longer_failure_does_not_lift_an_order() {
+    for fault in [Fault::Refused, Fault::Replied] {
+        let (hosts, all, shown) = list(1);
+        hosts.blacklist(&all[0], at(0), Some(Duration::from_secs(5)), Fault::Ordered);
+        hosts.blacklist(&all[0], at(0), TEN, fault);
+        assert_eq!(*shown[0].0.lock(), 10);
+        assert!(available(&hosts).is_empty());
+        assert!(last_resort(&hosts, 0, at(4)).is_none(), "{fault:?}");
+        assert!(probe(&hosts, 10).is_some(), "its time is over");
+        hosts.unblacklist(&all[0]);
+        hosts.blacklist(&all[0], at(20), TEN, Fault::Replied);
+        assert_eq!(available(&hosts), [1], "the order was for once");
+    }
 }
 
 #[test]
@@ -122,7 +150,7 @@ fn a_failed_early_probe_that_outlasts_the_blacklisting_begins_another() {
     assert_eq!(hosts.not_blacklisted(at(11)).len(), 1);
     assert!(probe(&hosts, 11).is_none(), "a second probe beside it");
     *shown[0].0.lock() = 0;
-    hosts.blacklist(&all[0], at(12), TEN, Fault::TimedOut);
+    assert_eq!(early.blacklist(at(12), TEN, Fault::TimedOut), Some(true));
     drop(early);
     assert_eq!(*shown[0].0.lock(), 10);
     assert!(probe(&hosts, 21).is_none());
@@ -153,7 +181,9 @@ fn a_call_waits_for_the_result_of_a_probe() {
             while hosts.wait_for_probe(|_| true, long) {}
             begin.elapsed()
         });
-        thread::sleep(Duration::from_millis(20));
+        while hosts.change.waiting() == 0 {
+            thread::yield_now();
+        }
         probe.succeeded();
         assert!(waiter.join().unwrap() < long, "it was told");
     });
@@ -177,15 +207,15 @@ fn a_child_forgets_the_early_probe_of_its_parent() {
 #[test]
 fn the_reason_names_each_host_its_fault_and_the_time_left() {
     let (hosts, all, _) = list(3);
-    let now = Moment::now();
-    assert_eq!(Hosts::new().why_none_is_left(|_| true).as_deref(), Some("the list of hosts is empty"));
+    let now = at(0);
+    assert_eq!(Hosts::new().why_none_is_left(now, |_| true).as_deref(), Some("the list of hosts is empty"));
     hosts.blacklist(&all[0], now, TEN, Fault::Refused);
     hosts.blacklist(&all[1], now, None, Fault::Ordered);
     assert_eq!(
-        hosts.why_none_is_left(|host| host.handle() < 3).as_deref(),
+        hosts.why_none_is_left(now, |host| host.handle() < 3).as_deref(),
         Some(
             "no host is left: 127.0.0.1:80 is out for 10 s (refused), 127.0.0.2:80 is out for good (ordered)"
         )
     );
-    assert_eq!(hosts.why_none_is_left(|_| false), None);
+    assert_eq!(hosts.why_none_is_left(now, |_| false), None);
 }

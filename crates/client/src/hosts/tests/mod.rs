@@ -56,7 +56,7 @@ fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<AttemptGuard> {
 fn a_blacklisted_host_is_out_and_shown_as_such() {
     let (hosts, all, shown) = list(3);
     let before = hosts.version();
-    assert!(hosts.blacklist(&all[1], at(0), TEN, Fault::Refused));
+    assert_eq!(hosts.blacklist(&all[1], at(0), TEN, Fault::Refused), Some(true));
     assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
     assert_eq!(available(&hosts), [1, 3]);
     assert_eq!(hosts.snapshot().probe_at, at(10));
@@ -255,5 +255,5 @@ fn names_match_in_either_case_and_removed_hosts_are_not_found() {
     assert!(hosts.remove(7).is_some());
     assert!(hosts.remove(7).is_none());
     assert!(named(c"Server", c"80").is_none());
-    assert!(!hosts.blacklist(&host, at(0), TEN, Fault::Refused), "it is not in the list any more");
+    assert_eq!(hosts.blacklist(&host, at(0), TEN, Fault::Refused), None, "it is not in the list any more");
 }
