@@ -155,7 +155,7 @@ static void unread_and_failed_ones_are_counted(void) {
 
     ctx = context_over_server(server, "");
     conn = checkout(ctx);
-    CHECK(EVENTUALLY(server_open(server) == 1), "the server has the connection");
+    CHECK(EVENTUALLY(server_accepted(server) == 2 && server_open(server) == 1), "the server has the connection");
     server_reset_connections(server);
     arrival = (struct pollfd){.fd = conn->fd, .events = POLLIN};
     CHECK(EVENTUALLY(poll(&arrival, 1, 0) == 1), "the reset arrives");
