@@ -60,6 +60,8 @@ pub struct Connecting {
     look_up: Option<Arc<LookUp>>,
     /// The event of its end, if there is nothing else to do before.
     look_up_ended: Option<Arc<Event>>,
+    /// The time to end without the look-up, once all known addresses have failed.
+    grace_ends: Option<Instant>,
     is_suspended: bool,
     /// True if a lack of permits took time from it. If so, a missed deadline says little about the host.
     was_held_up: bool,
@@ -88,6 +90,7 @@ impl Connecting {
             handshakes: Vec::new(),
             look_up,
             look_up_ended: None,
+            grace_ends: None,
             is_suspended,
             was_held_up: is_suspended,
             error: ConnectError::default(),
@@ -106,10 +109,14 @@ impl Connecting {
     pub fn wake_at(&self) -> Instant {
         let must_ask = self.look_up.is_some() && self.look_up_ended.is_none();
         if self.is_suspended || self.untried.is_empty() && !must_ask {
-            self.deadline
+            self.ends_at()
         } else {
-            self.next_at.min(self.deadline)
+            self.next_at.min(self.ends_at())
         }
+    }
+
+    fn ends_at(&self) -> Instant {
+        self.grace_ends.map_or(self.deadline, |end| end.min(self.deadline))
     }
 
     /// True if it waits for a permit.
@@ -164,7 +171,7 @@ impl Connecting {
             return Some(Ok(stream));
         }
         self.take_look_up();
-        if now >= self.deadline {
+        if now >= self.ends_at() {
             self.time_out();
             return Some(Err(self.take_error()));
         }
@@ -174,12 +181,17 @@ impl Connecting {
         if self.untried.is_empty() && self.wants_next_address(now) {
             self.watch_look_up(now);
         }
-        if self.has_no_socket() && self.untried.is_empty() && !self.error.causes.is_empty() {
-            // The name may have other addresses by now. A dead name server must not delay the result for long.
-            self.deadline = self.deadline.min(now + (self.plan.timeout / 10).min(LONGEST_GRACE));
+        if !self.has_no_socket() || !self.untried.is_empty() {
+            return None;
         }
-        let has_ended = self.has_no_socket() && self.untried.is_empty() && self.look_up.is_none();
-        has_ended.then(|| Err(self.take_error()))
+        if self.look_up.is_none() {
+            return Some(Err(self.take_error()));
+        }
+        if !self.error.causes.is_empty() {
+            // The name may have other addresses by now. A dead name server must not delay the result for long.
+            self.grace_ends.get_or_insert(now + (self.plan.timeout / 10).min(LONGEST_GRACE));
+        }
+        None
     }
 
     fn take_error(&mut self) -> ConnectError {
@@ -192,7 +204,7 @@ impl Connecting {
         if !self.look_up.as_ref().is_some_and(|look_up| look_up.is_over()) {
             return;
         }
-        (self.look_up, self.look_up_ended) = (None, None);
+        (self.look_up, self.look_up_ended, self.grace_ends) = (None, None, None);
         match self.plan.addresses.answer() {
             Ok(addresses) => {
                 self.untried.retain(|address| addresses.contains(address));

@@ -15,3 +15,6 @@ pub use error::{ConnectError, ConnectErrorKind};
 /// The head start of an address, or of a host, before the next one is tried beside it ("Connection
 /// Attempt Delay", RFC 8305, section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

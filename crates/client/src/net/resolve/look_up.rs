@@ -114,13 +114,7 @@ pub fn ask(name: &HostName, asker: Weak<Addresses>) -> Result<Asked, LookupError
     if !needs_thread && shared.len() >= MOST_THREADS + MOST_WAITING {
         return Err(LookupError::Crowded);
     }
-    let look_up = Arc::new(LookUp {
-        name: name.written().to_owned(),
-        generation: *generation,
-        has_begun: AtomicBool::new(false),
-        end: Lock::default(),
-        ended: Condvar::default(),
-    });
+    let look_up = LookUp::new(name, *generation);
     shared.push(Shared { look_up: Arc::clone(&look_up), askers: vec![asker] });
     *threads += usize::from(needs_thread);
     Ok(Asked { look_up, needs_thread })
@@ -161,6 +155,22 @@ fn run_all() {
 }
 
 impl LookUp {
+    fn new(name: &HostName, generation: u32) -> Arc<LookUp> {
+        Arc::new(LookUp {
+            name: name.written().to_owned(),
+            generation,
+            has_begun: AtomicBool::new(false),
+            end: Lock::default(),
+            ended: Condvar::default(),
+        })
+    }
+
+    /// A look-up that only [`Addresses::end`] ends.
+    #[cfg(test)]
+    pub fn idle(name: &HostName) -> Arc<LookUp> {
+        LookUp::new(name, fork::generation())
+    }
+
     fn run(&self) {
         let answer = addresses_of(&self.name);
         let askers = self.leave();
@@ -177,7 +187,7 @@ impl LookUp {
         place.map(|place| under_way.shared.remove(place).askers).unwrap_or_default()
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         let event = {
             let mut end = self.end.lock();
             end.is_over = true;

@@ -118,6 +118,13 @@ impl Addresses {
         Addresses::new(HostName::new(&name).unwrap(), port)
     }
 
+    /// Ends a look-up with an answer.
+    #[cfg(test)]
+    pub fn end(&self, look_up: &LookUp, answer: Answer) {
+        self.learn(answer);
+        look_up.finish();
+    }
+
     /// Makes the addresses of a name for which a look-up has returned them already.
     pub fn with_known(name: HostName, addresses: Vec<SocketAddr>, port: u16) -> Arc<Addresses> {
         let fresh = Addresses::new(name, port);

@@ -1,0 +1,88 @@
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::net::host_name::HostName;
+use crate::net::resolve::{Addresses, Current, LookUp};
+use crate::os::sys;
+use crate::pool::permits::Permits;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connect to a name under test, at `begun` and later.
+struct Case {
+    connecting: Connecting,
+    addresses: Arc<Addresses>,
+    look_up: Arc<LookUp>,
+    begun: Instant,
+}
+
+impl Case {
+    /// Connects to the address that is known. A look-up is under way that does not end.
+    fn new(known: SocketAddr) -> Case {
+        let name = HostName::new(c"name").unwrap();
+        let look_up = LookUp::idle(&name);
+        let addresses = Addresses::with_known(name, vec![known], known.port());
+        let permits = Permits::new(Box::new(|_| ()));
+        let plan = ConnectPlan {
+            addresses: Arc::clone(&addresses),
+            timeout: TIMEOUT,
+            permits: Arc::clone(&permits),
+            limit: 10,
+            tls: None,
+        };
+        let current = Current { addresses: addresses.known(), look_up: Some(Arc::clone(&look_up)) };
+        let begun = Instant::now();
+        let connecting = Connecting::new(plan, current, permits.acquire(10), begun);
+        Case { connecting, addresses, look_up, begun }
+    }
+
+    /// Goes on at a time after the beginning, with what is ready by now.
+    fn advance_after(&mut self, time: Duration) -> Option<Result<(), ConnectError>> {
+        let mut ready: Vec<_> = self.connecting.watch().collect();
+        sys::wait(&mut ready, Some(Instant::now())).unwrap();
+        let outcome = self.connecting.advance(&ready, self.begun + time);
+        outcome.map(|outcome| outcome.map(|_| ()))
+    }
+
+    /// Goes on until the known address has failed.
+    fn fail(&mut self) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.connecting.wake_at() != self.begun + TIMEOUT / 10 {
+            assert!(Instant::now() < patience);
+            assert!(self.advance_after(Duration::ZERO).is_none());
+        }
+    }
+}
+
+/// An address on which nobody listens. The port is taken as long as the listener lives, at another address.
+fn refusing() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, SocketAddr::from(([127, 0, 0, 9], port)))
+}
+
+#[test]
+fn an_answer_late_in_the_grace_leaves_its_addresses_the_whole_timeout() {
+    let (listener, refusing) = refusing();
+    let mut case = Case::new(refusing);
+    case.fail();
+    let mut fresh = listener.local_addr().unwrap();
+    fresh.set_ip([127, 0, 0, 1].into());
+    case.addresses.end(&case.look_up, Ok(vec![fresh]));
+    assert!(case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100).is_none(), "it is connected to");
+    assert!(case.connecting.advance(&[], case.begun + TIMEOUT / 2).is_none(), "and slow");
+    assert!(matches!(case.advance_after(TIMEOUT * 9 / 10), Some(Ok(()))), "but in time");
+}
+
+#[test]
+fn a_look_up_is_waited_for_no_longer_than_the_grace() {
+    let (_listener, refusing) = refusing();
+    let mut case = Case::new(refusing);
+    case.fail();
+    assert!(case.advance_after(TIMEOUT * 9 / 100).is_none());
+    let Some(Err(error)) = case.advance_after(TIMEOUT / 5) else { panic!("it goes on") };
+    assert_eq!(error.causes[0].0, refusing, "the address is to blame");
+    assert!(error.look_up.is_none());
+}
