@@ -37,12 +37,13 @@ impl Permits {
 
     /// Returns a permit, unless `limit` permits are in use.
     pub fn acquire(self: &Arc<Self>, limit: i32) -> Option<Permit> {
+        let acquired = Moment::now().into();
         let mut count = self.count.lock();
         if count.open >= limit {
             return None;
         }
         count.change(1);
-        Some(Permit { permits: Arc::clone(self), forks: fork::generation(), acquired: Moment::now().into() })
+        Some(Permit { permits: Arc::clone(self), forks: fork::generation(), acquired })
     }
 
     /// The number of permits in use.
