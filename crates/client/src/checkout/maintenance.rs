@@ -152,7 +152,8 @@ impl<C: ClientConnection> Client<C> {
         listed.iter().for_each(|endpoint| endpoint.forget_unused_virtual_hosts(now));
         let changes = resolve::changes();
         if self.maintenance.swept_changes.swap(changes, Ordering::Relaxed) != changes {
-            listed.iter().flat_map(Endpoint::family).for_each(|endpoint| self.close_left(&endpoint));
+            let all = self.endpoints.lock().all();
+            all.iter().flat_map(Endpoint::family).for_each(|endpoint| self.close_left(&endpoint));
         }
     }
 

@@ -67,6 +67,11 @@ impl Endpoints {
         Endpoints { listed: HashMap::new(), unlisted: Recent::default() }
     }
 
+    /// All of them, without virtual hosts.
+    pub fn all(&self) -> Vec<Arc<Endpoint>> {
+        self.listed.values().chain(self.unlisted.all()).cloned().collect()
+    }
+
     fn all_listed(&self) -> Vec<Arc<Endpoint>> {
         self.listed.values().cloned().collect()
     }

@@ -1,6 +1,7 @@
 //! How long endpoints are kept, and which of them is which.
 
 use super::*;
+use crate::net::resolve::LookUp;
 
 fn authority(name: &CStr, port: &CStr) -> Authority {
     Authority::new(name, port).unwrap()
@@ -85,4 +86,27 @@ fn a_virtual_host_has_addresses_that_are_not_its_hosts() {
     let [own, other] = ["127.0.0.2:80", "127.0.0.1:80"].map(|address| address.parse().unwrap());
     assert!(virtual_host.is_own(own) && !virtual_host.is_own(other));
     assert!(listed.is_own(other), "whatever its own name leads to is its own");
+}
+
+#[test]
+fn idle_connections_to_addresses_that_a_name_has_left_are_closed() {
+    let fixture = Fixture::new(1);
+    let begin = Moment::now();
+    let stranger = fixture.client.endpoint_named(&fixture.hosts, &authority(c"h.example", c"80"), begin);
+    let learn = |address: &str| {
+        let look_up = LookUp::idle(stranger.host_name());
+        stranger.addresses().end(&look_up, Ok(vec![address.parse().unwrap()]));
+    };
+    learn("127.0.0.1:80");
+    let connection = Fake {
+        endpoint: Arc::clone(&stranger),
+        shard: ShardNumber::own(),
+        closed: Arc::clone(&fixture.closed),
+        _permit: None,
+    };
+    fixture.client.release(&FakeCall, connection);
+    learn("127.0.0.2:80");
+    assert_eq!(fixture.closed(), 0, "it is idle");
+    fixture.client.maintain(&FakeCall, begin.after(Duration::from_secs(2)));
+    assert_eq!(fixture.closed(), 1, "the next call closes it");
 }
