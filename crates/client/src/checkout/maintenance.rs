@@ -234,7 +234,9 @@ impl<C: ClientConnection> Client<C> {
 
     /// Closes a forked child's copies of its parent's sockets.
     fn close_inherited(&self) {
-        drop(mem::take(&mut *self.maintenance.inherited.lock()));
+        // A statement of its own, which ends the lock before the sockets are closed.
+        let inherited = mem::take(&mut *self.maintenance.inherited.lock());
+        drop(inherited);
         self.pool.close_inherited();
     }
 
