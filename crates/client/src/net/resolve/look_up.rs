@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Instant;
 
 use super::{Addresses, LookupError};
@@ -53,6 +54,8 @@ struct UnderWay {
     generation: u32,
     /// The number of threads.
     threads: usize,
+    /// Those among them that have not looked for work yet.
+    starting: usize,
     /// The oldest first.
     shared: Vec<Shared>,
 }
@@ -67,7 +70,7 @@ static UNDER_WAY: Lock<UnderWay> = Lock::new(UnderWay::in_process(0));
 
 impl UnderWay {
     const fn in_process(generation: u32) -> UnderWay {
-        UnderWay { generation, threads: 0, shared: Vec::new() }
+        UnderWay { generation, threads: 0, starting: 0, shared: Vec::new() }
     }
 
     /// Locks the look-ups of this process. A forked child begins with none.
@@ -88,9 +91,45 @@ impl UnderWay {
         Some(Arc::clone(&next.look_up))
     }
 
+    /// Joins the look-up of a name, or adds one. `asker` gets the answer.
+    fn ask(&mut self, name: &HostName, asker: Weak<Addresses>) -> Result<Asked, LookupError> {
+        let same = self.shared.iter_mut().find(|shared| *shared.look_up.name == *name.written());
+        let look_up = if let Some(same) = same {
+            same.askers.push(asker);
+            Arc::clone(&same.look_up)
+        } else if self.threads >= MOST_THREADS && self.shared.len() >= MOST_THREADS + MOST_WAITING {
+            return Err(LookupError::Crowded);
+        } else {
+            let look_up = LookUp::new(name, self.generation);
+            self.shared.push(Shared { look_up: Arc::clone(&look_up), askers: vec![asker] });
+            look_up
+        };
+        let needs_thread = !look_up.has_begun() && self.lacks_thread();
+        if needs_thread {
+            (self.threads, self.starting) = (self.threads + 1, self.starting + 1);
+        }
+        Ok(Asked { look_up, needs_thread })
+    }
+
+    /// True if more look-ups wait than threads are about to begin one, and there may be another thread.
+    fn lacks_thread(&self) -> bool {
+        let waiting = self.shared.iter().filter(|shared| !shared.look_up.has_begun()).count();
+        self.threads < MOST_THREADS && self.starting < waiting
+    }
+
+    // A module of the resolver may fork: then the child has a thread of the parent, and counts none.
+
+    fn thread_has_started(&mut self) {
+        self.starting = self.starting.saturating_sub(1);
+    }
+
     fn end_thread(&mut self) {
-        // A module of the resolver may fork: then the child has this thread, and counts none.
         self.threads = self.threads.saturating_sub(1);
+    }
+
+    fn has_no_thread(&mut self) {
+        self.thread_has_started();
+        self.end_thread();
     }
 }
 
@@ -104,20 +143,7 @@ pub struct Asked {
 
 /// Asks for a look-up. `asker` gets the answer before anybody is woken. Fails if too many names wait.
 pub fn ask(name: &HostName, asker: Weak<Addresses>) -> Result<Asked, LookupError> {
-    let mut under_way = UnderWay::lock();
-    let UnderWay { generation, threads, shared } = &mut *under_way;
-    if let Some(same) = shared.iter_mut().find(|shared| *shared.look_up.name == *name.written()) {
-        same.askers.push(asker);
-        return Ok(Asked { look_up: Arc::clone(&same.look_up), needs_thread: false });
-    }
-    let needs_thread = *threads < MOST_THREADS;
-    if !needs_thread && shared.len() >= MOST_THREADS + MOST_WAITING {
-        return Err(LookupError::Crowded);
-    }
-    let look_up = LookUp::new(name, *generation);
-    shared.push(Shared { look_up: Arc::clone(&look_up), askers: vec![asker] });
-    *threads += usize::from(needs_thread);
-    Ok(Asked { look_up, needs_thread })
+    UnderWay::lock().ask(name, asker)
 }
 
 impl Asked {
@@ -127,7 +153,7 @@ impl Asked {
         if !self.needs_thread || sys::start_thread(run_all).is_ok() {
             return;
         }
-        UnderWay::lock().end_thread();
+        UnderWay::lock().has_no_thread();
         if self.look_up.begin() {
             sys::without_cancellation(|| self.look_up.run());
         }
@@ -137,6 +163,8 @@ impl Asked {
 /// The work of a thread: makes look-ups until none is left.
 fn run_all() {
     fork::be_helper();
+    let _thread = CountedThread;
+    UnderWay::lock().thread_has_started();
     loop {
         let next = {
             let mut under_way = UnderWay::lock();
@@ -151,6 +179,39 @@ fn run_all() {
             Some(look_up) => look_up.run(),
             None => return,
         }
+    }
+}
+
+/// A thread in the count of threads. It leaves the count after its last look-up, or by a panic.
+struct CountedThread;
+
+impl Drop for CountedThread {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            UnderWay::lock().end_thread();
+        }
+    }
+}
+
+/// A look-up that has begun. It ends when this is dropped, so that a panic ends it too.
+struct Running<'a> {
+    look_up: &'a LookUp,
+    answer: Answer,
+}
+
+impl Running<'_> {
+    fn begin(look_up: &LookUp) -> Running<'_> {
+        Running { look_up, answer: Err(LookupError::Local(Error::System)) }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let askers = self.look_up.leave();
+        for asker in askers.iter().filter_map(Weak::upgrade) {
+            asker.learn(self.answer.clone());
+        }
+        self.look_up.finish();
     }
 }
 
@@ -172,12 +233,8 @@ impl LookUp {
     }
 
     fn run(&self) {
-        let answer = addresses_of(&self.name);
-        let askers = self.leave();
-        for asker in askers.iter().filter_map(Weak::upgrade) {
-            asker.learn(answer.clone());
-        }
-        self.finish();
+        let mut running = Running::begin(self);
+        running.answer = addresses_of(&self.name);
     }
 
     /// Takes it out of those under way. Nobody can join it any more. Returns those who have.
@@ -290,15 +347,4 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mapped_addresses_become_ipv4_addresses() {
-        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        assert_eq!(canonical(address("[::ffff:127.0.0.1]:80")), address("127.0.0.1:80"));
-        for text in ["[::1]:80", "[fe80::1%3]:80"] {
-            assert_eq!(canonical(address(text)), address(text));
-        }
-    }
-}
+mod tests;
