@@ -68,8 +68,11 @@ pub struct Connecting {
     error: ConnectError,
 }
 
-/// The sockets of a connect that was suspended. Dropping them closes them.
+/// The sockets of a connect that was suspended, and its permit. Drop it without holding a lock: that closes the sockets
+/// and wakes a call that waits for a permit.
+#[must_use]
 pub struct ClosedSockets {
+    _permit: Option<Permit>,
     _connects: Vec<Socket>,
     _handshakes: Vec<Handshake>,
 }
@@ -132,7 +135,8 @@ impl Connecting {
     /// Gives up its sockets, so that their permits serve another connect, or the permit that it keeps while the name is
     /// looked up. `None` if it has neither.
     pub fn suspend(&mut self) -> Option<ClosedSockets> {
-        if self.has_no_socket() && self.permit.take().is_none() {
+        let permit = self.permit.take();
+        if self.has_no_socket() && permit.is_none() {
             return None;
         }
         let connects = mem::take(&mut self.connects);
@@ -141,7 +145,7 @@ impl Connecting {
         self.untried.extend(peers);
         self.note_hold_up();
         self.is_suspended = true;
-        Some(ClosedSockets { _connects: connects, _handshakes: handshakes })
+        Some(ClosedSockets { _permit: permit, _connects: connects, _handshakes: handshakes })
     }
 
     /// Goes on with the addresses still to try. Returns the head start that it needs before another connect

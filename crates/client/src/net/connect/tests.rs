@@ -15,6 +15,7 @@ struct Case {
     connecting: Connecting,
     addresses: Arc<Addresses>,
     look_up: Arc<LookUp>,
+    permits: Arc<Permits>,
     begun: Instant,
 }
 
@@ -35,7 +36,7 @@ impl Case {
         let current = Current { addresses: addresses.known(), look_up: Some(Arc::clone(&look_up)) };
         let begun = Instant::now();
         let connecting = Connecting::new(plan, current, permits.acquire(10), begun);
-        Case { connecting, addresses, look_up, begun }
+        Case { connecting, addresses, look_up, permits, begun }
     }
 
     /// Goes on at a time after the beginning, with what is ready by now.
@@ -85,4 +86,14 @@ fn a_look_up_is_waited_for_no_longer_than_the_grace() {
     let Some(Err(error)) = case.advance_after(TIMEOUT / 5) else { panic!("it goes on") };
     assert_eq!(error.causes[0].0, refusing, "the address is to blame");
     assert!(error.look_up.is_none());
+}
+
+#[test]
+fn a_suspended_connect_hands_its_permit_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut case = Case::new(listener.local_addr().unwrap());
+    let given_up = case.connecting.suspend();
+    assert_eq!(case.permits.open(), 1, "it is given back where no lock is held");
+    drop(given_up);
+    assert_eq!(case.permits.open(), 0);
 }
