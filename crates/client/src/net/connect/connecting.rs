@@ -169,12 +169,15 @@ impl Connecting {
     /// is under way.
     pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, ConnectError>> {
         let (connects, rest) = ready.split_at(self.connects.len().min(ready.len()));
-        let handshakes = &rest[..self.handshakes.len().min(rest.len())];
+        let (handshakes, event) = rest.split_at(self.handshakes.len().min(rest.len()));
         let secured = self.advance_handshakes(handshakes, now);
         if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
             return Some(Ok(stream));
         }
         self.take_look_up();
+        if event.iter().any(PollFd::is_ready) {
+            self.lose_event();
+        }
         if now >= self.ends_at() {
             self.time_out();
             return Some(Err(self.take_error()));
@@ -239,6 +242,15 @@ impl Connecting {
                 self.error.look_up = Some(LookupError::Local(fault));
                 self.look_up = None;
             }
+        }
+    }
+
+    /// Drops the event of a look-up that goes on although its event is ready: the program has closed the descriptor.
+    fn lose_event(&mut self) {
+        if let Some(look_up) = &self.look_up
+            && let Some(lost) = self.look_up_ended.take()
+        {
+            look_up.forget_event(&lost);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::net::host_name::HostName;
 use crate::net::resolve::{Addresses, Current, LookUp};
-use crate::os::sys;
+use crate::os::sys::{self, Event, PollFd};
 use crate::pool::permits::Permits;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +45,12 @@ impl Case {
         sys::wait(&mut ready, Some(Instant::now())).unwrap();
         let outcome = self.connecting.advance(&ready, self.begun + time);
         outcome.map(|outcome| outcome.map(|_| ()))
+    }
+
+    /// Waits until there is something to do.
+    fn wait_until_ready(&self) {
+        let mut ready: Vec<_> = self.connecting.watch().collect();
+        assert!(sys::wait(&mut ready, Some(Instant::now() + Duration::from_secs(20))).unwrap());
     }
 
     /// Goes on until the known address has failed.
@@ -96,4 +102,21 @@ fn a_suspended_connect_hands_its_permit_out() {
     assert_eq!(case.permits.open(), 1, "it is given back where no lock is held");
     drop(given_up);
     assert_eq!(case.permits.open(), 0);
+}
+
+#[test]
+fn an_event_whose_descriptor_was_closed_is_replaced() {
+    let (_listener, refusing) = refusing();
+    let mut case = Case::new(refusing);
+    case.fail();
+    let lost = case.look_up.event().unwrap();
+    // As poll(2) reports a descriptor that is not open: at once.
+    let ready = Event::new().unwrap();
+    ready.set();
+    let mut fds = [PollFd::readable(&ready)];
+    sys::wait(&mut fds, None).unwrap();
+    assert!(case.connecting.advance(&fds, case.begun).is_none());
+    assert!(!Arc::ptr_eq(&lost, &case.look_up.event().unwrap()), "the next wait would end at once, too");
+    case.addresses.end(&case.look_up, Ok(vec![refusing]));
+    case.wait_until_ready();
 }

@@ -306,6 +306,14 @@ impl LookUp {
         Ok(event)
     }
 
+    /// Forgets an event that does not work any more: the program has closed its descriptor.
+    pub fn forget_event(&self, lost: &Arc<Event>) {
+        let mut end = self.end.lock();
+        if Weak::ptr_eq(&end.event, &Arc::downgrade(lost)) {
+            end.event = Weak::new();
+        }
+    }
+
     /// Returns the error of a caller for whom it has not ended in time.
     pub fn too_late(&self) -> LookupError {
         if self.has_begun() { LookupError::TimedOut } else { LookupError::Crowded }
