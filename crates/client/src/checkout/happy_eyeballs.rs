@@ -107,12 +107,18 @@ impl HappyEyeballs {
         }
     }
 
-    /// Returns an attempt that has ended by now, without waiting.
+    /// Returns an attempt that has ended by now, without waiting. Nobody may have called for some time, for which no host
+    /// is to blame.
     pub fn poll(&mut self) -> io::Result<Option<Ended>> {
         let now = Instant::now();
         let mut ready = Vec::new();
         self.watch(&mut ready);
         sys::wait_from(now, &mut ready, Some(now))?;
+        let mut rest = &ready[..];
+        for Attempt { connecting, .. } in &mut self.attempts {
+            let own = rest.split_off(..connecting.watch().count()).unwrap_or_default();
+            connecting.excuse_delay(own, now);
+        }
         Ok(self.advance(&ready, now))
     }
 

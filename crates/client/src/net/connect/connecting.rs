@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind};
+use crate::fault::Fault;
 use crate::net::resolve::{Addresses, Current, LookUp, LookupError};
 use crate::net::stream::{Socket, Stream};
 use crate::net::tls::{Failed, Handshake, Step, TlsPlan};
@@ -65,6 +66,8 @@ pub struct Connecting {
     is_suspended: bool,
     /// True if a lack of permits took time from it. If so, a missed deadline says little about the host.
     was_held_up: bool,
+    /// True if nobody went on with it until its deadline. If so, a missed deadline says nothing about the host.
+    was_left_alone: bool,
     error: ConnectError,
 }
 
@@ -96,6 +99,7 @@ impl Connecting {
             grace_ends: None,
             is_suspended,
             was_held_up: is_suspended,
+            was_left_alone: false,
             error: ConnectError::default(),
             plan,
         }
@@ -162,6 +166,17 @@ impl Connecting {
         self.was_held_up = true;
     }
 
+    /// Gives it one head start past its deadline, if it can go on and only lacked somebody who did so. To be called before
+    /// [`Connecting::advance`] with the same arguments, for a connect that nobody waits for.
+    pub fn excuse_delay(&mut self, ready: &[PollFd], now: Instant) {
+        let has_answer = ready.iter().any(PollFd::is_ready) || self.has_look_up_ended();
+        let can_go_on = has_answer || !self.untried.is_empty() && !self.is_suspended;
+        if now >= self.deadline && can_go_on && !self.was_left_alone {
+            self.was_left_alone = true;
+            self.deadline = now + CONNECTION_ATTEMPT_DELAY;
+        }
+    }
+
     /// Goes on as far as possible without waiting. `ready` is the result of a wait on
     /// [`Connecting::watch`].
     ///
@@ -208,7 +223,7 @@ impl Connecting {
     /// Takes the answer of the look-up, if it has ended: addresses that are new are tried, and those that the name no
     /// longer has are not.
     fn take_look_up(&mut self) {
-        if !self.look_up.as_ref().is_some_and(|look_up| look_up.is_over()) {
+        if !self.has_look_up_ended() {
             return;
         }
         (self.look_up, self.look_up_ended, self.grace_ends) = (None, None, None);
@@ -222,6 +237,10 @@ impl Connecting {
             // No address is known.
             Err(error) => self.error.look_up = Some(error),
         }
+    }
+
+    fn has_look_up_ended(&self) -> bool {
+        self.look_up.as_ref().is_some_and(|look_up| look_up.is_over())
     }
 
     fn has_tried(&self, address: &SocketAddr) -> bool {
@@ -326,7 +345,11 @@ impl Connecting {
     fn handshake_failed(&mut self, failed: Failed, now: Instant) {
         let Failed { peer, error, retry_permit } = failed;
         let (Some(permit), Some(tls)) = (retry_permit, &mut self.plan.tls) else {
-            return self.failed(peer, ConnectErrorKind::Tls(error));
+            // A server does not wait for ever for a client that says nothing.
+            let is_due_to_delay = self.was_left_alone && error.fault == Fault::Reset;
+            let kind =
+                if is_due_to_delay { ConnectErrorKind::LeftAlone } else { ConnectErrorKind::Tls(error) };
+            return self.failed(peer, kind);
         };
         tls.without_session = Some(error.reason);
         self.next_at = now + self.attempt_delay;
@@ -374,14 +397,18 @@ impl Connecting {
         acquire(&self.plan)
     }
 
-    /// Ends the connects under way at the deadline. If a lack of permits took time, they count as given up,
-    /// not as timed out.
+    /// Ends the connects under way at the deadline. If a lack of permits took time, or nobody went on with them, they
+    /// count as given up, not as timed out.
     fn time_out(&mut self) {
         if let Some(look_up) = self.look_up.take().filter(|_| self.has_tried_none()) {
             self.error.look_up = Some(look_up.too_late());
         }
-        let was_held_up = self.was_held_up;
-        let kind = |own| if was_held_up { ConnectErrorKind::GivenUp } else { own };
+        let (was_held_up, was_left_alone) = (self.was_held_up, self.was_left_alone);
+        let kind = |own| match own {
+            _ if was_held_up => ConnectErrorKind::GivenUp,
+            _ if was_left_alone => ConnectErrorKind::LeftAlone,
+            own => own,
+        };
         for socket in mem::take(&mut self.connects) {
             self.failed(socket.peer(), kind(ConnectErrorKind::TimedOut));
         }

@@ -33,6 +33,8 @@ pub enum ConnectErrorKind {
     Tls(HandshakeError),
     /// The deadline came, but the connect had to wait for other connections first (`n_conn_max`).
     GivenUp,
+    /// The deadline came while no call went on with the connect.
+    LeftAlone,
 }
 
 impl ConnectErrorKind {
@@ -43,7 +45,7 @@ impl ConnectErrorKind {
             ConnectErrorKind::Call(error) => Fault::of_call(error),
             ConnectErrorKind::TimedOut => Fault::TimedOut,
             ConnectErrorKind::Tls(error) => error.fault,
-            ConnectErrorKind::GivenUp => Fault::Local,
+            ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone => Fault::Local,
         }
     }
 
@@ -52,7 +54,7 @@ impl ConnectErrorKind {
         match self {
             ConnectErrorKind::Io(error) | ConnectErrorKind::Call(error) => status::local_fault(error),
             ConnectErrorKind::Tls(error) => error.local_fault(),
-            ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp => None,
+            ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone => None,
         }
     }
 
@@ -71,6 +73,7 @@ impl fmt::Display for ConnectErrorKind {
             ConnectErrorKind::TimedOut => f.write_str("Connection timed out"),
             ConnectErrorKind::Tls(error) => f.write_str(&error.reason),
             ConnectErrorKind::GivenUp => f.write_str("given up, no connection was free (n_conn_max)"),
+            ConnectErrorKind::LeftAlone => f.write_str("given up, no call went on with it in time"),
         }
     }
 }

@@ -2,9 +2,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openssl::ssl::{SslContext, SslMethod};
+
 use super::*;
 use crate::net::host_name::HostName;
 use crate::net::resolve::{Addresses, Current, LookUp};
+use crate::net::tls::{PeerName, Security, TlsPlan};
 use crate::os::sys::{self, Event, PollFd};
 use crate::pool::permits::Permits;
 
@@ -22,6 +25,10 @@ struct Case {
 impl Case {
     /// Connects to the address that is known. A look-up is under way that does not end.
     fn new(known: SocketAddr) -> Case {
+        Case::with_tls(known, None)
+    }
+
+    fn with_tls(known: SocketAddr, tls: Option<TlsPlan>) -> Case {
         let name = HostName::new(c"name").unwrap();
         let look_up = LookUp::idle(&name);
         let addresses = Addresses::with_known(name, vec![known], known.port());
@@ -31,7 +38,7 @@ impl Case {
             timeout: TIMEOUT,
             permits: Arc::clone(&permits),
             limit: 10,
-            tls: None,
+            tls,
         };
         let current = Current { addresses: addresses.known(), look_up: Some(Arc::clone(&look_up)) };
         let begun = Instant::now();
@@ -43,6 +50,15 @@ impl Case {
     fn advance_after(&mut self, time: Duration) -> Option<Result<(), ConnectError>> {
         let mut ready: Vec<_> = self.connecting.watch().collect();
         sys::wait(&mut ready, Some(Instant::now())).unwrap();
+        let outcome = self.connecting.advance(&ready, self.begun + time);
+        outcome.map(|outcome| outcome.map(|_| ()))
+    }
+
+    /// Goes on as a call in passing does, with what is ready.
+    fn look_after(&mut self, time: Duration) -> Option<Result<(), ConnectError>> {
+        let mut ready: Vec<_> = self.connecting.watch().collect();
+        sys::wait(&mut ready, Some(Instant::now())).unwrap();
+        self.connecting.excuse_delay(&ready, self.begun + time);
         let outcome = self.connecting.advance(&ready, self.begun + time);
         outcome.map(|outcome| outcome.map(|_| ()))
     }
@@ -95,16 +111,6 @@ fn a_look_up_is_waited_for_no_longer_than_the_grace() {
 }
 
 #[test]
-fn a_suspended_connect_hands_its_permit_out() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut case = Case::new(listener.local_addr().unwrap());
-    let given_up = case.connecting.suspend();
-    assert_eq!(case.permits.open(), 1, "it is given back where no lock is held");
-    drop(given_up);
-    assert_eq!(case.permits.open(), 0);
-}
-
-#[test]
 fn an_event_whose_descriptor_was_closed_is_replaced() {
     let (_listener, refusing) = refusing();
     let mut case = Case::new(refusing);
@@ -119,4 +125,67 @@ fn an_event_whose_descriptor_was_closed_is_replaced() {
     assert!(!Arc::ptr_eq(&lost, &case.look_up.event().unwrap()), "the next wait would end at once, too");
     case.addresses.end(&case.look_up, Ok(vec![refusing]));
     case.wait_until_ready();
+}
+
+#[test]
+fn a_suspended_connect_hands_its_permit_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut case = Case::new(listener.local_addr().unwrap());
+    let given_up = case.connecting.suspend();
+    assert_eq!(case.permits.open(), 1, "it is given back where no lock is held");
+    drop(given_up);
+    assert_eq!(case.permits.open(), 0);
+}
+
+fn tls_plan() -> TlsPlan {
+    let context = SslContext::builder(SslMethod::tls_client()).unwrap().build();
+    TlsPlan {
+        security: Security { context, read_timeout: None },
+        peer: PeerName::new("name"),
+        sessions: Arc::default(),
+        without_session: None,
+    }
+}
+
+/// A connect over TLS to a server that accepts, but does not speak. It is ready for the handshake.
+fn accepted() -> (TcpListener, Case) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut case = Case::with_tls(address, Some(tls_plan()));
+    case.addresses.end(&case.look_up, Ok(vec![address]));
+    assert!(case.advance_after(Duration::ZERO).is_none());
+    case.wait_until_ready();
+    (listener, case)
+}
+
+fn is_anybody_to_blame(outcome: Option<Result<(), ConnectError>>) -> bool {
+    let Some(Err(error)) = outcome else { panic!("it goes on, or is open") };
+    error.causes.iter().any(|(_, kind)| kind.is_remote())
+}
+
+#[test]
+fn a_server_is_not_to_blame_if_nobody_began_the_handshake_in_time() {
+    let (_listener, mut case) = accepted();
+    assert!(case.look_after(TIMEOUT + TIMEOUT / 5).is_none(), "the handshake has a head start");
+    let over = TIMEOUT + TIMEOUT / 5 + CONNECTION_ATTEMPT_DELAY;
+    assert!(!is_anybody_to_blame(case.look_after(over)), "it ends, so that the permit is not kept");
+}
+
+#[test]
+fn a_server_is_not_to_blame_if_it_hangs_up_on_a_handshake_that_nobody_goes_on_with() {
+    let (listener, mut case) = accepted();
+    drop(listener.accept().unwrap());
+    let first = case.look_after(TIMEOUT + TIMEOUT / 5);
+    let ended = first.or_else(|| {
+        case.wait_until_ready();
+        case.look_after(TIMEOUT + TIMEOUT / 5)
+    });
+    assert!(!is_anybody_to_blame(ended));
+}
+
+#[test]
+fn a_server_that_does_not_answer_the_handshake_in_time_is_to_blame() {
+    let (_listener, mut case) = accepted();
+    assert!(case.look_after(TIMEOUT / 10).is_none(), "the handshake begins");
+    assert!(is_anybody_to_blame(case.look_after(TIMEOUT + TIMEOUT / 5)), "there was time enough");
 }
