@@ -45,9 +45,9 @@ impl HappyEyeballs {
         self.attempts.iter_mut().filter(|attempt| !attempt.connecting.is_suspended())
     }
 
-    /// The number of attempts that do not wait for a permit.
-    pub fn count_running(&self) -> usize {
-        self.attempts.iter().filter(|attempt| !attempt.connecting.is_suspended()).count()
+    /// The number of attempts that [`HappyEyeballs::suspend_oldest`] frees a permit of.
+    pub fn count_with_permit(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.connecting.has_permit()).count()
     }
 
     /// The names of the endpoints, for people.

@@ -71,7 +71,7 @@ impl Maintenance {
 
     /// Returns the number of parked attempts that would give up a permit.
     pub fn parked_with_permit(&self) -> usize {
-        self.parked.lock().count_running()
+        self.parked.lock().count_with_permit()
     }
 
     /// Takes all parked attempts out.
@@ -114,11 +114,11 @@ impl<C: ClientConnection> Client<C> {
     #[cold]
     fn do_due_work(&self, call: &impl Call<C>, now: Moment, due: u64) -> Moment {
         let work = self.maintenance.work.load(Ordering::Relaxed);
-        if work & WAITING != 0 {
-            self.serve_waiters();
-        }
         if work & PARKED != 0 {
             self.advance_parked(call, now);
+        }
+        if work & WAITING != 0 {
+            self.serve_waiters();
         }
         if now.nanoseconds() >= due {
             self.sweep(call, now, due);

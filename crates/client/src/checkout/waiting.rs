@@ -10,7 +10,7 @@ use crate::os::clock::Moment;
 use crate::pool::waiters::{LOOK_INTERVAL, Place};
 use crate::status::Error;
 
-/// The pause of a call whose room was taken by an attempt that had begun before.
+/// The first pause of a call that finds its room taken by another call. Each pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The longest time that a context which is freed waits for calls to leave.
@@ -52,6 +52,7 @@ impl<C: ClientConnection> Client<C> {
         let begin = Instant::now();
         let place = Place::new(self.permits.waiters());
         self.metrics.limit_wait();
+        let mut pause = PAUSE;
         loop {
             place.enter();
             self.maintenance.note_waiting();
@@ -69,10 +70,17 @@ impl<C: ClientConnection> Client<C> {
                     return Ok(idle);
                 }
                 match self.dial(call, untried().at(Some(&place))) {
-                    Err(DialError::NoRoom) => longest = PAUSE,
+                    Err(DialError::NoRoom) => {
+                        // It counts as awake, and may have left the queue.
+                        place.enter();
+                        longest = longest.min(pause);
+                        pause = LOOK_INTERVAL.min(2 * pause);
+                    }
                     Err(DialError::Failed(error)) => return Err(error),
                     Ok(connection) => return Ok(connection),
                 }
+            } else {
+                pause = PAUSE;
             }
             let waited = begin.elapsed();
             let left = call.settings().wait.map(|wait| wait.saturating_sub(waited));
@@ -81,6 +89,10 @@ impl<C: ClientConnection> Client<C> {
                 return Err(self.limit_reached(call, Some(waited)));
             }
             place.sleep(left.map_or(longest, |left| left.min(longest)));
+            // One of those that wait is enough: each would wake the next.
+            if place.is_first() {
+                self.maintain(call, Moment::now());
+            }
         }
     }
 

@@ -153,6 +153,11 @@ impl Place {
         has_turn
     }
 
+    /// Returns whether the call is the first in the queue.
+    pub fn is_first(&self) -> bool {
+        self.position_in(&self.waiters.queue.lock()) == Ok(0)
+    }
+
     /// Sleeps until the call is woken or the time is over. May return earlier.
     pub fn sleep(&self, time: Duration) {
         sys::futex_wait(&self.waiter.state, ASLEEP, Some(time));

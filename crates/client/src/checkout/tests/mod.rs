@@ -1,4 +1,5 @@
 mod endpoints;
+mod waiting;
 
 use std::fmt;
 use std::sync::Weak;

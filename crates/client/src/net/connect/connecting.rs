@@ -136,6 +136,11 @@ impl Connecting {
         self.was_held_up
     }
 
+    /// True if it has a permit: for a socket, or for the next one.
+    pub fn has_permit(&self) -> bool {
+        !self.has_no_socket() || self.permit.is_some()
+    }
+
     /// Gives up its sockets, so that their permits serve another connect, or the permit that it keeps while the name is
     /// looked up. `None` if it has neither.
     pub fn suspend(&mut self) -> Option<ClosedSockets> {

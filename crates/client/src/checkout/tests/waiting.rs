@@ -1,0 +1,122 @@
+//! Waits at the limit.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::AtomicBool;
+
+use super::super::attempt::Attempt;
+use super::super::happy_eyeballs::HappyEyeballs;
+use super::*;
+use crate::net::connect::{ConnectPlan, Connecting};
+use crate::net::resolve::Current;
+
+/// A call on a context that allows one connection. It waits, and counts its attempts to connect.
+#[derive(Default)]
+struct WaitingCall {
+    wait: Duration,
+    /// True if the context allows one more whenever the call looks for room, but not when it connects.
+    finds_room_taken: bool,
+    looks_for_room: AtomicBool,
+    rounds: AtomicUsize,
+}
+
+impl WaitingCall {
+    fn new(milliseconds: u64) -> WaitingCall {
+        WaitingCall { wait: Duration::from_millis(milliseconds), ..WaitingCall::default() }
+    }
+}
+
+impl Log for WaitingCall {
+    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
+    fn note(&self, _: fmt::Arguments<'_>) {}
+    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
+}
+
+impl Call<Fake> for WaitingCall {
+    fn settings(&self) -> Settings {
+        let has_room = self.looks_for_room.swap(false, Ordering::Relaxed) && self.finds_room_taken;
+        let connections = if has_room { 2 } else { 1 };
+        Settings { connections, wait: Some(self.wait), ..FakeCall.settings() }
+    }
+    fn limits(&self) -> pool::Limits {
+        FakeCall.limits()
+    }
+    /// Is asked before each look for room, and never between that and a connect.
+    fn attention(&self) -> Option<Duration> {
+        self.looks_for_room.store(true, Ordering::Relaxed);
+        None
+    }
+    fn security(&self) -> Result<Option<Security>, Error> {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+    fn wrap(&self, _: Stream, _: &Arc<Endpoint>) -> Result<Fake, Error> {
+        unreachable!("no connect succeeds")
+    }
+}
+
+impl Fixture {
+    fn checkout_waiting(&self, call: &WaitingCall) -> Result<Fake, Error> {
+        self.client.checkout(call, &self.hosts, &AtomicU32::new(0), None)
+    }
+
+    /// Parks an attempt without a socket and a permit: its address has refused, and it waits for a look-up that never
+    /// ends. Returns its endpoint, which nobody else has.
+    fn park_in_grace(&self, timeout: Duration) -> Weak<Endpoint> {
+        // Nobody listens at the port of a client.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let addresses = Addresses::of("endless.invalid", 80);
+        let endpoint = Endpoint::unlisted(c"80".to_owned(), addresses, self.client.pool.add_idle_set());
+        let plan = ConnectPlan {
+            addresses: Arc::clone(endpoint.addresses()),
+            timeout,
+            permits: Arc::clone(&self.client.permits),
+            limit: 1,
+            tls: None,
+        };
+        let current = Current::with_endless_look_up(&[taken.local_addr().unwrap()]);
+        let permit = self.client.permits.acquire(1);
+        let connecting = Connecting::new(plan, current, permit, Instant::now());
+        let parked = Arc::downgrade(&endpoint);
+        let mut attempts = HappyEyeballs::default();
+        attempts.add(Attempt { endpoint, guard: None, connecting });
+        assert!(attempts.next(Some(Instant::now() + Duration::from_millis(1))).unwrap().is_none());
+        assert_eq!(self.client.permits.open(), 0, "the address has refused");
+        self.client.park(attempts);
+        parked
+    }
+}
+
+#[test]
+fn an_attempt_without_a_permit_makes_no_room() {
+    let fixture = Fixture::new(1);
+    let parked = fixture.park_in_grace(Duration::from_secs(100));
+    let in_use = fixture.client.permits.acquire(1);
+    let call = WaitingCall::new(200);
+    assert!(matches!(fixture.checkout_waiting(&call), Err(Error::Limit)));
+    // Its first, before it waits.
+    assert_eq!(call.rounds.load(Ordering::Relaxed), 1, "it tried to connect while there was no room");
+    assert!(parked.upgrade().is_some());
+    drop(in_use);
+}
+
+#[test]
+fn a_call_that_finds_its_room_taken_pauses() {
+    let fixture = Fixture::new(1);
+    let in_use = fixture.client.permits.acquire(1);
+    let call = WaitingCall { finds_room_taken: true, ..WaitingCall::new(300) };
+    assert!(matches!(fixture.checkout_waiting(&call), Err(Error::Limit)));
+    let rounds = call.rounds.load(Ordering::Relaxed);
+    assert!((2..=20).contains(&rounds), "{rounds} rounds");
+    drop(in_use);
+}
+
+#[test]
+fn calls_that_wait_go_on_with_parked_attempts() {
+    let fixture = Fixture::new(1);
+    let parked = fixture.park_in_grace(Duration::from_millis(1000));
+    let in_use = fixture.client.permits.acquire(1);
+    assert!(matches!(fixture.checkout_waiting(&WaitingCall::new(2000)), Err(Error::Limit)));
+    assert!(parked.upgrade().is_none(), "nobody saw that its time was over");
+    drop(in_use);
+}
