@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::attempt::Attempt;
 use super::endpoint::Endpoint;
 use super::happy_eyeballs::{Ended, HappyEyeballs};
-use super::untried::Untried;
+use super::untried::{Target, Untried};
 use super::{Call, Client, ClientConnection, Settings};
 use crate::fault::Fault;
 use crate::hosts::{AttemptGuard, Record};
@@ -175,11 +175,8 @@ impl<C: ClientConnection> Client<C> {
         }
         let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
         let head_start = if is_early_probe { Duration::ZERO } else { CONNECTION_ATTEMPT_DELAY };
-        match self.start(call, endpoint, guard, attempts) {
-            Ok(()) => {
-                untried.has_permit();
-                Ok(Step::Wait(Some(Instant::now() + head_start)))
-            }
+        match self.start(call, untried, (endpoint, guard), attempts) {
+            Ok(()) => Ok(Step::Wait(Some(Instant::now() + head_start))),
             Err(StartError::NoAddress) => Ok(Step::NoAddress),
             Err(StartError::Local(error)) => match self.reuse_instead(call, untried, error) {
                 Ok(idle) => Ok(Step::Reused(idle)),
@@ -211,29 +208,36 @@ impl<C: ClientConnection> Client<C> {
         Err(lack)
     }
 
-    /// Starts an attempt on an endpoint.
+    /// Starts an attempt on an endpoint. It counts as one once it has a permit, or takes turns with others.
     fn start(
         &self,
         call: &impl Call<C>,
-        endpoint: Arc<Endpoint>,
-        guard: Option<AttemptGuard>,
+        untried: &Untried<'_, C>,
+        (endpoint, guard): Target,
         attempts: &mut HappyEyeballs,
     ) -> Result<(), StartError> {
-        endpoint.record(Record::attempt);
         let settings = call.settings();
-        let current = match self.look_up(&endpoint) {
-            Ok(current) => current,
-            Err(error) => return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), &error)),
-        };
         let security = call.security().map_err(|error| {
             log!(call, Error, "the context has use_https and no SSL_CTX");
             StartError::Local(error.into())
         })?;
-        let permit = self.permit_for(attempts, settings.connections);
-        if permit.is_none() && attempts.is_empty() {
-            endpoint.record(|record| record.failure(Fault::Local));
-            return Err(StartError::Local(DialError::NoRoom));
-        }
+        let mut take_permit = || match self.permit_for(attempts, settings.connections) {
+            None if attempts.is_empty() => Err(StartError::Local(DialError::NoRoom)),
+            permit => Ok(permit),
+        };
+        // A look-up may take long, so that one whose turn it is takes its permit and leaves the queue first. For others
+        // no connection is closed until the name has an address.
+        let early = if untried.has_waited() { Some(take_permit()?) } else { None };
+        untried.leave_queue();
+        let current = match self.look_up(&endpoint) {
+            Ok(current) => current,
+            Err(error) => {
+                endpoint.record(Record::attempt);
+                return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), &error));
+            }
+        };
+        let permit = early.map_or_else(take_permit, Ok)?;
+        endpoint.record(Record::attempt);
         let plan = self.plan(&endpoint, settings, security);
         let connecting = Connecting::new(plan, current, permit, Instant::now());
         attempts.add(Attempt { endpoint, guard, connecting });
@@ -384,6 +388,10 @@ impl<C: ClientConnection> Client<C> {
     fn wait_for_probe(&self, call: &impl Call<C>, untried: &Untried<'_, C>, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let longest = call.attention().map_or(PROBE_INTERVAL, |time| time.min(PROBE_INTERVAL));
+        // It has no permit, so there is room for the next.
+        if untried.leave_queue() {
+            self.permits.waiters().wake_first();
+        }
         let was_probing = !left.is_zero() && untried.wait_for_probe(left.min(longest));
         // The probe may be a parked attempt.
         self.maintain(call, Moment::now());

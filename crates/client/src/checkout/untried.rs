@@ -54,17 +54,21 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         Untried { client, source: Source::Named(Some(endpoint)), place: None }
     }
 
-    /// Sets the place that the checkout leaves as soon as it has a permit.
+    /// Sets the place that the checkout leaves with [`Untried::leave_queue`].
     pub fn at(mut self, place: Option<&'a Place>) -> Untried<'a, C> {
         self.place = place;
         self
     }
 
-    /// Notes that the checkout has a permit, so that it does not wait any more.
-    pub fn has_permit(&self) {
-        if let Some(place) = self.place {
-            place.leave();
-        }
+    /// Returns whether the checkout has waited at the limit.
+    pub fn has_waited(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Leaves the queue of those that wait at the limit: the checkout has a permit, or begins what takes long. Returns
+    /// whether it stood there.
+    pub fn leave_queue(&self) -> bool {
+        self.place.is_some_and(Place::leave)
     }
 
     /// Leaves out probes from now on.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::super::attempt::Attempt;
 use super::super::happy_eyeballs::HappyEyeballs;
 use super::*;
+use crate::hosts::HostMetrics;
 use crate::net::connect::{ConnectPlan, Connecting};
 use crate::net::resolve::Current;
 
@@ -119,4 +120,43 @@ fn calls_that_wait_go_on_with_parked_attempts() {
     assert!(matches!(fixture.checkout_waiting(&WaitingCall::new(2000)), Err(Error::Limit)));
     assert!(parked.upgrade().is_none(), "nobody saw that its time was over");
     drop(in_use);
+}
+
+#[test]
+fn a_limit_in_the_way_is_no_attempt() {
+    let fixture = Fixture::new(1);
+    let in_use = fixture.client.permits.acquire(1);
+    assert!(matches!(fixture.checkout_waiting(&WaitingCall::new(0)), Err(Error::Limit)));
+    let call = WaitingCall { finds_room_taken: true, ..WaitingCall::new(10) };
+    assert!(matches!(fixture.checkout_waiting(&call), Err(Error::Limit)));
+    assert_eq!(fixture.host(1).record().metrics(), HostMetrics::default());
+    drop(in_use);
+}
+
+#[test]
+fn a_call_that_waits_for_a_probe_leaves_the_queue() {
+    let fixture = Fixture::new(1);
+    let waiters = fixture.client.permits.waiters();
+    let eventually_waiting = |count| (0..400).any(|_| waiters.length() == count || pause());
+    let in_use = fixture.client.permits.acquire(1);
+    let call = WaitingCall::new(30_000);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| fixture.checkout_waiting(&call).err());
+        assert!(eventually_waiting(1));
+        let host = fixture.host(1);
+        fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Refused);
+        let probe = fixture.hosts.begin_probe(Moment::now(), |_| true).expect("a probe");
+        drop(in_use);
+        let has_left = eventually_waiting(0) && !waiting.is_finished();
+        fixture.hosts.blacklist(&host, Moment::now(), None, Fault::Refused);
+        drop(probe);
+        assert_eq!(waiting.join().unwrap(), Some(Error::Failure), "its only host is out");
+        assert!(has_left, "those behind it waited for its probe");
+    });
+}
+
+/// Sleeps for a moment. False, for the sake of `any`.
+fn pause() -> bool {
+    thread::sleep(Duration::from_millis(10));
+    false
 }
