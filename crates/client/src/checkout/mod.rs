@@ -19,6 +19,7 @@ pub mod endpoint;
 mod happy_eyeballs;
 mod maintenance;
 pub mod open_connection;
+mod outcomes;
 mod rotation;
 mod statistics;
 mod stats_file;

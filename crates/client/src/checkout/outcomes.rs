@@ -1,0 +1,156 @@
+//! The outcomes of attempts: their statistics and log lines, the hosts that are blacklisted for them, and the error of
+//! the call.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use super::attempt::Attempt;
+use super::dial::StartError;
+use super::endpoint::Endpoint;
+use super::happy_eyeballs::HappyEyeballs;
+use super::untried::Untried;
+use super::{Call, Client, ClientConnection};
+use crate::fault::Fault;
+use crate::hosts::AttemptGuard;
+use crate::net::connect::ConnectError;
+use crate::net::resolve::LookupError;
+use crate::net::stream::Stream;
+use crate::os::clock::Moment;
+use crate::os::probes;
+use crate::status::Error;
+
+impl<C: ClientConnection> Client<C> {
+    /// Logs a failed look-up, and blacklists the host if it is at fault.
+    pub(super) fn look_up_failed(
+        &self,
+        call: &impl Call<C>,
+        endpoint: &Endpoint,
+        guard: Option<&AttemptGuard>,
+        error: &LookupError,
+    ) -> StartError {
+        log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
+        if let Some(error) = error.local_fault() {
+            endpoint.record(|record| record.failure(Fault::Local));
+            return StartError::Local(error.into());
+        }
+        endpoint.record(|record| record.failure(Fault::Name));
+        // A bucket that does not resolve says nothing about the host.
+        if !endpoint.is_virtual() {
+            self.blame(call, guard, Fault::Name);
+        }
+        StartError::NoAddress
+    }
+
+    /// Makes a connection in use from an attempt that succeeded.
+    pub(super) fn attempt_succeeded(
+        &self,
+        call: &impl Call<C>,
+        attempt: Attempt,
+        mut stream: Stream,
+    ) -> Result<C, Error> {
+        let Attempt { endpoint, guard, connecting } = attempt;
+        // Closes the sockets to the host's other addresses.
+        drop(connecting);
+        endpoint.idle_set().resume();
+        if let Some(known) = endpoint.idle_set().review(Moment::now()) {
+            trace!(
+                call,
+                "{}:{}: {known}",
+                endpoint.name().to_string_lossy(),
+                endpoint.port().to_string_lossy()
+            );
+        }
+        if let Some(socket) = stream.socket() {
+            endpoint.addresses().succeeded(socket.peer());
+        }
+        if let Some(tls) = stream.tls() {
+            endpoint.record(|record| record.handshake(tls.was_resumed()));
+            if let Some(notice) = endpoint.sessions().take_notice() {
+                log!(call, Warning, "{} {notice}", endpoint.name().to_string_lossy());
+            }
+        }
+        if let Some(guard) = guard {
+            guard.succeeded();
+        }
+        probes::connect(endpoint.name(), endpoint.port(), -1);
+        let connection = call.wrap(stream, &endpoint).inspect_err(|error| {
+            endpoint.record(|record| record.failure(Fault::Local));
+            log!(call, Error, "connection to {}: {error}", endpoint.name().to_string_lossy());
+        })?;
+        self.metrics.created();
+        Ok(connection)
+    }
+
+    /// Logs why an attempt failed, and blacklists the host if it is at fault.
+    pub(super) fn attempt_failed(&self, call: &impl Call<C>, attempt: &Attempt, error: &ConnectError) {
+        for (address, kind) in &error.causes {
+            log!(call, Error, "connect to {address}: {kind}");
+        }
+        if let Some(look_up) = &error.look_up {
+            self.look_up_failed(call, &attempt.endpoint, attempt.guard.as_ref(), look_up);
+            return;
+        }
+        let fault = error.fault();
+        attempt.endpoint.record(|record| record.failure(fault));
+        probes::connect(attempt.endpoint.name(), attempt.endpoint.port(), fault as i64);
+        if error.local_fault().is_none() {
+            self.blame(call, attempt.guard_to_blame(error), fault);
+        }
+    }
+
+    fn blame(&self, call: &impl Call<C>, guard: Option<&AttemptGuard>, fault: Fault) {
+        if let Some(guard) = guard {
+            self.blacklist_for_attempt(call, guard, fault);
+        }
+    }
+
+    /// Returns the error for a caller whose time is over while attempts are under way, which began later than the
+    /// first one.
+    pub(super) fn time_is_up(
+        &self,
+        call: &impl Call<C>,
+        untried: &Untried<'_, C>,
+        attempts: &HappyEyeballs,
+        so_far: Option<Error>,
+    ) -> Error {
+        let seconds = call.settings().connect_timeout.as_secs();
+        log!(call, Error, "no answer within {seconds} s from {}; the attempts go on", attempts.names());
+        let error = if attempts.are_held_up() { Error::Limit } else { Error::Failure };
+        self.all_failed(call, untried, Some(combined(so_far, error)))
+    }
+
+    /// Returns the error for a caller for whom every host has failed.
+    pub(super) fn all_failed(
+        &self,
+        call: &impl Call<C>,
+        untried: &Untried<'_, C>,
+        combined: Option<Error>,
+    ) -> Error {
+        if let Some((hosts, reason)) = untried.why_none_is_left() {
+            // Logged once a change of the list, since it is the same for all calls meanwhile.
+            let version = hosts.version();
+            if self.logged_version.swap(version, Ordering::Relaxed) == version {
+                call.note(format_args!("{reason}"));
+            } else {
+                log!(call, Error, "{reason}");
+            }
+        }
+        if combined == Some(Error::Limit) {
+            let limit = call.settings().connections;
+            log!(call, Error, "n_conn_max ({limit}) is too low to wait for all hosts at once");
+        }
+        combined.unwrap_or(Error::Failure)
+    }
+}
+
+/// Combines the errors of hosts that failed one after the other: the limit if it was in the way of any, their
+/// common error if they agree, else a failure of the hosts.
+pub(super) fn combined(so_far: Option<Error>, error: Error) -> Error {
+    match so_far {
+        None => error,
+        Some(so_far) if so_far == error => error,
+        Some(Error::Limit) => Error::Limit,
+        Some(_) if error == Error::Limit => Error::Limit,
+        Some(_) => Error::Failure,
+    }
+}
