@@ -30,10 +30,10 @@ impl<C: ClientConnection> Client<C> {
     ) -> StartError {
         log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
         if let Some(error) = error.local_fault() {
-            endpoint.record(|record| record.failure(Fault::Local));
+            note_failure(endpoint, Fault::Local);
             return StartError::Local(error.into());
         }
-        endpoint.record(|record| record.failure(Fault::Name));
+        note_failure(endpoint, Fault::Name);
         // A bucket that does not resolve says nothing about the host.
         if !endpoint.is_virtual() {
             self.blame(call, guard, Fault::Name);
@@ -91,8 +91,7 @@ impl<C: ClientConnection> Client<C> {
             return;
         }
         let fault = error.fault();
-        attempt.endpoint.record(|record| record.failure(fault));
-        probes::connect(attempt.endpoint.name(), attempt.endpoint.port(), fault as i64);
+        note_failure(&attempt.endpoint, fault);
         if error.local_fault().is_none() {
             self.blame(call, attempt.guard_to_blame(error), fault);
         }
@@ -141,6 +140,12 @@ impl<C: ClientConnection> Client<C> {
         }
         combined.unwrap_or(Error::Failure)
     }
+}
+
+/// Counts an attempt that failed, and tells those who trace the process.
+fn note_failure(endpoint: &Endpoint, fault: Fault) {
+    endpoint.record(|record| record.failure(fault));
+    probes::connect(endpoint.name(), endpoint.port(), fault as i64);
 }
 
 /// Combines the errors of hosts that failed one after the other: the limit if it was in the way of any, their
