@@ -118,6 +118,23 @@ impl Shared {
     }
 }
 
+/// The claim of the call that writes the file. If writing panics, dropping it lets others write.
+struct Claim;
+
+impl Claim {
+    /// Returns whether the call writes once more, if it may. If not, its claim has ended.
+    fn goes_on(self, may: bool) -> bool {
+        mem::forget(self);
+        FILE.lock().of_process().goes_on(may)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        FILE.lock().of_process().is_being_written = false;
+    }
+}
+
 impl StatsFile {
     /// The file that the environment names (`DPLX_STATS_FILE`), for a new context. A relative path is taken from the
     /// working directory of this moment.
@@ -153,9 +170,10 @@ impl StatsFile {
         // Others that free contexts meanwhile leave their last statistics to this call, which must end all the same.
         let mut rounds = 0;
         while writes {
+            let claim = Claim;
             self.write(log);
             rounds += 1;
-            writes = FILE.lock().of_process().goes_on(rounds < MOST_ROUNDS);
+            writes = claim.goes_on(rounds < MOST_ROUNDS);
         }
     }
 
@@ -238,7 +256,13 @@ impl Write for Output {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+    use std::panic::{self, AssertUnwindSafe};
+
     use super::*;
+    use crate::checkout::PoolStatistics;
+    use crate::log::{Level, Location};
+    use crate::pool::metrics::Metrics;
 
     #[test]
     fn a_path_has_the_number_of_the_process() {
@@ -260,5 +284,33 @@ mod tests {
         assert!(!file.goes_on(true));
         assert!(!file.claim(now, false), "it is new");
         assert!(file.claim(now.after(INTERVAL), false));
+    }
+
+    /// A log that takes no line.
+    struct Full;
+
+    impl Log for Full {
+        fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {
+            panic!("no room");
+        }
+        fn note(&self, _: fmt::Arguments<'_>) {}
+        fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
+    }
+
+    #[test]
+    fn a_panic_while_writing_lets_others_write() {
+        let file =
+            StatsFile { template: "/dev/null/x".into(), context: u64::MAX, next: AtomicU64::default() };
+        let pool = PoolStatistics {
+            idle: 0,
+            in_use: 0,
+            connecting: 0,
+            waiting: 0,
+            reused: 0,
+            counts: Metrics::default().counts(),
+        };
+        let update = || file.update(Table { pool, hosts: Vec::new() }, true, &Full);
+        assert!(panic::catch_unwind(AssertUnwindSafe(update)).is_err(), "the failure is logged");
+        assert!(!FILE.lock().of_process().is_being_written);
     }
 }
