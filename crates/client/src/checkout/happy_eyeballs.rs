@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
@@ -33,6 +34,16 @@ impl HappyEyeballs {
     /// Adds all attempts of another one.
     pub fn append(&mut self, mut other: HappyEyeballs) {
         self.attempts.append(&mut other.attempts);
+    }
+
+    /// Adds the attempts on endpoints that none leads to yet. Returns the others.
+    pub fn append_new(&mut self, other: HappyEyeballs) -> HappyEyeballs {
+        let mut surplus = HappyEyeballs::default();
+        for attempt in other.attempts {
+            let is_known = self.attempts.iter().any(|known| Arc::ptr_eq(&known.endpoint, &attempt.endpoint));
+            if is_known { &mut surplus } else { &mut *self }.attempts.push(attempt);
+        }
+        surplus
     }
 
     /// True if no attempt is under way.

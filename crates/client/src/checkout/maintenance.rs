@@ -79,9 +79,11 @@ impl Maintenance {
         mem::take(&mut *self.parked.lock())
     }
 
-    fn park(&self, attempts: HappyEyeballs) {
-        self.parked.lock().append(attempts);
+    /// Parks attempts, one for each endpoint: the one that was parked first ends first. Returns the others.
+    fn park(&self, attempts: HappyEyeballs) -> HappyEyeballs {
+        let surplus = self.parked.lock().append_new(attempts);
         self.add_work(PARKED);
+        surplus
     }
 
     /// Suspends a parked attempt, which frees permits. False if none has a socket.
@@ -189,7 +191,7 @@ impl<C: ClientConnection> Client<C> {
     /// Leaves attempts to later calls.
     pub(super) fn park(&self, attempts: HappyEyeballs) {
         if !attempts.is_empty() {
-            self.maintenance.park(attempts);
+            drop(self.maintenance.park(attempts));
             // They give way to a call that waits.
             self.permits.waiters().wake_first();
         }

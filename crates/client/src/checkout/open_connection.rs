@@ -381,6 +381,12 @@ impl Drop for OpenConnection {
         let is_inherited = self.is_inherited();
         if self.endpoint.is_some() && !is_inherited {
             self.metrics.closed(self.close_reason);
+            // The last use may have failed.
+            if self.reuses > 0
+                && let Some(set) = self.idle_set()
+            {
+                set.note_served(self.reuses, Moment::now());
+            }
         }
         if (self.is_broken() || is_inherited)
             && let Some(tls) = self.stream.tls()

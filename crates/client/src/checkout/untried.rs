@@ -105,6 +105,14 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         }
     }
 
+    /// False if no host can be tried now: each is out, and no probe is under way.
+    pub fn may_succeed(&self) -> bool {
+        match &self.source {
+            Source::List { hosts, .. } => hosts.may_be_tried(Moment::now()),
+            Source::Named(endpoint) => endpoint.is_some(),
+        }
+    }
+
     /// Waits for the result of a probe of a host that is left, at most for the timeout. False if none is under way.
     pub fn wait_for_probe(&self, timeout: Duration) -> bool {
         match &self.source {

@@ -26,7 +26,7 @@ impl<C: ClientConnection> Client<C> {
         untried: impl Fn() -> Untried<'a, C>,
     ) -> Result<C, Error> {
         let may_wait = || call.settings().wait != Some(Duration::ZERO);
-        let must_queue = self.permits.waiters().length() > 0 && may_wait();
+        let must_queue = self.permits.waiters().length() > 0 && may_wait() && untried().may_succeed();
         if !must_queue && let Some(idle) = reuse() {
             return Ok(idle);
         }
@@ -34,8 +34,10 @@ impl<C: ClientConnection> Client<C> {
         let first = if must_queue { Err(DialError::NoRoom) } else { self.dial(call, untried()) };
         let outcome = match first {
             Ok(connection) => Ok(connection),
+            Err(DialError::NoRoom | DialError::Failed(Error::Limit)) if may_wait() => {
+                self.wait_for_room(call, reuse, untried)
+            }
             Err(DialError::Failed(error)) => Err(error),
-            Err(DialError::NoRoom) if may_wait() => self.wait_for_room(call, reuse, untried),
             Err(DialError::NoRoom) => Err(self.limit_reached(call, None)),
         };
         self.metrics.waited(begin, outcome.is_err());
@@ -63,6 +65,12 @@ impl<C: ClientConnection> Client<C> {
             if let Some(interruption) = call.interruption() {
                 return Err(interruption.report(call));
             }
+            if !untried().may_succeed() {
+                return self.dial(call, untried()).map_err(|error| match error {
+                    DialError::Failed(error) => error,
+                    DialError::NoRoom => self.limit_reached(call, Some(begin.elapsed())),
+                });
+            }
             let mut longest = LOOK_INTERVAL.min(call.attention().unwrap_or(LOOK_INTERVAL));
             if place.has_turn(self.room(call)) {
                 if let Some(idle) = reuse() {
@@ -70,7 +78,8 @@ impl<C: ClientConnection> Client<C> {
                     return Ok(idle);
                 }
                 match self.dial(call, untried().at(Some(&place))) {
-                    Err(DialError::NoRoom) => {
+                    // At the limit there may have been room for some of the hosts that were tried.
+                    Err(DialError::NoRoom | DialError::Failed(Error::Limit)) => {
                         // It counts as awake, and may have left the queue.
                         place.enter();
                         longest = longest.min(pause);

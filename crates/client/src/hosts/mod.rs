@@ -249,6 +249,16 @@ impl Hosts {
         Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::Ordinary))
     }
 
+    /// True if a checkout could try a host now, or could wait for the probe of one.
+    pub fn may_be_tried(&self, now: Moment) -> bool {
+        let is_due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+        self.breakers.lock().iter().any(|breaker| {
+            let is_out = matches!(breaker.state, CircuitState::Open { .. });
+            let is_last_resort = breaker.is_out_for_reply() || is_due(breaker.early_probe_at());
+            !is_out || is_last_resort || is_due(breaker.probe_at()) || breaker.is_probing()
+        })
+    }
+
     /// Waits for a change of the list, at most for the timeout, if a host for which `is_wanted` is true is being
     /// probed. False if none is.
     pub fn wait_for_probe(&self, is_wanted: impl Fn(&Arc<Host>) -> bool, timeout: Duration) -> bool {

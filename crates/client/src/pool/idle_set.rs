@@ -140,6 +140,11 @@ impl IdleSet {
         self.state.lock().phase == Phase::Open
     }
 
+    /// Notes that a connection has served so many requests.
+    pub fn note_served(&self, uses: u32, now: Moment) {
+        self.state.lock().server.note_served(uses, now);
+    }
+
     /// Learns from a connection that the server has ended. `is_void` says that other connections contradict it.
     pub fn observe(&self, ending: Ending, is_void: bool) {
         self.change(|state| state.server.observe(ending, is_void));

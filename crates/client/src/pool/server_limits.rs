@@ -9,7 +9,7 @@
 //! - Connections that end together although they were idle for different times, or that outlive the idle time of another
 //!   one, say that the server was restarted.
 //! - A server that closes as soon as it has replied has a limit on requests, if it does so twice after the same number,
-//!   and no other connection has served more.
+//!   and no other connection has served more in the last ten minutes.
 //!
 //! What was learned is forgotten after ten minutes, since a server may be set up anew.
 #![forbid(unsafe_code)]
@@ -147,12 +147,19 @@ pub struct ServerLimits {
     said: Option<Bound<Announced>>,
     /// The last ending of an idle connection, and the last one after a reply.
     last: [Option<Observed>; 2],
+    /// The largest number of requests that a connection has served.
+    served: Option<Bound<u32>>,
 }
 
 impl ServerLimits {
     /// Nothing is known.
-    pub const UNKNOWN: ServerLimits =
-        ServerLimits { idle: Limit::NONE, uses: Limit::NONE, said: None, last: [const { None }; 2] };
+    pub const UNKNOWN: ServerLimits = ServerLimits {
+        idle: Limit::NONE,
+        uses: Limit::NONE,
+        said: None,
+        last: [const { None }; 2],
+        served: None,
+    };
 
     /// The time for which an idle connection can be used. `None` if no limit is known.
     pub fn idle(&self) -> Option<Duration> {
@@ -164,8 +171,17 @@ impl ServerLimits {
         self.uses.least()
     }
 
+    /// Notes that a connection has served so many requests.
+    pub fn note_served(&mut self, uses: u32, now: Moment) {
+        if self.served.is_none_or(|served| served.until <= now || served.value <= uses) {
+            self.served = Some(Bound { value: uses, until: now.after(KEPT) });
+        }
+    }
+
     /// Learns from an ending. `is_void` says that other connections contradict it.
     pub fn observe(&mut self, ending: Ending, is_void: bool) {
+        let served = self.served.filter(|served| served.until > ending.at);
+        let is_void = is_void || served.is_some_and(|served| ending.is_contradicted_by_uses(served.value));
         let mut observed = Observed { ending, is_void };
         for last in self.last.iter_mut().flatten().filter(|last| last.ending.is_of_one_event(&ending)) {
             last.is_void |= observed.is_void || !last.ending.agrees(&ending);

@@ -205,6 +205,23 @@ fn a_child_forgets_the_early_probe_of_its_parent() {
 }
 
 #[test]
+fn a_list_says_whether_any_host_may_be_tried() {
+    let (hosts, all, _) = list(1);
+    assert!(hosts.may_be_tried(at(0)));
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
+    assert!(!hosts.may_be_tried(at(9)) && hosts.may_be_tried(at(10)));
+    hosts.unblacklist(&all[0]);
+    hosts.blacklist(&all[0], at(20), TEN, Fault::Replied);
+    assert!(hosts.may_be_tried(at(20)));
+    hosts.blacklist(&all[0], at(20), TEN, Fault::Refused);
+    assert!(!hosts.may_be_tried(at(20)) && hosts.may_be_tried(at(21)));
+    let probe = last_resort(&hosts, 0, at(21)).expect("due");
+    assert!(hosts.may_be_tried(at(21)), "its result is waited for");
+    drop(probe);
+    assert!(!Hosts::new().may_be_tried(at(0)));
+}
+
+#[test]
 fn the_reason_names_each_host_its_fault_and_the_time_left() {
     let (hosts, all, _) = list(3);
     let now = at(0);

@@ -71,6 +71,20 @@ fn two_prompt_endings_after_as_many_requests_bound_the_uses() {
 }
 
 #[test]
+fn a_connection_that_served_more_contradicts_for_ten_minutes() {
+    let twice = |limits: &mut ServerLimits, second: f64| {
+        limits.observe(ending(second, 0., 1), false);
+        limits.observe(ending(second + 1., 0., 1), false);
+        limits.uses()
+    };
+    let mut limits = ServerLimits::UNKNOWN;
+    limits.note_served(500, ending(10., 0., 0).at);
+    limits.note_served(3, ending(11., 0., 0).at);
+    assert_eq!(twice(&mut limits, 20.), None);
+    assert_eq!(twice(&mut limits, 620.), Some(1));
+}
+
+#[test]
 fn endings_of_both_kinds_may_alternate() {
     let limits = learned(&[ending(10., 5., 1), ending(20., 0., 9), ending(30., 5., 4), ending(40., 0., 9)]);
     assert_eq!((limits.idle(), limits.uses()), (Some(Duration::from_millis(4500)), Some(9)));
