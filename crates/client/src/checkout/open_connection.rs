@@ -38,14 +38,14 @@ pub struct OpenConnection {
     /// The shard of the thread that last checked it out or made it.
     shard: ShardNumber,
     state: State,
-    /// What was read since it was checked out.
+    /// Notes on what was read since it was checked out.
     reads: Reads,
     close_reason: CloseReason,
     /// The time at which it was released last.
     idle_since: ShortMoment,
 }
 
-/// What was read in a use of a connection, in one byte: a connection lies in five cache lines.
+/// Notes on what was read in a use of a connection, in one byte: a connection lies in five cache lines.
 #[derive(Clone, Copy, Default)]
 struct Reads(u8);
 

@@ -7,7 +7,7 @@ use super::dial::DialError;
 use super::untried::Untried;
 use super::{Call, Client, ClientConnection, PoolStatistics};
 use crate::os::clock::Moment;
-use crate::pool::waiters::{LOOK_INTERVAL, Place};
+use crate::pool::waiters::{LONGEST_SLEEP, Place};
 use crate::status::Error;
 
 /// The first pause of a call that finds its room taken by another call. Each pause is twice as long as the one before.
@@ -71,7 +71,7 @@ impl<C: ClientConnection> Client<C> {
                     DialError::NoRoom => self.limit_reached(call, Some(begin.elapsed())),
                 });
             }
-            let mut longest = LOOK_INTERVAL.min(call.attention().unwrap_or(LOOK_INTERVAL));
+            let mut longest = LONGEST_SLEEP.min(call.attention().unwrap_or(LONGEST_SLEEP));
             if place.has_turn(self.room(call)) {
                 if let Some(idle) = reuse() {
                     place.leave();
@@ -83,7 +83,7 @@ impl<C: ClientConnection> Client<C> {
                         // It counts as awake, and may have left the queue.
                         place.enter();
                         longest = longest.min(pause);
-                        pause = LOOK_INTERVAL.min(2 * pause);
+                        pause = LONGEST_SLEEP.min(2 * pause);
                     }
                     Err(DialError::Failed(error)) => return Err(error),
                     Ok(connection) => return Ok(connection),

@@ -26,14 +26,15 @@ impl Limits {
         Limits { idle_nanoseconds: i64::from(idle_time) * 1_000_000_000, reuses }
     }
 
-    /// Returns whether a connection that was released at `since` has been idle for too long. `useful` is the number of
-    /// nanoseconds for which its server lets it be idle.
+    /// Returns whether a connection that was released at `since` has been idle for too long. `allowed_nanoseconds` is the
+    /// time for which its server lets it be idle.
     ///
     /// There is no overflow: the monotonic clock begins when the machine starts. To exclude one would take two more
     /// instructions on the hot path.
     #[inline(always)]
-    pub fn are_over(self, since: Moment, useful: i64, now: Moment) -> bool {
-        since.nanoseconds() as i64 + self.idle_nanoseconds.min(useful) <= now.nanoseconds() as i64
+    pub fn are_over(self, since: Moment, allowed_nanoseconds: i64, now: Moment) -> bool {
+        since.nanoseconds() as i64 + self.idle_nanoseconds.min(allowed_nanoseconds)
+            <= now.nanoseconds() as i64
     }
 }
 

@@ -112,13 +112,13 @@ impl<C: Poolable, P> Pool<C, P> {
         now: Moment,
         limits: Limits,
     ) -> Option<C> {
-        let (idle, useful) = {
+        let (idle, allowed_nanoseconds) = {
             let mut shard = self.shards.shard(ShardNumber::own());
             let set = choose(&mut shard.per_shard)?;
-            let (number, useful) = (set.number, set.idle_nanoseconds());
-            (shard.take_last(number)?, useful)
+            let (number, allowed_nanoseconds) = (set.number, set.idle_nanoseconds());
+            (shard.take_last(number)?, allowed_nanoseconds)
         };
-        self.examine(idle, now, limits, useful)
+        self.examine(idle, now, limits, allowed_nanoseconds)
     }
 
     /// Checks out a connection that is still good, from the calling thread's shard or else from another.
@@ -132,11 +132,11 @@ impl<C: Poolable, P> Pool<C, P> {
         }
     }
 
-    /// Returns a connection that was taken out, or closes it if it cannot be reused. `useful` is the number of
-    /// nanoseconds for which its server lets it be idle.
+    /// Returns a connection that was taken out, or closes it if it cannot be reused. `allowed_nanoseconds` is the time
+    /// for which its server lets it be idle.
     #[inline(always)]
-    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, useful: i64) -> Option<C> {
-        if limits.are_over(idle.since, useful, now) {
+    fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, allowed_nanoseconds: i64) -> Option<C> {
+        if limits.are_over(idle.since, allowed_nanoseconds, now) {
             self.reject_expired(idle);
             return None;
         }
@@ -357,8 +357,8 @@ impl<C: Poolable> Idle<C> {
 /// Takes out the connections of a stack that have been idle for too long.
 fn take_expired<C: Poolable>(stack: &mut Stack<C>, now: Moment, limits: Limits) -> Vec<Idle<C>> {
     let set = stack.first().and_then(|idle| idle.connection.idle_set());
-    let useful = set.map_or(i64::MAX, IdleSet::idle_nanoseconds);
-    take(stack, |idle| limits.are_over(idle.since, useful, now))
+    let allowed_nanoseconds = set.map_or(i64::MAX, IdleSet::idle_nanoseconds);
+    take(stack, |idle| limits.are_over(idle.since, allowed_nanoseconds, now))
 }
 
 fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseReason) {

@@ -11,7 +11,7 @@
 //! - A server that closes as soon as it has replied has a limit on requests, if it does so twice after the same number,
 //!   and no other connection has served more in the last ten minutes.
 //!
-//! What was learned is forgotten after ten minutes, since a server may be set up anew.
+//! A limit that was learned is forgotten after ten minutes, since a server may be set up anew.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -112,7 +112,7 @@ struct Bound<T> {
     until: Moment,
 }
 
-/// What is known of one limit.
+/// One limit, as far as it is known.
 struct Limit<T> {
     announced: Option<Bound<T>>,
     observed: Option<Bound<T>>,
@@ -139,7 +139,7 @@ struct Observed {
     is_void: bool,
 }
 
-/// What is known of the limits of one server.
+/// The limits of one server, as far as they are known.
 pub struct ServerLimits {
     idle: Limit<Duration>,
     uses: Limit<u32>,

@@ -8,7 +8,7 @@
 //! No wakeup is lost. A call first marks itself as asleep, then counts the room, and then sleeps unless it was woken
 //! meanwhile. Who makes room does so first, and then wakes. In between both hold the lock that guards the room, so one
 //! of them sees what the other did. What makes room without a sign, such as a higher limit, is found by a look every
-//! [`LOOK_INTERVAL`].
+//! [`LONGEST_SLEEP`].
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::os::lock::Lock;
 use crate::os::sys;
 
 /// The longest time that a call sleeps before it looks for room by itself.
-pub const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// The queue of one context.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! How long endpoints are kept, and which of them is which.
+//! The time for which endpoints are kept, and the identity of each.
 
 use super::*;
 use crate::net::resolve::LookUp;

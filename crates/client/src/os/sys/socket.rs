@@ -72,7 +72,8 @@ const CLOSE: u8 = 7;
 /// `TCP_CLOSE_WAIT`: the peer has ended its stream.
 const CLOSE_WAIT: u8 = 8;
 
-/// What the kernel knows of a TCP connection (`TCP_INFO`, tcp(7)), and for how many bytes of it. `None` for other sockets.
+/// Returns the kernel's record of a TCP connection (`TCP_INFO`, tcp(7)), and the number of its bytes that are filled in.
+/// `None` for other sockets.
 fn tcp_info(socket: &impl AsRawFd) -> Option<(libc::tcp_info, usize)> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
