@@ -250,6 +250,28 @@ static void continuation_comes_before_the_reply(void) {
     end(&ends);
 }
 
+static void fields_of_the_head_belong_to_the_program(void) {
+    struct ends ends = begin(false, "");
+    dpl_conn_t *first, *conn;
+
+    request(&ends);
+    first = ends.conn;
+    request(&ends);
+    conn = ends.conn;
+    conn->next = first; /* a list of the program's own */
+    say(&ends, OK "Content-Length: 5\r\nETag: 1\r\n\r\nhello");
+    CHECK_INT(dplx_reply_status(conn, WAIT), 200, "a head is read");
+    CHECK(conn->next == first, "the list stays as it is");
+    CHECK_STR(dplx_reply_field(conn, "ETag", 0), "1", "a field is found");
+    conn->next = NULL;
+    check_body(&ends, "hello", 9, "the reply goes on");
+    conn->next = first;
+    CHECK_STATUS(write_string(conn, "GET / HTTP/1.1\r\n\r\n", 5), DPL_SUCCESS, "so does the connection");
+    dpl_conn_terminate(conn);
+    dpl_conn_terminate(first);
+    end(&ends);
+}
+
 static void null_is_told_of(void) {
     struct ends ends = begin(false, "");
     char byte;
@@ -277,6 +299,7 @@ int main(void) {
     RUN(next_request_waits_for_the_end);
     RUN(request_may_go_on_while_a_reply_is_asked_for);
     RUN(continuation_comes_before_the_reply);
+    RUN(fields_of_the_head_belong_to_the_program);
     RUN(null_is_told_of);
     return test_end();
 }

@@ -1,27 +1,33 @@
-//! What few connections have: their address as text, and a use that another thread may cancel.
+//! What few connections have: their address as text, a use that another thread may cancel, and a reply that is read step
+//! by step.
 //!
-//! While the use is registered, `ConnectionMemory::fd` is [`WATCHED`], which no field of C equals. So each call that takes
-//! the connection comes to the slow path here, and other connections pay nothing.
+//! While there is such a use or reply, `ConnectionMemory::fd` is [`LOOK_CLOSER`], which no field of C equals. So each call
+//! that takes the connection comes to the slow path here, and other connections pay nothing.
 
 use std::ffi::CString;
+use std::ptr;
 
 use libc::{c_char, c_int};
 
+use super::reply::SteppedReply;
 use super::{Connection, ConnectionMemory};
 use crate::abi::uses;
 use droplet_client::checkout::ClientConnection as _;
-use std::ptr;
 
-/// Stands in the place of the descriptor while the use may be cancelled.
-const WATCHED: c_int = -2;
+/// Stands in the place of the descriptor while each call has to look at the [`Extras`].
+const LOOK_CLOSER: c_int = c_int::MIN;
 
 /// Rare facts of a connection.
 #[derive(Default)]
 pub struct Extras {
     /// The address of the peer. An address of a connection does not change.
     address: Option<CString>,
-    /// The use that may be cancelled, and the `fd` field of the head when it was last looked at.
-    watched: Option<(u64, c_int)>,
+    /// The number of the use, if it may be cancelled.
+    use_number: Option<u64>,
+    /// The reply that is read step by step.
+    pub(super) reply: Option<Box<SteppedReply>>,
+    /// The `fd` field of the head when it was last looked at, while [`LOOK_CLOSER`] stands in its place.
+    fd: Option<c_int>,
 }
 
 impl Connection {
@@ -36,50 +42,56 @@ impl Connection {
     /// Registers the use of the connection as this one, or as a new one, unless it is registered already. Returns its
     /// number.
     pub fn watch(&mut self, use_number: Option<u64>) -> u64 {
-        if let Some((number, _)) = self.0.watched() {
+        if let Some(number) = self.0.use_number() {
             return number;
         }
         let number = use_number.unwrap_or_else(uses::begin);
-        self.0.watch(number);
+        self.0.extras().use_number = Some(number);
+        self.0.look_closer();
         number
     }
 
     /// Returns whether another thread has cancelled this use.
     pub fn was_cancelled(&self) -> bool {
-        self.0.watched().is_some_and(|(number, _)| uses::is_cancelled(number))
+        self.0.use_number().is_some_and(uses::is_cancelled)
     }
 }
 
 impl ConnectionMemory {
-    fn extras(&mut self) -> &mut Extras {
+    pub(super) fn extras(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
     }
 
-    fn watched(&self) -> Option<(u64, c_int)> {
-        self.extras.as_ref().and_then(|extras| extras.watched)
+    fn use_number(&self) -> Option<u64> {
+        self.extras.as_ref().and_then(|extras| extras.use_number)
     }
 
-    /// Begins or goes on to watch, after the descriptor was looked at.
-    pub(super) fn watch(&mut self, number: u64) {
-        let fd = self.fd;
-        let descriptor = self.open.stream.descriptor();
-        uses::set_socket(number, std::os::fd::AsRawFd::as_raw_fd(descriptor), descriptor.file());
-        self.extras().watched = Some((number, fd));
-        self.fd = WATCHED;
+    /// Makes each call come here while it is needed. The descriptor was looked at before.
+    pub(super) fn look_closer(&mut self) {
+        let Some(extras) = &mut self.extras else { return };
+        if let Some(number) = extras.use_number {
+            let descriptor = self.open.stream.descriptor();
+            uses::set_socket(number, std::os::fd::AsRawFd::as_raw_fd(descriptor), descriptor.file());
+        }
+        if extras.fd.is_none() && (extras.use_number.is_some() || extras.reply.is_some()) {
+            extras.fd = Some(std::mem::replace(&mut self.fd, LOOK_CLOSER));
+        }
     }
 
-    /// Puts the descriptor back, for a look at the fields. Returns the number of the use that is watched.
-    pub(super) fn pause_watch(&mut self) -> Option<u64> {
-        let (number, fd) = self.watched()?;
-        self.fd = fd;
-        Some(number)
+    /// Puts the descriptor back, for a look at the fields.
+    pub(super) fn pause_look(&mut self) {
+        if let Some(fd) = self.extras.as_mut().and_then(|extras| extras.fd.take()) {
+            self.fd = fd;
+        }
     }
 
-    /// Ends the use. A connection that was cancelled is closed afterwards.
-    pub(super) fn end_watch(&mut self) {
-        let Some(number) = self.pause_watch() else { return };
-        self.extras().watched = None;
-        if uses::end(number) {
+    /// Ends what belongs to one use only: the reply, and that it may be cancelled. A connection that was cancelled is closed
+    /// afterwards.
+    pub(super) fn end_use_of_extras(&mut self) {
+        self.pause_look();
+        let Some(extras) = &mut self.extras else { return };
+        extras.reply = None;
+        if extras.use_number.take().is_some_and(uses::end) {
             self.open.mark_broken();
         }
     }

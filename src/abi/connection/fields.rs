@@ -62,18 +62,16 @@ impl ConnectionMemory {
     #[cold]
     #[inline(never)]
     fn follow_fields_at_end(&mut self) {
-        self.end_watch();
-        self.follow_fields();
+        self.end_use_of_extras();
+        self.follow_changed_fields();
     }
 
     #[cold]
     #[inline(never)]
     fn follow_fields(&mut self) {
-        let watched = self.pause_watch();
+        self.pause_look();
         self.follow_changed_fields();
-        if let Some(number) = watched {
-            self.watch(number);
-        }
+        self.look_closer();
     }
 
     fn follow_changed_fields(&mut self) {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use libc::{c_char, c_int};
 
+pub use reply::SteppedReply;
 pub use reserved::Reserved;
 
 use self::extras::Extras;
@@ -307,8 +308,7 @@ impl ClientConnection for Connection {
 
 impl Drop for ConnectionMemory {
     fn drop(&mut self) {
-        self.end_watch();
-        drop(self.take_reply());
+        self.end_use_of_extras();
         self.free_fields();
     }
 }

@@ -1,16 +1,12 @@
-//! The reply that a program reads step by step (`dplx_reply_read`).
-//!
-//! It hangs in the field `next` of the head. In Droplet that field links the idle connections of the original's pool, so
-//! nobody else uses it. Connections on which no reply is read this way have none.
+//! The reply that a program reads step by step (`dplx_reply_read`). Few connections have one.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
 
 use libc::c_char;
 
-use super::{Connection, ConnectionMemory};
+use super::Connection;
 use droplet_client::http::reader::ReplyReader;
-use droplet_client::pool::Poolable as _;
 
 /// A reply, and its fields as C gets them.
 pub struct SteppedReply {
@@ -18,11 +14,14 @@ pub struct SteppedReply {
     pub reader: ReplyReader,
     /// Names and values, once the head was read and C has asked for one.
     fields: Vec<(CString, CString)>,
-    /// The use of the connection that it belongs to.
-    reuses: u32,
 }
 
 impl SteppedReply {
+    /// A reply of which nothing was read.
+    pub fn new(reader: ReplyReader) -> SteppedReply {
+        SteppedReply { reader, fields: Vec::new() }
+    }
+
     /// Returns the value of the `index`-th field of this name, counted from 0, in whatever case; NULL if there is none.
     pub fn field(&mut self, name: &CStr, index: usize) -> *const c_char {
         if self.fields.is_empty() {
@@ -40,40 +39,19 @@ impl SteppedReply {
 impl Connection {
     /// Takes the reply to the last request, if reading has begun.
     pub fn take_reply(&mut self) -> Option<Box<SteppedReply>> {
-        let reuses = self.reuses();
-        self.0.take_reply().filter(|reply| reply.reuses == reuses)
-    }
-
-    /// Returns a reply of which nothing was read.
-    pub fn new_reply(&self, reader: ReplyReader) -> Box<SteppedReply> {
-        Box::new(SteppedReply { reader, fields: Vec::new(), reuses: self.reuses() })
+        self.0.extras.as_mut()?.reply.take()
     }
 
     /// Keeps the reply, for the next step and for its fields, until the next request.
     pub fn keep_reply(&mut self, reply: Box<SteppedReply>) {
-        drop(self.0.take_reply());
-        self.0.head.next = Box::into_raw(reply).cast();
+        self.0.extras().reply = Some(reply);
+        self.0.look_closer();
     }
 
     /// Forgets the reply if it is over, before something is written. Returns false if it is not.
     pub fn forget_reply(&mut self) -> bool {
-        if self.0.head.next.is_null() {
-            return true;
-        }
-        match self.take_reply() {
-            Some(reply) if !reply.reader.is_over() => {
-                self.keep_reply(reply);
-                false
-            }
-            _ => true,
-        }
-    }
-}
-
-impl ConnectionMemory {
-    pub(super) fn take_reply(&mut self) -> Option<Box<SteppedReply>> {
-        let reply = std::mem::replace(&mut self.head.next, ptr::null_mut()).cast::<SteppedReply>();
-        // SAFETY: the field is NULL or what `keep_reply` stored: C has no use for it (contract of dpl_conn_release).
-        (!reply.is_null()).then(|| unsafe { Box::from_raw(reply) })
+        let Some(extras) = &mut self.0.extras else { return true };
+        extras.reply.take_if(|reply| reply.reader.is_over());
+        extras.reply.is_none()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use libc::{c_char, c_int, c_uint, c_void, size_t, ssize_t};
 
-use crate::abi::connection::{Connection, peer_name};
+use crate::abi::connection::{Connection, SteppedReply, peer_name};
 use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::exports::conn::in_use;
@@ -175,7 +175,7 @@ fn step<T>(
         connection.begin_exchange();
         connection.drop_surplus();
         let wanted = Wanted { body: !connection.is_head_request(), data: true };
-        connection.new_reply(ReplyReader::new(reading::expected(connection, wanted)))
+        Box::new(SteppedReply::new(ReplyReader::new(reading::expected(connection, wanted))))
     });
     let deadline = sys::deadline(clock::milliseconds(timeout_ms));
     let outcome = take(&mut reply.reader, &mut Until { connection: &mut *connection, deadline });
