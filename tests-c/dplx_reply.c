@@ -282,6 +282,8 @@ static void null_is_told_of(void) {
     CHECK_INT(dplx_reply_read(ends.conn, NULL, 1, 0), DPL_EINVAL, "no buffer");
     CHECK_INT(dplx_reply_read(ends.conn, &byte, 0, 0), DPL_EINVAL, "no room");
     CHECK(!dplx_reply_field(NULL, "a", 0) && !dplx_reply_field(ends.conn, NULL, 0), "nothing");
+    CHECK_INT(dplx_reply_read(ends.conn, NULL, 1, 0), DPL_EINVAL, "another call fails");
+    CHECK(!strstr(dplx_last_error(), "the name is NULL"), "its text is its own: %s", dplx_last_error());
     dpl_conn_release(ends.conn);
     CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_EINVAL, "given back");
     end(&ends);

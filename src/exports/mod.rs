@@ -19,10 +19,12 @@ mod outcome;
 mod transfer;
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::abi::connection::Connection;
 use crate::abi::context::Context;
-use crate::abi::last_error::{self, Outcome};
+use crate::abi::last_error::{self, CallResult, Outcome};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, ContextHead, RequestHead};
 use crate::abi::logging::CallLog;
 use droplet_client::log;
@@ -54,10 +56,19 @@ fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce(
     last_error::of_call(|| caught(function, failure, body))
 }
 
-/// Runs a body as [`guard`] does, and leaves the text of `dplx_last_error` as it is: for functions that a program may
-/// call between a failure and `dplx_last_error`.
+/// Runs a body as [`guard`] does, and leaves the text of `dplx_last_error` as it is, unless the body logs an error: for
+/// functions that a program may call between a failure and `dplx_last_error`.
 pub fn guard_aside<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
-    sys::without_cancellation(|| caught(function, failure, body))
+    guard(function, Aside(failure), || Aside(body())).0
+}
+
+/// A result that does not say whether the call failed.
+struct Aside<T>(T);
+
+impl<T> Outcome for Aside<T> {
+    fn result(&self) -> CallResult {
+        CallResult::Unknown
+    }
 }
 
 #[inline]
