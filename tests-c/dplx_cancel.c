@@ -11,13 +11,14 @@
 #include "support/clock.h"
 #include "support/context.h"
 #include "support/dplx.h"
+#include "support/ends.h"
 #include "support/logs.h"
 
 static struct server *server;
 static dpl_ctx_t *ctx;
 
 /* A server that answers nothing, and reads slowly. */
-static void begin(bool over_tls) {
+static void begin_slow(bool over_tls) {
     char profile[512];
 
     server = server_start((struct server_options){.behaviour = DRAIN,
@@ -30,7 +31,7 @@ static void begin(bool over_tls) {
     REQUIRE(ctx, "a context is made");
 }
 
-static void end(void) {
+static void end_slow(void) {
     server_behave(server, DISCARD); /* so that it comes to the end of what was sent */
     dpl_ctx_free(ctx);
     server_stop(server);
@@ -74,7 +75,7 @@ static void check_ends(bool over_tls, void *(*run)(void *), const char *text) {
     struct call call = {.conn = NULL};
     double began;
 
-    begin(over_tls);
+    begin_slow(over_tls);
     call.conn = dplx_connect(ctx, LIMIT_MS);
     REQUIRE(call.conn, "a connection is made");
     call.use = dplx_conn_use(call.conn);
@@ -97,7 +98,7 @@ static void check_ends(bool over_tls, void *(*run)(void *), const char *text) {
     CHECK_INT(ctx->n_conn_fds, 0, "it is closed when it is given back");
     CHECK_INT(hosts_available(ctx), 1, "the host is not blamed");
     CHECK_STATUS(dplx_cancel(call.use), DPL_ENOENT, "then its use is over");
-    end();
+    end_slow();
 }
 
 static void read_ends(void) {
@@ -128,7 +129,7 @@ static void *read_descriptor(void *arg) {
 static void reads_of_the_program_end(void) {
     struct call call = {.result = -1};
 
-    begin(false);
+    begin_slow(false);
     call.conn = dplx_connect(ctx, LIMIT_MS);
     call.use = dplx_conn_use(call.conn);
     pthread_create(&call.thread, NULL, read_descriptor, &call);
@@ -140,7 +141,69 @@ static void reads_of_the_program_end(void) {
     CHECK_INT(hosts_available(ctx), 1, "for which the host is not blamed");
     dpl_conn_release(call.conn);
     CHECK_INT(ctx->n_conn_fds, 0, "it is closed");
-    end();
+    end_slow();
+}
+
+/* Both readers. A body without a length ends with the connection: that of a cancelled one is no end. */
+static void *read_body_in_steps(void *arg) {
+    struct call *self = arg;
+    char buffer[64];
+
+    while ((self->result = dplx_reply_read(self->conn, buffer, sizeof buffer, -1)) > 0)
+        self->begun = true;
+    strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
+    self->done = true;
+    return NULL;
+}
+
+static dpl_status_t note_data(void *arg, char *data, unsigned int len) {
+    struct call *self = arg;
+
+    (void)data;
+    self->begun = len > 0;
+    return DPL_SUCCESS;
+}
+
+static void *read_body_at_once(void *arg) {
+    struct call *self = arg;
+
+    self->result = dpl_read_http_reply_buffered(self->conn, 1, NULL, NULL, note_data, self);
+    strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
+    self->done = true;
+    return NULL;
+}
+
+static void check_body_ends(void *(*run)(void *)) {
+    struct ends ends = begin(false, "");
+    struct call call = {.conn = NULL};
+
+    request(&ends);
+    call.conn = ends.conn;
+    call.use = dplx_conn_use(call.conn);
+    say(&ends, OK "Connection: close\r\n\r\nhalf");
+    logs_collect();
+    pthread_create(&call.thread, NULL, run, &call);
+    CHECK(EVENTUALLY(call.begun), "a body is read");
+    CHECK(!call.done, "and goes on");
+    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "another thread cancels it");
+    pthread_join(call.thread, NULL);
+    CHECK_INT(call.result, DPL_FAILURE, "which is no end of the body");
+    CHECK(strstr(call.error, ": cancelled"), "but named: %s", call.error);
+    CHECK_INT(dplx_reply_status(call.conn, 0), DPL_FAILURE, "there is no status any more");
+    CHECK_INT(dplx_reply_read(call.conn, call.error, 1, 0), DPL_FAILURE, "nothing more is read");
+    CHECK_INT(logs_count(), 0, "nothing is logged, since the program wants it");
+    dpl_conn_release(call.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "the connection is closed when it is given back");
+    CHECK_INT(hosts_available(ends.ctx), 1, "the host is not blamed");
+    end(&ends);
+}
+
+static void reply_in_steps_ends(void) {
+    check_body_ends(read_body_in_steps);
+}
+
+static void reply_at_once_ends(void) {
+    check_body_ends(read_body_at_once);
 }
 
 /* ---- whom it does not concern ------------------------------------------------------ */
@@ -372,6 +435,8 @@ int main(void) {
     RUN(write_ends);
     RUN(write_over_tls_ends);
     RUN(reads_of_the_program_end);
+    RUN(reply_in_steps_ends);
+    RUN(reply_at_once_ends);
     RUN(next_use_is_another_one);
     RUN(worst_moment_hits_nobody_else);
     RUN(child_does_not_cancel_for_its_parent);

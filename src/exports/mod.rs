@@ -97,6 +97,19 @@ pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault:
     log!(&call_log(context, function), Error, "{fault}");
 }
 
+/// Notes that a read or a reply failed for good. It is logged, unless the program has asked for it by dplx_cancel().
+/// The location in the log is that of the caller.
+#[cold]
+#[track_caller]
+fn read_failed(connection: &mut Connection, function: &'static CStr, fault: fmt::Arguments<'_>) {
+    connection.mark_broken();
+    if connection.was_cancelled() {
+        last_error::note(fault);
+    } else {
+        log!(&call_log(connection.context(), function), Error, "{fault}");
+    }
+}
+
 /// Returns the context behind a pointer; logs that there is none.
 ///
 /// # Safety

@@ -12,10 +12,13 @@ use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS};
 
 impl Connection {
-    /// Reads into `into`, first what is left in the buffer; 0 is the end. It leaves the traces in the head that
-    /// Droplet's reader leaves.
+    /// Reads into `into`, first what is left in the buffer; 0 is the end. It fails after another thread has cancelled the
+    /// use. It leaves the traces in the head that Droplet's reader leaves.
     pub fn read(&mut self, into: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         self.begin_exchange();
+        if self.was_cancelled() {
+            return Err(cancelled());
+        }
         let left = self.buffered();
         let count = left.len().min(into.len());
         if count > 0 {
@@ -24,8 +27,15 @@ impl Connection {
             return Ok(count);
         }
         let outcome = self.0.open.read(into, timeout);
+        let outcome = self.unless_cancelled(outcome);
         self.0.note_read(&outcome);
         outcome
+    }
+
+    /// Turns the outcome of a read into an error if another thread has cancelled the use: what looks like the end of what
+    /// the peer sends is that of the use.
+    fn unless_cancelled(&self, outcome: Result<usize, TransferError>) -> Result<usize, TransferError> {
+        if self.was_cancelled() { Err(cancelled()) } else { outcome }
     }
 
     /// Returns the bytes in the buffer that are not used yet.
@@ -47,7 +57,8 @@ impl Connection {
         self.0.head.read_buf_pos += count as c_int;
     }
 
-    /// Reads into the buffer, all bytes of which were used. Returns false at the end.
+    /// Reads into the buffer, all bytes of which were used. Returns false at the end. After another thread has cancelled the
+    /// use it fails, as [`Connection::read`] does.
     pub fn fill(&mut self, timeout: Option<Duration>) -> Result<bool, TransferError> {
         let body = &mut *self.0;
         if body.head.read_buf.is_null() {
@@ -58,9 +69,10 @@ impl Connection {
         // uninitialised, but are written before anybody reads them.
         let buffer = unsafe { slice::from_raw_parts_mut(body.head.read_buf.cast::<u8>(), size) };
         let outcome = body.open.read(buffer, timeout);
-        body.note_read(&outcome);
+        let outcome = self.unless_cancelled(outcome);
+        self.0.note_read(&outcome);
         let count = outcome?;
-        body.head.cc = count as isize;
+        self.0.head.cc = count as isize;
         Ok(count > 0)
     }
 
@@ -116,6 +128,11 @@ impl Connection {
     pub fn may_be_continued(&self) -> bool {
         self.0.expectation.may_be_met()
     }
+}
+
+/// The error of a read in a use that another thread has cancelled.
+fn cancelled() -> TransferError {
+    TransferError::Io(io::Error::new(io::ErrorKind::ConnectionAborted, "cancelled"))
 }
 
 /// `DPL_EIO`, as Droplet's reader notes it.

@@ -10,8 +10,7 @@ use crate::abi::connection::{Connection, peer_name};
 use crate::abi::last_error;
 use crate::exports::conn::in_use;
 use crate::exports::transfer::write;
-use crate::exports::{call_log, dpl_conn_t, dpl_status_t, guard, refuse};
-use droplet_client::log;
+use crate::exports::{dpl_conn_t, dpl_status_t, guard, read_failed, refuse};
 use droplet_client::net::stream::TransferError;
 use droplet_client::os::clock;
 use droplet_client::status::{Error, SUCCESS, code};
@@ -49,14 +48,7 @@ pub unsafe extern "C" fn dplx_conn_read(
         // SAFETY: not NULL, so it is writable for `size` bytes (contract of this function), which are written before
         // they are read.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
-        let mut outcome = read(&mut connection, buffer, timeout_ms, NAME);
-        if connection.was_cancelled() {
-            connection.mark_broken();
-            let peer = peer_name(&connection);
-            // The program asked for it, so it is not logged.
-            last_error::note(format_args!("read from {peer}: cancelled"));
-            outcome = Err(Error::Failure);
-        }
+        let outcome = read(&mut connection, buffer, timeout_ms, NAME);
         connection.into_raw();
         outcome.map_or_else(|error| error.status() as ssize_t, |count| count as ssize_t)
     })
@@ -68,7 +60,7 @@ fn read(
     timeout_ms: c_int,
     function: &'static CStr,
 ) -> Result<usize, Error> {
-    if connection.is_broken() && connection.stream().tls().is_some() {
+    if connection.is_broken() && connection.stream().tls().is_some() && !connection.was_cancelled() {
         // OpenSSL forbids further reads. A plain socket may still hold the server's reason for rejecting the request.
         let peer = peer_name(connection);
         refuse(connection.context(), function, &format!("read from {peer}: the connection failed before"));
@@ -80,10 +72,7 @@ fn read(
             // The caller asked for this timeout, so it is not logged.
             last_error::note(format_args!("read from {peer}: {error}"));
         } else {
-            connection.mark_broken();
-            if !connection.was_cancelled() {
-                log!(&call_log(connection.context(), function), Error, "read from {peer}: {error}");
-            }
+            read_failed(connection, function, format_args!("read from {peer}: {error}"));
         }
         error.error()
     })

@@ -12,10 +12,9 @@ use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::exports::conn::in_use;
 use crate::exports::httpreply::reading::{self, Wanted};
-use crate::exports::{call_log, dpl_conn_t, guard, guard_aside, refuse};
+use crate::exports::{dpl_conn_t, guard, guard_aside, read_failed, refuse};
 use droplet_client::http::error::ReadError;
 use droplet_client::http::reader::{ReplyReader, Source};
-use droplet_client::log;
 use droplet_client::net::stream::TransferError;
 use droplet_client::os::{clock, sys};
 use droplet_client::status::Error;
@@ -199,7 +198,6 @@ fn failed(connection: &mut Connection, function: &'static CStr, error: StepError
         ReadError::Syntax(error) => (error.to_string(), Error::Failure),
         ReadError::Receiver(never) => match never {},
     };
-    connection.mark_broken();
-    log!(&call_log(connection.context(), function), Error, "reply from {peer}: {text}");
+    read_failed(connection, function, format_args!("reply from {peer}: {text}"));
     error
 }

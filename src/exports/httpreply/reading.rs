@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use crate::abi::connection::{self, Connection, peer_name};
-use crate::exports::{call_log, dpl_status_t};
+use crate::exports::{call_log, dpl_status_t, read_failed, refuse};
 use droplet_client::http::Limits;
 use droplet_client::http::error::ReadError;
 use droplet_client::http::reader::{self, Receiver, Reply, Source};
@@ -100,8 +100,8 @@ pub fn read<R: Receiver<Error = Error>>(
         Err(ReadError::Receiver(error)) => refusal(*error).to_owned(),
     };
     // The rest of this reply would be taken for the reply to the next request.
-    connection.mark_broken();
-    log!(&call_log(context, function), Error, "reply from {}: {error}", peer_name(connection));
+    let peer = peer_name(connection);
+    read_failed(connection, function, format_args!("reply from {peer}: {error}"));
     outcome
 }
 
