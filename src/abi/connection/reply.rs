@@ -48,6 +48,14 @@ impl Connection {
         self.0.look_closer();
     }
 
+    /// Forgets the reply unless it is under way, since the program reads this reply, or the next one, in another way.
+    /// Returns false if it is under way: a part of it was read, and not its end.
+    pub fn forget_unless_under_way(&mut self) -> bool {
+        let Some(extras) = &mut self.0.extras else { return true };
+        extras.reply.take_if(|reply| reply.reader.is_over() || !reply.reader.is_begun());
+        extras.reply.is_none()
+    }
+
     /// Forgets the reply if it is over, before something is written. Returns false if it is not.
     pub fn forget_reply(&mut self) -> bool {
         let Some(extras) = &mut self.0.extras else { return true };

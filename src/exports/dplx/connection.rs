@@ -117,12 +117,12 @@ pub unsafe extern "C" fn dplx_conn_write(
 
 /// Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep the
 /// connection for later requests. dplx_reply_read() does that by itself; of what dplx_conn_read() has read only the program
-/// knows the length. Do not call this
-/// if the server has announced that it will close the connection. If the server sends more than the reply, or ends
-/// the connection, that is still noticed, and the connection is closed.
+/// knows the length. Do not call this if the server has announced that it will close the connection. If the server sends
+/// more than the reply, or ends the connection, that is still noticed, and the connection is closed.
 ///
 /// @param conn the connection
-/// @return DPL_SUCCESS; DPL_EINVAL if `conn` is NULL or not in use
+/// @return DPL_SUCCESS; DPL_EINVAL if `conn` is NULL or not in use; DPL_FAILURE if dplx_reply_read() has begun with the reply
+///         and has not come to its end: it has no effect then
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library.
@@ -131,9 +131,15 @@ pub unsafe extern "C" fn dplx_conn_reply_complete(conn: *mut dpl_conn_t) -> dpl_
     const NAME: &CStr = c"dplx_conn_reply_complete";
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
-        connection.end_exchange();
+        let is_complete = connection.forget_unless_under_way();
+        if is_complete {
+            connection.end_exchange();
+        } else {
+            let peer = peer_name(&connection);
+            refuse(connection.context(), NAME, &format!("reply from {peer}: it was not read to its end"));
+        }
         connection.into_raw();
-        SUCCESS
+        if is_complete { SUCCESS } else { Error::Failure.status() }
     })
 }
 

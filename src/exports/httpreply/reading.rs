@@ -77,6 +77,12 @@ pub fn read<R: Receiver<Error = Error>>(
     let is_secured = connection.stream().tls().is_some();
     let timeout =
         context.map_or(Some(DEFAULT_READ_TIMEOUT), |context| context.view().reply_timeout(is_secured));
+    if !connection.forget_unless_under_way() {
+        let peer = peer_name(connection);
+        let fault = "the program reads it step by step, and has not come to its end";
+        refuse(context, function, &format!("reply from {peer}: {fault}"));
+        return Err(ReadError::Receiver(Error::Failure));
+    }
     let expected = expected(connection, wanted);
     connection.begin_exchange();
     connection.drop_surplus();
