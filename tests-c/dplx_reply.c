@@ -250,6 +250,72 @@ static void continuation_comes_before_the_reply(void) {
     end(&ends);
 }
 
+/* Whoever says that a reply is complete, or reads it in another way, does not know how far it was read. */
+static void reply_under_way_is_read_on_in_the_same_way(void) {
+    struct ends ends = begin(false, "");
+    struct reply other;
+
+    request(&ends);
+    say(&ends, OK "Content-Length: 40\r\n\r\n" HELLO);
+    CHECK_INT(dplx_reply_status(ends.conn, WAIT), 200, "a head is read, and not the body");
+    CHECK_STATUS(dplx_conn_reply_complete(ends.conn), DPL_FAILURE, "the reply is not complete");
+    CHECK(strstr(dplx_last_error(), "was not read to its end"), "the text says so");
+    other = receive(&ends, 1);
+    CHECK_STATUS(other.status, DPL_FAILURE, "nor is its body another reply");
+    CHECK(strstr(dplx_last_error(), "step by step"), "the text says so");
+    forget(&other);
+    CHECK_INT(hosts_available(ends.ctx), 1, "nobody is blacklisted");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "nobody gets the rest");
+    end(&ends);
+}
+
+static void reply_that_was_not_begun_may_be_read_in_another_way(void) {
+    struct ends ends = begin(false, "");
+    struct reply other;
+    char bytes[100];
+
+    request(&ends);
+    CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "nothing has come");
+    say(&ends, HELLO);
+    other = receive(&ends, 1);
+    CHECK_STATUS(other.status, DPL_SUCCESS, "another function reads the reply");
+    CHECK_INT(other.len, 5, "with its body");
+    forget(&other);
+    CHECK_STATUS(write_string(ends.conn, "GET / HTTP/1.1\r\n\r\n", 5), DPL_SUCCESS, "the next request");
+    CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "nothing has come");
+    say(&ends, HELLO);
+    CHECK_INT(dplx_conn_read(ends.conn, bytes, sizeof bytes, WAIT), strlen(HELLO), "the program reads");
+    CHECK_STATUS(dplx_conn_reply_complete(ends.conn), DPL_SUCCESS, "and knows the end");
+    CHECK_STATUS(write_string(ends.conn, "GET / HTTP/1.1\r\n\r\n", 5), DPL_SUCCESS, "one more");
+    say(&ends, HELLO);
+    check_body(&ends, "hello", 9, "step by step again");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
+    end(&ends);
+}
+
+/* The server reads no more, and says why after a while. */
+static void reason_of_a_rejected_request_may_be_late(void) {
+    enum { SIZE = 64 << 20 };
+    struct ends ends = begin(false, "");
+    char *block = calloc(1, SIZE), body[100];
+
+    ends.conn = checkout(ends.ctx);
+    accepted(&ends);
+    write_string(ends.conn, "PUT / HTTP/1.1\r\nContent-Length: 67108864\r\n\r\n", 5);
+    CHECK(dplx_conn_write(ends.conn, block, SIZE, 100) < 0, "a write fails");
+    CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "there is no reply yet");
+    CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "nor at the next call");
+    say(&ends, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+    CHECK_INT(dplx_reply_status(ends.conn, WAIT), 413, "then it comes");
+    CHECK_INT(dplx_reply_read(ends.conn, body, 3, WAIT), DPL_FAILURE, "after which the connection is not read");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "it is closed");
+    free(block);
+    end(&ends);
+}
+
 static void fields_of_the_head_belong_to_the_program(void) {
     struct ends ends = begin(false, "");
     dpl_conn_t *first, *conn;
@@ -301,6 +367,9 @@ int main(void) {
     RUN(next_request_waits_for_the_end);
     RUN(request_may_go_on_while_a_reply_is_asked_for);
     RUN(continuation_comes_before_the_reply);
+    RUN(reply_under_way_is_read_on_in_the_same_way);
+    RUN(reply_that_was_not_begun_may_be_read_in_another_way);
+    RUN(reason_of_a_rejected_request_may_be_late);
     RUN(fields_of_the_head_belong_to_the_program);
     RUN(null_is_told_of);
     return test_end();

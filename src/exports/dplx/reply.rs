@@ -163,11 +163,13 @@ fn step<T>(
 ) -> Result<T, Error> {
     let begun = connection.take_reply();
     let is_over = begun.as_ref().is_some_and(|reply| reply.reader.is_over());
+    let is_begun = begun.as_ref().is_some_and(|reply| reply.reader.is_begun());
     // After a failed write a plain socket may still hold the server's reason for rejecting the request.
-    if connection.is_broken() && !is_over && (begun.is_some() || connection.stream().tls().is_some()) {
+    if connection.is_broken() && !is_over && (is_begun || connection.stream().tls().is_some()) {
         begun.into_iter().for_each(|reply| connection.keep_reply(reply));
         let peer = peer_name(connection);
-        refuse(connection.context(), function, &format!("read from {peer}: the connection failed before"));
+        let why = if connection.was_cancelled() { "cancelled" } else { "the connection failed before" };
+        read_failed(connection, function, format_args!("reply from {peer}: {why}"));
         return Err(Error::Failure);
     }
     let mut reply = begun.unwrap_or_else(|| {
