@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 use droplet_client::Context;
 
@@ -108,4 +109,62 @@ fn a_reply_can_be_gone_on_with() {
     assert!(error.to_string().contains("not read to its end"), "{error}");
     drop(connection);
     assert_eq!(context.statistics().idle, 0, "nobody else gets the other half");
+}
+
+#[test]
+fn a_reply_that_is_half_read_is_not_complete() {
+    const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nhello";
+    let context = context_over(server_saying(TEXT, false));
+    let mut connection = context.connect().expect("connected");
+    connection.write_all(GET.as_bytes()).expect("written");
+    assert_eq!(connection.reply().expect("a head").status(), 200);
+    let mut half = [0; 5];
+    connection.reply().expect("the same").read_exact(&mut half).expect("half of it");
+    connection.reply_complete();
+    drop(connection);
+    assert_eq!(context.statistics().idle, 0, "nobody else gets the other half");
+}
+
+#[test]
+fn a_reply_that_was_not_begun_may_be_read_in_another_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let context = context_over(listener.local_addr().expect("bound"));
+    let mut connection = context.connect().expect("connected");
+    let (mut server, _) = listener.accept().expect("a connection");
+    connection.write_all(GET.as_bytes()).expect("written");
+    connection.set_read_timeout(Some(Duration::ZERO));
+    let error = connection.reply().err().expect("nothing has come");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    server.write_all(b"hello").expect("said");
+    connection.set_read_timeout(Some(Duration::from_secs(10)));
+    connection.read_exact(&mut [0; 5]).expect("the program reads");
+    connection.reply_complete();
+    connection.write_all(GET.as_bytes()).expect("the next request");
+    server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("said");
+    assert_eq!(connection.reply().expect("its reply").status(), 204);
+    drop(connection);
+    assert_eq!(context.statistics().idle, 1, "others may use it");
+}
+
+#[test]
+fn a_stated_limit_is_learned() {
+    const TEXT: &str = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 5\r\n\r\nhello";
+    let context = context_over(server_saying(TEXT, false));
+    reply_of(&context, GET).expect("a reply");
+    assert_eq!(context.statistics().idle, 1, "others may use it");
+    thread::sleep(Duration::from_millis(1200));
+    drop(context.connect());
+    assert_eq!(context.statistics().reused, 0, "but not after that time");
+}
+
+#[test]
+fn a_long_field_needs_a_header_size() {
+    let text = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 5\r\n\r\nhello", "x".repeat(150_000));
+    let text: &'static str = text.leak();
+    for (header_size, is_read) in [(8192, false), (200_000, true)] {
+        let host = server_saying(text, true);
+        let profile = format!("host = {host}\nheader_size = {header_size}");
+        let context = Context::from_profile(&profile).expect("a good profile");
+        assert_eq!(reply_of(&context, GET).is_ok(), is_read, "{header_size}");
+    }
 }

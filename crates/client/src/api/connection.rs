@@ -12,6 +12,7 @@ use super::reply::Exchange;
 use crate::checkout::ClientConnection as _;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::open_connection::OpenConnection;
+use crate::http;
 use crate::net::stream::TransferError;
 use crate::os::libssl;
 use crate::os::sys;
@@ -104,9 +105,19 @@ impl Connection {
     }
 
     /// Says that the reply to all that was written has been read to its end, so that the connection can
-    /// serve others. Do not call it if the server has announced that it will close the connection.
+    /// serve others. Do not call it if the server has announced that it will close the connection. It has no effect, but a
+    /// message for the log, if [`Connection::reply`] has begun with the reply and has not come to its end.
     pub fn reply_complete(&mut self) {
-        self.open_mut().end_exchange();
+        if self.exchange.forget_unless_under_way() {
+            self.open_mut().end_exchange();
+        } else {
+            log!(&self.context.call(), Error, "reply from {}: it was not read to its end", self.peer());
+        }
+    }
+
+    /// Returns the limits for the replies.
+    pub(super) fn reply_limits(&self) -> http::Limits {
+        http::Limits::of_lines(self.context.header_size)
     }
 
     /// Returns the host's name as the profile has it, or `BUCKET.HOST`.

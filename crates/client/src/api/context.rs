@@ -102,6 +102,8 @@ pub(super) struct Inner {
     limits: Limits,
     pub read_timeout: Option<Duration>,
     pub write_timeout: Option<Duration>,
+    /// Greatest length of a line in the head of a reply in bytes.
+    pub header_size: usize,
     tls: Option<SslContext>,
     log_callback: Option<LogCallback>,
 }
@@ -142,6 +144,7 @@ impl Context {
             // Over TLS 0 means no limit, as in Droplet.
             read_timeout: clock::seconds(parsed.read_timeout).filter(|it| tls.is_none() || !it.is_zero()),
             write_timeout: clock::seconds(parsed.write_timeout),
+            header_size: parsed.header_size.try_into().unwrap_or(0),
             tls,
             log_callback: options.log_callback,
         });

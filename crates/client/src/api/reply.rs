@@ -66,13 +66,16 @@ impl Exchange {
         }
     }
 
-    fn expected(&self) -> Expected {
-        Expected {
-            body: !self.request.is_head(),
-            data: true,
-            continuation: self.request.may_be_met(),
-            limits: Limits::of_lines(0),
-        }
+    /// Forgets the reply unless it is under way, since the program reads it in another way. Returns false if it is under
+    /// way: a part of it was read, and not its end.
+    pub fn forget_unless_under_way(&mut self) -> bool {
+        self.reply.take_if(|reply| reply.is_over() || !reply.is_begun());
+        self.reply.is_none()
+    }
+
+    fn expected(&self, limits: Limits) -> Expected {
+        let Exchange { request, .. } = self;
+        Expected { body: !request.is_head(), data: true, continuation: request.may_be_met(), limits }
     }
 }
 
@@ -200,10 +203,10 @@ impl Connection {
         &mut self,
         take: impl FnOnce(&mut ReplyReader, &mut Incoming<'_>) -> Result<T, ReadError<TransferError, Infallible>>,
     ) -> io::Result<T> {
-        let timeout = self.read_timeout;
+        let (timeout, limits) = (self.read_timeout, self.reply_limits());
         let (open, exchange) = self.parts();
         let mut reply =
-            exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected())));
+            exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected(limits))));
         let was_over = reply.is_over();
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
         let is_begun = reply.is_begun() || open.stream.tls().is_some();
@@ -243,12 +246,15 @@ impl Connection {
     }
 }
 
-/// Notes that a reply was read to its end: others may use the connection, unless the reply or what came with it says
-/// otherwise.
+/// Notes that a reply was read to its end, and learns the limits that it states: others may use the connection, unless the
+/// reply or what came with it says otherwise.
 fn finish(open: &mut OpenConnection, exchange: &mut Exchange, reply: &reader::Reply) {
     // After 100 the reply to the request follows, and after 101 another protocol. They may be in the buffer.
     if matches!(reply.status, 100 | 101) {
         return;
+    }
+    if let Some(stated) = reply.keep_alive {
+        open.learn_limits(stated);
     }
     let is_whole = !reply.lacks_last_line || open.stream.take_empty_line();
     if !exchange.unread().is_empty() {
