@@ -4,34 +4,17 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind};
+use super::awaited::Awaited;
+use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind, ConnectPlan};
 use crate::fault::Fault;
-use crate::net::resolve::{Addresses, Current, LookUp, LookupError};
+use crate::net::resolve::{Current, LookupError};
 use crate::net::stream::{Socket, Stream};
-use crate::net::tls::{Failed, Handshake, Step, TlsPlan};
-use crate::os::sys::{Event, PollFd};
-use crate::pool::permits::{Permit, Permits};
+use crate::net::tls::{Failed, Handshake, Step};
+use crate::os::sys::PollFd;
+use crate::pool::permits::Permit;
 use crate::status;
-
-/// The longest time that a connect waits for a look-up after all known addresses have failed.
-const LONGEST_GRACE: Duration = Duration::from_secs(5);
-
-/// The plan of a connect.
-pub struct ConnectPlan {
-    /// The addresses of the host.
-    pub addresses: Arc<Addresses>,
-    /// The longest time it may take: the look-up of the name, all addresses, and TLS.
-    pub timeout: Duration,
-    /// The source of permits: each socket needs one.
-    pub permits: Arc<Permits>,
-    /// The number of permits that there may be.
-    pub limit: i32,
-    /// The TLS handshake, if there is to be one.
-    pub tls: Option<TlsPlan>,
-}
 
 /// A connect to one host under way: sockets to some of its addresses, and the addresses still to try.
 ///
@@ -58,11 +41,7 @@ pub struct Connecting {
     /// The sockets whose TLS handshake is under way.
     handshakes: Vec<Handshake>,
     /// The look-up that may bring other addresses.
-    look_up: Option<Arc<LookUp>>,
-    /// The event of its end, if there is nothing else to do before.
-    look_up_ended: Option<Arc<Event>>,
-    /// The time to end without the look-up, once all known addresses have failed.
-    grace_ends: Option<Instant>,
+    awaited: Option<Awaited>,
     is_suspended: bool,
     /// True if a lack of permits took time from it. If so, a missed deadline says little about the host.
     was_held_up: bool,
@@ -94,9 +73,7 @@ impl Connecting {
             deadline: now + plan.timeout,
             connects: Vec::new(),
             handshakes: Vec::new(),
-            look_up,
-            look_up_ended: None,
-            grace_ends: None,
+            awaited: look_up.map(Awaited::new),
             is_suspended,
             was_held_up: is_suspended,
             was_left_alone: false,
@@ -109,12 +86,12 @@ impl Connecting {
     pub fn watch(&self) -> impl Iterator<Item = PollFd> {
         let sockets =
             self.connects.iter().map(PollFd::writable).chain(self.handshakes.iter().map(Handshake::watch));
-        sockets.chain(self.look_up_ended.iter().map(|event| PollFd::readable(&**event)))
+        sockets.chain(self.awaited.iter().filter_map(Awaited::watched))
     }
 
     /// The time to call [`Connecting::advance`] even if no descriptor is ready.
     pub fn wake_at(&self) -> Instant {
-        let must_ask = self.look_up.is_some() && self.look_up_ended.is_none();
+        let must_ask = self.awaited.as_ref().is_some_and(|awaited| awaited.watched().is_none());
         if self.is_suspended || self.untried.is_empty() && !must_ask {
             self.ends_at()
         } else {
@@ -123,7 +100,8 @@ impl Connecting {
     }
 
     fn ends_at(&self) -> Instant {
-        self.grace_ends.map_or(self.deadline, |end| end.min(self.deadline))
+        let grace_ends = self.awaited.as_ref().and_then(Awaited::grace_ends);
+        grace_ends.map_or(self.deadline, |end| end.min(self.deadline))
     }
 
     /// True if it waits for a permit.
@@ -195,8 +173,8 @@ impl Connecting {
             return Some(Ok(stream));
         }
         self.take_look_up();
-        if event.iter().any(PollFd::is_ready) {
-            self.lose_event();
+        if let Some(awaited) = self.awaited.as_mut().filter(|_| event.iter().any(PollFd::is_ready)) {
+            awaited.lose_event();
         }
         if now >= self.ends_at() {
             self.time_out();
@@ -211,12 +189,9 @@ impl Connecting {
         if !self.has_no_socket() || !self.untried.is_empty() {
             return None;
         }
-        if self.look_up.is_none() {
-            return Some(Err(self.take_error()));
-        }
+        let Some(awaited) = &mut self.awaited else { return Some(Err(self.take_error())) };
         if !self.error.causes.is_empty() {
-            // The name may have other addresses by now. A dead name server must not delay the result for long.
-            self.grace_ends.get_or_insert(now + (self.plan.timeout / 10).min(LONGEST_GRACE));
+            awaited.begin_grace(self.plan.timeout, now);
         }
         None
     }
@@ -231,7 +206,7 @@ impl Connecting {
         if !self.has_look_up_ended() {
             return;
         }
-        (self.look_up, self.look_up_ended, self.grace_ends) = (None, None, None);
+        self.awaited = None;
         match self.plan.addresses.answer() {
             Ok(addresses) => {
                 self.untried.retain(|address| addresses.contains(address));
@@ -245,7 +220,7 @@ impl Connecting {
     }
 
     fn has_look_up_ended(&self) -> bool {
-        self.look_up.as_ref().is_some_and(|look_up| look_up.is_over())
+        self.awaited.as_ref().is_some_and(|awaited| awaited.look_up().is_over())
     }
 
     fn has_tried(&self, address: &SocketAddr) -> bool {
@@ -257,25 +232,14 @@ impl Connecting {
 
     /// Watches the look-up: from now on it is all that is left to wait for, besides the sockets that there are.
     fn watch_look_up(&mut self, now: Instant) {
-        let Some(look_up) = self.look_up.as_ref().filter(|_| self.look_up_ended.is_none()) else { return };
-        match look_up.event() {
-            Ok(event) => self.look_up_ended = Some(event),
-            Err(_) if !self.has_no_socket() => self.next_at = now + self.attempt_delay,
-            Err(error) => {
-                let fault = status::local_fault(&error).unwrap_or(status::Error::System);
-                self.error.look_up = Some(LookupError::Local(fault));
-                self.look_up = None;
-            }
+        let Err(error) = self.awaited.as_mut().map_or(Ok(()), Awaited::watch) else { return };
+        if !self.has_no_socket() {
+            self.next_at = now + self.attempt_delay;
+            return;
         }
-    }
-
-    /// Drops the event of a look-up that goes on although its event is ready: the program has closed the descriptor.
-    fn lose_event(&mut self) {
-        if let Some(look_up) = &self.look_up
-            && let Some(lost) = self.look_up_ended.take()
-        {
-            look_up.forget_event(&lost);
-        }
+        let fault = status::local_fault(&error).unwrap_or(status::Error::System);
+        self.error.look_up = Some(LookupError::Local(fault));
+        self.awaited = None;
     }
 
     fn has_tried_none(&self) -> bool {
@@ -377,7 +341,7 @@ impl Connecting {
                 let kind = ConnectErrorKind::Call(error);
                 if kind.local_fault().is_some() {
                     self.untried.clear();
-                    self.look_up = None;
+                    self.awaited = None;
                 }
                 self.failed(address, kind);
             }
@@ -405,8 +369,8 @@ impl Connecting {
     /// Ends the connects under way at the deadline. If a lack of permits took time, or nobody went on with them, they
     /// count as given up, not as timed out.
     fn time_out(&mut self) {
-        if let Some(look_up) = self.look_up.take().filter(|_| self.has_tried_none()) {
-            self.error.look_up = Some(look_up.too_late());
+        if let Some(awaited) = self.awaited.take().filter(|_| self.has_tried_none()) {
+            self.error.look_up = Some(awaited.look_up().too_late());
         }
         let (was_held_up, was_left_alone) = (self.was_held_up, self.was_left_alone);
         let kind = |own| match own {

@@ -1,15 +1,13 @@
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use openssl::ssl::{SslContext, SslMethod};
 
 use super::*;
 use crate::net::host_name::HostName;
-use crate::net::resolve::{Addresses, Current, LookUp};
-use crate::net::tls::{PeerName, Security, TlsPlan};
+use crate::net::resolve::{Current, LookUp};
+use crate::net::tls::{PeerName, Security};
 use crate::os::sys::{self, Event, PollFd};
-use crate::pool::permits::Permits;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
