@@ -51,6 +51,23 @@ static void parked_attempt_becomes_an_idle_connection(void) {
     end();
 }
 
+/* Over TLS the next call finds a TCP connection on which nobody has begun the handshake. */
+static void parked_attempt_is_not_blamed_for_a_pause(void) {
+    race.slow = server_start((struct server_options){.refuse = true, .behaviour = ANSWER});
+    server_go_deaf(race.slow);
+    sockets_watch(race.slow);
+    race.live = server_answering(1);
+    race.ctx = context_over_servers((struct server *[]){race.slow, race.live}, 2,
+                                    "connection_timeout = 1");
+    park_one();
+    server_restart(race.slow);
+    sleep_ms(4000); /* the kernel repeats its packet after 1 and 3 s */
+    CHECK(answered(race.ctx, 1), "after a pause that is longer than the timeout the program goes on");
+    CHECK(blacklisted_until(race.ctx, race.slow) == 0, "the slow host is not out");
+    CHECK(EVENTUALLY(answered(race.ctx, 1) && server_requests(race.slow) > 0), "and is asked");
+    end();
+}
+
 static void forked_child_has_no_parked_attempt(void) {
     int status = -1;
     pid_t child;
@@ -179,6 +196,7 @@ int main(void) {
     test_begin("parked");
     RUN(parked_attempt_ends_at_its_deadline);
     RUN(parked_attempt_becomes_an_idle_connection);
+    RUN(parked_attempt_is_not_blamed_for_a_pause);
     RUN(forked_child_has_no_parked_attempt);
     RUN(slow_host_gives_way_at_the_limit);
     RUN(parked_attempt_gives_way_at_the_limit);
