@@ -1,7 +1,7 @@
 //! Tests of replies in the Rust interface (package droplet-client), against servers on loopback that say what the test
 //! wants.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
@@ -167,4 +167,69 @@ fn a_long_field_needs_a_header_size() {
         let context = Context::from_profile(&profile).expect("a good profile");
         assert_eq!(reply_of(&context, GET).is_ok(), is_read, "{header_size}");
     }
+}
+
+/// A server that answers one request after the other on one connection: of whatever method, with the head that says that
+/// five bytes follow, and with those unless it is a HEAD.
+fn server_of_hello() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let (client, _) = listener.accept().expect("a connection");
+        let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
+        while let Some(request) = lines.next() {
+            lines.by_ref().find(|line| line.is_empty());
+            let body = if request.starts_with("HEAD ") { "" } else { "hello" };
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{body}");
+            if (&client).write_all(reply.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn requests_are_recognised_in_whatever_pieces_they_are_written() {
+    let context = context_over(server_of_hello());
+    let mut connection = context.connect().expect("connected");
+    connection.set_read_timeout(Some(Duration::from_secs(10)));
+    // The last one is no request that the library knows: then nothing of the HEAD before it applies.
+    for (method, version, body) in [
+        ("GET", "HTTP/1.1", "hello"),
+        ("HEAD", "HTTP/1.1", ""),
+        ("GET", "HTTP/1.1", "hello"),
+        ("HEAD", "HTTP/1.1", ""),
+        ("GET", "HTTP/3", "hello"),
+    ] {
+        write!(connection, "{method} {} {version}\r\nHost: h\r\n\r\n", "/a").expect("written");
+        let mut text = String::new();
+        connection.reply().expect("a reply").read_to_string(&mut text).expect(method);
+        assert_eq!(text, body, "{method}");
+    }
+    connection.write_all(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n").expect("written");
+    let mut reply = [0; 38];
+    connection.read_exact(&mut reply).expect("a reply that the program reads by itself");
+    assert!(reply.ends_with(b"\r\n\r\n"));
+    connection.reply_complete();
+    connection.write_all(b"GET / HTTP/3\r\nHost: h\r\n\r\n").expect("written");
+    let mut text = String::new();
+    connection.reply().expect("a reply").read_to_string(&mut text).expect("a body");
+    assert_eq!(text, "hello");
+}
+
+#[test]
+fn a_body_may_begin_like_a_request() {
+    const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let context = context_over(server_saying(TEXT, false));
+    let mut connection = context.connect().expect("connected");
+    connection.set_read_timeout(Some(Duration::from_secs(10)));
+    connection.write_all(b"PUT / HTTP/1.1\r\nContent-Length: 12\r\n\r\n").expect("written");
+    let mut half = [0; 2];
+    connection.reply().expect("a reply that comes early").read_exact(&mut half).expect("half of it");
+    connection.write_all(b"HEAD x").expect("a part of the body");
+    connection.write_all(b"I am x").expect("another part");
+    let mut rest = String::new();
+    connection.reply().expect("the same").read_to_string(&mut rest).expect("the other half");
+    assert_eq!(rest, "llo");
 }

@@ -61,8 +61,10 @@ pub struct ConnectionMemory {
     extras: Option<Box<Extras>>,
 }
 
-/// What this library's reader has read of a reply.
+/// What this library's reader has read of a reply. It has two bytes, as the expectation beside it has, so that one store
+/// resets both.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u16)]
 pub enum Reply {
     /// Not all of it, or nothing.
     #[default]
@@ -173,6 +175,7 @@ impl Connection {
 
     /// Notes that the reply was read to its end.
     pub fn end_exchange(&mut self) {
+        self.0.expectation = Expectation::default();
         if !self.0.is_replaced {
             self.0.open.end_exchange();
         }
@@ -278,10 +281,10 @@ impl Poolable for Connection {
 impl ClientConnection for Connection {
     #[inline]
     fn begin_reuse(&mut self) {
-        let ConnectionMemory { head, open, reply, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, expectation, reply, .. } = &mut *self.0;
         open.begin_reuse();
         head.n_hits = open.reuses();
-        *reply = Reply::Unread;
+        (*expectation, *reply) = (Expectation::default(), Reply::Unread);
         // The last reader's traces would mislead the next one.
         head.wipe_traces();
     }

@@ -13,6 +13,7 @@ use crate::checkout::ClientConnection as _;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::open_connection::OpenConnection;
 use crate::http;
+use crate::http::expectation::Expectation;
 use crate::net::stream::TransferError;
 use crate::os::libssl;
 use crate::os::sys;
@@ -109,6 +110,7 @@ impl Connection {
     /// message for the log, if [`Connection::reply`] has begun with the reply and has not come to its end.
     pub fn reply_complete(&mut self) {
         if self.exchange.forget_unless_under_way() {
+            self.exchange.request = Expectation::default();
             self.open_mut().end_exchange();
         } else {
             log!(&self.context.call(), Error, "reply from {}: it was not read to its end", self.peer());

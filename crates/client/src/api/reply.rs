@@ -256,6 +256,7 @@ fn finish(open: &mut OpenConnection, exchange: &mut Exchange, reply: &reader::Re
     if let Some(stated) = reply.keep_alive {
         open.learn_limits(stated);
     }
+    exchange.request = Expectation::default();
     let is_whole = !reply.lacks_last_line || open.stream.take_empty_line();
     if !exchange.unread().is_empty() {
         // Nobody asked for it. It must not be taken for another reply.

@@ -1,8 +1,11 @@
 //! Knowledge of a request from what is written: whether it is a HEAD, whose reply has no body, and whether it has the
 //! field `Expect`, and so waits for a reply of `100 Continue` before it goes on (RFC 9110, section 10.1.1).
+//!
+//! A request begins with a line that ends in ` HTTP/1.` and a digit. It may be written in any number of writes. What only
+//! begins like a request is a part of a body, and changes nothing.
 
 /// Length of the longest method in common use, `PROPPATCH`.
-const MOST_OF_METHOD: usize = 9;
+const MOST_OF_METHOD: u8 = 9;
 
 /// Number of bytes of a write that are searched: what goes on for longer is no head.
 const MOST_OF_HEAD: usize = 1 << 16;
@@ -10,11 +13,16 @@ const MOST_OF_HEAD: usize = 1 << 16;
 /// Name of the field, with its colon.
 const NAME: &[u8] = b"expect:";
 
-/// The expectation of the request that was written last, in one byte: every connection has one.
+/// The expectation of the request that was written last, in two bytes: every connection has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expectation(u8);
+pub struct Expectation {
+    /// What is known of the request: one of the numbers from [`UNKNOWN`] on.
+    known: u8,
+    /// The position in what may be the first line of the next request; [`NOWHERE`] outside of one.
+    line: u8,
+}
 
-/// The request is a HEAD. This bit is added to the following numbers.
+/// The request is a HEAD, as far as it is known. This bit is added to both numbers.
 const IS_HEAD: u8 = 0x80;
 /// No head was seen. The program may have written one elsewhere.
 const UNKNOWN: u8 = 0;
@@ -32,40 +40,103 @@ const OTHER: u8 = RETURN + 1;
 /// Number of positions.
 const FOUND: u8 = OTHER + 1;
 
+/// What stands between the target of a request and the last digit of its first line.
+const VERSION: &[u8] = b"HTTP/1.";
+
+/// Positions in the first line of a request: behind so many letters of its method, or one of these.
+const NOWHERE: u8 = 0;
+/// In the target.
+const TARGET: u8 = MOST_OF_METHOD + 1;
+/// Behind a blank that may end the target. So many bytes of [`VERSION`] as have come are added.
+const BLANK: u8 = TARGET + 1;
+/// Behind the version, but for its last digit.
+const DIGIT: u8 = BLANK + VERSION.len() as u8;
+/// Behind the last digit.
+const END: u8 = DIGIT + 1;
+/// Behind the carriage return.
+const LINE_RETURN: u8 = END + 1;
+
 impl Default for Expectation {
     fn default() -> Expectation {
-        Expectation(UNKNOWN)
+        Expectation { known: UNKNOWN, line: NOWHERE }
     }
 }
 
 impl Expectation {
     /// Returns whether the reply to the request may be a `100 Continue`. True as well if nothing is known of the request.
     pub fn may_be_met(self) -> bool {
-        self.0 & !IS_HEAD != ABSENT
+        self.known & !IS_HEAD != ABSENT
     }
 
     /// Returns whether the reply to the request has no body, since the request is a HEAD.
     pub fn is_head(self) -> bool {
-        self.0 & IS_HEAD != 0
+        self.known & IS_HEAD != 0
     }
 
-    /// Notes a write: the head of a request, a part of it, or what follows it. Returns whether it looks like the beginning
-    /// of a request.
+    /// Notes a write: the head of a request, a part of it, or what follows it. Returns whether the first line of a request
+    /// ends in it.
     #[inline]
     pub fn note<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut pieces = pieces.filter(|piece| !piece.is_empty()).peekable();
         let Some(first) = pieces.peek() else { return false };
-        let begins = begins_request(first);
-        if begins {
-            self.0 = HEAD + OTHER + if first.starts_with(b"HEAD ") { IS_HEAD } else { 0 };
+        let is_head = self.known & IS_HEAD;
+        let known = self.known - is_head;
+        if known >= HEAD {
+            self.known = search(known, pieces) + is_head;
+            return false;
         }
-        let is_head = self.0 & IS_HEAD;
-        self.0 = match self.0 - is_head {
-            PRESENT => ABSENT,
-            state @ (UNKNOWN | ABSENT) => state,
-            state => search(state, pieces),
-        } + is_head;
-        begins
+        if known == PRESENT {
+            self.known = ABSENT + is_head;
+        }
+        // Most writes are of a body, and end here.
+        (self.line != NOWHERE || first[0].is_ascii_uppercase()) && self.search_line(pieces)
+    }
+
+    /// Searches the end of the first line of a request, and then its head. Returns whether the line ends.
+    fn search_line<'a>(&mut self, mut pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut left = MOST_OF_HEAD;
+        while let Some(piece) = pieces.next() {
+            for (index, byte) in piece.iter().take(left).enumerate() {
+                let position = self.line & !IS_HEAD;
+                if *byte == b'\n' && matches!(position, END | LINE_RETURN) {
+                    let is_head = self.line - position;
+                    let rest = [&piece[index + 1..]];
+                    self.known = search(HEAD, rest.into_iter().chain(pieces)) + is_head;
+                    self.line = NOWHERE;
+                    return true;
+                }
+                self.line = next_in_line(self.line, *byte);
+                if self.line == NOWHERE {
+                    return false;
+                }
+            }
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                self.line = NOWHERE;
+                return false;
+            }
+        }
+        false
+    }
+}
+
+/// Returns the position in the first line of a request behind this byte, which does not end it.
+fn next_in_line(line: u8, byte: u8) -> u8 {
+    let (position, is_head) = (line & !IS_HEAD, line & IS_HEAD);
+    match (position, byte) {
+        (NOWHERE..MOST_OF_METHOD, b'A'..=b'Z') => {
+            let may_be_head = position == NOWHERE || is_head != 0;
+            let goes_on = may_be_head && b"HEAD".get(usize::from(position)) == Some(&byte);
+            position + 1 + if goes_on { IS_HEAD } else { 0 }
+        }
+        (1..=MOST_OF_METHOD, b' ') => TARGET + if position == 4 { is_head } else { 0 },
+        (NOWHERE..=MOST_OF_METHOD, _) => NOWHERE,
+        (BLANK..DIGIT, byte) if byte == VERSION[usize::from(position - BLANK)] => line + 1,
+        (DIGIT, b'0'..=b'9') => END + is_head,
+        (END, b'\r') => LINE_RETURN + is_head,
+        (_, b' ') => BLANK + is_head,
+        (_, ..b' ' | 0x7F) => NOWHERE,
+        _ => TARGET + is_head,
     }
 }
 
@@ -83,13 +154,6 @@ fn search<'a>(state: u8, pieces: impl Iterator<Item = &'a [u8]>) -> u8 {
         }
     }
     HEAD + line + if is_found { FOUND } else { 0 }
-}
-
-/// Returns whether these bytes begin as a request does. It is called for every write, so it rejects most other bytes by
-/// their beginning.
-fn begins_request(bytes: &[u8]) -> bool {
-    let method = bytes.iter().take(MOST_OF_METHOD + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
-    (1..=MOST_OF_METHOD).contains(&method) && bytes.get(method) == Some(&b' ')
 }
 
 /// Searches a piece of a head. Returns whether the head ends in it.
@@ -142,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_head_may_come_in_pieces_and_writes() {
-        for at in 4..ASKS.len() {
+        for at in 1..ASKS.len() {
             let (begin, end) = ASKS.split_at(at);
             assert!(may_be_met(&[&[begin, "", end]]), "{at}");
             assert!(may_be_met(&[&[begin], &[end]]), "{at}");
@@ -180,7 +244,58 @@ mod tests {
 
     #[test]
     fn what_is_no_head_is_not_searched_for_ever() {
-        let long = format!("PUT {}", "x".repeat(2 * MOST_OF_HEAD));
+        let long = format!("PUT / HTTP/1.1\r\nX: {}", "x".repeat(2 * MOST_OF_HEAD));
         assert!(!may_be_met(&[&[&long], &["\r\nExpect: 100-continue\r\n\r\n"]]));
+        let mut expectation = Expectation::default();
+        let long = format!("PUT /{}", "x".repeat(2 * MOST_OF_HEAD));
+        expectation.note([long.as_bytes()].into_iter());
+        assert!(!expectation.note([&b" HTTP/1.1\r\n"[..]].into_iter()), "nor is such a line one");
+    }
+    /// Returns which of these writes are found to end the first line of a request, and the state after them.
+    fn after(writes: &[&str]) -> (Vec<bool>, Expectation) {
+        let mut expectation = Expectation::default();
+        let mut note = |write: &&str| expectation.note([write.as_bytes()].into_iter());
+        (writes.iter().map(&mut note).collect(), expectation)
+    }
+
+    #[test]
+    fn the_first_line_may_come_in_writes() {
+        let line = ["HEAD", " ", "/a", " HTTP/1.", "1", "\r", "\n"];
+        let (begins, head) = after(&line);
+        assert_eq!(begins, [false, false, false, false, false, false, true]);
+        assert!(head.is_head());
+        for method in ["GET", "HEADS", "HEA", "PROPPATCH"] {
+            let mut both = line.to_vec();
+            both.extend(["Host: h\r\n", "\r\n", method, " /a HTTP/1.1\r\nHost: h\r\n\r\n"]);
+            let (begins, get) = after(&both);
+            assert!(begins.ends_with(&[true]) && !get.is_head() && !get.may_be_met(), "{method}");
+        }
+        let (begins, _) = after(&["GET /a b HTTP/1.1 HTTP/1.0\n"]);
+        assert_eq!(begins, [true], "a blank that is not encoded");
+    }
+
+    #[test]
+    fn a_body_like_a_request_changes_nothing() {
+        let asks_not = "PUT / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let (_, put) = after(&[asks_not]);
+        for body in [
+            "HEAD x",
+            "HEAD x\r\n",
+            "HEAD / HTTP/1.1",
+            "HEAD / HTTP/1.x\r\n",
+            "HEAD / HTTP/2.0\r\n",
+            "HEAD / HTTP/1.1 \r\n",
+            "HEAD\t/ HTTP/1.1\r\n",
+            "HEAD /\u{7f} HTTP/1.1\r\n",
+            "I am a text\n",
+            " HEAD / HTTP/1.1\r\n",
+            "ABCDEFGHIJ / HTTP/1.1\r\n",
+        ] {
+            let (begins, then) = after(&[asks_not, body]);
+            assert_eq!(begins, [true, false], "{body:?}");
+            assert_eq!((then.is_head(), then.may_be_met()), (put.is_head(), false), "{body:?}");
+        }
+        let (_, head) = after(&["HEAD / HTTP/1.1\r\n\r\n", "I am a text\n"]);
+        assert!(head.is_head() && !head.may_be_met());
     }
 }
