@@ -26,8 +26,11 @@ pub(super) fn write(
     if connection.is_broken() {
         // OpenSSL forbids another try, and a part of the first may have been sent.
         let peer = connection::peer_name(connection);
-        let why = if connection.was_cancelled() { "cancelled" } else { "the connection failed before" };
-        refuse(connection.context(), function, &format!("write to {peer}: {why}"));
+        if connection.was_cancelled() {
+            note_cancelled(&peer);
+        } else {
+            refuse(connection.context(), function, &format!("write to {peer}: the connection failed before"));
+        }
         return Err(Error::Failure);
     }
     connection.drop_surplus_on_the_wire();
@@ -51,14 +54,18 @@ fn write_failed(connection: &mut Connection, error: &TransferError, function: &'
     let context = connection.context();
     let peer = connection::peer_name(connection);
     if connection.was_cancelled() {
-        // The program asked for it, so it is not logged.
-        return last_error::note(format_args!("write to {peer}: cancelled"));
+        return note_cancelled(&peer);
     }
     log!(&call_log(context, function), Error, "write to {peer}: {error}");
     let fault = connection.fault_of_write(error);
     if let (Some(context), Some(fault)) = (context, fault) {
         ContextCall::new(context, function).write_failed(connection, fault);
     }
+}
+
+/// Notes that a write was cancelled. The program asked for it, so it is not logged.
+fn note_cancelled(peer: &str) {
+    last_error::note(format_args!("write to {peer}: cancelled"));
 }
 
 /// Blacklists the host of a connection that got no reply, or a reply that says that the host is at fault.
