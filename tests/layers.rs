@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 16] = [
+const ABI: [&str; 19] = [
     "memory",
     "layout",
     "sized",
@@ -29,6 +29,9 @@ const ABI: [&str; 16] = [
     "connection",
     "context",
     "logging",
+    "call",
+    "bounded_call",
+    "owned_context",
 ];
 
 fn rust_files(of: &Path) -> Vec<PathBuf> {
@@ -55,6 +58,17 @@ fn imports(file: &Path, prefixes: &[&str]) -> Vec<String> {
     found
 }
 
+/// Checks that the modules of a folder are those of a list: `of_kind` tells which entries of the folder are modules.
+fn assert_all_listed(folder: &str, layers: &[&str], of_kind: impl Fn(&Path) -> bool) {
+    let entries = fs::read_dir(root().join(folder)).expect("there");
+    let paths = entries.map(|entry| entry.expect("readable").path()).filter(|path| of_kind(path));
+    let mut modules: Vec<_> = paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let mut listed: Vec<_> = layers.iter().map(|&layer| layer.to_owned()).collect();
+    modules.sort();
+    listed.sort();
+    assert_eq!(modules, listed, "{folder} and the list of its layers");
+}
+
 /// Checks that each module of a folder imports only those before it in the list. Returns the number of imports.
 fn assert_downwards(folder: &str, layers: &[&str], prefixes: &[&str]) -> usize {
     let mut count = 0;
@@ -75,16 +89,13 @@ fn assert_downwards(folder: &str, layers: &[&str], prefixes: &[&str]) -> usize {
 
 #[test]
 fn folders_of_the_core_use_only_those_below() {
-    let listed: Vec<_> = fs::read_dir(root().join("crates/client/src")).expect("there").flatten().collect();
-    for entry in listed.iter().filter(|entry| entry.path().is_dir()) {
-        let name = entry.file_name();
-        assert!(CLIENT.iter().any(|layer| name == *layer), "{name:?} has no layer");
-    }
+    assert_all_listed("crates/client/src", &CLIENT, Path::is_dir);
     assert!(assert_downwards("crates/client/src", &CLIENT, &["crate::"]) > 50);
 }
 
 #[test]
 fn files_of_the_boundary_use_only_those_below() {
+    assert_all_listed("src/abi", &ABI, |path| !path.ends_with("mod.rs"));
     assert!(assert_downwards("src/abi", &ABI, &["use super::", "crate::abi::"]) > 20);
 }
 

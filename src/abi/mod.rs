@@ -62,10 +62,12 @@
 //!   addrlist                                        dpl_addrlist_t, dpl_addr_t
 //!   context_view                                    fields of dpl_ctx_t
 //!   request                                         dpl_req_t
+//!   uses                                            uses of connections that another thread may cancel
 //!   connection                                      dpl_conn_t
 //!   context                                         a context and its connections
 //!   logging                                         the log of one call
 //!   call                                            one call on a context
+//!   bounded_call                                    one call that has a deadline, or may be cancelled
 //!   owned_context                                   contexts made from profiles
 //! ```
 
