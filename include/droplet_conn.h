@@ -928,7 +928,7 @@ dpl_conn_t *dplx_connect(dpl_ctx_t *ctx,
  *        dpl_try_connect(). NULL for a connection to a host itself
  * @param use a number from dplx_use_new(), for this call only. If the call fails, the use is over
  * @param timeout_ms as in dplx_connect()
- * @return as dplx_connect(); NULL also if the call was cancelled, or `use` is over
+ * @return as dplx_connect(); NULL also if the call was cancelled, or if `use` is over or another call has it
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller uses.
  */
@@ -941,7 +941,7 @@ dpl_conn_t *dplx_connect_cancellable(dpl_ctx_t *ctx,
  * Returns the number of a new use, for one call of dplx_connect_cancellable(). The number is known before the call, so
  * that another thread can cancel it at any time. A use lasts until its connection is given back, or the call fails.
  *
- * @return the number, which is not 0, and which no other use has. Use it for a call: otherwise it takes some memory for
+ * @return the number, which no other use has; 0 if memory is short. Use it for a call: otherwise it takes some memory for
  *         as long as the process lives
  */
 uint64_t dplx_use_new(void);
@@ -951,7 +951,7 @@ uint64_t dplx_use_new(void);
  * The use lasts until the connection is given back; the next one has another number.
  *
  * @param conn the connection
- * @return the number; 0 if `conn` is NULL or not in use
+ * @return the number; 0 if `conn` is NULL or not in use, or if memory is short
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
@@ -964,7 +964,8 @@ uint64_t dplx_conn_use(dpl_conn_t *conn);
  * `n_conn_max`; a look-up of a name is not cut short. Reads and writes on the connection end at once, plain and over TLS:
  * dplx_conn_read(), dplx_conn_write() and dpl_conn_writev_all() return DPL_FAILURE, now and later, and the program's own
  * reads see the end. The thread that has the connection still gives it back, and it is closed then. The host is not
- * blamed.
+ * blamed. A connection to a file or pipe (dpl_conn_open_file()) cannot be shut down: a read or write that waits there goes
+ * on waiting.
  *
  * A number is never used twice. So if the use is over, or ends at this moment, no other connection is affected. In a
  * forked child the uses of its parent are over.

@@ -12,7 +12,6 @@ use super::context_view::{ContextId, View};
 use super::droplet;
 use super::layout::ContextHead;
 use super::slab::{InSlab, Slab};
-use super::uses;
 use droplet_client::checkout::{Client, HostStatistics, Table};
 use droplet_client::log;
 use droplet_client::log::Log;
@@ -207,7 +206,6 @@ impl Connection {
 
 /// Makes all contexts forget, in a forked child, what belongs to the parent.
 pub fn forget_parent() {
-    uses::forget_parent();
     for context in CONTEXTS.owned_by_c().filter_map(|context| CONTEXTS.get(context)) {
         context.client.forget_parent();
     }

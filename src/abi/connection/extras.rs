@@ -5,6 +5,8 @@
 //! that takes the connection comes to the slow path here, and other connections pay nothing.
 
 use std::ffi::CString;
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::ptr;
 
 use libc::{c_char, c_int};
@@ -39,16 +41,17 @@ impl Connection {
         text.as_ptr().cast_mut()
     }
 
-    /// Registers the use of the connection as this one, or as a new one, unless it is registered already. Returns its
-    /// number.
-    pub fn watch(&mut self, use_number: Option<u64>) -> u64 {
+    /// Returns the number of the use of the connection, by which another thread may cancel it. A use that has none gets
+    /// `use_number`, or else a new number. An error means that memory is short.
+    pub fn watch(&mut self, use_number: Option<u64>) -> io::Result<u64> {
         if let Some(number) = self.0.use_number() {
-            return number;
+            return Ok(number);
         }
-        let number = use_number.unwrap_or_else(uses::begin);
+        let number = use_number.map_or_else(uses::begin, Ok)?;
         self.0.extras().use_number = Some(number);
+        self.0.register_socket();
         self.0.look_closer();
-        number
+        Ok(number)
     }
 
     /// Returns whether another thread has cancelled this use.
@@ -66,13 +69,24 @@ impl ConnectionMemory {
         self.extras.as_ref().and_then(|extras| extras.use_number)
     }
 
+    /// Registers the socket that is shut down if the use is cancelled.
+    pub(super) fn register_socket(&mut self) {
+        if let Some(number) = self.use_number() {
+            let descriptor = self.open.stream.descriptor();
+            uses::set_socket(number, descriptor.as_raw_fd(), descriptor.file());
+        }
+    }
+
+    /// Takes the socket out of the use, before it is closed or left to the program.
+    pub(super) fn unregister_socket(&mut self) {
+        if let Some(number) = self.use_number() {
+            uses::take_socket(number);
+        }
+    }
+
     /// Makes each call come here while it is needed. The descriptor was looked at before.
     pub(super) fn look_closer(&mut self) {
         let Some(extras) = &mut self.extras else { return };
-        if let Some(number) = extras.use_number {
-            let descriptor = self.open.stream.descriptor();
-            uses::set_socket(number, std::os::fd::AsRawFd::as_raw_fd(descriptor), descriptor.file());
-        }
         if extras.fd.is_none() && (extras.use_number.is_some() || extras.reply.is_some()) {
             extras.fd = Some(std::mem::replace(&mut self.fd, LOOK_CLOSER));
         }

@@ -20,8 +20,7 @@ impl Connection {
     /// and closed, and the file that was there before belongs to the program.
     #[inline]
     pub(super) fn follow_fields(&mut self) {
-        let ConnectionMemory { head, fd, has_ssl, .. } = &*self.0;
-        if head.fd != *fd || (*has_ssl && head.ssl.is_null()) {
+        if self.0.have_fields_changed() {
             self.0.follow_fields();
         }
     }
@@ -29,8 +28,7 @@ impl Connection {
     /// Follows the fields as [`Connection::follow_fields`] does, when the use of the connection ends.
     #[inline]
     pub(super) fn follow_fields_at_end(&mut self) {
-        let ConnectionMemory { head, fd, has_ssl, .. } = &*self.0;
-        if head.fd != *fd || (*has_ssl && head.ssl.is_null()) {
+        if self.0.have_fields_changed() {
             self.0.follow_fields_at_end();
         }
     }
@@ -59,6 +57,12 @@ impl Connection {
 }
 
 impl ConnectionMemory {
+    #[inline(always)]
+    fn have_fields_changed(&self) -> bool {
+        let ConnectionMemory { head, fd, has_ssl, .. } = self;
+        head.fd != *fd || (*has_ssl && head.ssl.is_null())
+    }
+
     #[cold]
     #[inline(never)]
     fn follow_fields_at_end(&mut self) {
@@ -70,7 +74,11 @@ impl ConnectionMemory {
     #[inline(never)]
     fn follow_fields(&mut self) {
         self.pause_look();
-        self.follow_changed_fields();
+        if self.have_fields_changed() {
+            self.unregister_socket();
+            self.follow_changed_fields();
+            self.register_socket();
+        }
         self.look_closer();
     }
 

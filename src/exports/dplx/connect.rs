@@ -1,6 +1,7 @@
 //! Connections with a deadline, and uses of connections that another thread may cancel.
 
 use std::ffi::CStr;
+use std::io;
 use std::ptr;
 use std::time::Instant;
 
@@ -42,7 +43,7 @@ pub unsafe extern "C" fn dplx_connect(ctx: *mut dpl_ctx_t, timeout_ms: c_int) ->
 ///        dpl_try_connect(). NULL for a connection to a host itself
 /// @param use a number from dplx_use_new(), for this call only. If the call fails, the use is over
 /// @param timeout_ms as in dplx_connect()
-/// @return as dplx_connect(); NULL also if the call was cancelled, or `use` is over
+/// @return as dplx_connect(); NULL also if the call was cancelled, or if `use` is over or another call has it
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller uses.
@@ -55,8 +56,9 @@ pub unsafe extern "C" fn dplx_connect_cancellable(
 ) -> *mut dpl_conn_t {
     const NAME: &CStr = c"dplx_connect_cancellable";
     guard(NAME, ptr::null_mut(), || {
-        if !uses::is_registered(r#use) {
-            refuse(None, NAME, &format!("use {} is over, or did not come from dplx_use_new()", r#use));
+        if !uses::claim(r#use) {
+            let why = "is over, has a connection, or did not come from dplx_use_new()";
+            refuse(None, NAME, &format!("use {} {why}", r#use));
             return ptr::null_mut();
         }
         // SAFETY: each is NULL or valid for its type, and only the caller uses the request (contract of this function).
@@ -91,8 +93,7 @@ unsafe fn connect(
         Ok(connection)
     });
     let Ok(mut connection) = outcome else { return ptr::null_mut() };
-    if use_number.is_some() {
-        connection.watch(use_number);
+    if use_number.is_some() && connection.watch(use_number).is_ok() {
         // Before it was watched there was no socket to shut down.
         if connection.was_cancelled() {
             last_error::note(format_args!("cancelled"));
@@ -105,18 +106,27 @@ unsafe fn connect(
 /// Returns the number of a new use, for one call of dplx_connect_cancellable(). The number is known before the call, so
 /// that another thread can cancel it at any time. A use lasts until its connection is given back, or the call fails.
 ///
-/// @return the number, which is not 0, and which no other use has. Use it for a call: otherwise it takes some memory for
+/// @return the number, which no other use has; 0 if memory is short. Use it for a call: otherwise it takes some memory for
 ///         as long as the process lives
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_use_new() -> u64 {
-    guard(c"dplx_use_new", 0, uses::begin)
+    const NAME: &CStr = c"dplx_use_new";
+    guard(NAME, 0, || number(uses::begin(), NAME))
+}
+
+/// Returns the number for C: 0 for an error.
+fn number(number: io::Result<u64>, function: &'static CStr) -> u64 {
+    number.unwrap_or_else(|error| {
+        refuse(None, function, &format!("no new use: {error}"));
+        0
+    })
 }
 
 /// Returns the number of the present use of a connection, for dplx_cancel(): from now on another thread can cancel it.
 /// The use lasts until the connection is given back; the next one has another number.
 ///
 /// @param conn the connection
-/// @return the number; 0 if `conn` is NULL or not in use
+/// @return the number; 0 if `conn` is NULL or not in use, or if memory is short
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library.
@@ -125,7 +135,7 @@ pub unsafe extern "C" fn dplx_conn_use(conn: *mut dpl_conn_t) -> u64 {
     const NAME: &CStr = c"dplx_conn_use";
     guard(NAME, 0, || {
         let Some(mut connection) = in_use(conn, NAME) else { return 0 };
-        let number = connection.watch(None);
+        let number = number(connection.watch(None), NAME);
         connection.into_raw();
         number
     })
@@ -137,7 +147,8 @@ pub unsafe extern "C" fn dplx_conn_use(conn: *mut dpl_conn_t) -> u64 {
 /// `n_conn_max`; a look-up of a name is not cut short. Reads and writes on the connection end at once, plain and over TLS:
 /// dplx_conn_read(), dplx_conn_write() and dpl_conn_writev_all() return DPL_FAILURE, now and later, and the program's own
 /// reads see the end. The thread that has the connection still gives it back, and it is closed then. The host is not
-/// blamed.
+/// blamed. A connection to a file or pipe (dpl_conn_open_file()) cannot be shut down: a read or write that waits there goes
+/// on waiting.
 ///
 /// A number is never used twice. So if the use is over, or ends at this moment, no other connection is affected. In a
 /// forked child the uses of its parent are over.

@@ -110,8 +110,9 @@ impl Drop for ResolverCall {
     }
 }
 
-/// The functions of [`run_in_children`]: for the contexts of C, the host lists of C, and the contexts of Rust programs.
-static CHILD_FUNCTIONS: [AtomicPtr<()>; 3] = [const { AtomicPtr::new(ptr::null_mut()) }; 3];
+/// The functions of [`run_in_children`]: for the contexts of C, the host lists of C, the uses that may be cancelled, and
+/// the contexts of Rust programs.
+static CHILD_FUNCTIONS: [AtomicPtr<()>; 4] = [const { AtomicPtr::new(ptr::null_mut()) }; 4];
 
 /// Prepares for forks, and has `forget_parent` run first in every child, when all locks are free. It makes the
 /// structures that it knows forget what belongs to the parent.
