@@ -90,9 +90,15 @@ typedef enum {
   DPL_ERANGEUNAVAIL = -21
 } dpl_status_t;
 
-/** Gets the name and the value of a field of a reply. A result other than DPL_SUCCESS ends the reading. */
+/**
+ * Gets the name and the value of a field of a reply. A result other than DPL_SUCCESS ends the reading.
+ * It must return: no longjmp() and no exception may leave it.
+ */
 typedef dpl_status_t (*dpl_header_func_t)(void *cb_arg, const char *header, const char *value);
-/** Gets bytes of the body of a reply, and their number. A result other than DPL_SUCCESS ends the reading. */
+/**
+ * Gets bytes of the body of a reply, and their number. A result other than DPL_SUCCESS ends the reading.
+ * It must return: no longjmp() and no exception may leave it.
+ */
 typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int len);
 
 #endif
@@ -979,6 +985,9 @@ dpl_status_t dplx_cancel(uint64_t use);
  * Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
  * in its buffer come first.
  *
+ * A program reads a reply either by this function or by dplx_reply_read(): bytes that are read here from the middle of a
+ * reply are missing from what dplx_reply_read() reads afterwards.
+ *
  * After a dplx_conn_read() or dplx_conn_write() a request counts as being under way: the connection is closed when
  * it is given back, unless dplx_conn_reply_complete() is called before.
  *
@@ -1281,7 +1290,8 @@ const char *dplx_status_text(dpl_status_t status);
  *        unless `expect_data` is 0; may be NULL
  * @param buffer_func called for each piece of the body, in a buffer that it may change. If it is NULL, the body is
  *        dropped, and one that ends with the connection is not waited for
- * @param cb_arg passed to both functions, which may use other connections, but not this one
+ * @param cb_arg passed to both functions, which may use other connections, but not this one, and must return: no longjmp()
+ *        and no exception may leave them
  * @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
  *         malformed or late, or a function did not return DPL_SUCCESS
  *

@@ -54,7 +54,8 @@ typedef dpl_status_t (*dpl_buffer_func_t)(void *cb_arg, char *buf, unsigned int 
  *        unless `expect_data` is 0; may be NULL
  * @param buffer_func called for each piece of the body, in a buffer that it may change. If it is NULL, the body is
  *        dropped, and one that ends with the connection is not waited for
- * @param cb_arg passed to both functions, which may use other connections, but not this one
+ * @param cb_arg passed to both functions, which may use other connections, but not this one, and must return: no longjmp()
+ *        and no exception may leave them
  * @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
  *         malformed or late, or a function did not return DPL_SUCCESS
  *

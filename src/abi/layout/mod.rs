@@ -222,9 +222,9 @@ c_struct! {
     }
 }
 
-/// The bits of [`ContextBareos::flags`] that this library reads.
+/// Bit of [`ContextBareos::flags`]: connections use TLS.
 pub const BAREOS_USE_HTTPS: c_uint = 1 << 0;
-/// As above.
+/// Bit of [`ContextBareos::flags`]: connections serve more than one request.
 pub const BAREOS_KEEP_ALIVE: c_uint = 1 << 3;
 
 #[cfg(test)]

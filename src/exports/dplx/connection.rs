@@ -18,6 +18,9 @@ use droplet_client::status::{Error, SUCCESS, code};
 /// Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
 /// in its buffer come first.
 ///
+/// A program reads a reply either by this function or by dplx_reply_read(): bytes that are read here from the middle of a
+/// reply are missing from what dplx_reply_read() reads afterwards.
+///
 /// After a dplx_conn_read() or dplx_conn_write() a request counts as being under way: the connection is closed when
 /// it is given back, unless dplx_conn_reply_complete() is called before.
 ///

@@ -2,7 +2,8 @@
 //!
 //! A reply is read completely: by its length, in chunks, or until the peer closes the connection. Replies of 1xx are
 //! skipped, except for the `100 Continue` that a request has asked for. Each read waits for at most the context's
-//! `read_timeout`. A line of the head may have 102,400 bytes, or `header_size` if that is more. The head, with the
+//! `read_timeout`; in a context of Bareos three times as long, and for ever if it is 0, as it is over TLS in both layouts.
+//! A line of the head may have 102,400 bytes, or `header_size` if that is more. The head, with the
 //! replies of 1xx and the empty lines before it, may have 16 times as many.
 //!
 //! With `DPLX_REPLY_READER=droplet` in the environment the functions that read hand over to Droplet's own ([`next`]).
@@ -32,11 +33,13 @@ use reading::{Wanted, read, status};
 /// `dpl_dict_t`.
 pub type dpl_dict_t = Dict;
 
-/// `dpl_header_func_t`: gets the name and the value of a field. A result other than DPL_SUCCESS ends the reading.
+/// `dpl_header_func_t`: gets the name and the value of a field. A result other than DPL_SUCCESS ends the reading. It must
+/// return: no longjmp() and no exception may leave it.
 pub type dpl_header_func_t =
     Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char) -> dpl_status_t>;
 
-/// `dpl_buffer_func_t`: gets bytes of the body, and their number. A result other than DPL_SUCCESS ends the reading.
+/// `dpl_buffer_func_t`: gets bytes of the body, and their number. A result other than DPL_SUCCESS ends the reading. It must
+/// return: no longjmp() and no exception may leave it.
 pub type dpl_buffer_func_t = Option<unsafe extern "C" fn(*mut c_void, *mut c_char, c_uint) -> dpl_status_t>;
 
 /// Reads a reply, and passes it on while it is received. A line of the head that is not a field is skipped. Bytes after
@@ -51,7 +54,8 @@ pub type dpl_buffer_func_t = Option<unsafe extern "C" fn(*mut c_void, *mut c_cha
 ///        unless `expect_data` is 0; may be NULL
 /// @param buffer_func called for each piece of the body, in a buffer that it may change. If it is NULL, the body is
 ///        dropped, and one that ends with the connection is not waited for
-/// @param cb_arg passed to both functions, which may use other connections, but not this one
+/// @param cb_arg passed to both functions, which may use other connections, but not this one, and must return: no longjmp()
+///        and no exception may leave them
 /// @return DPL_SUCCESS for any status of HTTP; DPL_EINVAL for NULL; DPL_FAILURE if there is no reply, it is
 ///         malformed or late, or a function did not return DPL_SUCCESS
 ///

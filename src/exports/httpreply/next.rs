@@ -1,5 +1,6 @@
-//! Droplet's own reply reader, which reads if the environment has `DPLX_REPLY_READER=droplet`: the definitions behind
-//! this library's in the order of symbols. The environment is read once.
+//! Droplet's own reply reader, which reads if the environment has `DPLX_REPLY_READER=droplet`. Its functions are the next
+//! definitions of these names in the dynamic linker's search order, after those of this library (`RTLD_NEXT`). The
+//! environment is read once.
 
 use std::env;
 use std::ffi::CStr;

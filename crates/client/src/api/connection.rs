@@ -198,7 +198,8 @@ fn failed_before() -> io::Error {
 }
 
 impl Read for Connection {
-    /// Reads what there is, at least one byte. A timeout is an error of the kind `TimedOut`; the read may be
+    /// Reads what there is, at least one byte. Bytes that are read here from the middle of a [`Connection::reply`] are missing
+    /// from what that reads afterwards. A timeout is an error of the kind `TimedOut`; the read may be
     /// repeated after it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let timeout = self.read_timeout;

@@ -20,7 +20,8 @@ pub trait Source {
     /// Reads more bytes, and waits for them. Called when all were consumed. False at the end of the stream.
     fn fill(&mut self) -> Result<bool, Self::Error>;
 
-    /// Reads as [`Source::fill`], but waits a short time only. `None` if nothing has come.
+    /// Reads as [`Source::fill`], for a body of which nobody knows whether one comes. It may wait for a shorter time: then
+    /// `None` says that nothing has come.
     fn fill_soon(&mut self) -> Result<Option<bool>, Self::Error>;
 
     /// Reads as [`Source::fill`], but only what has come already. `None` if nothing has.
