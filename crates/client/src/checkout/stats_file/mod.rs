@@ -211,8 +211,11 @@ fn expanded(template: &Path, process: u32) -> PathBuf {
 }
 
 /// Writes a new file in the place of one that may be there. Until it is complete it has another name in the same
-/// directory.
+/// directory. Anything else than a regular file stays: a device such as /dev/null, a FIFO, a link.
 fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<Output>) -> io::Result<()>) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("what is there is no regular file, and stays"));
+    }
     let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
     name.push(format!(".{}.tmp", process::id()));
     let draft = path.with_file_name(name);
