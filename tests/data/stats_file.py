@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -247,12 +248,23 @@ def test_file_size_limit():
     no_drafts()
 
 
-def test_links_are_replaced():
+def test_what_is_no_regular_file_stays():
+    pipe = use_file("pipe.prom")
+    os.mkfifo(pipe)
+    LOGGED.clear()
+    for _ in range(2):
+        Context(f"host = {server()}").free()
+    assert stat.S_ISFIFO(os.lstat(pipe).st_mode)
+    lines = [text for text in LOGGED if "statistics file" in text]
+    assert len(lines) == 1 and pipe in lines[0], LOGGED
     target = os.path.join(FOLDER, "of-others")
     with open(target, "w", encoding="utf-8") as file:
         file.write("precious")
-    path = use_file("link.prom")
-    os.symlink(target, path)
+    link = use_file("link.prom")
+    os.symlink(target, link)
+    Context(f"host = {server()}").free()
+    assert os.path.islink(link)
+    path = use_file("beside-a-link.prom")
     os.symlink(target, f"{path}.{os.getpid()}.tmp")
     Context(f"host = {server()}").free()
     samples(path)

@@ -276,6 +276,32 @@ mod tests {
     }
 
     #[test]
+    fn only_a_regular_file_is_replaced() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        use std::os::unix::net::UnixListener;
+
+        let folder = std::env::temp_dir().join(format!("droplet-stats-file-{}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let [file, link, socket, directory] =
+            ["file", "link", "socket", "directory"].map(|name| folder.join(name));
+        fs::write(&file, "old").unwrap();
+        symlink(&file, &link).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        fs::create_dir(&directory).unwrap();
+        for other in [&link, &socket, &directory] {
+            let outcome = replace(other, |to| to.write_all(b"new"));
+            assert!(outcome.is_err(), "{}", other.display());
+        }
+        assert!(link.is_symlink() && directory.is_dir());
+        assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        replace(&file, |to| to.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "no draft is left");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn one_caller_writes_and_is_told_what_came_meanwhile() {
         let now = Moment::default().after(INTERVAL);
         let mut file = Shared::NEW;
