@@ -915,8 +915,8 @@ void dplx_set_log_owned(dplx_log_t callback,
  *
  * @param ctx the context
  * @param timeout_ms the longest time of the whole call in milliseconds: over all hosts, and with the wait at
- *        `n_conn_max` (dplx_ctx_set_wait()). -1 sets no such limit, 0 takes an idle connection or none. A look-up of a
- *        name that is under way is not cut short
+ *        `n_conn_max` (dplx_ctx_set_wait()) and look-ups of names. -1 sets no such limit, 0 takes an idle connection or
+ *        none
  * @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure,
  *         and dplx_last_error() has the reason
  *
@@ -964,10 +964,11 @@ uint64_t dplx_use_new(void);
 uint64_t dplx_conn_use(dpl_conn_t *conn);
 
 /**
- * Cancels a use of a connection. Any thread may call this at any time.
+ * Cancels a use of a connection. Any thread may call this at any time, but no signal handler: it takes locks, which the
+ * interrupted thread may hold.
  *
  * A call of dplx_connect_cancellable() for this use ends within 50 ms and returns NULL, also while it waits at
- * `n_conn_max`; a look-up of a name is not cut short. Reads and writes on the connection end at once, plain and over TLS:
+ * `n_conn_max` or for the look-up of a name. Reads and writes on the connection end at once, plain and over TLS:
  * dplx_conn_read(), dplx_conn_write() and dpl_conn_writev_all() return DPL_FAILURE, now and later, and the program's own
  * reads see the end. The thread that has the connection still gives it back, and it is closed then. The host is not
  * blamed. A connection to a file or pipe (dpl_conn_open_file()) cannot be shut down: a read or write that waits there goes
