@@ -1,6 +1,5 @@
 //! A context and its connections: the value that `ctx->conn_buckets` points to.
 
-use std::env;
 use std::fmt;
 use std::mem;
 use std::ptr;
@@ -18,6 +17,7 @@ use droplet_client::log::Log;
 use droplet_client::os::clock;
 use droplet_client::os::fork;
 use droplet_client::os::libssl;
+use droplet_client::os::sys;
 use droplet_client::status::Error;
 
 /// A context with a pool of this library.
@@ -130,7 +130,7 @@ impl Context {
 
     /// Sets the time that calls wait at `n_conn_max` to that of the environment, if there is one.
     pub fn read_environment(&self, log: &impl Log) {
-        let Some(text) = env::var_os("DPLX_WAIT_MS") else { return };
+        let Some(text) = sys::environment("DPLX_WAIT_MS") else { return };
         let text = text.to_string_lossy();
         match text.trim().parse() {
             Ok(milliseconds) if milliseconds >= -1 => self.set_wait(milliseconds),

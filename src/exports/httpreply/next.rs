@@ -2,7 +2,6 @@
 //! definitions of these names in the dynamic linker's search order, after those of this library (`RTLD_NEXT`). The
 //! environment is read once.
 
-use std::env;
 use std::ffi::CStr;
 use std::mem;
 use std::ptr;
@@ -14,6 +13,7 @@ use super::{dpl_buffer_func_t, dpl_conn_t, dpl_dict_t, dpl_header_func_t, dpl_st
 use crate::abi::droplet;
 use crate::exports::call_log;
 use droplet_client::log;
+use droplet_client::os::sys;
 
 /// Type of `dpl_read_http_reply`.
 type Read = unsafe extern "C" fn(
@@ -86,7 +86,7 @@ fn next(which: usize) -> *mut c_void {
 /// Reads the environment. Threads that come at once find the same, and one of them logs it.
 #[cold]
 fn decide() {
-    let hands_over = env::var_os("DPLX_REPLY_READER").is_some_and(|value| value == "droplet");
+    let hands_over = sys::environment("DPLX_REPLY_READER").is_some_and(|value| value == "droplet");
     if hands_over {
         for (next, name) in NEXT.iter().zip(NAMES) {
             next.store(droplet::next_definition(name), Ordering::Relaxed);

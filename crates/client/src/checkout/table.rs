@@ -1,7 +1,6 @@
 //! Statistics as a table for people to read.
 #![forbid(unsafe_code)]
 
-use std::env;
 use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +24,7 @@ pub struct Table {
 impl Table {
     /// True if `DPLX_STATS=1` is set in the environment.
     pub fn is_wanted() -> bool {
-        env::var_os("DPLX_STATS").is_some_and(|value| value == "1")
+        sys::environment("DPLX_STATS").is_some_and(|value| value == "1")
     }
 
     /// Prints it on stderr.

@@ -8,7 +8,6 @@
 
 mod prometheus;
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -140,7 +139,7 @@ impl StatsFile {
     /// working directory of this moment.
     pub fn of_environment() -> Option<StatsFile> {
         static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(1);
-        let template = env::var_os("DPLX_STATS_FILE").filter(|path| !path.is_empty())?;
+        let template = sys::environment("DPLX_STATS_FILE").filter(|path| !path.is_empty())?;
         let template = path::absolute(&template).unwrap_or_else(|_| template.into());
         let context = NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed);
         Some(StatsFile { template, context, next: AtomicU64::new(0) })

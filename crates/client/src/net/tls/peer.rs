@@ -11,6 +11,7 @@ use openssl::ssl::{SslRef, SslVerifyMode};
 use openssl::x509::verify::X509CheckFlags;
 
 use crate::os::libssl::{self, Identities};
+use crate::os::sys;
 
 /// The name of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl fmt::Display for PeerName {
 
 /// True unless the environment has `DPLX_TLS_VERIFY_HOST=off`: contexts that verify certificates also check the name.
 static VERIFY_NAMES: LazyLock<bool> =
-    LazyLock::new(|| std::env::var_os("DPLX_TLS_VERIFY_HOST").is_none_or(|value| value != "off"));
+    LazyLock::new(|| sys::environment("DPLX_TLS_VERIFY_HOST").is_none_or(|value| value != "off"));
 
 /// Sends the server name, unless it is an address (RFC 6066, section 3). If the context verifies certificates, also
 /// has the name in the certificate checked.
