@@ -178,9 +178,51 @@ static void long_lines_are_refused(void) {
     end(&ends);
 }
 
+/* The original reads these as well. */
+static void doubtful_lengths_are_passed_over(void) {
+    static const struct {
+        const char *text, *data;
+        int expect_data;
+        bool closes;
+    } replies[] = {
+        {OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "", 0, false},
+        {OK "Content-Length: 99999999999999999999\r\n\r\n", "", 0, false},
+        {OK "Content-Length 5\r\n\r\n", "", 0, true},
+        {"HTTP/1.1 204 No Content\r\nContent-Length:\r\n\r\n", "", 1, false},
+        {"HTTP/1.1 304 Not Modified\r\nContent-Length: abc\r\n\r\n", "", 1, false},
+        {OK "Transfer-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, true},
+        {OK "Transfer-Encoding: \"chunked\"\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, true},
+        {OK "Content-Length 9\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, true},
+        {OK "\"Content-Length\": 9\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, true},
+        {OK "Content-Length:\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, false},
+        {OK "X: a\x01\r\n Content-Length is nice\r\nContent-Length: 2\r\n\r\nhi", "hi", 1, true},
+    };
+
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct ends ends = begin(false, "");
+        struct reply reply;
+        double start;
+
+        request(&ends);
+        say(&ends, replies[i].text);
+        start = seconds_now();
+        reply = receive(&ends, replies[i].expect_data);
+        CHECK(in_time(start, 5), "reply %zu: nothing is waited for", i);
+        CHECK(reply.status != DPL_FAILURE, "reply %zu: a reply", i);
+        CHECK_STR(reply.data ? reply.data : "", replies[i].data, "reply %zu: its data", i);
+        CHECK_INT(hosts_available(ends.ctx), 1, "reply %zu: nobody is blacklisted", i);
+        forget(&reply);
+        dpl_conn_release(ends.conn);
+        CHECK_INT(request(&ends), replies[i].closes, "reply %zu: the next has a new connection", i);
+        dpl_conn_terminate(ends.conn);
+        end(&ends);
+    }
+}
+
 int main(void) {
     test_begin("heads");
     RUN(odd_lines_are_passed_over);
+    RUN(doubtful_lengths_are_passed_over);
     RUN(what_precedes_a_reply_has_an_end);
     RUN(fields_may_be_many);
     RUN(long_lines_are_refused);

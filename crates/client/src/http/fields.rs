@@ -1,32 +1,46 @@
-//! The fields of a head. Lines that are not fields are skipped, as browsers and the original do, unless the end of the
-//! body might depend on them.
+//! The fields of a head. Lines that are not fields are skipped, as browsers and the original do. If the end of the body
+//! might depend on them, this is noted.
 
 use std::iter;
 
-use super::error::SyntaxError;
-
-/// Names of the fields that define where the body ends.
-const FRAMING: [&str; 2] = ["Content-Length", "Transfer-Encoding"];
-
 /// Names and values, in the order of the head.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Names of framing fields in lines that are not valid fields.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doubts {
+    /// True if such a line begins with `Content-Length`.
+    pub length: bool,
+    /// True if such a line begins with `Transfer-Encoding`.
+    pub coding: bool,
+}
+
+impl Doubts {
+    /// Takes note of a line that is no sound field.
+    fn note(&mut self, line: &[u8]) {
+        let word = first_word(line);
+        self.length |= word.eq_ignore_ascii_case(b"content-length");
+        self.coding |= word.eq_ignore_ascii_case(b"transfer-encoding");
+    }
+}
 
 /// Parses the lines after the status line (RFC 9112, section 5). A line that begins with a blank continues the line
 /// before. A field is skipped with all its lines if it has no colon or no name.
 ///
 /// The original takes all before the colon for the name, and control characters in names and values, so they are taken
-/// here too. A carriage return or NUL within a value counts as a space (RFC 9110, section 5.5). Only the fields that
-/// frame the body must be as the standard wants them.
-pub fn parse(lines: &[&[u8]]) -> Result<Fields, SyntaxError> {
+/// here too. A carriage return or NUL within a value counts as a space (RFC 9110, section 5.5). Lines that might frame the
+/// body, and are not as the standard wants them, are doubts.
+pub fn parse(lines: &[&[u8]]) -> (Fields, Doubts) {
     let mut fields = Fields::new();
+    let mut doubts = Doubts::default();
     for lines in lines.chunk_by(|_, next| matches!(next.first(), Some(b' ' | b'\t'))) {
         let field = field(lines);
         if !field.as_ref().is_some_and(|(name, _)| is_sound(name, lines)) {
-            lines.iter().try_for_each(|line| refuse_framing(line))?;
+            lines.iter().for_each(|line| doubts.note(line));
         }
         fields.extend(field);
     }
-    Ok(fields)
+    (fields, doubts)
 }
 
 /// Parses the lines of one field. Older servers put blanks between name and colon, and continue a value on the next
@@ -47,15 +61,6 @@ fn field(lines: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
 /// Returns whether the name is a token and no line has a control character.
 fn is_sound(name: &[u8], lines: &[&[u8]]) -> bool {
     name.iter().all(|byte| is_token(*byte)) && lines.iter().all(|line| line.iter().all(|byte| is_text(*byte)))
-}
-
-/// Refuses a line that is no sound field, if the end of the body might depend on it.
-fn refuse_framing(line: &[u8]) -> Result<(), SyntaxError> {
-    let word = first_word(line);
-    match FRAMING.iter().find(|it| it.as_bytes().eq_ignore_ascii_case(word)) {
-        Some(name) => Err(SyntaxError::Head(format!("the line with {name} is not a valid field"))),
-        None => Ok(()),
-    }
 }
 
 /// Returns the first token of a line, wherever it begins.

@@ -3,7 +3,7 @@
 use std::str;
 
 use super::error::SyntaxError;
-use super::fields::{self, Fields};
+use super::fields::{self, Doubts, Fields};
 use super::keep_alive::KeepAlive;
 
 /// Number of bytes of an invalid status line that the error shows.
@@ -16,6 +16,7 @@ pub struct Head {
     pub status: u16,
     /// The fields.
     pub fields: Fields,
+    doubts: Doubts,
     is_http_1_0: bool,
 }
 
@@ -43,7 +44,8 @@ impl Head {
         };
         // The empty line ends the head.
         let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-        Ok(Head { status, fields: fields::parse(&lines)?, is_http_1_0 })
+        let (fields, doubts) = fields::parse(&lines);
+        Ok(Head { status, fields, doubts, is_http_1_0 })
     }
 
     /// Returns the members of all fields of this name. Each field is a list separated by commas.
@@ -52,14 +54,19 @@ impl Head {
         fields.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     }
 
-    /// Returns the framing of the body, if the reply has one.
+    /// Returns the framing of the body, if the reply has one. A length counts with any coding but `chunked`: servers
+    /// that send both, and keep the connection, mean the length, and the original takes it.
     pub fn framing(&self) -> Result<Framing, SyntaxError> {
         let length = self.content_length()?;
-        Ok(match (self.last_coding(), length) {
-            (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
-            (Some(_), _) | (None, None) => Framing::UntilClose,
-            (None, Some(length)) => Framing::Length(length),
-        })
+        match (self.last_coding(), length) {
+            (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            (_, Some(length)) => Ok(Framing::Length(length)),
+            // The body may be in chunks, which must not be taken for data.
+            (_, None) if self.doubts.coding => {
+                Err(SyntaxError::Head("the line with Transfer-Encoding is not a valid field".to_owned()))
+            }
+            (_, None) => Ok(Framing::UntilClose),
+        }
     }
 
     /// Returns whether a reply of this status has a body.
@@ -71,7 +78,8 @@ impl Head {
     pub fn is_last(&self) -> bool {
         let says = |option: &[u8]| self.members("connection").any(|it| it.eq_ignore_ascii_case(option));
         // With both a length and a coding, one of the two is wrong (section 6.3).
-        let is_doubtful = self.last_coding().is_some() && self.members("content-length").next().is_some();
+        let has_both = self.last_coding().is_some() && self.members("content-length").next().is_some();
+        let is_doubtful = has_both || self.doubts.length || self.doubts.coding;
         let is_switched = self.status == 101;
         says(b"close") || is_doubtful || is_switched || (self.is_http_1_0 && !says(b"keep-alive"))
     }
@@ -87,11 +95,12 @@ impl Head {
         codings.filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case(b"identity")).last()
     }
 
-    /// Returns `Content-Length`. It may be stated several times if the number is always the same.
+    /// Returns `Content-Length`. It may be stated several times if the number is always the same. Empty members of a
+    /// list do not count (RFC 9110, section 5.6.1).
     fn content_length(&self) -> Result<Option<u64>, SyntaxError> {
         let mut stated = None;
-        for member in self.members("content-length") {
-            let is_number = !member.is_empty() && member.iter().all(u8::is_ascii_digit);
+        for member in self.members("content-length").filter(|it| !it.is_empty()) {
+            let is_number = member.iter().all(u8::is_ascii_digit);
             let number = str::from_utf8(member).ok().filter(|_| is_number).and_then(|it| it.parse().ok());
             let number = number.ok_or(SyntaxError::ContentLength)?;
             if stated.replace(number).is_some_and(|other| other != number) {

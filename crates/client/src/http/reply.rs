@@ -172,19 +172,17 @@ impl Parser {
             lines.start_again();
             return Ok(Event::Part);
         }
-        let framing = head.framing()?;
-        self.state = if !self.expected.body || !head.has_body() {
-            State::Complete
-        } else {
-            match framing {
-                Framing::Length(0) => State::Complete,
-                Framing::Length(length) => State::Body(length),
-                Framing::Chunked => State::ChunkSize(Lines::default()),
-                Framing::UntilClose if !self.expected.data => State::Complete,
-                Framing::UntilClose => State::UntilClose(true),
-            }
+        // Without a body, what the head says of its length does not matter.
+        let has_body = self.expected.body && head.has_body();
+        let framing = if has_body { head.framing()? } else { Framing::Length(0) };
+        self.state = match framing {
+            Framing::Length(0) => State::Complete,
+            Framing::Length(length) => State::Body(length),
+            Framing::Chunked => State::ChunkSize(Lines::default()),
+            Framing::UntilClose if !self.expected.data => State::Complete,
+            Framing::UntilClose => State::UntilClose(true),
         };
-        let is_open_ended = self.expected.body && head.has_body() && framing == Framing::UntilClose;
+        let is_open_ended = framing == Framing::UntilClose;
         Ok(Event::Head(head, is_open_ended))
     }
 }

@@ -22,7 +22,7 @@ fn end_of_head(text: &[u8]) -> Option<usize> {
 
 /// Parses status, version and fields with httparse, which skips lines that are not fields. A carriage return within a
 /// line and a NUL would end its parsing; they are replaced by another control character.
-fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
+fn head(text: &[u8]) -> Option<(u16, u8, Fields, [bool; 2])> {
     let (status_line, rest) = text.split_at(text.iter().position(|it| *it == b'\n')? + 1);
     let (begin, reason) = status_line.split_at_checked("HTTP/1.1 200".len())?;
     if !reason.starts_with(b" ") && reason != b"\r\n" && reason != b"\n" {
@@ -58,10 +58,9 @@ fn head(text: &[u8]) -> Option<(u16, u8, Fields)> {
         let start = place(field.name.as_bytes());
         start..(place(field.value) + field.value.len()).max(start + 1)
     });
-    if loses_framing(&text, &kept.collect::<Vec<_>>()) {
-        return None;
-    }
-    Some((response.code?, response.version?, all))
+    let kept: Vec<_> = kept.collect();
+    let lost = ["content-length", "transfer-encoding"].map(|name| loses(name, &text, &kept));
+    Some((response.code?, response.version?, all, lost))
 }
 
 /// Returns the fields of a head, also those that httparse skips.
@@ -97,8 +96,8 @@ fn all_fields(text: &[u8]) -> Fields {
     all.into_iter().filter_map(field).collect()
 }
 
-/// Returns whether a line outside these places begins with the name of a framing field.
-fn loses_framing(text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
+/// Returns whether a line outside these places begins with this name.
+fn loses(name: &str, text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
     let mut start = 0;
     text.split_inclusive(|it| *it == b'\n').any(|line| {
         let (begin, end) = (start, start + line.len());
@@ -107,7 +106,7 @@ fn loses_framing(text: &[u8], kept: &[std::ops::Range<usize>]) -> bool {
         let is_sign = |it: char| !it.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(it);
         let text = String::from_utf8_lossy(line).to_ascii_lowercase();
         let word = text.split(is_sign).find(|it| !it.is_empty());
-        !is_kept && matches!(word, Some("content-length" | "transfer-encoding"))
+        !is_kept && word == Some(name)
     })
 }
 
@@ -121,7 +120,8 @@ fn members(fields: &Fields, name: &str) -> Vec<Vec<u8>> {
 }
 
 fn length(fields: &Fields) -> Option<Option<u64>> {
-    let all = members(fields, "content-length");
+    let mut all = members(fields, "content-length");
+    all.retain(|it| !it.is_empty());
     let Some(first) = all.first() else { return Some(None) };
     let is_sound = first.iter().all(u8::is_ascii_digit)
         && all.iter().all(|other| {
@@ -177,30 +177,32 @@ fn chunks(text: &[u8]) -> Option<(Vec<u8>, usize, bool)> {
 
 pub fn read(text: &[u8], expected: Expected) -> Option<(Reply, Gathered, usize)> {
     let end = end_of_head(text)?;
-    let (status, version, mut fields) =
+    let (status, version, mut fields, lost) =
         head(&text[start_of_head(text)..end]).filter(|(status, ..)| *status >= 100)?;
     if (status < 200 && status != 101) && !(status == 100 && expected.continuation) {
         let (reply, gathered, used) = read(&text[end..], expected)?;
         return Some((reply, gathered, used + end));
     }
     let rest = &text[end..];
-    let length = length(&fields)?;
     let codings = members(&fields, "transfer-encoding");
     let coding = codings.iter().rfind(|it| !it.is_empty() && *it != b"identity");
     let has_none = !expected.body || status < 200 || status == 204 || status == 304;
+    let length = if has_none { None } else { length(&fields)? };
     let (body, used, was_closed) = match (has_none, coding, length) {
         (true, ..) => (Vec::new(), 0, false),
         (_, Some(coding), _) if coding == b"chunked" => chunks(rest)?,
-        (_, None, Some(length)) => {
+        (_, _, Some(length)) => {
             let body = rest.get(..usize::try_from(length).ok()?)?.to_vec();
             (body, length as usize, false)
         }
+        _ if lost[1] => return None,
         _ if expected.data => (rest.to_vec(), rest.len(), true),
         _ => (Vec::new(), 0, true),
     };
     let options = members(&fields, "connection");
     let says = |option: &[u8]| options.iter().any(|it| it == option);
-    let is_doubtful = coding.is_some() && length.is_some();
+    let has_both = coding.is_some() && !members(&fields, "content-length").is_empty();
+    let is_doubtful = has_both || lost[0] || lost[1];
     let is_last = was_closed
         || is_doubtful
         || status == 101
