@@ -1056,7 +1056,7 @@ int dplx_conn_fd(dpl_conn_t *conn);
  * @param profile the text, with the variables of Droplet's profiles. Relative names of files start at the working
  *        directory
  * @return the context, which the caller frees with dplx_ctx_free(); NULL on failure, and dplx_last_error() has a text
- *         such as "profile:2: no such variable: 'hots'"
+ *         such as "profile:2: no such variable"
  *
  * @pre `profile` is NULL or a string.
  */

@@ -80,7 +80,7 @@ impl Default for Options {
 ///
 /// ```
 /// let error = droplet_client::Context::from_profile("host = a:80\nhots = b").unwrap_err();
-/// assert_eq!(error.to_string(), "profile:2: no such variable: 'hots'");
+/// assert_eq!(error.to_string(), "profile:2: no such variable");
 /// ```
 #[derive(Clone)]
 pub struct Context {

@@ -136,9 +136,8 @@ impl Reader<'_> {
                 end => {
                     return match (statement.name.is_empty(), has_value, end) {
                         (false, true, _) => Ok(Some(statement)),
-                        (false, false, _) => {
-                            Self::fail(statement.line, format!("no = after {}", show(&statement.name)))
-                        }
+                        // The text may be a piece of a secret: the line says enough.
+                        (false, false, _) => Self::fail(statement.line, "a statement without ="),
                         (true, true, _) => Self::fail(line, "no variable before ="),
                         (true, false, None) => Ok(None),
                         (true, false, Some(_)) => {

@@ -144,7 +144,11 @@ impl Profile {
     pub(super) fn set(&mut self, name: &[u8], text: &[u8], line: Option<u32>) -> Result<(), ProfileError> {
         let mut all = VARIABLES.iter().chain(&WITHOUT_FIELD);
         let Some(variable) = all.find(|variable| variable.name.as_bytes() == name) else {
-            return Err(self.error_on(line, &format!("no such variable: {}", grammar::show(name))));
+            // What stands for a name in a text may be a piece of a secret, such as a line of a key without quotes.
+            return Err(match line {
+                Some(_) => self.error_on(line, "no such variable"),
+                None => self.error_on(line, &format!("no such variable: {}", grammar::show(name))),
+            });
         };
         let mut warning = None;
         let outcome = (variable.set)(self, text, &mut warning);
