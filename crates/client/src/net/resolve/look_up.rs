@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::thread;
 use std::time::Instant;
 
@@ -27,6 +27,10 @@ const MOST_THREADS: usize = 64;
 
 /// The largest number of look-ups that wait for a thread.
 const MOST_WAITING: usize = 1024;
+
+/// True if the environment has `DPLX_LOOK_UP=caller`: each look-up is made in the thread that asks for it.
+static IN_CALLER: LazyLock<bool> =
+    LazyLock::new(|| sys::environment("DPLX_LOOK_UP").is_some_and(|value| value == "caller"));
 
 /// The answer of the resolver: addresses without a port, each once.
 pub type Answer = Result<Vec<SocketAddr>, LookupError>;
@@ -147,13 +151,19 @@ pub fn ask(name: &HostName, asker: Weak<Addresses>) -> Result<Asked, LookupError
 }
 
 impl Asked {
-    /// Starts a thread for the look-up, if it needs one. Without a thread the caller makes the look-up itself, however
-    /// long that takes.
+    /// Starts a thread for the look-up, if it needs one. Without a thread, or if the environment wants that, the caller
+    /// makes the look-up itself, however long that takes.
     pub fn go_on(self) {
-        if !self.needs_thread || sys::start_thread(run_all).is_ok() {
+        self.go_on_in(*IN_CALLER);
+    }
+
+    fn go_on_in(self, in_caller: bool) {
+        if !in_caller && (!self.needs_thread || sys::start_thread(run_all).is_ok()) {
             return;
         }
-        UnderWay::lock().has_no_thread();
+        if self.needs_thread {
+            UnderWay::lock().has_no_thread();
+        }
         if self.look_up.begin() {
             sys::without_cancellation(|| self.look_up.run());
         }

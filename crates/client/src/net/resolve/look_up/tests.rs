@@ -52,6 +52,18 @@ fn a_name_too_many_is_refused() {
 }
 
 #[test]
+fn callers_make_their_look_ups_themselves_if_told_to() {
+    for number in 0..50 {
+        let asker = Addresses::of(&format!("127.0.1.{number}"), 80);
+        let asked =
+            super::ask(asker.name(), Arc::downgrade(&asker)).unwrap_or_else(|error| panic!("{error}"));
+        let look_up = Arc::clone(&asked.look_up);
+        asked.go_on_in(true);
+        assert!(look_up.is_over(), "it was made before the call returned");
+    }
+}
+
+#[test]
 fn those_who_join_a_look_up_start_no_thread_of_their_own() {
     let mut under_way = UnderWay::in_process(fork::generation());
     let name = asker(1);
