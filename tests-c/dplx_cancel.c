@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "support/certificate.h"
@@ -42,16 +43,41 @@ struct call {
     pthread_t thread;
     dpl_conn_t *conn;
     uint64_t use;
-    atomic_bool begun, done;
+    atomic_int task; /* its number, once it runs */
+    atomic_bool done;
     ssize_t result;
     char error[256];
 };
+
+/* Does the thread wait for the descriptor of a connection, or at the limit? */
+static bool waits(struct call *call) {
+    static const long waiting[] = {
+#ifdef SYS_poll
+        SYS_poll,
+#endif
+        SYS_ppoll, SYS_read, SYS_futex};
+    char path[64];
+    long number = -1;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", call->task);
+    file = call->task ? fopen(path, "r") : NULL;
+    if (!file)
+        return false;
+    if (fscanf(file, "%ld", &number) != 1)
+        number = -1; /* it runs */
+    fclose(file);
+    for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++)
+        if (number == waiting[i])
+            return true;
+    return false;
+}
 
 static void *read_for_ever(void *arg) {
     struct call *self = arg;
     char buffer[64];
 
-    self->begun = true;
+    self->task = gettid();
     self->result = dplx_conn_read(self->conn, buffer, sizeof buffer, -1);
     strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
     self->done = true;
@@ -63,7 +89,7 @@ static void *write_for_ever(void *arg) {
     struct call *self = arg;
     char *block = calloc(1, SIZE);
 
-    self->begun = true;
+    self->task = gettid();
     self->result = dplx_conn_write(self->conn, block, SIZE, -1);
     strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
     self->done = true;
@@ -82,17 +108,16 @@ static void check_ends(bool over_tls, void *(*run)(void *), const char *text) {
     CHECK(call.use != 0 && dplx_conn_use(call.conn) == call.use, "its use has a number");
     logs_collect();
     pthread_create(&call.thread, NULL, run, &call);
-    sleep_ms(300);
-    CHECK(call.begun && !call.done, "a thread waits");
+    CHECK(EVENTUALLY(waits(&call)) && !call.done, "a thread waits");
     began = seconds_now();
     CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "another one cancels it");
     pthread_join(call.thread, NULL);
     CHECK(in_time(began, 2), "which ends it at once");
     CHECK_INT(call.result, DPL_FAILURE, "with a failure");
     CHECK(strstr(call.error, text) && strstr(call.error, ": cancelled"), "that is named");
-    CHECK_INT(logs_count(), 0, "and not logged, since the program wants it");
     CHECK_STATUS(dplx_conn_write(call.conn, "x", 1, 0), DPL_FAILURE, "nothing is written any more");
     CHECK_INT(dplx_conn_read(call.conn, call.error, 1, 0), DPL_FAILURE, "and nothing read");
+    CHECK_INT(logs_count(), 0, "none of it is logged, since the program wants it");
     dplx_conn_reply_complete(call.conn);
     dpl_conn_release(call.conn);
     CHECK_INT(ctx->n_conn_fds, 0, "it is closed when it is given back");
@@ -122,6 +147,7 @@ static void *read_descriptor(void *arg) {
     struct call *self = arg;
     char byte;
 
+    self->task = gettid();
     self->result = read(self->conn->fd, &byte, 1);
     return NULL;
 }
@@ -133,10 +159,10 @@ static void reads_of_the_program_end(void) {
     call.conn = dplx_connect(ctx, LIMIT_MS);
     call.use = dplx_conn_use(call.conn);
     pthread_create(&call.thread, NULL, read_descriptor, &call);
-    sleep_ms(100);
-    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "a use is cancelled");
+    CHECK(EVENTUALLY(waits(&call)), "a thread reads from a descriptor");
+    CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "its use is cancelled");
     pthread_join(call.thread, NULL);
-    CHECK_INT(call.result, 0, "a read from its descriptor sees the end");
+    CHECK_INT(call.result, 0, "the read sees the end");
     dpl_blacklist_host(ctx, call.conn->host, call.conn->port);
     CHECK_INT(hosts_available(ctx), 1, "for which the host is not blamed");
     dpl_conn_release(call.conn);
@@ -358,7 +384,7 @@ static void child_does_not_cancel_for_its_parent(void) {
 static void *connect_for_ever(void *arg) {
     struct call *self = arg;
 
-    self->begun = true;
+    self->task = gettid();
     self->conn = dplx_connect_cancellable(ctx, NULL, self->use, -1);
     strncpy(self->error, dplx_last_error(), sizeof self->error - 1);
     self->done = true;
@@ -370,8 +396,7 @@ static void check_connect_ends(const char *what) {
     double began;
 
     pthread_create(&call.thread, NULL, connect_for_ever, &call);
-    sleep_ms(300);
-    CHECK(call.begun && !call.done, "a call waits %s", what);
+    CHECK(EVENTUALLY(waits(&call)) && !call.done, "a call waits %s", what);
     began = seconds_now();
     CHECK_STATUS(dplx_cancel(call.use), DPL_SUCCESS, "another thread cancels it");
     pthread_join(call.thread, NULL);
@@ -401,6 +426,23 @@ static void wait_at_the_limit_ends(void) {
     ctx->n_conn_max = 1;
     check_connect_ends("at the limit");
     CHECK(answered_on(conn, 1), "whoever has the connection goes on");
+    dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    server_stop(alive);
+}
+
+static void a_use_has_one_connection(void) {
+    struct server *alive = server_answering(1);
+    dpl_conn_t *conn;
+    uint64_t use;
+
+    ctx = context_over_server(alive, "");
+    conn = dplx_connect(ctx, LIMIT_MS);
+    use = dplx_conn_use(conn);
+    CHECK(!dplx_connect_cancellable(ctx, NULL, use, LIMIT_MS), "a use that has a connection gets no other");
+    CHECK(answered_on(conn, 1), "which goes on");
+    CHECK_STATUS(dplx_cancel(use), DPL_SUCCESS, "and can be cancelled as before");
+    CHECK(!answered_on(conn, 2), "by that number");
     dpl_conn_release(conn);
     dpl_ctx_free(ctx);
     server_stop(alive);
@@ -442,6 +484,7 @@ int main(void) {
     RUN(child_does_not_cancel_for_its_parent);
     RUN(connect_ends);
     RUN(wait_at_the_limit_ends);
+    RUN(a_use_has_one_connection);
     RUN(cancel_may_come_first);
     return test_end();
 }
