@@ -34,15 +34,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::checkout::endpoint::Endpoint;
-use crate::fault::Fault;
-use crate::hosts::{AttemptGuard, Host, Hosts};
+use crate::hosts::{Host, Hosts};
 use crate::log::Log;
 use crate::net::authority::Authority;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock::{self, Moment};
 use crate::os::lock::Lock;
-use crate::os::probes;
 use crate::os::sys;
 use crate::pool::metrics::{CloseReason, Metrics};
 use crate::pool::permits::{Gauge, Permits};
@@ -324,73 +322,6 @@ impl<C: ClientConnection> Client<C> {
     /// Stops reporting to the gauge, because its owner is about to be freed.
     pub fn detach(&self) {
         self.permits.detach();
-    }
-
-    /// Counts a fault of a host that is seen outside of an attempt to connect, and blacklists the host for it.
-    pub fn blame_host(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
-        host.record().failure(fault);
-        self.blacklist(call, hosts, host, fault);
-    }
-
-    /// Blacklists a host for this fault, for as long as the context says.
-    pub fn blacklist(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
-        let wait = call.settings().blacklist;
-        let outcome = hosts.blacklist(host, Moment::now(), wait, fault);
-        self.blacklisted(call, host, wait, fault, outcome);
-    }
-
-    /// Blacklists the host of an attempt that has failed.
-    fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault) {
-        let wait = call.settings().blacklist;
-        let outcome = guard.blacklist(Moment::now(), wait, fault);
-        self.blacklisted(call, guard.host(), wait, fault, outcome);
-    }
-
-    /// Tells that a host was blacklisted. If the fault is a failure, its idle connections are closed: they may be dead
-    /// without a sign. `outcome` is that of [`Hosts::blacklist`].
-    fn blacklisted(
-        &self,
-        call: &impl Call<C>,
-        host: &Arc<Host>,
-        wait: Option<Duration>,
-        fault: Fault,
-        outcome: Option<bool>,
-    ) {
-        let Some(has_changed) = outcome else { return };
-        if has_changed {
-            let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
-            probes::blacklist(host.name(), host.port(), fault as i64, seconds);
-            let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
-            match wait {
-                Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
-                None => trace!(call, "{name}:{port} is blacklisted for good"),
-            }
-        }
-        if fault.is_failure() {
-            let endpoint = self.endpoint_of(host);
-            endpoint.family().for_each(|member| self.pool.suspend(member.idle_set()));
-        }
-    }
-
-    /// Counts a write that failed at this address of an endpoint, and blacklists the host if the address is the
-    /// host's own.
-    ///
-    /// This is the rule for failed connects too. It does not hold for what the program reports
-    /// (`dpl_blacklist_host` and the reply reader): the program names a host and is believed.
-    pub fn write_failed(
-        &self,
-        call: &impl Call<C>,
-        hosts: &Hosts,
-        endpoint: &Endpoint,
-        peer: Option<SocketAddr>,
-        fault: Fault,
-    ) {
-        endpoint.record(|record| record.failure(fault));
-        if let Some(host) = endpoint.host()
-            && peer.is_none_or(|peer| endpoint.is_own(peer))
-        {
-            self.blacklist(call, hosts, host, fault);
-        }
     }
 }
 

@@ -1,8 +1,11 @@
-//! The outcomes of attempts: their statistics and log lines, the hosts that are blacklisted for them, and the error of
-//! the call.
+//! The outcomes of attempts and writes: their statistics and log lines, the hosts that are blacklisted for them, and the
+//! error of the call.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::dial::StartError;
@@ -11,7 +14,7 @@ use super::happy_eyeballs::HappyEyeballs;
 use super::untried::Untried;
 use super::{Call, Client, ClientConnection};
 use crate::fault::Fault;
-use crate::hosts::AttemptGuard;
+use crate::hosts::{AttemptGuard, Host, Hosts};
 use crate::net::connect::ConnectError;
 use crate::net::resolve::LookupError;
 use crate::net::stream::Stream;
@@ -20,6 +23,73 @@ use crate::os::probes;
 use crate::status::Error;
 
 impl<C: ClientConnection> Client<C> {
+    /// Counts a fault of a host that is seen outside of an attempt to connect, and blacklists the host for it.
+    pub fn blame_host(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
+        host.record().failure(fault);
+        self.blacklist(call, hosts, host, fault);
+    }
+
+    /// Blacklists a host for this fault, for as long as the context says.
+    pub fn blacklist(&self, call: &impl Call<C>, hosts: &Hosts, host: &Arc<Host>, fault: Fault) {
+        let wait = call.settings().blacklist;
+        let outcome = hosts.blacklist(host, Moment::now(), wait, fault);
+        self.blacklisted(call, host, wait, fault, outcome);
+    }
+
+    /// Blacklists the host of an attempt that has failed.
+    fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault) {
+        let wait = call.settings().blacklist;
+        let outcome = guard.blacklist(Moment::now(), wait, fault);
+        self.blacklisted(call, guard.host(), wait, fault, outcome);
+    }
+
+    /// Tells that a host was blacklisted. If the fault is a failure, its idle connections are closed: they may be dead
+    /// without a sign. `outcome` is that of [`Hosts::blacklist`].
+    fn blacklisted(
+        &self,
+        call: &impl Call<C>,
+        host: &Arc<Host>,
+        wait: Option<Duration>,
+        fault: Fault,
+        outcome: Option<bool>,
+    ) {
+        let Some(has_changed) = outcome else { return };
+        if has_changed {
+            let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
+            probes::blacklist(host.name(), host.port(), fault as i64, seconds);
+            let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
+            match wait {
+                Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
+                None => trace!(call, "{name}:{port} is blacklisted for good"),
+            }
+        }
+        if fault.is_failure() {
+            let endpoint = self.endpoint_of(host);
+            endpoint.family().for_each(|member| self.pool.suspend(member.idle_set()));
+        }
+    }
+
+    /// Counts a write that failed at this address of an endpoint, and blacklists the host if the address is the
+    /// host's own.
+    ///
+    /// This is the rule for failed connects too. It does not hold for what the program reports
+    /// (`dpl_blacklist_host` and the reply reader): the program names a host and is believed.
+    pub fn write_failed(
+        &self,
+        call: &impl Call<C>,
+        hosts: &Hosts,
+        endpoint: &Endpoint,
+        peer: Option<SocketAddr>,
+        fault: Fault,
+    ) {
+        endpoint.record(|record| record.failure(fault));
+        if let Some(host) = endpoint.host()
+            && peer.is_none_or(|peer| endpoint.is_own(peer))
+        {
+            self.blacklist(call, hosts, host, fault);
+        }
+    }
+
     /// Logs a failed look-up, and blacklists the host if it is at fault.
     pub(super) fn look_up_failed(
         &self,

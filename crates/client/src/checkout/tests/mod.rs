@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
+use crate::fault::Fault;
 use crate::hosts::{CircuitState, Observer};
 use crate::log::{Level, Location};
 use crate::net::resolve::Addresses;
