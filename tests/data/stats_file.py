@@ -249,6 +249,9 @@ def test_file_size_limit():
 
 
 def test_what_is_no_regular_file_stays():
+    # A failure is logged once until a file was written.
+    use_file("good.prom")
+    Context(f"host = {server()}").free()
     pipe = use_file("pipe.prom")
     os.mkfifo(pipe)
     LOGGED.clear()

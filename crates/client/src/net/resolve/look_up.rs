@@ -365,4 +365,13 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
+impl LookUp {
+    /// A look-up that is not among those of the process, and never ends.
+    pub fn that_nobody_makes(name: &HostName) -> Arc<LookUp> {
+        let mut alone = UnderWay::in_process(fork::generation());
+        alone.ask(name, Weak::new()).unwrap_or_else(|error| panic!("{error}")).look_up
+    }
+}
+
+#[cfg(test)]
 mod tests;
