@@ -205,10 +205,12 @@ static void doubtful_lengths_are_passed_over(void) {
 
         request(&ends);
         say(&ends, replies[i].text);
+        logs_collect();
         start = seconds_now();
         reply = receive(&ends, replies[i].expect_data);
         CHECK(in_time(start, 5), "reply %zu: nothing is waited for", i);
-        CHECK(reply.status != DPL_FAILURE, "reply %zu: a reply", i);
+        /* dpl_map_http_status() makes a failure of 304. */
+        CHECK_INT(logs_with("dpl_read_http_reply"), 0, "reply %zu: a reply", i);
         CHECK_STR(reply.data ? reply.data : "", replies[i].data, "reply %zu: its data", i);
         CHECK_INT(hosts_available(ends.ctx), 1, "reply %zu: nobody is blacklisted", i);
         forget(&reply);

@@ -58,6 +58,17 @@ pub fn of_call<T: Outcome>(body: impl FnOnce() -> T) -> T {
     outcome
 }
 
+/// Runs the body of an exported function that does not end the text of a call, or that of a call within which it is
+/// called: the log function of the program may be one of this library.
+pub fn aside<T>(body: impl FnOnce() -> T) -> T {
+    let was_old = TEXT.with(|text| text.is_old.get());
+    let outcome = body();
+    if was_old {
+        TEXT.with(|text| text.is_old.set(true));
+    }
+    outcome
+}
+
 /// Adds a reason for the failure of the current call.
 pub fn note(reason: fmt::Arguments<'_>) {
     TEXT.with(|text| text.note(reason));
@@ -158,6 +169,20 @@ mod tests {
         fail(&["a: refused"]);
         fail(&[]);
         assert_eq!(text(), "failure");
+    }
+
+    #[test]
+    fn a_call_aside_ends_no_text_of_another() {
+        let _ = of_call(|| {
+            note(format_args!("a"));
+            aside(|| ());
+            note(format_args!("b"));
+            Err("failure")
+        });
+        assert_eq!(text(), "a; b");
+        aside(|| note(format_args!("c")));
+        fail(&["d"]);
+        assert_eq!(text(), "d", "nor is it added to a later one");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::connection::Connection;
 use crate::abi::context::Context;
-use crate::abi::last_error::{self, CallResult, Outcome};
+use crate::abi::last_error::{self, Outcome};
 use crate::abi::layout::{Addr, AddrListHead, ConnectionHead, ContextHead, RequestHead};
 use crate::abi::logging::CallLog;
 use droplet_client::log;
@@ -59,16 +59,7 @@ fn guard_hot<T: Outcome>(function: &'static CStr, failure: T, body: impl FnOnce(
 /// Runs a body as [`guard`] does, and leaves the text of `dplx_last_error` as it is, unless the body logs an error: for
 /// functions that a program may call between a failure and `dplx_last_error`.
 pub fn guard_aside<T>(function: &'static CStr, failure: T, body: impl FnOnce() -> T) -> T {
-    guard(function, Aside(failure), || Aside(body())).0
-}
-
-/// A result that does not say whether the call failed.
-struct Aside<T>(T);
-
-impl<T> Outcome for Aside<T> {
-    fn result(&self) -> CallResult {
-        CallResult::Unknown
-    }
+    sys::without_cancellation(|| last_error::aside(|| caught(function, failure, body)))
 }
 
 #[inline]

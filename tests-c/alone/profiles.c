@@ -35,8 +35,8 @@ static void check_refused_bytes(const void *text, size_t len, const char *fault,
 #define REFUSED(text, fault) check_refused_bytes(text, sizeof(text) - 1, fault, fault)
 
 static void malformed_lines_are_told_of(void) {
-    REFUSED("host = 127.0.0.1\nhost\n", "2: no = after 'host'");
-    REFUSED("host = 127.0.0.1\n\n# fine = yes\nhost", "4: no = after 'host'");
+    REFUSED("host = 127.0.0.1\nhost\n", "2: a statement without =");
+    REFUSED("host = 127.0.0.1\n\n# fine = yes\nhost", "4: a statement without =");
     REFUSED("= 127.0.0.1\n", "1: no variable before =");
     REFUSED("host = 127.0.0.1;=", "1: no variable before =");
     REFUSED("\nhost = \"127.0.0.1\n\n", "2: a quote that does not end");
@@ -46,7 +46,7 @@ static void malformed_lines_are_told_of(void) {
     REFUSED("\x7f"
             "ELF\x02\x01\x01\0\0\0",
             "1: a NUL byte");
-    REFUSED("\xff\xfe = \xff", "1: no such variable: '\\xff\\xfe'");
+    REFUSED("\xff\xfe = \xff", "1: no such variable");
     REFUSED("", " no host is set");
     REFUSED("#", " no host is set");
     REFUSED("\nhost =\n", "2: no host is set");
@@ -66,15 +66,15 @@ static void strings_have_a_limit(void) {
     dpl_ctx_free(ctx);
     check_refused_bytes(text, 26 + 257, "2: a value of more than 256 bytes", "a value of 257");
     memset(text, 'a', 300);
-    check_refused_bytes(text, 256, "1: no = after 'aaaa", "a name of 256");
+    check_refused_bytes(text, 256, "1: a statement without =", "a name of 256");
     check_refused_bytes(text, 257, "1: a variable of more than 256 bytes", "a name of 257");
 }
 
 #define LONG_NAME "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static void bad_values_are_told_of(void) {
-    REFUSED("no_such_variable = 1", "1: no such variable: 'no_such_variable'");
-    REFUSED("HOST = 127.0.0.1", "1: no such variable: 'HOST'");
+    REFUSED("no_such_variable = 1", "1: no such variable");
+    REFUSED("HOST = 127.0.0.1", "1: no such variable");
     REFUSED("\nuse_https = perhaps", "2: use_https: 'perhaps' is neither true nor false");
     REFUSED("use_https =", "1: use_https: '' is neither true nor false");
     REFUSED("host=127.0.0.1\nhost=127.0.0.1", "2: host: set a second time");
