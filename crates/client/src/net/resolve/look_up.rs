@@ -236,7 +236,7 @@ impl LookUp {
         })
     }
 
-    /// A look-up that only [`Addresses::end`] ends.
+    /// A look-up that is not among those of the process, and that only [`Addresses::end`] ends.
     #[cfg(test)]
     pub fn idle(name: &HostName) -> Arc<LookUp> {
         LookUp::new(name, fork::generation())
@@ -361,15 +361,6 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip if ip == address.ip() => address,
         ip => SocketAddr::new(ip, address.port()),
-    }
-}
-
-#[cfg(test)]
-impl LookUp {
-    /// A look-up that is not among those of the process, and never ends.
-    pub fn that_nobody_makes(name: &HostName) -> Arc<LookUp> {
-        let mut alone = UnderWay::in_process(fork::generation());
-        alone.ask(name, Weak::new()).unwrap_or_else(|error| panic!("{error}")).look_up
     }
 }
 

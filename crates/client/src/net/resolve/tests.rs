@@ -31,7 +31,7 @@ fn ask_for(host: &Arc<Addresses>) -> look_up::Asked {
 impl Current {
     /// These addresses, and a look-up that never ends: nobody has asked for it who is still there.
     pub fn with_endless_look_up(addresses: &[SocketAddr]) -> Current {
-        let look_up = look_up::LookUp::that_nobody_makes(named("endless.invalid").name());
+        let look_up = look_up::LookUp::idle(named("endless.invalid").name());
         Current { addresses: addresses.into(), look_up: Some(look_up) }
     }
 }
