@@ -143,7 +143,7 @@ impl<C: ClientConnection> Client<C> {
                 return Err(interruption.report(call).into());
             }
             let look = call.attention().map(|time| Instant::now() + time);
-            let event = attempts.next(Some(look.map_or(until, |look| look.min(until))));
+            let event = attempts.next(look.map_or(until, |look| look.min(until)));
             let is_early = || look.is_some() && Instant::now() < until;
             if !matches!(event, Ok(None)) || attempts.is_empty() || !is_early() {
                 return Ok(event);

@@ -97,9 +97,8 @@ impl HappyEyeballs {
         Some(attempt_delay)
     }
 
-    /// Waits until an attempt ends, or until `until`. Without `until` the wait is bounded too, since every
-    /// attempt has a deadline. Returns `None` if time is up or no attempt is left.
-    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Ended>> {
+    /// Waits until an attempt ends, or until `until`. Returns `None` if time is up or no attempt is left.
+    pub fn next(&mut self, until: Instant) -> io::Result<Option<Ended>> {
         let mut now = Instant::now();
         let mut ready = Vec::new();
         loop {
@@ -109,11 +108,11 @@ impl HappyEyeballs {
             let Some(wake_at) = self.attempts.iter().map(|attempt| attempt.connecting.wake_at()).min() else {
                 return Ok(None);
             };
-            if until.is_some_and(|until| until <= now) {
+            if until <= now {
                 return Ok(None);
             }
             self.watch(&mut ready);
-            sys::wait_from(now, &mut ready, Some(until.map_or(wake_at, |until| until.min(wake_at))))?;
+            sys::wait_from(now, &mut ready, Some(until.min(wake_at)))?;
             now = Instant::now();
         }
     }

@@ -55,8 +55,8 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
     }
 
     /// Sets the place that the checkout leaves with [`Untried::leave_queue`].
-    pub fn at(mut self, place: Option<&'a Place>) -> Untried<'a, C> {
-        self.place = place;
+    pub fn at(mut self, place: &'a Place) -> Untried<'a, C> {
+        self.place = Some(place);
         self
     }
 

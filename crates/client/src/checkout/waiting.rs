@@ -77,7 +77,7 @@ impl<C: ClientConnection> Client<C> {
                     place.leave();
                     return Ok(idle);
                 }
-                match self.dial(call, untried().at(Some(&place))) {
+                match self.dial(call, untried().at(&place)) {
                     // At the limit there may have been room for some of the hosts that were tried.
                     Err(DialError::NoRoom | DialError::Failed(Error::Limit)) => {
                         // It counts as awake, and may have left the queue.

@@ -81,7 +81,7 @@ impl Fixture {
         let parked = Arc::downgrade(&endpoint);
         let mut attempts = HappyEyeballs::default();
         attempts.add(Attempt { endpoint, guard: None, connecting });
-        assert!(attempts.next(Some(Instant::now() + Duration::from_millis(1))).unwrap().is_none());
+        assert!(attempts.next(Instant::now() + Duration::from_millis(1)).unwrap().is_none());
         assert_eq!(self.client.permits.open(), 0, "the address has refused");
         self.client.park(attempts);
         parked
