@@ -57,10 +57,9 @@ impl<C: ClientConnection> Client<C> {
         if has_changed {
             let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
             probes::blacklist(host.name(), host.port(), fault as i64, seconds);
-            let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
             match wait {
-                Some(wait) => trace!(call, "{name}:{port} is blacklisted for {} s", wait.as_secs()),
-                None => trace!(call, "{name}:{port} is blacklisted for good"),
+                Some(wait) => trace!(call, "{host} is blacklisted for {} s", wait.as_secs()),
+                None => trace!(call, "{host} is blacklisted for good"),
             }
         }
         if fault.is_failure() {
@@ -123,12 +122,7 @@ impl<C: ClientConnection> Client<C> {
         drop(connecting);
         endpoint.idle_set().resume();
         if let Some(known) = endpoint.idle_set().review(Moment::now()) {
-            trace!(
-                call,
-                "{}:{}: {known}",
-                endpoint.name().to_string_lossy(),
-                endpoint.port().to_string_lossy()
-            );
+            trace!(call, "{endpoint}: {known}");
         }
         if let Some(socket) = stream.socket() {
             endpoint.addresses().succeeded(socket.peer());

@@ -65,7 +65,7 @@ impl fmt::Display for Table {
 impl fmt::Display for HostStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts::HostMetrics { attempts, failures, full_handshakes, resumed_handshakes } = &self.metrics;
-        let name = format!("{}:{}", text(self.host.name()), text(self.host.port()));
+        let name = self.host.to_string();
         write!(f, "{name:30} {:26} {:>5} {attempts:>8}", self.state_text().to_string(), self.idle)?;
         write!(f, " {full_handshakes:>8} {resumed_handshakes:>8}")?;
         write!(f, "  {}{}", failures.iter().sum::<u64>(), Breakdown(failures, &fault::NAMES))?;

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::circuit_breaker::CircuitBreaker;
 use super::{Host, Hosts};
 use crate::fault::Fault;
 use crate::os::clock::Moment;
@@ -36,21 +37,17 @@ pub struct AttemptGuard {
 }
 
 impl AttemptGuard {
-    pub(super) fn new(hosts: &Arc<Hosts>, host: &Arc<Host>, number: u64, kind: AttemptKind) -> AttemptGuard {
+    /// Begins an attempt on the host of this circuit breaker.
+    pub(super) fn begin(hosts: &Arc<Hosts>, breaker: &mut CircuitBreaker, kind: AttemptKind) -> AttemptGuard {
         AttemptGuard {
             hosts: Arc::clone(hosts),
-            host: Arc::clone(host),
-            number,
+            host: Arc::clone(&breaker.host),
+            number: breaker.begin_attempt(kind),
             kind,
             is_slow: false,
             has_succeeded: false,
             forks: fork::generation(),
         }
-    }
-
-    /// The list that the host was chosen from.
-    pub fn hosts(&self) -> &Arc<Hosts> {
-        &self.hosts
     }
 
     /// The host to try.

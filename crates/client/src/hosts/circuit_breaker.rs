@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt_guard::AttemptKind;
 use super::back_off::BackOff;
 use super::{Host, Observer};
 use crate::fault::Fault;
@@ -97,9 +98,12 @@ impl CircuitBreaker {
     }
 
     /// Counts an attempt that begins. Returns its number.
-    pub fn begin_attempt(&mut self) -> u64 {
+    pub fn begin_attempt(&mut self, kind: AttemptKind) -> u64 {
         self.attempts += 1;
         self.begun += 1;
+        if kind == AttemptKind::EarlyProbe {
+            self.early_probe = Some(self.begun);
+        }
         self.begun
     }
 
@@ -249,13 +253,6 @@ impl CircuitBreaker {
         let CircuitState::Open { until } = self.state else { return None };
         let may_be_probed = until != Moment::NEVER && !self.is_ordered && self.attempts == 0;
         self.back_off.as_ref().filter(|_| may_be_probed)?.next(until)
-    }
-
-    /// Begins an early probe. Returns the number of its attempt.
-    pub fn begin_early_probe(&mut self) -> u64 {
-        let number = self.begin_attempt();
-        self.early_probe = Some(number);
-        number
     }
 
     /// True if an attempt is under way whose success makes the host available.

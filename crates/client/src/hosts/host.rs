@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,13 @@ pub struct Host {
     addresses: Arc<Addresses>,
     handle: usize,
     record: Record,
+}
+
+/// `NAME:PORT`, as the profile wrote them.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name().to_string_lossy(), self.port().to_string_lossy())
+    }
 }
 
 impl Host {

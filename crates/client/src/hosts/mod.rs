@@ -30,10 +30,10 @@
 //!
 //! A probe that fails blacklists the host as any failed attempt does. A checkout that has no host left calls
 //! [`Hosts::begin_last_resort`]: it uses a host whose circuit a reply has opened, or begins an early probe of one
-//! that failed. Neither changes the state, unless the early probe succeeds. Any other connect that succeeds while the circuit
-//! is open has no effect: the host was blacklisted after that connect had begun. No probe begins while another
-//! attempt on the host is under way, which is then as good as a probe. The reuse of an idle connection is no
-//! event: it does not show whether the host accepts connections.
+//! that failed. Neither changes the state, unless the early probe succeeds. Any other connect that succeeds while the
+//! circuit is open has no effect: the host was blacklisted after that connect had begun. No probe begins while
+//! another attempt on the host is under way, which is then as good as a probe. The reuse of an idle connection is
+//! no event: it does not show whether the host accepts connections.
 #![forbid(unsafe_code)]
 
 mod attempt_guard;
@@ -198,8 +198,7 @@ impl Hosts {
         breaker.expire(now);
         breaker.state = CircuitState::HalfOpen { is_probing: true };
         self.changed();
-        let number = breaker.begin_attempt();
-        Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::Probe))
+        Some(AttemptGuard::begin(self, breaker, AttemptKind::Probe))
     }
 
     /// Begins an attempt on the host of this turn among the available ones for which `is_wanted` is true, or else
@@ -228,9 +227,8 @@ impl Hosts {
         let mut breakers = self.breakers.lock();
         let is_due = |breaker: &CircuitBreaker| breaker.early_probe_at().is_some_and(|at| Some(at) <= probe);
         if let Some(breaker) = breakers.iter_mut().find(|it| is_due(it) && is_wanted(&it.host)) {
-            let number = breaker.begin_early_probe();
             self.changed();
-            return Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::EarlyProbe));
+            return Some(AttemptGuard::begin(self, breaker, AttemptKind::EarlyProbe));
         }
         let is_left = |breaker: &CircuitBreaker| breaker.is_out_for_reply() && is_wanted(&breaker.host);
         self.begin_in_turn(&mut breakers, turn, is_left)
@@ -245,8 +243,7 @@ impl Hosts {
         let count = breakers.iter().filter(|breaker| is_left(breaker)).count();
         let place = (turn as usize).checked_rem(count)?;
         let breaker = breakers.iter_mut().filter(|breaker| is_left(breaker)).nth(place)?;
-        let number = breaker.begin_attempt();
-        Some(AttemptGuard::new(self, &breaker.host, number, AttemptKind::Ordinary))
+        Some(AttemptGuard::begin(self, breaker, AttemptKind::Ordinary))
     }
 
     /// True if a checkout could try a host now, or could wait for the probe of one.

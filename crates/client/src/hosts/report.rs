@@ -45,10 +45,7 @@ impl Hosts {
         }
         let wanted = statuses.into_iter().filter(|status| is_wanted(&status.host));
         let states: Vec<String> = wanted
-            .map(|HostStatus { host, state, fault }| {
-                let (name, port) = (host.name().to_string_lossy(), host.port().to_string_lossy());
-                format!("{name}:{port} is {}", StateText { state, fault, now })
-            })
+            .map(|HostStatus { host, state, fault }| format!("{host} is {}", StateText { state, fault, now }))
             .collect();
         (!states.is_empty()).then(|| format!("no host is left: {}", states.join(", ")))
     }
