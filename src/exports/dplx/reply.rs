@@ -41,13 +41,8 @@ impl Source for Until<'_> {
         self.connection.fill(left)
     }
 
-    fn fill_soon(&mut self) -> Result<Option<bool>, TransferError> {
-        // The caller says how long to wait, and may repeat the call.
-        self.fill().map(Some)
-    }
-
-    fn fill_at_once(&mut self) -> Result<Option<bool>, TransferError> {
-        if self.connection.stream().is_silent() { Ok(None) } else { self.fill().map(Some) }
+    fn is_silent(&mut self) -> bool {
+        self.connection.stream().is_silent()
     }
 }
 

@@ -42,12 +42,9 @@ impl Source for Incoming<'_> {
         self.connection.fill(self.timeout)
     }
 
-    fn fill_at_once(&mut self) -> Result<Option<bool>, TransferError> {
-        // The traces of the last read stay as they are then: the release looks at them.
-        if self.connection.stream().is_silent() {
-            return Ok(None);
-        }
-        self.fill_soon()
+    fn is_silent(&mut self) -> bool {
+        // The traces of the last read stay as they are: the release looks at them.
+        self.connection.stream().is_silent()
     }
 
     fn fill_soon(&mut self) -> Result<Option<bool>, TransferError> {

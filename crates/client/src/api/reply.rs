@@ -106,15 +106,8 @@ impl Source for Incoming<'_> {
         outcome.map(|count| count > 0)
     }
 
-    fn fill_soon(&mut self) -> Result<Option<bool>, TransferError> {
-        self.fill().map(Some)
-    }
-
-    fn fill_at_once(&mut self) -> Result<Option<bool>, TransferError> {
-        match self.open.stream.is_silent() {
-            true => Ok(None),
-            false => self.fill().map(Some),
-        }
+    fn is_silent(&mut self) -> bool {
+        self.open.stream.is_silent()
     }
 }
 

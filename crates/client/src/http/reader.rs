@@ -20,12 +20,19 @@ pub trait Source {
     /// Reads more bytes, and waits for them. Called when all were consumed. False at the end of the stream.
     fn fill(&mut self) -> Result<bool, Self::Error>;
 
-    /// Reads as [`Source::fill`], for a body of which nobody knows whether one comes. It may wait for a shorter time: then
-    /// `None` says that nothing has come.
-    fn fill_soon(&mut self) -> Result<Option<bool>, Self::Error>;
+    /// True if nothing has come that was not read, not even the end of the stream. Does not wait.
+    fn is_silent(&mut self) -> bool;
 
-    /// Reads as [`Source::fill`], but only what has come already. `None` if nothing has.
-    fn fill_at_once(&mut self) -> Result<Option<bool>, Self::Error>;
+    /// Reads as [`Source::fill`], for a body of which nobody knows whether one comes. It may wait for a shorter time: then
+    /// `None` says that nothing has come. A source whose caller says how long to wait waits as long as that.
+    fn fill_soon(&mut self) -> Result<Option<bool>, Self::Error> {
+        self.fill().map(Some)
+    }
+
+    /// Reads as [`Source::fill`], but only what has come already. `None` if nothing has; then nothing was read.
+    fn fill_at_once(&mut self) -> Result<Option<bool>, Self::Error> {
+        if self.is_silent() { Ok(None) } else { self.fill_soon() }
+    }
 }
 
 /// A receiver of what is read. An error ends the reading.

@@ -40,8 +40,8 @@ impl Source for Pieces<'_> {
         assert!(self.used <= self.filled);
     }
 
-    fn fill_at_once(&mut self) -> Result<Option<bool>, ()> {
-        self.fill_soon()
+    fn is_silent(&mut self) -> bool {
+        false
     }
 
     fn fill_soon(&mut self) -> Result<Option<bool>, ()> {
