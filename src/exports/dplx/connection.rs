@@ -42,16 +42,33 @@ pub unsafe extern "C" fn dplx_conn_read(
     timeout_ms: c_int,
 ) -> ssize_t {
     const NAME: &CStr = c"dplx_conn_read";
-    guard(NAME, Error::Failure.status() as ssize_t, || {
+    // SAFETY: `conn` and `buffer` are as read_into() wants them (contract of this function).
+    unsafe {
+        read_into(conn, buffer, size, NAME, |connection, buffer| read(connection, buffer, timeout_ms, NAME))
+    }
+}
+
+/// Has `read` read from a connection into a buffer of C. Returns the number of bytes, or a negative status.
+///
+/// # Safety
+/// `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
+pub(super) unsafe fn read_into(
+    conn: *mut dpl_conn_t,
+    buffer: *mut c_void,
+    size: size_t,
+    function: &'static CStr,
+    read: impl FnOnce(&mut Connection, &mut [u8]) -> Result<usize, Error>,
+) -> ssize_t {
+    guard(function, Error::Failure.status() as ssize_t, || {
         if buffer.is_null() || size == 0 || size > isize::MAX as usize {
-            refuse(None, NAME, &format!("invalid buffer ({size} bytes)"));
+            refuse(None, function, &format!("invalid buffer ({size} bytes)"));
             return Error::Invalid.status() as ssize_t;
         }
-        let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() as ssize_t };
+        let Some(mut connection) = in_use(conn, function) else { return Error::Invalid.status() as ssize_t };
         // SAFETY: not NULL, so it is writable for `size` bytes (contract of this function), which are written before
         // they are read.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
-        let outcome = read(&mut connection, buffer, timeout_ms, NAME);
+        let outcome = read(&mut connection, buffer);
         connection.into_raw();
         outcome.map_or_else(|error| error.status() as ssize_t, |count| count as ssize_t)
     })

@@ -2,11 +2,11 @@
 
 use std::ffi::CStr;
 use std::ptr;
-use std::slice;
 use std::time::Instant;
 
 use libc::{c_char, c_int, c_uint, c_void, size_t, ssize_t};
 
+use super::connection::read_into;
 use crate::abi::connection::{Connection, SteppedReply, peer_name};
 use crate::abi::last_error;
 use crate::abi::memory::string;
@@ -97,20 +97,12 @@ pub unsafe extern "C" fn dplx_reply_read(
     timeout_ms: c_int,
 ) -> ssize_t {
     const NAME: &CStr = c"dplx_reply_read";
-    guard(NAME, Error::Failure.status() as ssize_t, || {
-        if buffer.is_null() || size == 0 || size > isize::MAX as usize {
-            refuse(None, NAME, &format!("invalid buffer ({size} bytes)"));
-            return Error::Invalid.status() as ssize_t;
-        }
-        let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() as ssize_t };
-        // SAFETY: not NULL, so it is writable for `size` bytes (contract of this function), which are written before
-        // they are read.
-        let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
-        let count =
-            step(&mut connection, timeout_ms, NAME, |reader, source| reader.read_data(source, buffer));
-        connection.into_raw();
-        count.map_or_else(|error| error.status() as ssize_t, |count| count as ssize_t)
-    })
+    // SAFETY: `conn` and `buffer` are as read_into() wants them (contract of this function).
+    unsafe {
+        read_into(conn, buffer, size, NAME, |connection, buffer| {
+            step(connection, timeout_ms, NAME, |reader, source| reader.read_data(source, buffer))
+        })
+    }
 }
 
 /// Returns a field of the reply whose head dplx_reply_status() or dplx_reply_read() has read. A field that stands there
