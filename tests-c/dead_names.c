@@ -135,16 +135,26 @@ static struct server *server_of_names(void) {
 }
 
 static dpl_status_t ask_bucket(dpl_ctx_t *ctx, const char *bucket) {
-    dpl_req_t *req = dpl_req_new(ctx);
     dpl_conn_t *conn = NULL;
-    dpl_status_t status;
+    dpl_status_t status = try_connect_to(ctx, bucket, &conn);
 
-    dpl_req_set_bucket(req, bucket);
-    status = dpl_try_connect(ctx, req, &conn);
     if (conn)
         dpl_conn_terminate(conn);
-    dpl_req_free(req);
     return status;
+}
+
+/* How many of so many requests are answered, each on a new connection. */
+static int count_answered_anew(dpl_ctx_t *ctx, int calls) {
+    int good = 0;
+
+    for (int i = 0; i < calls; i++) {
+        dpl_conn_t *conn = checkout(ctx);
+
+        good += conn && answered_on(conn, i);
+        if (conn)
+            dpl_conn_terminate(conn);
+    }
+    return good;
 }
 
 /* ---- no address is known ------------------------------------------------------------- */
@@ -209,19 +219,11 @@ static void good_host_serves_meanwhile(void) {
     struct server *server = server_of_names();
     dpl_ctx_t *ctx = context_named("127.0.0.1", server, "");
     double begin;
-    int good = 0;
 
     REQUIRE(ctx, "a context is made");
     add_host(ctx, "dead.test", server);
     begin = seconds_now();
-    for (int i = 0; i < CALLS; i++) {
-        dpl_conn_t *conn = checkout(ctx);
-
-        good += conn && answered_on(conn, i);
-        if (conn)
-            dpl_conn_terminate(conn);
-    }
-    CHECK_INT(good, CALLS, "all calls are served by the other host");
+    CHECK_INT(count_answered_anew(ctx, CALLS), CALLS, "all calls are served by the other host");
     CHECK(in_time(begin, 3), "only one of them had to wait");
     CHECK_INT(under_way, 1, "there is one look-up");
     silent = false;
@@ -238,22 +240,15 @@ static void known_address_is_used_at_once(void) {
     enum { CALLS = 100 };
     struct server *server = server_of_names();
     dpl_ctx_t *ctx = context_named("a.test", server, "");
-    int before, good = 0;
     double begin;
+    int before;
 
     REQUIRE(ctx && answered(ctx, 1), "a host by name answers");
     let_look_ups_expire();
     all_silent = true;
     before = look_ups;
     begin = seconds_now();
-    for (int i = 0; i < CALLS; i++) {
-        dpl_conn_t *conn = checkout(ctx);
-
-        good += conn && answered_on(conn, i);
-        if (conn)
-            dpl_conn_terminate(conn);
-    }
-    CHECK_INT(good, CALLS, "connections are made while its name server is silent");
+    CHECK_INT(count_answered_anew(ctx, CALLS), CALLS, "connections are made while its name server is silent");
     CHECK(in_time(begin, 4), "without waiting for it");
     CHECK_INT(look_ups - before, 1, "it is asked once");
     CHECK_INT(hosts_available(ctx), 1, "nobody is blamed");

@@ -122,17 +122,13 @@ static void idle_connections_do_not_outlive_their_address(void) {
 }
 
 static dpl_status_t ask_bucket(dpl_ctx_t *ctx, const char *bucket) {
-    dpl_req_t *req = dpl_req_new(ctx);
     dpl_conn_t *conn = NULL;
-    dpl_status_t status;
+    dpl_status_t status = try_connect_to(ctx, bucket, &conn);
 
-    dpl_req_set_bucket(req, bucket);
-    status = dpl_try_connect(ctx, req, &conn);
     if (conn && !answered_on(conn, 1))
         status = DPL_FAILURE;
     if (conn)
         dpl_conn_release(conn);
-    dpl_req_free(req);
     return status;
 }
 

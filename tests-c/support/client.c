@@ -116,3 +116,13 @@ dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp) {
         dpl_conn_release(conn);
     return status;
 }
+
+dpl_status_t try_connect_to(dpl_ctx_t *ctx, const char *bucket, dpl_conn_t **connp) {
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_status_t status;
+
+    dpl_req_set_bucket(req, bucket);
+    status = dpl_try_connect(ctx, req, connp);
+    dpl_req_free(req);
+    return status;
+}

@@ -40,4 +40,7 @@ bool leave_idle(dpl_ctx_t *ctx, int n);
 /* The status of a checkout. The connection is stored, or given back at once if connp is NULL. */
 dpl_status_t try_connect(dpl_ctx_t *ctx, dpl_conn_t **connp);
 
+/* The same for a bucket, with virtual hosting. The connection is stored. */
+dpl_status_t try_connect_to(dpl_ctx_t *ctx, const char *bucket, dpl_conn_t **connp);
+
 #endif
