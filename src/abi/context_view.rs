@@ -247,7 +247,8 @@ impl View {
     }
 
     /// Returns how long each read of a reply may wait; `None` is for ever. It is as long as Droplet's own reply reader
-    /// waits: that of Bareos reads three times, and waits for ever if the timeout is 0, as both do over TLS.
+    /// waits: for `read_timeout`, or three times as long in Bareos. If `read_timeout` is 0, Bareos waits for ever, and
+    /// so do both over TLS; the other one does not wait on a plain socket.
     pub fn reply_timeout(&self, is_secured: bool) -> Option<Duration> {
         let Layout { reads, zero_is_for_ever, .. } = *self.layout;
         let timeout = self.read_timeout()?.saturating_mul(reads);

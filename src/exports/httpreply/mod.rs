@@ -1,10 +1,9 @@
 //! Droplet's unit `httpreply`: the reply on a connection.
 //!
 //! A reply is read completely: by its length, in chunks, or until the peer closes the connection. Replies of 1xx are
-//! skipped, except for the `100 Continue` that a request has asked for. Each read waits for at most the context's
-//! `read_timeout`; in a context of Bareos three times as long, and for ever if it is 0, as it is over TLS in both layouts.
-//! A line of the head may have 102,400 bytes, or `header_size` if that is more. The head, with the
-//! replies of 1xx and the empty lines before it, may have 16 times as many.
+//! skipped, except for the `100 Continue` that a request has asked for. Each read waits for at most the time of
+//! `ContextView::reply_timeout`. A line of the head may have 102,400 bytes, or `header_size` if that is more. The head,
+//! with the replies of 1xx and the empty lines before it, may have 16 times as many.
 //!
 //! With `DPLX_REPLY_READER=droplet` in the environment the functions that read hand over to Droplet's own ([`next`]).
 

@@ -206,7 +206,8 @@ impl<C: ClientConnection> Client<C> {
         Err(lack)
     }
 
-    /// Starts an attempt on an endpoint. It counts as one once it has a permit, or takes turns with others.
+    /// Starts an attempt on an endpoint. It is suspended if there is no permit and others are under way; without others
+    /// it is not started. The statistics count it once it has started, or its look-up has failed.
     fn start(
         &self,
         call: &impl Call<C>,

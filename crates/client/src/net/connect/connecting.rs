@@ -114,7 +114,7 @@ impl Connecting {
         self.was_held_up
     }
 
-    /// True if it has a permit: for a socket, or for the next one.
+    /// True if it has a permit: for its sockets, or for one that it will open.
     pub fn has_permit(&self) -> bool {
         !self.has_no_socket() || self.permit.is_some()
     }

@@ -99,7 +99,7 @@ pub fn traffic(socket: &impl AsRawFd) -> Option<Traffic> {
     })
 }
 
-/// The last signs of life on a TCP connection.
+/// When data last came and went on a TCP connection, and how it ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Activity {
     /// True if the peer has ended its stream, and has not reset the connection.
@@ -115,7 +115,8 @@ pub struct Activity {
     pub round_trip: Duration,
 }
 
-/// Returns the last signs of life on a TCP connection, in the kernel's milliseconds. `None` for other sockets.
+/// Returns what the kernel knows about the activity of a TCP connection (`TCP_INFO`, tcp(7)); its times are in
+/// milliseconds. `None` for other sockets.
 pub fn activity(socket: &impl AsRawFd) -> Option<Activity> {
     let (info, _) = tcp_info(socket)?;
     let milliseconds = |count: u32| Duration::from_millis(count.into());
