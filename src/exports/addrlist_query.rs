@@ -19,6 +19,7 @@ use droplet_client::fault::Fault;
 use droplet_client::hosts::{Host, Hosts};
 use droplet_client::net::authority::Authority;
 use droplet_client::os::clock::{self, Moment};
+use droplet_client::os::random;
 use droplet_client::status::{Error, SUCCESS};
 
 /// Returns the hosts as text, which dpl_addrlist_create_from_str() accepts.
@@ -127,7 +128,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
     addrp: *mut *mut dpl_addr_t,
 ) -> dpl_status_t {
     // SAFETY: both functions have the same contract.
-    unsafe { nth(addrlist, fastrand::i32(0..), addrp, c"dpl_addrlist_get_rand") }
+    unsafe { nth(addrlist, random::generator().i32(0..), addrp, c"dpl_addrlist_get_rand") }
 }
 
 /// Finds the host of this name and port or, without one, the host at an address of the name.

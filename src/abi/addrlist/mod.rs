@@ -23,6 +23,7 @@ use droplet_client::net::authority::Authority;
 use droplet_client::net::resolve::{self, Addresses};
 use droplet_client::os::clock::Moment;
 use droplet_client::os::fork;
+use droplet_client::os::random;
 use droplet_client::status::Error;
 
 pub use node::node_of;
@@ -327,7 +328,7 @@ impl AddrList {
     /// # Safety
     /// `node` points to a `dpl_addr_t` that is in no list and has `room` for addresses.
     unsafe fn link(&self, node: *mut Addr, room: usize, host: &Arc<Host>) {
-        let place = fastrand::usize(0..=self.hosts.count());
+        let place = random::generator().usize(0..=self.hosts.count());
         // SAFETY: the links are those of a BSD LIST (queue(7)), and change only under the lock, which is held.
         unsafe {
             let mut field = &raw mut (*self.head.get()).addr_list;

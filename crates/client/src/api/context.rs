@@ -23,6 +23,7 @@ use crate::net::tls::Security;
 use crate::os::clock;
 use crate::os::fork;
 use crate::os::lock::Lock;
+use crate::os::random;
 use crate::pool::Limits;
 use crate::profile::{HostList, Profile};
 use crate::status;
@@ -214,7 +215,7 @@ fn add(text: &HostList, list: &Hosts, timeout: Duration, mut warn: impl FnMut(St
         let is_there =
             list.named(&host.authority).is_some() || hosts::host_with_all(&all, &host.known).is_some();
         if !is_there {
-            let place = fastrand::usize(0..=all.len());
+            let place = random::generator().usize(0..=all.len());
             let new = Host::new(host.authority.port, host.addresses, all.len());
             list.insert(place, new, Box::new(NoObserver));
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::os::clock::Moment;
+use crate::os::random;
 
 /// The time from the failure of a host to its first early probe.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -36,7 +37,7 @@ impl BackOff {
 
 /// Adds up to a quarter, so that the clients of a host do not probe it all at once.
 fn with_jitter(delay: Duration) -> Duration {
-    delay.saturating_add(delay.mul_f64(fastrand::f64() / 4.0))
+    delay.saturating_add(delay.mul_f64(random::generator().f64() / 4.0))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod fork;
 pub mod libssl;
 pub mod lock;
 pub mod probes;
+pub mod random;
 pub mod reserve;
 pub mod shards;
 pub mod sys;

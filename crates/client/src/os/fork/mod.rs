@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use gate::pause;
 pub use thread::{SHARDS, be_helper, own_shard, own_thread, shards_in_use};
 
-use crate::os::sys;
+use crate::os::{random, sys};
 use gate::Gate;
 use thread::THREAD;
 
@@ -125,6 +125,7 @@ pub fn run_in_children(forget_parent: fn()) -> io::Result<()> {
     static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
     if !IS_REGISTERED.load(Ordering::Acquire) {
         sys::at_every_fork(prepare, parent, child)?;
+        random::be_unlike_others();
         IS_REGISTERED.store(true, Ordering::Release);
     }
     let function = forget_parent as *mut ();
@@ -155,6 +156,7 @@ extern "C" fn parent() {
 
 extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    random::be_unlike_others();
     THREAD.with(|thread| thread.is_forking.set(false));
     SECTIONS.open_in_child();
     TLS_STEPS.open_in_child();
