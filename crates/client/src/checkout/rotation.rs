@@ -118,7 +118,7 @@ impl<C: ClientConnection> Client<C> {
     fn rebuild_rotation(&self, hosts: &Arc<Hosts>) -> Arc<Rotation> {
         let mut endpoints = self.endpoints.lock();
         // The snapshot is taken under the lock, so that an older one cannot replace a newer one.
-        let Snapshot { version, all, available, probe_at, .. } = hosts.snapshot();
+        let Snapshot { version, all, available, probe_at, .. } = hosts.snapshot(Moment::now());
         for host in &all {
             endpoints.listed(host, || self.pool.add_idle_set());
         }

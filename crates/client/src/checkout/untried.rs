@@ -91,7 +91,7 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
             Source::List { hosts, turn, bucket, tried, with_probes } => {
                 let is_new = |host: &Arc<Host>| !is_among(tried, host);
                 let probe = with_probes.then(|| hosts.begin_probe(Moment::now(), is_new)).flatten();
-                let last_resort = || hosts.begin_last_resort(*turn, with_probes.then(Moment::now), is_new);
+                let last_resort = || hosts.begin_last_resort(*turn, Moment::now(), *with_probes, is_new);
                 let guard = probe.or_else(|| hosts.begin_attempt(*turn, is_new)).or_else(last_resort);
                 let Some(guard) = guard else { return Ok(None) };
                 tried.push(Arc::clone(guard.host()));

@@ -72,14 +72,18 @@ pub(super) struct CircuitBreaker {
     slow: Vec<u64>,
     /// The fault it was last blacklisted for; `None` once it is available again.
     pub fault: Option<Fault>,
-    /// True if the program has ordered the blacklisting, until it has expired. Such a host is no last resort.
-    is_ordered: bool,
+    /// The end of the time for which the program has ordered the host out; the clock's origin without an order. Until then
+    /// it is no last resort.
+    ordered_until: Moment,
     /// The back-off of early probes, from a failure until the host is available again.
     back_off: Option<BackOff>,
     /// The number of the early probe under way.
     early_probe: Option<u64>,
     pub observer: Box<dyn Observer>,
 }
+
+/// The end of an order that was never given.
+const NO_ORDER: Moment = Moment::from_nanoseconds(0);
 
 impl CircuitBreaker {
     pub fn new(host: Arc<Host>, observer: Box<dyn Observer>) -> CircuitBreaker {
@@ -90,7 +94,7 @@ impl CircuitBreaker {
             begun: 0,
             slow: Vec::new(),
             fault: None,
-            is_ordered: false,
+            ordered_until: NO_ORDER,
             back_off: None,
             early_probe: None,
             observer,
@@ -174,11 +178,12 @@ impl CircuitBreaker {
         let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
         let is_order = fault == Fault::Ordered;
         match self.state {
-            CircuitState::Open { until: earlier } if self.is_ordered && !is_order && earlier >= until => {
+            CircuitState::Open { until: earlier } if !is_order && self.ordered_until == earlier && earlier >= until => {
                 return false;
             }
-            CircuitState::Open { .. } => self.is_ordered |= is_order,
-            _ => self.is_ordered = is_order,
+            _ if is_order => self.ordered_until = until,
+            CircuitState::Open { .. } => {}
+            _ => self.ordered_until = NO_ORDER,
         }
         if fault.is_failure() && !fault.is_of_reply() {
             match &mut self.back_off {
@@ -208,7 +213,7 @@ impl CircuitBreaker {
         self.slow.clear();
         self.state = CircuitState::Closed;
         (self.fault, self.back_off, self.early_probe) = (None, None, None);
-        self.is_ordered = false;
+        self.ordered_until = NO_ORDER;
         self.observer.show_available();
     }
 
@@ -217,7 +222,7 @@ impl CircuitBreaker {
         let has_expired = matches!(self.state, CircuitState::Open { until } if until <= now);
         if has_expired {
             self.state = CircuitState::HalfOpen { is_probing: false };
-            self.is_ordered = false;
+            self.ordered_until = NO_ORDER;
             self.observer.show_available();
         }
         has_expired
@@ -241,9 +246,9 @@ impl CircuitBreaker {
     }
 
     /// True if the host is blacklisted, and answers as far as is known: it is out for a reply, and no connect has
-    /// failed since.
-    pub fn is_out_for_reply(&self) -> bool {
-        let is_open = matches!(self.state, CircuitState::Open { .. }) && !self.is_ordered;
+    /// failed since. Nor is it out by order of the program at this time.
+    pub fn is_out_for_reply(&self, now: Moment) -> bool {
+        let is_open = matches!(self.state, CircuitState::Open { .. }) && self.ordered_until <= now;
         is_open && self.back_off.is_none() && self.fault.is_some_and(Fault::is_of_reply)
     }
 
@@ -251,8 +256,9 @@ impl CircuitBreaker {
     /// by order of the program, or an attempt is under way.
     pub fn early_probe_at(&self) -> Option<Moment> {
         let CircuitState::Open { until } = self.state else { return None };
-        let may_be_probed = until != Moment::NEVER && !self.is_ordered && self.attempts == 0;
-        self.back_off.as_ref().filter(|_| may_be_probed)?.next(until)
+        let may_be_probed = until != Moment::NEVER && self.ordered_until < until && self.attempts == 0;
+        let next = self.back_off.as_ref().filter(|_| may_be_probed)?.next(until)?;
+        Some(next.max(self.ordered_until))
     }
 
     /// True if an attempt is under way whose success makes the host available.

@@ -162,8 +162,8 @@ impl Hosts {
         }
     }
 
-    /// The hosts as they are now.
-    pub fn snapshot(&self) -> Snapshot {
+    /// The hosts as they are at this time.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
         let breakers = self.breakers.lock();
         let mut snapshot = Snapshot {
             version: self.version(),
@@ -175,7 +175,7 @@ impl Hosts {
             .iter()
             .any(|breaker| matches!(breaker.state, CircuitState::Closed | CircuitState::Suspect));
         for breaker in breakers.iter() {
-            if breaker.state == CircuitState::Closed || (is_last_resort && breaker.is_out_for_reply()) {
+            if breaker.state == CircuitState::Closed || (is_last_resort && breaker.is_out_for_reply(now)) {
                 snapshot.available.push(Arc::clone(&breaker.host));
             }
             let early = breaker.early_probe_at().filter(|_| is_last_resort);
@@ -215,22 +215,23 @@ impl Hosts {
         })
     }
 
-    /// Begins an attempt for a checkout that has no other host left: an early probe of a host that failed, if `probe`
-    /// is the present time and one is due, or else an attempt on the host of this turn among those that are out for
+    /// Begins an attempt for a checkout that has no other host left: an early probe of a host that failed, if one is due
+    /// and `may_probe` is true, or else an attempt on the host of this turn among those that are out for
     /// a reply.
     pub fn begin_last_resort(
         self: &Arc<Self>,
         turn: u32,
-        probe: Option<Moment>,
+        now: Moment,
+        may_probe: bool,
         is_wanted: impl Fn(&Arc<Host>) -> bool,
     ) -> Option<AttemptGuard> {
         let mut breakers = self.breakers.lock();
-        let is_due = |breaker: &CircuitBreaker| breaker.early_probe_at().is_some_and(|at| Some(at) <= probe);
+        let is_due = |breaker: &CircuitBreaker| may_probe && breaker.early_probe_at().is_some_and(|at| at <= now);
         if let Some(breaker) = breakers.iter_mut().find(|it| is_due(it) && is_wanted(&it.host)) {
             self.changed();
             return Some(AttemptGuard::begin(self, breaker, AttemptKind::EarlyProbe));
         }
-        let is_left = |breaker: &CircuitBreaker| breaker.is_out_for_reply() && is_wanted(&breaker.host);
+        let is_left = |breaker: &CircuitBreaker| breaker.is_out_for_reply(now) && is_wanted(&breaker.host);
         self.begin_in_turn(&mut breakers, turn, is_left)
     }
 
@@ -251,7 +252,7 @@ impl Hosts {
         let is_due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
         self.breakers.lock().iter().any(|breaker| {
             let is_out = matches!(breaker.state, CircuitState::Open { .. });
-            let is_last_resort = breaker.is_out_for_reply() || is_due(breaker.early_probe_at());
+            let is_last_resort = breaker.is_out_for_reply(now) || is_due(breaker.early_probe_at());
             !is_out || is_last_resort || is_due(breaker.probe_at()) || breaker.is_probing()
         })
     }

@@ -11,7 +11,7 @@ fn later(milliseconds: u64) -> Moment {
 
 /// The host of a checkout that has no other one left.
 fn last_resort(hosts: &Arc<Hosts>, turn: u32, now: Moment) -> Option<AttemptGuard> {
-    hosts.begin_last_resort(turn, Some(now), |_| true)
+    hosts.begin_last_resort(turn, now, true, |_| true)
 }
 
 #[test]
@@ -123,6 +123,19 @@ fn a_longer_failure_does_not_lift_an_order() {
 }
 
 #[test]
+fn after_an_order_a_longer_failure_is_as_any_other() {
+    for fault in [Fault::Refused, Fault::Replied] {
+        let (hosts, all, _) = list(1);
+        hosts.blacklist(&all[0], at(0), Some(Duration::from_secs(2)), Fault::Ordered);
+        hosts.blacklist(&all[0], at(1), TEN, fault);
+        assert!(last_resort(&hosts, 0, later(1999)).is_none(), "{fault:?}");
+        assert!(hosts.may_be_tried(at(2)), "{fault:?}");
+        let guard = last_resort(&hosts, 0, at(2)).expect("the order is over");
+        assert_eq!(guard.is_early_probe(), fault == Fault::Refused);
+    }
+}
+
+#[test]
 fn an_order_during_an_early_probe_prevails() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
@@ -161,9 +174,9 @@ fn a_failed_early_probe_that_outlasts_the_blacklisting_begins_another() {
 fn the_snapshot_knows_when_an_early_probe_is_due() {
     let (hosts, all, _) = list(2);
     hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
-    assert_eq!(hosts.snapshot().probe_at, at(10), "no early probe while another host is available");
+    assert_eq!(hosts.snapshot(at(0)).probe_at, at(10), "no early probe while another host is available");
     hosts.blacklist(&all[1], later(0), TEN, Fault::Replied);
-    let due = hosts.snapshot().probe_at;
+    let due = hosts.snapshot(at(0)).probe_at;
     assert!(due >= later(50) && due <= later(63), "{due:?}");
 }
 

@@ -45,7 +45,7 @@ fn list(count: usize) -> (Arc<Hosts>, Vec<Arc<Host>>, Vec<Shown>) {
 }
 
 fn available(hosts: &Hosts) -> Vec<usize> {
-    hosts.snapshot().available.iter().map(|host| host.handle()).collect()
+    hosts.snapshot(at(0)).available.iter().map(|host| host.handle()).collect()
 }
 
 fn probe(hosts: &Arc<Hosts>, seconds: u64) -> Option<AttemptGuard> {
@@ -59,7 +59,7 @@ fn a_blacklisted_host_is_out_and_shown_as_such() {
     assert_eq!(hosts.blacklist(&all[1], at(0), TEN, Fault::Refused), Some(true));
     assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
     assert_eq!(available(&hosts), [1, 3]);
-    assert_eq!(hosts.snapshot().probe_at, at(10));
+    assert_eq!(hosts.snapshot(at(0)).probe_at, at(10));
     assert_eq!(*shown[1].0.lock(), 10);
     assert!(hosts.unblacklist(&all[1]));
     assert_eq!(available(&hosts), [1, 2, 3]);
@@ -148,7 +148,7 @@ fn a_host_blacklisted_for_good_is_not_probed() {
     let (hosts, all, shown) = list(1);
     hosts.blacklist(&all[0], at(0), None, Fault::Refused);
     assert_eq!(*shown[0].0.lock(), -1);
-    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER);
+    assert_eq!(hosts.snapshot(at(0)).probe_at, Moment::NEVER);
     assert!(probe(&hosts, 1_000_000).is_none());
 }
 
@@ -220,13 +220,13 @@ fn no_probe_begins_while_an_old_attempt_is_under_way() {
     let (hosts, all, _) = list(2);
     let earlier = attempt(&hosts, 0, &[1]).expect("an attempt");
     hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
-    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "the attempt is the probe");
+    assert_eq!(hosts.snapshot(at(0)).probe_at, Moment::NEVER, "the attempt is the probe");
     hosts.expire(at(10));
-    assert_eq!(hosts.snapshot().probe_at, Moment::NEVER, "also when the blacklisting has expired");
+    assert_eq!(hosts.snapshot(at(0)).probe_at, Moment::NEVER, "also when the blacklisting has expired");
     let before = hosts.version();
     drop(earlier);
     assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
-    assert!(hosts.snapshot().probe_at <= at(10), "it is over, and another may probe");
+    assert!(hosts.snapshot(at(0)).probe_at <= at(10), "it is over, and another may probe");
 }
 
 #[test]
