@@ -143,7 +143,8 @@ impl<C: ClientConnection> Client<C> {
                 return Err(interruption.report(call).into());
             }
             let look = call.attention().map(|time| Instant::now() + time);
-            let event = attempts.next(look.map_or(until, |look| look.min(until)));
+            let limit = call.settings().connections;
+            let event = attempts.next(look.map_or(until, |look| look.min(until)), limit);
             let is_early = || look.is_some() && Instant::now() < until;
             if !matches!(event, Ok(None)) || attempts.is_empty() || !is_early() {
                 return Ok(event);
@@ -248,7 +249,6 @@ impl<C: ClientConnection> Client<C> {
             addresses: Arc::clone(endpoint.addresses()),
             timeout: settings.connect_timeout,
             permits: Arc::clone(&self.permits),
-            limit: settings.connections,
             tls: security.map(|security| TlsPlan {
                 security,
                 peer: PeerName::new(&endpoint.peer_name()),

@@ -97,12 +97,13 @@ impl HappyEyeballs {
         Some(attempt_delay)
     }
 
-    /// Waits until an attempt ends, or until `until`. Returns `None` if time is up or no attempt is left.
-    pub fn next(&mut self, until: Instant) -> io::Result<Option<Ended>> {
+    /// Waits until an attempt ends, or until `until`. Returns `None` if time is up or no attempt is left. `limit` is the
+    /// number of permits that there may be.
+    pub fn next(&mut self, until: Instant, limit: i32) -> io::Result<Option<Ended>> {
         let mut now = Instant::now();
         let mut ready = Vec::new();
         loop {
-            if let Some(ended) = self.advance(&ready, now) {
+            if let Some(ended) = self.advance(&ready, now, limit) {
                 return Ok(Some(ended));
             }
             let Some(wake_at) = self.attempts.iter().map(|attempt| attempt.connecting.wake_at()).min() else {
@@ -118,8 +119,8 @@ impl HappyEyeballs {
     }
 
     /// Returns an attempt that has ended by now, without waiting. Nobody may have called for some time, for which no host
-    /// is to blame.
-    pub fn poll(&mut self) -> io::Result<Option<Ended>> {
+    /// is to blame. `limit` is the number of permits that there may be.
+    pub fn poll(&mut self, limit: i32) -> io::Result<Option<Ended>> {
         let now = Instant::now();
         let mut ready = Vec::new();
         self.watch(&mut ready);
@@ -129,7 +130,7 @@ impl HappyEyeballs {
             let own = rest.split_off(..connecting.watch().count()).unwrap_or_default();
             connecting.excuse_delay(own, now);
         }
-        Ok(self.advance(&ready, now))
+        Ok(self.advance(&ready, now, limit))
     }
 
     fn watch(&self, fds: &mut Vec<PollFd>) {
@@ -138,12 +139,12 @@ impl HappyEyeballs {
     }
 
     /// Advances the attempts in order until one ends, and removes that one.
-    fn advance(&mut self, mut ready: &[PollFd], now: Instant) -> Option<Ended> {
+    fn advance(&mut self, mut ready: &[PollFd], now: Instant, limit: i32) -> Option<Ended> {
         for place in 0..self.attempts.len() {
             let connecting = &mut self.attempts[place].connecting;
             let (own, rest) = ready.split_at(connecting.watch().count().min(ready.len()));
             ready = rest;
-            if let Some(outcome) = connecting.advance(own, now) {
+            if let Some(outcome) = connecting.advance(own, now, limit) {
                 return Some((self.attempts.remove(place), outcome));
             }
         }

@@ -209,7 +209,7 @@ impl<C: ClientConnection> Client<C> {
         let mut attempts = self.maintenance.take_parked();
         self.resume_parked(call, &mut attempts);
         loop {
-            match attempts.poll() {
+            match attempts.poll(call.settings().connections) {
                 Ok(Some((attempt, Ok(stream)))) => {
                     if let Ok(connection) = self.attempt_succeeded(call, attempt, stream) {
                         self.keep_idle(connection, now);

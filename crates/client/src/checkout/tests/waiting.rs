@@ -72,7 +72,6 @@ impl Fixture {
             addresses: Arc::clone(endpoint.addresses()),
             timeout,
             permits: Arc::clone(&self.client.permits),
-            limit: 1,
             tls: None,
         };
         let current = Current::with_endless_look_up(&[taken.local_addr().unwrap()]);
@@ -81,7 +80,7 @@ impl Fixture {
         let parked = Arc::downgrade(&endpoint);
         let mut attempts = HappyEyeballs::default();
         attempts.add(Attempt { endpoint, guard: None, connecting });
-        assert!(attempts.next(Instant::now() + Duration::from_millis(1)).unwrap().is_none());
+        assert!(attempts.next(Instant::now() + Duration::from_millis(1), 1).unwrap().is_none());
         assert_eq!(self.client.permits.open(), 0, "the address has refused");
         self.client.park(attempts);
         parked

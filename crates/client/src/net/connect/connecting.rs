@@ -47,6 +47,11 @@ pub struct Connecting {
     was_held_up: bool,
     /// True if nobody went on with it until its deadline. If so, a missed deadline says nothing about the host.
     was_left_alone: bool,
+    /// The time at which somebody went on with it last.
+    last_advance: Instant,
+    /// True if that was long ago, until somebody has gone on with it. If so, a refusal or a reset is old, and says nothing
+    /// about the host.
+    is_late: bool,
     error: ConnectError,
 }
 
@@ -77,6 +82,8 @@ impl Connecting {
             is_suspended,
             was_held_up: is_suspended,
             was_left_alone: false,
+            last_advance: now,
+            is_late: false,
             error: ConnectError::default(),
             plan,
         }
@@ -149,9 +156,14 @@ impl Connecting {
         self.was_held_up = true;
     }
 
-    /// Gives it one head start past its deadline, if it can go on and only lacked somebody who did so. To be called before
+    /// Gives it one head start past its deadline, if it can go on and only lacked somebody who did so. If that was for
+    /// longer than a head start, failures of the time before do not count any more. To be called before
     /// [`Connecting::advance`] with the same arguments, for a connect that nobody waits for.
     pub fn excuse_delay(&mut self, ready: &[PollFd], now: Instant) {
+        self.is_late = now.saturating_duration_since(self.last_advance) > CONNECTION_ATTEMPT_DELAY;
+        for (_, kind) in self.error.causes.iter_mut().filter(|(_, kind)| self.is_late && kind.may_be_over()) {
+            *kind = ConnectErrorKind::LeftAlone;
+        }
         let has_answer = ready.iter().any(PollFd::is_ready) || self.has_look_up_ended();
         let can_go_on = has_answer || !self.untried.is_empty() && !self.is_suspended;
         if now >= self.deadline && can_go_on && !self.was_left_alone {
@@ -161,11 +173,27 @@ impl Connecting {
     }
 
     /// Goes on as far as possible without waiting. `ready` is the result of a wait on
-    /// [`Connecting::watch`].
+    /// [`Connecting::watch`], and `limit` the number of permits that there may be now.
     ///
     /// Returns an open stream over a blocking socket, an error once no address is left, or `None` while it
     /// is under way.
-    pub fn advance(&mut self, ready: &[PollFd], now: Instant) -> Option<Result<Stream, ConnectError>> {
+    pub fn advance(
+        &mut self,
+        ready: &[PollFd],
+        now: Instant,
+        limit: i32,
+    ) -> Option<Result<Stream, ConnectError>> {
+        let outcome = self.go_on(ready, now, limit);
+        (self.last_advance, self.is_late) = (now, false);
+        outcome
+    }
+
+    fn go_on(
+        &mut self,
+        ready: &[PollFd],
+        now: Instant,
+        limit: i32,
+    ) -> Option<Result<Stream, ConnectError>> {
         let (connects, rest) = ready.split_at(self.connects.len().min(ready.len()));
         let (handshakes, event) = rest.split_at(self.handshakes.len().min(rest.len()));
         let secured = self.advance_handshakes(handshakes, now);
@@ -181,7 +209,7 @@ impl Connecting {
             return Some(Err(self.take_error()));
         }
         while !self.is_suspended && !self.untried.is_empty() && self.wants_next_address(now) {
-            self.try_next_address(now);
+            self.try_next_address(now, limit);
         }
         if self.untried.is_empty() && self.wants_next_address(now) {
             self.watch_look_up(now);
@@ -328,8 +356,8 @@ impl Connecting {
         }
     }
 
-    fn try_next_address(&mut self, now: Instant) {
-        let Some(permit) = self.next_permit() else {
+    fn try_next_address(&mut self, now: Instant, limit: i32) {
+        let Some(permit) = self.next_permit(limit) else {
             (self.is_suspended, self.was_held_up) = (true, true);
             return;
         };
@@ -350,8 +378,8 @@ impl Connecting {
 
     /// Returns a permit for one more socket. At the limit, the address that has had its head start is put
     /// last and its permit is used.
-    fn next_permit(&mut self) -> Option<Permit> {
-        let acquire = |plan: &ConnectPlan| plan.permits.acquire(plan.limit);
+    fn next_permit(&mut self, limit: i32) -> Option<Permit> {
+        let acquire = |plan: &ConnectPlan| plan.permits.acquire(limit);
         let permit = self.permit.take().or_else(|| acquire(&self.plan));
         if permit.is_some() || self.has_no_socket() {
             return permit;
@@ -393,6 +421,8 @@ impl Connecting {
     }
 
     fn failed(&mut self, address: SocketAddr, kind: ConnectErrorKind) {
+        let is_over = self.is_late && kind.may_be_over();
+        let kind = if is_over { ConnectErrorKind::LeftAlone } else { kind };
         self.error.causes.push((address, kind));
     }
 }

@@ -33,7 +33,8 @@ pub enum ConnectErrorKind {
     Tls(HandshakeError),
     /// The deadline came, but the connect had to wait for other connections first (`n_conn_max`).
     GivenUp,
-    /// The deadline came while no call went on with the connect.
+    /// No call went on with the connect for some time, until the deadline came or the connect failed. Nobody knows how
+    /// old the failure is, and whether the host is back.
     LeftAlone,
 }
 
@@ -56,6 +57,11 @@ impl ConnectErrorKind {
             ConnectErrorKind::Tls(error) => error.local_fault(),
             ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone => None,
         }
+    }
+
+    /// True if it says nothing about the host some time later: the host may have come back.
+    pub fn may_be_over(&self) -> bool {
+        matches!(self.fault(), Fault::Refused | Fault::Unreachable | Fault::Reset)
     }
 
     /// True if the peer or the way to it is at fault, and not this side.

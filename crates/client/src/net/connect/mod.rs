@@ -30,8 +30,6 @@ pub struct ConnectPlan {
     pub timeout: Duration,
     /// The source of permits: each socket needs one.
     pub permits: Arc<Permits>,
-    /// The number of permits that there may be.
-    pub limit: i32,
     /// The TLS handshake, if there is to be one.
     pub tls: Option<TlsPlan>,
 }

@@ -10,6 +10,7 @@ use crate::net::tls::{PeerName, Security};
 use crate::os::sys::{self, Event, PollFd};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const LIMIT: i32 = 10;
 
 /// A connect to a name under test, at `begun` and later.
 struct Case {
@@ -35,12 +36,11 @@ impl Case {
             addresses: Arc::clone(&addresses),
             timeout: TIMEOUT,
             permits: Arc::clone(&permits),
-            limit: 10,
             tls,
         };
         let current = Current { addresses: addresses.known(), look_up: Some(Arc::clone(&look_up)) };
         let begun = Instant::now();
-        let connecting = Connecting::new(plan, current, permits.acquire(10), begun);
+        let connecting = Connecting::new(plan, current, permits.acquire(LIMIT), begun);
         Case { connecting, addresses, look_up, permits, begun }
     }
 
@@ -48,7 +48,7 @@ impl Case {
     fn advance_after(&mut self, time: Duration) -> Option<Result<(), ConnectError>> {
         let mut ready: Vec<_> = self.connecting.watch().collect();
         sys::wait(&mut ready, Some(Instant::now())).unwrap();
-        let outcome = self.connecting.advance(&ready, self.begun + time);
+        let outcome = self.connecting.advance(&ready, self.begun + time, LIMIT);
         outcome.map(|outcome| outcome.map(|_| ()))
     }
 
@@ -57,7 +57,7 @@ impl Case {
         let mut ready: Vec<_> = self.connecting.watch().collect();
         sys::wait(&mut ready, Some(Instant::now())).unwrap();
         self.connecting.excuse_delay(&ready, self.begun + time);
-        let outcome = self.connecting.advance(&ready, self.begun + time);
+        let outcome = self.connecting.advance(&ready, self.begun + time, LIMIT);
         outcome.map(|outcome| outcome.map(|_| ()))
     }
 
@@ -92,8 +92,8 @@ fn an_answer_late_in_the_grace_leaves_its_addresses_the_whole_timeout() {
     let mut fresh = listener.local_addr().unwrap();
     fresh.set_ip([127, 0, 0, 1].into());
     case.addresses.end(&case.look_up, Ok(vec![fresh]));
-    assert!(case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100).is_none(), "it is connected to");
-    assert!(case.connecting.advance(&[], case.begun + TIMEOUT / 2).is_none(), "and slow");
+    assert!(case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100, LIMIT).is_none(), "it is connected to");
+    assert!(case.connecting.advance(&[], case.begun + TIMEOUT / 2, LIMIT).is_none(), "and slow");
     assert!(matches!(case.advance_after(TIMEOUT * 9 / 10), Some(Ok(()))), "but in time");
 }
 
@@ -119,10 +119,23 @@ fn an_event_whose_descriptor_was_closed_is_replaced() {
     ready.set();
     let mut fds = [PollFd::readable(&ready)];
     sys::wait(&mut fds, None).unwrap();
-    assert!(case.connecting.advance(&fds, case.begun).is_none());
+    assert!(case.connecting.advance(&fds, case.begun, LIMIT).is_none());
     assert!(!Arc::ptr_eq(&lost, &case.look_up.event().unwrap()), "the next wait would end at once, too");
     case.addresses.end(&case.look_up, Ok(vec![refusing]));
     case.wait_until_ready();
+}
+
+#[test]
+fn a_limit_that_was_lowered_holds_for_the_next_address() {
+    let (listener, refusing) = refusing();
+    let mut case = Case::new(refusing);
+    case.fail();
+    let mut fresh = listener.local_addr().unwrap();
+    fresh.set_ip([127, 0, 0, 1].into());
+    case.addresses.end(&case.look_up, Ok(vec![fresh]));
+    assert!(case.connecting.advance(&[], case.begun, 0).is_none());
+    assert!(case.connecting.is_suspended());
+    assert_eq!(case.permits.open(), 0);
 }
 
 #[test]
@@ -179,6 +192,32 @@ fn a_server_is_not_to_blame_if_it_hangs_up_on_a_handshake_that_nobody_goes_on_wi
         case.look_after(TIMEOUT + TIMEOUT / 5)
     });
     assert!(!is_anybody_to_blame(ended));
+}
+
+#[test]
+fn a_server_is_not_to_blame_for_a_reset_that_nobody_has_seen_for_some_time() {
+    let (listener, mut case) = accepted();
+    assert!(case.look_after(TIMEOUT / 100).is_none(), "the handshake begins");
+    drop(listener.accept().unwrap());
+    case.wait_until_ready();
+    assert!(!is_anybody_to_blame(case.look_after(TIMEOUT / 2)));
+
+    let (listener, mut case) = accepted();
+    assert!(case.look_after(TIMEOUT / 100).is_none(), "the handshake begins");
+    drop(listener.accept().unwrap());
+    case.wait_until_ready();
+    assert!(is_anybody_to_blame(case.look_after(TIMEOUT / 50)), "it is seen at once");
+}
+
+#[test]
+fn a_host_is_not_to_blame_for_a_refusal_of_some_time_ago() {
+    for (pause, is_blamed) in [(TIMEOUT / 50, true), (TIMEOUT / 2, false)] {
+        let (_listener, refusing) = refusing();
+        let mut case = Case::new(refusing);
+        case.fail();
+        case.addresses.end(&case.look_up, Ok(vec![refusing]));
+        assert_eq!(is_anybody_to_blame(case.look_after(pause)), is_blamed);
+    }
 }
 
 #[test]
