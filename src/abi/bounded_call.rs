@@ -64,6 +64,10 @@ impl Call<Connection> for BoundedCall {
         left.into_iter().chain(self.use_number.map(|_| LOOK_INTERVAL)).min()
     }
 
+    fn wants(&self, idle: &mut Connection) -> bool {
+        self.call.wants(idle)
+    }
+
     fn security(&self) -> Result<Option<Security>, Error> {
         self.call.security()
     }

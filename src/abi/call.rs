@@ -17,8 +17,7 @@ use droplet_client::log::{Level, Location, Log};
 use droplet_client::net::authority::Authority;
 use droplet_client::net::stream::{File, Stream};
 use droplet_client::net::tls::Security;
-use droplet_client::pool::metrics::CloseReason;
-use droplet_client::pool::{Limits, Poolable as _};
+use droplet_client::pool::Limits;
 use droplet_client::status::Error;
 
 /// A call of an exported function on a context.
@@ -62,7 +61,7 @@ impl ContextCall {
             log!(self, Error, "the context has no host");
             return Err(Error::Failure);
         };
-        self.until_wanted(|| self.context.client().checkout(call, hosts, view.calls(), bucket))
+        self.context.client().checkout(call, hosts, view.calls(), bucket)
     }
 
     /// Makes a connection to a local file. `take_over` takes the file when nothing can fail any more.
@@ -93,8 +92,7 @@ impl ContextCall {
 
     /// Checks out a connection to one host by name.
     pub fn open_host(&self, authority: &Authority) -> Result<Connection, Error> {
-        let mut connection =
-            self.until_wanted(|| self.context.client().checkout_from(self, &self.hosts(), authority))?;
+        let mut connection = self.context.client().checkout_from(self, &self.hosts(), authority)?;
         connection.set_names()?;
         Ok(connection)
     }
@@ -131,35 +129,6 @@ impl ContextCall {
         self.context.client().blame_host(self, &self.hosts(), host, fault);
     }
 
-    /// Checks out until there is a connection that matches what the context wants now. An idle one was made under the
-    /// settings of that time, and is closed if they differ.
-    #[inline]
-    fn until_wanted(&self, checkout: impl Fn() -> Result<Connection, Error>) -> Result<Connection, Error> {
-        loop {
-            let mut connection = checkout()?;
-            if self.is_wanted(&mut connection) {
-                return Ok(connection);
-            }
-            connection.close(CloseReason::Left);
-        }
-    }
-
-    /// Returns whether a connection is secured as the context wants it now. A program may switch `use_https` or
-    /// verification at run time, or put another `SSL_CTX` into its context.
-    #[inline]
-    fn is_wanted(&self, connection: &mut Connection) -> bool {
-        let view = self.context.view();
-        match connection.stream().tls() {
-            None => !view.uses_https() || connection.reuses() == 0,
-            Some(tls) => {
-                // The read timeout may have changed as well.
-                tls.set_read_timeout(view.tls_read_timeout());
-                // A new connection is always wanted: it was made under what the settings were a moment ago.
-                (view.uses_https() && tls.was_made_under(view.ssl_context())) || connection.reuses() == 0
-            }
-        }
-    }
-
     #[inline]
     fn call_log(&self) -> CallLog {
         CallLog { context: Some(self.context), function: self.function, is_in_passing: self.is_in_passing }
@@ -194,6 +163,20 @@ impl Call<Connection> for ContextCall {
     #[inline]
     fn limits(&self) -> Limits {
         self.context.view().limits()
+    }
+
+    /// A program may switch `use_https` or verification at run time, or put another `SSL_CTX` into its context.
+    #[inline]
+    fn wants(&self, idle: &mut Connection) -> bool {
+        let view = self.context.view();
+        match idle.stream().tls() {
+            None => !view.uses_https(),
+            Some(tls) => {
+                // The read timeout may have changed as well.
+                tls.set_read_timeout(view.tls_read_timeout());
+                view.uses_https() && tls.was_made_under(view.ssl_context())
+            }
+        }
     }
 
     fn security(&self) -> Result<Option<Security>, Error> {

@@ -144,6 +144,12 @@ pub trait Call<C: ClientConnection>: Log {
         None
     }
 
+    /// Returns whether an idle connection matches what the context wants now. It was made under the settings of that time.
+    #[inline]
+    fn wants(&self, _idle: &mut C) -> bool {
+        true
+    }
+
     /// The TLS settings; `None` for plain connections.
     fn security(&self) -> Result<Option<Security>, Error>;
 
@@ -207,11 +213,8 @@ impl<C: ClientConnection> Client<C> {
             now,
             call.limits(),
         );
-        match idle {
-            Some(mut idle) => {
-                idle.begin_reuse();
-                Ok(idle)
-            }
+        match idle.and_then(|idle| begin_reuse(call, idle)) {
+            Some(idle) => Ok(idle),
             None => sys::without_cancellation(|| self.reuse_or_dial(call, hosts, turn, bucket)),
         }
     }
@@ -239,9 +242,13 @@ impl<C: ClientConnection> Client<C> {
 
     /// Takes an idle connection to an endpoint into use.
     fn reuse(&self, call: &impl Call<C>, endpoint: &Endpoint, now: Moment) -> Option<C> {
-        let mut idle = self.pool.checkout(endpoint.idle_set(), now, call.limits())?;
-        idle.begin_reuse();
-        Some(idle)
+        loop {
+            let idle = self.pool.checkout(endpoint.idle_set(), now, call.limits())?;
+            let wanted = begin_reuse(call, idle);
+            if wanted.is_some() {
+                return wanted;
+            }
+        }
     }
 
     fn virtual_host(&self, listed: &Endpoint, bucket: &CStr, now: Moment) -> Result<Arc<Endpoint>, Error> {
@@ -323,6 +330,17 @@ impl<C: ClientConnection> Client<C> {
     pub fn detach(&self) {
         self.permits.detach();
     }
+}
+
+/// Takes an idle connection into use, or closes it if it is none that the context wants now.
+#[inline(always)]
+fn begin_reuse<C: ClientConnection>(call: &impl Call<C>, mut idle: C) -> Option<C> {
+    if !call.wants(&mut idle) {
+        idle.close(CloseReason::Left);
+        return None;
+    }
+    idle.begin_reuse();
+    Some(idle)
 }
 
 /// Closes a connection that the pool did not take.
