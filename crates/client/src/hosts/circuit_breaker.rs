@@ -178,7 +178,9 @@ impl CircuitBreaker {
         let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
         let is_order = fault == Fault::Ordered;
         match self.state {
-            CircuitState::Open { until: earlier } if !is_order && self.ordered_until == earlier && earlier >= until => {
+            CircuitState::Open { until: earlier }
+                if !is_order && self.ordered_until == earlier && earlier >= until =>
+            {
                 return false;
             }
             _ if is_order => self.ordered_until = until,

@@ -226,7 +226,8 @@ impl Hosts {
         is_wanted: impl Fn(&Arc<Host>) -> bool,
     ) -> Option<AttemptGuard> {
         let mut breakers = self.breakers.lock();
-        let is_due = |breaker: &CircuitBreaker| may_probe && breaker.early_probe_at().is_some_and(|at| at <= now);
+        let is_due =
+            |breaker: &CircuitBreaker| may_probe && breaker.early_probe_at().is_some_and(|at| at <= now);
         if let Some(breaker) = breakers.iter_mut().find(|it| is_due(it) && is_wanted(&it.host)) {
             self.changed();
             return Some(AttemptGuard::begin(self, breaker, AttemptKind::EarlyProbe));

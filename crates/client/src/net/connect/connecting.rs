@@ -188,12 +188,7 @@ impl Connecting {
         outcome
     }
 
-    fn go_on(
-        &mut self,
-        ready: &[PollFd],
-        now: Instant,
-        limit: i32,
-    ) -> Option<Result<Stream, ConnectError>> {
+    fn go_on(&mut self, ready: &[PollFd], now: Instant, limit: i32) -> Option<Result<Stream, ConnectError>> {
         let (connects, rest) = ready.split_at(self.connects.len().min(ready.len()));
         let (handshakes, event) = rest.split_at(self.handshakes.len().min(rest.len()));
         let secured = self.advance_handshakes(handshakes, now);

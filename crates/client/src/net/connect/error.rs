@@ -61,7 +61,7 @@ impl ConnectErrorKind {
 
     /// True if it says nothing about the host some time later: the host may have come back.
     pub fn may_be_over(&self) -> bool {
-        matches!(self.fault(), Fault::Refused | Fault::Unreachable | Fault::Reset)
+        matches!(self.fault(), Fault::Refused | Fault::Unreachable | Fault::Reset | Fault::Tls)
     }
 
     /// True if the peer or the way to it is at fault, and not this side.

@@ -92,7 +92,10 @@ fn an_answer_late_in_the_grace_leaves_its_addresses_the_whole_timeout() {
     let mut fresh = listener.local_addr().unwrap();
     fresh.set_ip([127, 0, 0, 1].into());
     case.addresses.end(&case.look_up, Ok(vec![fresh]));
-    assert!(case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100, LIMIT).is_none(), "it is connected to");
+    assert!(
+        case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100, LIMIT).is_none(),
+        "it is connected to"
+    );
     assert!(case.connecting.advance(&[], case.begun + TIMEOUT / 2, LIMIT).is_none(), "and slow");
     assert!(matches!(case.advance_after(TIMEOUT * 9 / 10), Some(Ok(()))), "but in time");
 }
