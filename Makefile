@@ -51,6 +51,12 @@ bench: all ## what checkouts, connects and writes cost beside the bare system ca
 fuzz: ## replies, valid and spoilt, against the reader's model: PROPTEST_CASES= (5000000, some minutes)
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release -p droplet-client reply_tests
 
+simulate: ## random histories on a simulated network and clock: HISTORIES= (20000, some minutes)
+	cargo run --locked --release --quiet -p simulation -- --histories $${HISTORIES:-20000}
+
+simulation-mutations: ## bring defects of the past back, and see the simulation find each
+	crates/simulation/mutations.sh
+
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 target/lib/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION)
@@ -117,5 +123,5 @@ target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
 	cargo build --release --locked
 
-.PHONY: help all demo test valgrind soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:
