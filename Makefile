@@ -35,6 +35,10 @@ valgrind: ## the C programs under valgrind
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh valgrind
 
+asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
+	@scripts/setup.sh proof
+	@scripts/asan.sh
+
 soak: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
 	@$(TESTS_C) preload
@@ -124,4 +128,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 	cargo build --release --locked
 
 .PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

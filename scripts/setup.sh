@@ -2,19 +2,21 @@
 # Installs the Debian packages that are needed and missing; without root, says how.
 #   setup.sh demo    to build the libraries and run the demo
 #   setup.sh test    to run all tests
+#   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make asan`
 set -eu
 build='binutils libssl-dev pkg-config'
 case ${1:-} in
 demo) needed=$build ;;
 test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
-*) echo 'usage: setup.sh demo|test' >&2; exit 2 ;;
+proof) needed="$build openssl nginx-light stunnel4" ;;
+*) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
 esac
 
 for tool in cargo cc; do
     command -v $tool >/dev/null || { echo "setup: $tool is missing: install a Rust toolchain and a C compiler" >&2; exit 1; }
 done
 # What the examples are written in, from wherever it comes.
-[ "$1" = demo ] || for tool in python3:python3 go:golang-go node:nodejs npm:npm; do
+[ "$1" != test ] || for tool in python3:python3 go:golang-go node:nodejs npm:npm; do
     command -v "${tool%:*}" >/dev/null || needed="$needed ${tool#*:}"
 done
 command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }

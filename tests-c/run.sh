@@ -5,13 +5,15 @@
 # and swapped, which is linked with the host's and finds ours in its place.
 #
 #   CONN=DIR         the folder of libdroplet_conn.so.0 (default ../target/lib)
+#   OUT=DIR          the folder of the programs (default ../target/tests-c)
 #   LAYOUTS, MODES   fewer of them
 #   JOBS=N           so many at a time (default 1); most programs wait most of the time
 #   VALGRIND=1       under valgrind
+#   SANITIZED=1      the programs were built with sanitizers (see ../scripts/asan.sh)
 #   DROPLET_TEST_TLS=1, DROPLET_TEST_CASE=NAME: see README.md
 set -u
 cd "$(dirname "$0")" || exit 1
-out=../target/tests-c
+out=${OUT:-../target/tests-c}
 conn=$(realpath "${CONN:-../target/lib}")
 [ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 1; }
 
@@ -65,12 +67,12 @@ fi
 
 # shellcheck disable=SC2046 # names without spaces
 [ $# != 0 ] || set -- $(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)
-all_runs "$@" | xargs -P "${JOBS:-1}" -L 1 ./run.sh --one
+all_runs "$@" | xargs -r -P "${JOBS:-1}" -L 1 ./run.sh --one
 
-# Under valgrind a check may fail for want of time while other programs run: such a program runs once more, by
-# itself. What valgrind finds in memory (status 9) counts at once.
+# Under valgrind, and with sanitizers, a check may fail for want of time while other programs run: such a program runs
+# once more, by itself. What they find in memory (status 9) counts at once.
 deserves_another_run() {
-    [ -n "${VALGRIND:-}" ] && [ "$status" != 0 ] && ! grep -q 'ended with status 9' "$printed.out"
+    [ -n "${VALGRIND:-}${SANITIZED:-}" ] && [ "$status" != 0 ] && ! grep -q 'ended with status 9' "$printed.out"
 }
 
 # The lines of programs that failed are followed by what they say about it.
