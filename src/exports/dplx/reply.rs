@@ -13,7 +13,7 @@ use crate::abi::memory::string;
 use crate::exports::conn::in_use;
 use crate::exports::httpreply::reading::{self, Wanted};
 use crate::exports::{dpl_conn_t, guard, guard_aside, read_failed, refuse};
-use droplet_client::http::error::ReadError;
+use droplet_client::http::error::{ReadError, SyntaxError};
 use droplet_client::http::reader::{ReplyReader, Source};
 use droplet_client::net::stream::TransferError;
 use droplet_client::os::{clock, sys};
@@ -184,6 +184,7 @@ fn failed(connection: &mut Connection, function: &'static CStr, error: StepError
             return Error::TimedOut;
         }
         ReadError::Source(error) => (error.to_string(), error.error()),
+        ReadError::Syntax(error @ SyntaxError::OutOfMemory) => (error.to_string(), Error::OutOfMemory),
         ReadError::Syntax(error) => (error.to_string(), Error::Failure),
         ReadError::Receiver(never) => match never {},
     };

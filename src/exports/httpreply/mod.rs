@@ -23,7 +23,7 @@ use crate::abi::dictionary;
 use crate::abi::droplet::Dict;
 use crate::abi::memory::string;
 use droplet_client::fault::Fault;
-use droplet_client::http::error::ReadError;
+use droplet_client::http::error::{ReadError, SyntaxError};
 use droplet_client::status::{Error, SUCCESS, code};
 use functions::Functions;
 use memory::{Memory, Results};
@@ -256,6 +256,7 @@ unsafe fn read_into_memory(
         let keeps_alive = connection.context().is_some_and(|context| context.view().keeps_alive());
         let fault = match &outcome {
             Ok(reply) => (reply.status / 100 == 5).then_some(Fault::Replied),
+            Err(ReadError::Syntax(SyntaxError::OutOfMemory)) => None,
             Err(ReadError::Syntax(_)) => Some(Fault::Reported),
             Err(ReadError::Source(error)) => (!error.is_local()).then_some(Fault::Reported),
             Err(ReadError::Receiver(_)) => None,

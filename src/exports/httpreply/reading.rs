@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::abi::connection::{self, Connection, peer_name};
 use crate::exports::{call_log, dpl_status_t, read_failed, refuse};
 use droplet_client::http::Limits;
-use droplet_client::http::error::ReadError;
+use droplet_client::http::error::{ReadError, SyntaxError};
 use droplet_client::http::reader::{self, Receiver, Reply, Source};
 use droplet_client::http::reply::Expected;
 use droplet_client::log;
@@ -154,6 +154,7 @@ fn refusal(error: Error) -> &'static str {
 pub fn status(error: &ReadError<TransferError, Error>) -> dpl_status_t {
     match error {
         ReadError::Receiver(error) => error.status(),
+        ReadError::Syntax(SyntaxError::OutOfMemory) => Error::OutOfMemory.status(),
         ReadError::Syntax(_) | ReadError::Source(_) => Error::Failure.status(),
     }
 }

@@ -225,6 +225,7 @@ impl Connection {
         use crate::http::error::SyntaxError;
         let kind = match &error {
             ReadError::Syntax(SyntaxError::Ended) => io::ErrorKind::UnexpectedEof,
+            ReadError::Syntax(SyntaxError::OutOfMemory) => io::ErrorKind::OutOfMemory,
             ReadError::Syntax(_) => io::ErrorKind::InvalidData,
             ReadError::Source(TransferError::TimedOut) => io::ErrorKind::TimedOut,
             ReadError::Source(TransferError::Io(error)) => error.kind(),

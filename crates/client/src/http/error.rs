@@ -1,5 +1,6 @@
 //! Errors of a reply.
 
+use std::collections::TryReserveError;
 use std::fmt;
 
 /// Bytes that are not a valid reply.
@@ -17,6 +18,8 @@ pub enum SyntaxError {
     Chunk,
     /// The connection ended before the reply did.
     Ended,
+    /// There is no memory for the head. It may be valid.
+    OutOfMemory,
 }
 
 impl fmt::Display for SyntaxError {
@@ -34,7 +37,14 @@ impl fmt::Display for SyntaxError {
             }
             SyntaxError::Chunk => f.write_str("a chunk has no valid size"),
             SyntaxError::Ended => f.write_str("the peer closed the connection before its end"),
+            SyntaxError::OutOfMemory => f.write_str("out of memory"),
         }
+    }
+}
+
+impl From<TryReserveError> for SyntaxError {
+    fn from(_: TryReserveError) -> SyntaxError {
+        SyntaxError::OutOfMemory
     }
 }
 

@@ -1,7 +1,10 @@
 //! The fields of a head. Lines that are not fields are skipped, as browsers and the original do. If the end of the body
 //! might depend on them, this is noted.
 
-use std::iter;
+use std::collections::TryReserveError;
+
+use super::error::SyntaxError;
+use crate::os::reserve;
 
 /// Names and values, in the order of the head.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -30,32 +33,53 @@ impl Doubts {
 /// The original takes all before the colon for the name, and control characters in names and values, so they are taken
 /// here too. A carriage return or NUL within a value counts as a space (RFC 9110, section 5.5). Lines that might frame the
 /// body, and are not as the standard wants them, are doubts.
-pub fn parse(lines: &[&[u8]]) -> (Fields, Doubts) {
+///
+/// The server decides how many fields there are, so they need not fit into memory, nor must they use up the reserve.
+pub fn parse(lines: &[&[u8]]) -> Result<(Fields, Doubts), SyntaxError> {
     let mut fields = Fields::new();
     let mut doubts = Doubts::default();
     for lines in lines.chunk_by(|_, next| matches!(next.first(), Some(b' ' | b'\t'))) {
-        let field = field(lines);
+        let field = field(lines)?;
+        if reserve::is_low() {
+            return Err(SyntaxError::OutOfMemory);
+        }
         if !field.as_ref().is_some_and(|(name, _)| is_sound(name, lines)) {
             lines.iter().for_each(|line| doubts.note(line));
         }
+        fields.try_reserve(1)?;
         fields.extend(field);
     }
-    (fields, doubts)
+    Ok((fields, doubts))
 }
 
 /// Parses the lines of one field. Older servers put blanks between name and colon, and continue a value on the next
 /// line, where the line end means a space (sections 5.1 and 5.2).
-fn field(lines: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (first, folds) = lines.split_first()?;
-    let (name, beginning) = first.split_at(first.iter().position(|byte| *byte == b':')?);
-    let name = before_blanks(name);
+fn field(lines: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<u8>)>, TryReserveError> {
+    let Some((first, folds)) = lines.split_first() else { return Ok(None) };
+    let Some(colon) = first.iter().position(|byte| *byte == b':') else { return Ok(None) };
+    let name = before_blanks(&first[..colon]);
     if matches!(name.first(), None | Some(b' ' | b'\t')) || name.iter().any(|byte| ends_text(*byte)) {
-        return None;
+        return Ok(None);
     }
-    let parts = iter::once(&beginning[1..]).chain(folds.iter().copied());
-    let mut value = parts.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b' ');
+    let mut value = copy(first[colon + 1..].trim_ascii())?;
+    for fold in folds.iter().map(|line| line.trim_ascii()) {
+        value.try_reserve(fold.len() + 1)?;
+        value.push(b' ');
+        value.extend_from_slice(fold);
+    }
     value.iter_mut().filter(|byte| ends_text(**byte)).for_each(|byte| *byte = b' ');
-    Some((name.to_vec(), value.trim_ascii().to_vec()))
+    if value.trim_ascii().len() < value.len() {
+        value = copy(value.trim_ascii())?;
+    }
+    Ok(Some((copy(name)?, value)))
+}
+
+/// Copies bytes, if there is memory.
+fn copy(bytes: &[u8]) -> Result<Vec<u8>, TryReserveError> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 /// Returns whether the name is a token and no line has a control character.

@@ -43,8 +43,11 @@ impl Head {
             return Err(SyntaxError::Head(format!("it begins with {shown:?}")));
         };
         // The empty line ends the head.
-        let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-        let (fields, doubts) = fields::parse(&lines);
+        let lines = lines.filter(|line| !line.is_empty());
+        let mut kept = Vec::new();
+        kept.try_reserve_exact(lines.clone().count())?;
+        kept.extend(lines);
+        let (fields, doubts) = fields::parse(&kept)?;
         Ok(Head { status, fields, doubts, is_http_1_0 })
     }
 

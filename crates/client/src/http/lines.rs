@@ -36,6 +36,7 @@ impl Lines {
     fn take(&mut self, input: &[u8], limits: Limits) -> Result<(usize, bool), SyntaxError> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let used = end.map_or(input.len(), |end| end + 1);
+        self.text.try_reserve(used)?;
         self.text.extend_from_slice(&input[..used]);
         if self.text.len() - self.line_start > limits.line {
             return Err(SyntaxError::LineTooLong(limits.line));
