@@ -1,6 +1,7 @@
 //! The system's resolver (getaddrinfo(3)).
 
 use std::ffi::CStr;
+use std::hint;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -34,8 +35,16 @@ pub fn numeric(text: &CStr) -> Option<IpAddr> {
     found
 }
 
+/// Memory in bytes that must be there before a look-up begins. glibc 2.36 follows NULL if the resolver's first blocks
+/// cannot be had (`nss_database_check_reload_and_get`), and finds that a name is unknown if others cannot. The figure is
+/// more than a look-up in /etc/hosts takes, and than the greatest block of the libraries' reserve.
+const NEEDED: usize = 64 * 1024;
+
 /// Calls getaddrinfo(3), and `take` for each address.
 fn get_addresses(name: &CStr, flags: c_int, mut take: impl FnMut(SocketAddr)) -> Result<(), ResolverError> {
+    let mut probe = Vec::<u8>::new();
+    probe.try_reserve_exact(NEEDED).map_err(|_| ResolverError::OutOfMemory)?;
+    drop(hint::black_box(probe));
     // SAFETY: an addrinfo of zeros is valid: its fields are numbers and pointers.
     let mut hints: addrinfo = unsafe { mem::zeroed() };
     hints.ai_socktype = libc::SOCK_STREAM;
