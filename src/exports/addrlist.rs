@@ -15,6 +15,7 @@ use crate::exports::call_log;
 use droplet_client::log;
 use droplet_client::net::authority::{Authority, parse_list};
 use droplet_client::net::resolve::LookupError;
+use droplet_client::os::reserve;
 use droplet_client::status::{Error, SUCCESS, code};
 
 /// Makes an empty list of hosts.
@@ -268,6 +269,9 @@ unsafe fn with_hosts(
         };
         let parsed: Result<Vec<_>, _> = parse_list(hosts, list.default_port())
             .map(|entry| {
+                if reserve::is_low() {
+                    return Err(Error::OutOfMemory);
+                }
                 if let Some(warning) = entry.warning() {
                     log!(&call_log(None, function), Warning, "{warning}");
                 }

@@ -22,8 +22,7 @@ use droplet_client::hosts::{self, Host, Hosts, Resolved, Unresolved};
 use droplet_client::net::authority::Authority;
 use droplet_client::net::resolve::{self, Addresses};
 use droplet_client::os::clock::Moment;
-use droplet_client::os::fork;
-use droplet_client::os::random;
+use droplet_client::os::{fork, random, reserve};
 use droplet_client::status::Error;
 
 pub use node::node_of;
@@ -79,6 +78,9 @@ struct NewHost {
 
 impl NewHost {
     fn new(resolved: Resolved) -> Result<NewHost, AddError> {
+        if reserve::is_low() {
+            return Err(AddError::OutOfMemory);
+        }
         let node = OwnedNode::new(&resolved).map_err(|_| AddError::OutOfMemory)?;
         let room = room_for(&resolved.known);
         let host = Host::new(resolved.authority.port, resolved.addresses, node.as_ptr() as usize);

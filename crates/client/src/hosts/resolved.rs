@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use super::{Host, Hosts};
 use crate::net::authority::Authority;
 use crate::net::resolve::{Addresses, LookupError};
+use crate::os::reserve;
+use crate::status::Error;
 
 /// A host that was looked up.
 pub struct Resolved {
@@ -35,12 +37,12 @@ impl Resolved {
         authorities: Vec<Authority>,
         timeout: Duration,
     ) -> impl Iterator<Item = Result<Resolved, Unresolved>> {
-        let begun = authorities.into_iter().map(|authority| match hosts.named(&authority) {
+        let (begun, left_out) = Resolved::begin_all(authorities, |authority| match hosts.named(&authority) {
             Some(listed) => Resolved::listed(authority, &listed),
             None => Resolved::begin(authority),
         });
-        let looked_up = Resolved::wait(begun.collect(), timeout);
-        looked_up.map(|(host, failure)| failure.map_or(Ok(host), Err))
+        let looked_up = Resolved::wait(begun, timeout);
+        looked_up.map(|(host, failure)| failure.map_or(Ok(host), Err)).chain(left_out.map(Err))
     }
 
     /// Looks up the hosts of a profile, all at the same time. The timeout is for all of them together. If at least one
@@ -51,7 +53,10 @@ impl Resolved {
         timeout: Duration,
         warn: impl FnMut(&Unresolved),
     ) -> Result<Vec<Resolved>, Unresolved> {
-        let begun = authorities.into_iter().map(Resolved::begin).collect();
+        let (begun, left_out) = Resolved::begin_all(authorities, Resolved::begin);
+        if let Some(unresolved) = left_out {
+            return Err(unresolved);
+        }
         let (hosts, failures): (Vec<_>, Vec<_>) = Resolved::wait(begun, timeout).unzip();
         let mut failures: Vec<Unresolved> = failures.into_iter().flatten().collect();
         if !failures.is_empty() && failures.len() == hosts.len() {
@@ -64,6 +69,23 @@ impl Resolved {
     fn listed(authority: Authority, host: &Host) -> Resolved {
         let addresses = Arc::clone(host.addresses());
         Resolved { authority, known: addresses.known(), addresses }
+    }
+
+    /// Begins to look hosts up by `begin`, until memory is short. Returns the first that is left out then.
+    fn begin_all(
+        authorities: Vec<Authority>,
+        begin: impl Fn(Authority) -> Resolved,
+    ) -> (Vec<Resolved>, Option<Unresolved>) {
+        let mut begun = Vec::new();
+        for authority in authorities {
+            if reserve::is_low() || begun.try_reserve(1).is_err() {
+                let error = LookupError::Local(Error::OutOfMemory);
+                let name = authority.host.written().to_owned();
+                return (begun, Some(Unresolved { name, error }));
+            }
+            begun.push(begin(authority));
+        }
+        (begun, None)
     }
 
     /// Begins to look a host up.

@@ -28,12 +28,15 @@ unsafe impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Sync for 
 /// Slots for most blocks. A checkout that connects has about thirty at once.
 static SMALL: Slots<512, 2048, 32> = Slots::new();
 
-/// Slots for messages and lists.
+/// Slots for messages and short lists.
 static LARGE: Slots<16384, 64, 1> = Slots::new();
+
+/// Slots for lists that grow with what a program or a server says. Callers look at [`is_low`] between their entries.
+static HUGE: Slots<131_072, 64, 1> = Slots::new();
 
 /// True if half of the reserve is in use.
 pub fn is_low() -> bool {
-    SMALL.is_half_used() || LARGE.is_half_used()
+    SMALL.is_half_used() || LARGE.is_half_used() || HUGE.is_half_used()
 }
 
 impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Slots<SIZE, COUNT, WORDS> {
@@ -78,8 +81,14 @@ impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Slots<SIZE, COUN
 }
 
 fn take(layout: Layout) -> *mut u8 {
-    let small = SMALL.take(layout);
-    if small.is_null() { LARGE.take(layout) } else { small }
+    let mut block = SMALL.take(layout);
+    if block.is_null() {
+        block = LARGE.take(layout);
+    }
+    if block.is_null() {
+        block = HUGE.take(layout);
+    }
+    block
 }
 
 /// Frees a block of the reserve. Returns false for other blocks.
@@ -88,6 +97,8 @@ fn give_back(block: *mut u8) -> bool {
         SMALL.give_back(block);
     } else if LARGE.contains(block) {
         LARGE.give_back(block);
+    } else if HUGE.contains(block) {
+        HUGE.give_back(block);
     } else {
         return false;
     }
@@ -134,7 +145,7 @@ unsafe impl GlobalAlloc for WithReserve {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if !SMALL.contains(block) && !LARGE.contains(block) {
+        if !SMALL.contains(block) && !LARGE.contains(block) && !HUGE.contains(block) {
             // SAFETY: not of the reserve, so that it came from the system's allocator, with this layout (contract
             // of `realloc`).
             let grown = unsafe { System.realloc(block, layout, new_size) };
@@ -189,6 +200,8 @@ mod tests {
         let (small, large) = (take(layout(512, 8)), take(layout(513, 8)));
         assert!(SMALL.contains(small) && LARGE.contains(large));
         assert!(give_back(small) && give_back(large));
-        assert!(take(layout(16385, 8)).is_null());
+        let huge = take(layout(16385, 8));
+        assert!(HUGE.contains(huge) && give_back(huge));
+        assert!(take(layout(131_073, 8)).is_null());
     }
 }

@@ -32,6 +32,8 @@ use std::ops::Deref;
 pub use variables::Values;
 
 use crate::net::authority::{Authority, parse_list};
+use crate::os::reserve;
+use crate::status::Error;
 
 /// An invalid profile: where, which variable, and what is wrong with it, as one line of text.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,6 +115,9 @@ impl HostList {
         let mut authorities = Vec::new();
         for entry in parse_list(&self.text, self.default_port) {
             entry.warning().into_iter().for_each(&mut warn);
+            if reserve::is_low() || authorities.try_reserve(1).is_err() {
+                return Err(Error::OutOfMemory.to_string());
+            }
             authorities.push(entry.authority?);
         }
         Ok(authorities)
