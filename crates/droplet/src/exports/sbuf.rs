@@ -105,13 +105,18 @@ pub unsafe extern "C" fn dpl_sbuf_add_str_fmt() -> dpl_status_t {
     naked_asm!("jmp {}", sym droplet_conn_sbuf_add_str_fmt)
 }
 
-/// Adds the formatted text of `dpl_sbuf_add_str_fmt`. `text` is NULL if formatting failed.
+/// Adds the formatted text of `dpl_sbuf_add_str_fmt`. `text` is NULL if formatting failed, with a length of 0 for want of
+/// memory.
 ///
 /// # Safety
 /// As for [`dpl_sbuf_add`].
 unsafe extern "C" fn add_text(sb: *mut dpl_sbuf_t, text: *const c_char, length: size_t) -> dpl_status_t {
+    const NAME: &CStr = c"dpl_sbuf_add_str_fmt";
+    if text.is_null() && length == 0 {
+        return guard(NAME, Error::Failure.status(), || Error::OutOfMemory.status());
+    }
     // SAFETY: `sb` is NULL or a buffer that only the caller uses (contract of this function).
-    unsafe { add(sb, text, length, c"dpl_sbuf_add_str_fmt") }
+    unsafe { add(sb, text, length, NAME) }
 }
 
 /// Copies a buffer.

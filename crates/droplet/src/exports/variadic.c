@@ -1,6 +1,7 @@
 /* Functions with a variable number of arguments. Rust cannot define them; each formats its text, and passes it to a
  * function in Rust. */
 #define _GNU_SOURCE /* vasprintf */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@ int droplet_conn_log_text(void *ctx, int level, const char *file, const char *fu
                           const char *text);
 void droplet_conn_trace_text(void *ctx, unsigned level, const char *file, const char *func, int line,
                              char *text);
+enum { OUT_OF_MEMORY = 0 }; /* the length of a text that is NULL for want of memory */
+
 int droplet_conn_sbuf_add_text(void *sb, const char *text, size_t length);
 
 #define FORMAT(text, format) \
@@ -47,9 +50,13 @@ int droplet_conn_sbuf_add_str_fmt(void *sb, const char *format, ...) {
     int length, status;
 
     va_start(args, format);
+    errno = 0;
     length = format ? vasprintf(&text, format, args) : -1;
     va_end(args);
-    status = droplet_conn_sbuf_add_text(sb, length < 0 ? NULL : text, length < 0 ? 1 : (size_t)length);
+    if (length < 0)
+        status = droplet_conn_sbuf_add_text(sb, NULL, format && errno == ENOMEM ? OUT_OF_MEMORY : 1);
+    else
+        status = droplet_conn_sbuf_add_text(sb, text, (size_t)length);
     if (length >= 0)
         free(text);
     return status;
