@@ -10,7 +10,7 @@ use openssl::x509::X509Ref;
 
 use super::peer::PeerName;
 use crate::fault::Fault;
-use crate::os::libssl::{Identities, SslError};
+use crate::os::libssl::{Identities, SslError, is_out_of_memory};
 use crate::os::sys;
 use crate::status::{Error, local_fault};
 
@@ -38,7 +38,8 @@ impl HandshakeError {
 
     /// Makes the error of a handshake that OpenSSL could not prepare.
     pub fn of_setup(errors: &ErrorStack) -> Self {
-        Self { fault: Fault::Local, local: Some(Error::System), ..Self::of_openssl(errors) }
+        let local = if is_out_of_memory(errors) { Error::OutOfMemory } else { Error::System };
+        Self { fault: Fault::Local, local: Some(local), ..Self::of_openssl(errors) }
     }
 
     fn of_peer(fault: Fault, reason: String) -> Self {

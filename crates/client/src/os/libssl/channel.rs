@@ -23,7 +23,7 @@ unsafe extern "C" {
 }
 
 /// True if OpenSSL reports that memory is short: `ERR_R_MALLOC_FAILURE` of <openssl/err.h>.
-fn is_out_of_memory(errors: &ErrorStack) -> bool {
+pub fn is_out_of_memory(errors: &ErrorStack) -> bool {
     const MALLOC_FAILURE: c_int = if cfg!(openssl3) { 0xC0100 } else { 65 };
     errors.errors().iter().any(|error| error.reason_code() == MALLOC_FAILURE)
 }

@@ -14,7 +14,7 @@ use openssl::ssl::{SslContext, SslContextRef, SslMethod, SslRef, SslSessionRef};
 use crate::os::fork::TlsStep;
 
 pub use bio::{Method, Operation, Transport};
-pub use channel::{Channel, SslError};
+pub use channel::{Channel, SslError, is_out_of_memory};
 pub use errors::with_own_errors;
 pub use library::{Foreign, foreign};
 pub use verification::{
