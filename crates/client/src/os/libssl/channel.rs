@@ -68,8 +68,12 @@ unsafe impl<T: Transport + Send> Send for Channel<T> {}
 impl<T: Transport> Channel<T> {
     /// Makes the channel of a client, before its handshake.
     pub fn new(ssl: Ssl, transport: T) -> Result<Channel<T>, ErrorStack> {
-        // SAFETY: the method was made for this type, or is NULL, for which BIO_new returns NULL.
-        let bio = unsafe { ffi::BIO_new(T::method().get::<T>()) };
+        let method = T::method().get::<T>();
+        if method.is_null() {
+            return Err(take_errors());
+        }
+        // SAFETY: the method was made for this type. It must not be NULL: BIO_new(3) follows it.
+        let bio = unsafe { ffi::BIO_new(method) };
         let bio = NonNull::new(bio).ok_or_else(take_errors)?;
         let data = NonNull::from(Box::leak(Box::new(BioData {
             transport,
