@@ -39,6 +39,10 @@ asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
 	@scripts/setup.sh proof
 	@scripts/asan.sh
 
+allocations: all ## every allocation on every path fails in turn
+	@scripts/setup.sh proof
+	@scripts/allocations.sh
+
 soak: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
 	@$(TESTS_C) preload
@@ -129,4 +133,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 
 .PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan allocations soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

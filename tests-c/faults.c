@@ -6,9 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "support/certificate.h"
 #include "support/check.h"
 #include "support/client.h"
 #include "support/clock.h"
@@ -36,7 +34,6 @@ static const struct fault lacks[] = {
      SOCKET | SETSOCKOPT | GETSOCKOPT | CONNECT | POLL | FCNTL | FSTAT | SEND | RECV | GETADDRINFO},
     {"EADDRNOTAVAIL", EADDRNOTAVAIL, CONNECT},
     {"a thread that cannot be had", EAGAIN, THREAD},
-    {"an allocation that fails", ENOMEM, MEMORY},
 };
 
 /* Faults of the peer, the network or a disk. */
@@ -54,14 +51,9 @@ enum verdict { MUST_SUCCEED, MUST_NOT_BLAME, MAY_BLAME };
 
 /* ---- one run ----------------------------------------------------------------------- */
 
-/* Without memory OpenSSL may find a good certificate bad, and keep it so in its store. Nor does it
- * always say that memory was the reason. Neither is for a client to mend. */
-static bool certificate_is_spoilt;
-
 static void say_nothing(dpl_ctx_t *unused, dpl_log_level_t level, const char *message) {
     (void)unused;
     (void)level;
-    certificate_is_spoilt |= strstr(message, "certificate refused") != NULL;
     if (getenv("SHOW_LOG"))
         fprintf(stderr, "# %s\n", message);
 }
@@ -90,7 +82,6 @@ static int run(const struct scenario *scenario, const struct fault *fault, int n
     int descriptors, struck;
 
     scene.outcome = (struct outcome){0};
-    certificate_is_spoilt = false;
     scene.reader_is_spared = verdict == MUST_NOT_BLAME;
     server_behave(scene.server, ANSWER);
     descriptors = open_descriptors();
@@ -99,9 +90,7 @@ static int run(const struct scenario *scenario, const struct fault *fault, int n
     shim_begin(fault, nth, period);
     scenario->act();
     struck = shim_end();
-    if (fault->calls == MEMORY && tls_wanted())
-        verdict = MAY_BLAME;
-    *wrong = fault->calls == MEMORY && certificate_is_spoilt ? NULL : what_is_wrong(verdict);
+    *wrong = what_is_wrong(verdict);
     dpl_ctx_free(scene.ctx);
     if (!EVENTUALLY(open_descriptors() == descriptors) && !*wrong)
         *wrong = "a descriptor leaks";
@@ -110,13 +99,9 @@ static int run(const struct scenario *scenario, const struct fault *fault, int n
 
 static int total;
 
-/* Valgrind has time for some of the calls. A handshake makes thousands of allocations. */
-static int stride(const struct fault *fault) {
-    int all = machine_is_slow() ? 7 : 1;
-
-    if (fault->calls != MEMORY || !tls_wanted() || soak_wanted())
-        return all;
-    return all > 1 ? 401 : 11;
+/* Valgrind has time for some of the calls. */
+static int stride(void) {
+    return machine_is_slow() ? 7 : 1;
 }
 
 /* Returns the number of the scenario's calls that failed in turn. */
@@ -128,7 +113,7 @@ static int check_each(const struct scenario *scenario, const struct fault *fault
 
     while (!wrong && run(scenario, fault, nth, NO_PERIOD, verdict, &wrong) > 0) {
         struck++;
-        nth += stride(fault);
+        nth += stride();
     }
     if (wrong)
         fprintf(stderr, "# %s, %s at call %d: %s\n", scenario->name, fault->name, nth, wrong);
@@ -140,10 +125,6 @@ static void check_all(const struct fault *faults, size_t n, enum verdict verdict
     for (size_t i = 0; i < n; i++) {
         int struck = 0;
 
-        if (faults[i].calls == MEMORY && machine_is_slow()) {
-            check_skip("valgrind has an allocator of its own");
-            continue;
-        }
         for (int j = 0; j < SCENARIOS; j++)
             struck += check_each(&scenarios[j], &faults[i], verdict);
         fprintf(stderr, "# %s: %d calls\n", faults[i].name, struck);
@@ -201,42 +182,11 @@ static void constant_delays_go_unnoticed(void) {
     end();
 }
 
-static void list_is_set_whole_or_not_at_all(void) {
-    static const char before[] = "127.0.0.2:81";
-    static const struct fault *const no_memory = &lacks[sizeof lacks / sizeof *lacks - 1];
-    int failed = 0;
-
-    if (machine_is_slow()) {
-        check_skip("valgrind has an allocator of its own");
-        return;
-    }
-    for (int nth = 0, struck = 1; struck > 0; nth++) {
-        dpl_addrlist_t *list = dpl_addrlist_create_from_str(NULL, before);
-        dpl_status_t status;
-        char *text;
-
-        REQUIRE(list, "a list is made");
-        shim_begin(no_memory, nth, 0);
-        status = dpl_addrlist_set_from_str(list, "127.0.0.3:81,127.0.0.4:81,127.0.0.5:81");
-        struck = shim_end();
-        text = dpl_addrlist_get(list);
-        if (status != DPL_SUCCESS && (!text || strcmp(text, before) != 0)) {
-            fprintf(stderr, "# after allocation %d failed: %s\n", nth, text ? text : "(null)");
-            CHECK(false, "a list that cannot be set stays as it was");
-        }
-        failed += status != DPL_SUCCESS;
-        free(text);
-        dpl_addrlist_free(list);
-    }
-    CHECK(failed > 3, "a list is not set if an allocation fails");
-}
-
 int main(void) {
     test_begin("faults");
     RUN(delays_go_unnoticed);
     RUN(lacks_are_nobody_elses_fault);
     RUN(failures_are_clean);
     RUN(constant_delays_go_unnoticed);
-    RUN(list_is_set_whole_or_not_at_all);
     return test_end();
 }

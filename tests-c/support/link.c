@@ -172,6 +172,19 @@ static bool reply(struct link *link, const char *status, long number) {
     return send_message(link, &message);
 }
 
+/* Fields of 300 bytes each. */
+static bool reply_at_length(struct link *link) {
+    static const char first[] = "HTTP/1.1 200 OK\r\n";
+    static char body[AT_LENGTH];
+    char field[320];
+    bool good = link_write(link, first, sizeof first - 1);
+
+    for (int i = 0; good && i < 200; i++)
+        good = link_write(link, field, (size_t)sprintf(field, "X-Field-%d: %0285d\r\n", i, i));
+    return good && link_write(link, field, (size_t)sprintf(field, "X-Last: 1\r\nContent-Length: %d\r\n\r\n", AT_LENGTH)) &&
+           link_write(link, body, sizeof body);
+}
+
 static bool reply_and_more(struct link *link, long number, const char *more) {
     struct message message = {0};
 
@@ -240,6 +253,8 @@ static bool behave(struct link *link, enum behaviour behaviour, long number) {
         return reply_and_more(link, number, "so long");
     case ANSWER_TWICE:
         return reply_twice(link, number);
+    case ANSWER_AT_LENGTH:
+        return reply_at_length(link);
     case ANSWER_500:
         return reply(link, "500 Internal Server Error", number);
     case ANSWER_HALF:

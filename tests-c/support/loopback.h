@@ -15,6 +15,7 @@ enum behaviour {
     ANSWER_AND_MORE, /* each reply is followed by bytes that nobody asked for */
     ANSWER_TWICE,    /* each request, with two replies */
     ANSWER_TOO_LONG, /* each reply has more body than it says */
+    ANSWER_AT_LENGTH, /* each request, with a head of 60 kB and a body of AT_LENGTH bytes */
     ANSWER_500,      /* each request, with an error of the server's */
     ANSWER_HALF,     /* the beginning of a reply, then a reset */
     REFUSE_BODY,     /* the head of a request with a 413, then a reset, its body unread */
@@ -26,6 +27,8 @@ enum behaviour {
     FIB,     /* most requests are answered, some as by ANSWER_TWICE or ANSWER_TOO_LONG */
     LIE,     /* as FIB, and some as by ANSWER_500, ANSWER_HALF, HANG_UP, or with a late 408 */
 };
+
+enum { AT_LENGTH = 70000 };
 
 /* Outcome of a request. */
 enum deed { NOT_SEEN, SERVED, ILL_SERVED };

@@ -155,7 +155,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
         return REAL(pthread_create)(thread, attributes, run, argument);
     if (strikes(THREAD))
         return errno;
-    what = REAL(malloc)(sizeof *what);
+    what = malloc(sizeof *what);
     *what = (struct start){.run = run, .argument = argument, .starter = &shim};
     error = REAL(pthread_create)(thread, attributes, start, what);
     if (error)
@@ -258,22 +258,4 @@ long syscall(long number, ...) {
     default:
         return REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     }
-}
-
-/* ---- memory ------------------------------------------------------------------------ */
-
-void *malloc(size_t size) {
-    return strikes(MEMORY) ? NULL : REAL(malloc)(size);
-}
-
-void *calloc(size_t n, size_t size) {
-    return strikes(MEMORY) ? NULL : REAL(calloc)(n, size);
-}
-
-void *realloc(void *memory, size_t size) {
-    return strikes(MEMORY) ? NULL : REAL(realloc)(memory, size);
-}
-
-int posix_memalign(void **memory, size_t alignment, size_t size) {
-    return strikes(MEMORY) ? ENOMEM : REAL(posix_memalign)(memory, alignment, size);
 }

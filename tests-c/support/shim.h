@@ -25,7 +25,6 @@ enum call {
     GETADDRINFO = 1 << 12,
     PIPE = 1 << 13,
     THREAD = 1 << 14,
-    MEMORY = 1 << 15, /* malloc() and its like, also in libraries */
 };
 
 enum { ONE_BYTE = -1 }; /* in place of an errno: a transfer of one byte */
