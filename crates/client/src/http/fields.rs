@@ -6,8 +6,11 @@ use std::collections::TryReserveError;
 use super::error::SyntaxError;
 use crate::os::reserve;
 
-/// Names and values, in the order of the head.
-pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+/// A name and its value.
+pub type Field = (Vec<u8>, Vec<u8>);
+
+/// Fields, in the order of the head.
+pub type Fields = Vec<Field>;
 
 /// Names of framing fields in lines that are not valid fields.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +57,7 @@ pub fn parse(lines: &[&[u8]]) -> Result<(Fields, Doubts), SyntaxError> {
 
 /// Parses the lines of one field. Older servers put blanks between name and colon, and continue a value on the next
 /// line, where the line end means a space (sections 5.1 and 5.2).
-fn field(lines: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<u8>)>, TryReserveError> {
+fn field(lines: &[&[u8]]) -> Result<Option<Field>, TryReserveError> {
     let Some((first, folds)) = lines.split_first() else { return Ok(None) };
     let Some(colon) = first.iter().position(|byte| *byte == b':') else { return Ok(None) };
     let name = before_blanks(&first[..colon]);
