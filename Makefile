@@ -42,6 +42,8 @@ asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
 allocations: all ## every allocation on every path fails in turn
 	@scripts/setup.sh proof
 	@scripts/allocations.sh
+models: ## the library's own concurrency in model checkers: MODEL_ITERATIONS= (2000)
+	@scripts/models.sh
 
 soak: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
@@ -134,4 +136,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 .PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind models soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 19] = [
+const ABI: [&str; 20] = [
     "memory",
     "layout",
     "sized",
@@ -26,6 +26,7 @@ const ABI: [&str; 19] = [
     "context_view",
     "request",
     "uses",
+    "models",
     "connection",
     "context",
     "logging",

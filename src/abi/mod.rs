@@ -85,6 +85,8 @@ pub mod layout;
 pub(crate) mod log_callback;
 pub(crate) mod logging;
 pub mod memory;
+#[cfg(all(test, model))]
+mod models;
 pub mod owned_context;
 pub mod request;
 pub(crate) mod sized;

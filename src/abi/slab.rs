@@ -9,9 +9,9 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use droplet_client::os::lock::Lock;
+use droplet_client::os::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use droplet_client::os::sys;
 use droplet_client::status::Error;
 
@@ -311,7 +311,7 @@ impl<T: InSlab> Drop for Handle<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
 

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use droplet_client::os::fork;
 use droplet_client::os::lock::Lock;
+use droplet_client::os::sync::atomic::{AtomicU64, Ordering};
 use droplet_client::os::sys::{self, OpenFile};
 
 #[derive(Default)]
@@ -81,12 +81,17 @@ pub fn is_cancelled(number: u64) -> bool {
 
 /// Cancels a use: shuts down the socket of its connection, if it has one. Returns false if the use is over.
 pub fn cancel(number: u64) -> bool {
+    cancel_by(number, sys::shut_down)
+}
+
+/// Cancels a use by calling `shut_down` with the descriptor of its connection.
+pub(super) fn cancel_by(number: u64, shut_down: impl FnOnce(RawFd)) -> bool {
     let Some(socket) = pin(number) else { return false };
     // The program may have closed the descriptor, and another file may have its number.
     if let Some((fd, file)) = socket
         && OpenFile::behind(fd).is_ok_and(|there| there == file)
     {
-        sys::shut_down(fd);
+        shut_down(fd);
     }
     unpin(number);
     true
@@ -131,7 +136,7 @@ fn forget_parent() {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};

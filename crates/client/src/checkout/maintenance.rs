@@ -7,7 +7,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::happy_eyeballs::HappyEyeballs;
@@ -18,6 +18,7 @@ use crate::log::Log;
 use crate::net::resolve;
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
+use crate::os::sync::atomic::{AtomicU8, Ordering};
 use crate::os::sys;
 use crate::pool::permits::Permit;
 

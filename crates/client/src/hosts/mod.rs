@@ -46,12 +46,12 @@ mod report;
 mod resolved;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::os::clock::Moment;
 use crate::os::lock::{Condvar, Lock};
+use crate::os::sync::atomic::{AtomicU64, Ordering};
 
 pub use attempt_guard::AttemptGuard;
 use attempt_guard::AttemptKind;
@@ -336,5 +336,7 @@ impl Hosts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, model = "shuttle"))]
+mod models;
+#[cfg(all(test, not(model)))]
 mod tests;

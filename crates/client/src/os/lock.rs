@@ -9,13 +9,13 @@
 //! A lock is held within a [`Section`], and a fork waits for the end of all sections.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 use crate::os::fork::{self, Section};
-use crate::os::sys;
+use crate::os::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::os::sync::{futex_wait, futex_wake};
 
 /// A mutex on which threads sleep.
 pub type Lock<T> = LockBy<Futex, T>;
@@ -49,6 +49,12 @@ impl<R: RawMutex, T> LockBy<R, T> {
     #[inline]
     pub fn lock(&self) -> Guard<'_, R, T> {
         lock(&self.inner)
+    }
+
+    /// True if a thread holds it.
+    #[cfg(all(test, model))]
+    pub fn is_locked(&self) -> bool {
+        self.inner.is_locked()
     }
 }
 
@@ -88,6 +94,9 @@ const LOCKED: u32 = 1;
 /// Locked, and a thread may sleep on it.
 const CONTENDED: u32 = 2;
 
+/// The number of times that a thread tries again before it sleeps.
+const ROUNDS: u32 = if cfg!(model) { 1 } else { 100 };
+
 // SAFETY: one thread at a time changes the word from FREE, and only `unlock` changes it back.
 unsafe impl RawMutex for Futex {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait requires it")]
@@ -110,8 +119,13 @@ unsafe impl RawMutex for Futex {
     #[inline]
     unsafe fn unlock(&self) {
         if self.0.swap(FREE, Ordering::Release) == CONTENDED {
-            sys::futex_wake(&self.0, 1);
+            futex_wake(&self.0, 1);
         }
+    }
+
+    #[cfg(all(test, model))]
+    fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != FREE
     }
 }
 
@@ -119,14 +133,14 @@ impl Futex {
     /// Waits until the lock is free, and takes it: after "Futexes Are Tricky" (Drepper, 2011).
     #[cold]
     fn wait(&self) {
-        for round in 0..100 {
+        for round in 0..ROUNDS {
             if self.0.load(Ordering::Relaxed) == FREE && self.try_lock() {
                 return;
             }
             fork::pause(round);
         }
         while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
-            sys::futex_wait(&self.0, CONTENDED, None);
+            futex_wait(&self.0, CONTENDED, None);
         }
     }
 }
@@ -156,6 +170,11 @@ unsafe impl RawMutex for Spin {
     #[inline]
     unsafe fn unlock(&self) {
         self.0.store(false, Ordering::Release);
+    }
+
+    #[cfg(all(test, model))]
+    fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -188,7 +207,7 @@ impl Condvar {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let mutex = MutexGuard::mutex(&guard.inner);
         drop(guard);
-        sys::futex_wait(&self.notified, seen, Some(timeout));
+        futex_wait(&self.notified, seen, Some(timeout));
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         lock(mutex)
     }
@@ -203,12 +222,12 @@ impl Condvar {
     pub fn notify_all(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.notified.fetch_add(1, Ordering::Release);
-            sys::futex_wake(&self.notified, i32::MAX);
+            futex_wake(&self.notified, i32::MAX);
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use std::hint;
     use std::sync::mpsc;

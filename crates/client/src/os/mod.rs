@@ -6,8 +6,11 @@ pub mod clock;
 pub mod fork;
 pub mod libssl;
 pub mod lock;
+#[cfg(all(test, model))]
+mod models;
 pub mod probes;
 pub mod random;
 pub mod reserve;
 pub mod shards;
+pub mod sync;
 pub mod sys;

@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::limits;
 use super::server_limits::{Announced, Ending, ServerLimits};
 use crate::os::clock::Moment;
 use crate::os::lock::Lock;
+use crate::os::sync::atomic::AtomicU32;
 
 /// The numbers of idle sets. Numbers of dropped sets are used again.
 #[derive(Default)]

@@ -370,5 +370,7 @@ fn take<C>(stack: &mut Stack<C>, unwanted: impl Fn(&Idle<C>) -> bool) -> Vec<Idl
     stack.extract_if(.., |idle| unwanted(idle)).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, model = "shuttle"))]
+mod models;
+#[cfg(all(test, not(model)))]
 mod tests;

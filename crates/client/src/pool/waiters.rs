@@ -12,12 +12,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::os::fork;
 use crate::os::lock::Lock;
-use crate::os::sys;
+use crate::os::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::os::sync::{Instant, futex_wait, futex_wake};
 
 /// The longest time that a call sleeps before it looks for room by itself.
 pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
@@ -62,7 +62,7 @@ impl Waiters {
         }
         let sleeper = self.queue.lock().waiting.iter().find(|waiter| waiter.mark_awake()).cloned();
         if let Some(sleeper) = sleeper {
-            sys::futex_wake(&sleeper.state, 1);
+            futex_wake(&sleeper.state, 1);
         }
     }
 
@@ -72,7 +72,7 @@ impl Waiters {
         self.is_closed.store(true, Ordering::SeqCst);
         let all = self.queue.lock().waiting.clone();
         for waiter in all.iter().filter(|waiter| waiter.mark_awake()) {
-            sys::futex_wake(&waiter.state, 1);
+            futex_wake(&waiter.state, 1);
         }
         let deadline = Instant::now() + timeout;
         loop {
@@ -81,7 +81,7 @@ impl Waiters {
             if places == 0 || left.is_zero() {
                 return places == 0;
             }
-            sys::futex_wait(&self.places, places, Some(left));
+            futex_wait(&self.places, places, Some(left));
         }
     }
 
@@ -153,6 +153,12 @@ impl Place {
         has_turn
     }
 
+    /// Returns its number. Those of later places are higher.
+    #[cfg(all(test, model))]
+    pub fn number(&self) -> u64 {
+        self.waiter.number
+    }
+
     /// Returns whether the call is the first in the queue.
     pub fn is_first(&self) -> bool {
         self.position_in(&self.waiters.queue.lock()) == Ok(0)
@@ -160,7 +166,7 @@ impl Place {
 
     /// Sleeps until the call is woken or the time is over. May return earlier.
     pub fn sleep(&self, time: Duration) {
-        sys::futex_wait(&self.waiter.state, ASLEEP, Some(time));
+        futex_wait(&self.waiter.state, ASLEEP, Some(time));
     }
 
     /// Leaves the queue, because the call has got what it waited for. Returns whether the call stood in the queue.
@@ -189,7 +195,7 @@ impl Drop for Place {
         }
         if self.forks == fork::generation() {
             self.waiters.places.fetch_sub(1, Ordering::SeqCst);
-            sys::futex_wake(&self.waiters.places, i32::MAX);
+            futex_wake(&self.waiters.places, i32::MAX);
         }
     }
 }

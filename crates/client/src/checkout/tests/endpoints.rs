@@ -103,6 +103,7 @@ fn idle_connections_to_addresses_that_a_name_has_left_are_closed() {
         shard: ShardNumber::own(),
         closed: Arc::clone(&fixture.closed),
         _permit: None,
+        _stream: None,
     };
     fixture.client.release(&FakeCall, connection);
     learn("127.0.0.2:80");

@@ -1,4 +1,8 @@
+#[cfg(not(model))]
 mod endpoints;
+#[cfg(model = "shuttle")]
+mod models;
+#[cfg(not(model))]
 mod waiting;
 
 use std::fmt;
@@ -22,6 +26,7 @@ struct Fake {
     shard: ShardNumber,
     closed: Arc<AtomicUsize>,
     _permit: Option<Permit>,
+    _stream: Option<Stream>,
 }
 
 impl Drop for Fake {
@@ -137,6 +142,7 @@ impl Fixture {
             shard: ShardNumber::own(),
             closed: Arc::clone(&self.closed),
             _permit: self.client.permits.acquire(100),
+            _stream: None,
         };
         self.client.release(&FakeCall, connection);
     }

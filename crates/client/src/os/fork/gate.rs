@@ -1,13 +1,14 @@
 //! A gate: a fork closes it, and waits until no other thread is inside.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::thread::{HELPERS, SHARDS, THREAD, is_shard_shared, own_shard};
+use crate::os::sync::atomic::{AtomicU32, Ordering};
+use crate::os::sync::{Instant, futex_wait, futex_wake, yield_now};
 use crate::os::sys;
 
 /// The number of counts of a gate: one for each shard, [`HELPERS`] included. A power of two, so that a remainder of it
@@ -74,7 +75,7 @@ impl<const KIND: usize> Gate<KIND> {
                 if forks == 0 || Instant::now() >= deadline {
                     break;
                 }
-                sys::futex_wait(&self.closed, forks, Some(Duration::from_millis(10)));
+                futex_wait(&self.closed, forks, Some(Duration::from_millis(10)));
             }
             inside.fetch_add(1, Ordering::SeqCst);
         }
@@ -114,7 +115,7 @@ impl<const KIND: usize> Gate<KIND> {
     /// Opens the gate after a fork, in the parent.
     pub fn open(&self) {
         self.closed.fetch_sub(1, Ordering::SeqCst);
-        sys::futex_wake(&self.closed, i32::MAX);
+        futex_wake(&self.closed, i32::MAX);
     }
 
     /// Opens the gate in a child, where the calling thread is the only one.
@@ -142,13 +143,14 @@ impl<const KIND: usize> Gate<KIND> {
 /// one of lower priority can go on.
 pub fn pause(round: u32) {
     match round {
+        _ if cfg!(model) => yield_now(),
         0..100 => std::hint::spin_loop(),
-        100..110 => thread::yield_now(),
+        100..110 => yield_now(),
         _ => sys::without_cancellation(|| thread::sleep(Duration::from_micros(50))),
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use std::sync::atomic::AtomicBool;
     use std::sync::mpsc;

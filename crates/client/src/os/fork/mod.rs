@@ -173,3 +173,18 @@ extern "C" fn child() {
         }
     }
 }
+
+/// What models need of this module.
+#[cfg(all(test, model))]
+pub mod model {
+    pub use super::gate::Gate;
+    use super::{parent, prepare};
+
+    /// Runs `look` at the moment of a fork, between the handlers that run before and after it in the parent. It sees what
+    /// a child would have.
+    pub fn as_if_forking(look: impl FnOnce()) {
+        prepare();
+        look();
+        parent();
+    }
+}

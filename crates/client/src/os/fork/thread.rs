@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::os::sync::atomic::{AtomicU32, Ordering};
+use crate::os::sync::thread_local;
 
 /// The number of shards over which per-thread state is spread. Threads share shards if there are more of them.
 pub const SHARDS: usize = 16;
@@ -77,7 +79,7 @@ pub fn is_shard_shared() -> bool {
     THREADS.load(Ordering::SeqCst) as usize > SHARDS || own_shard() == HELPERS
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
 

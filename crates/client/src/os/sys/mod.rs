@@ -37,7 +37,9 @@ pub use socket::{
     Activity, Traffic, activity, is_nonblocking, is_silent, make_blocking, peek, receive, send, shut_down,
     traffic,
 };
-pub use threads::{at_every_fork, futex_wait, futex_wake, start_thread, thread_id, without_cancellation};
+pub use threads::{at_every_fork, start_thread, thread_id, without_cancellation};
+#[cfg(not(model))]
+pub use threads::{futex_wait, futex_wake};
 pub use time::{coarse_monotonic_nanoseconds, deadline, monotonic_nanoseconds, wall_clock_seconds};
 
 /// Turns the C convention, -1 and `errno`, into a result.

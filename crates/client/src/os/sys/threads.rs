@@ -4,7 +4,9 @@ use std::io;
 use std::mem::{self, MaybeUninit};
 use std::panic;
 use std::ptr;
+#[cfg(not(model))]
 use std::sync::atomic::AtomicU32;
+#[cfg(not(model))]
 use std::time::Duration;
 
 use libc::{c_int, c_void};
@@ -32,6 +34,7 @@ pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
+#[cfg(not(model))]
 /// Waits until the word is woken (futex(2)) or the timeout is over, if the word has the expected value. May return
 /// earlier. Not a cancellation point.
 pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
@@ -45,6 +48,7 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, timeout) };
 }
 
+#[cfg(not(model))]
 /// Wakes up to `count` threads that wait on a word.
 pub fn futex_wake(word: &AtomicU32, count: i32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
