@@ -45,6 +45,10 @@ allocations: all ## every allocation on every path fails in turn
 models: ## the library's own concurrency in model checkers: MODEL_ITERATIONS= (2000)
 	@scripts/models.sh
 
+tsan: ## the C programs that have threads, with ThreadSanitizer
+	@scripts/setup.sh proof
+	@scripts/tsan.sh
+
 soak: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
 	@$(TESTS_C) preload
@@ -137,4 +141,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 .PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind models soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind models tsan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -3,12 +3,15 @@
 #   setup.sh demo    to build the libraries and run the demo
 #   setup.sh test    to run all tests
 #   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make asan`
+#   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make tsan`
 set -eu
 build='binutils libssl-dev pkg-config'
 case ${1:-} in
 demo) needed=$build ;;
 test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
 proof) needed="$build openssl nginx-light stunnel4" ;;
+# rustc-web: with the source of its standard library, which rustup's has not.
+proof) needed="$build openssl rustc-web rust-web-src" ;;
 *) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
 esac
 

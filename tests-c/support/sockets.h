@@ -57,7 +57,7 @@ static inline void count_socket(int fd, int port) {
 }
 
 int connect(int fd, const struct sockaddr *to, socklen_t len) {
-    static int (*libc_one)(int, const struct sockaddr *, socklen_t);
+    static int (*_Atomic libc_one)(int, const struct sockaddr *, socklen_t);
     in_port_t port = 0;
 
     if (!libc_one)
@@ -73,7 +73,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t len) {
 }
 
 int close(int fd) {
-    static int (*libc_one)(int);
+    static int (*_Atomic libc_one)(int);
     int port = fd >= 0 && fd < SOCKETS_MAX ? atomic_exchange(&sockets.port_of[fd], 0) : 0;
 
     if (!libc_one)
