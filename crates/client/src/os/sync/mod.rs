@@ -3,7 +3,7 @@
 //!
 //! They are those of the standard library and the system. In a build for models (`--cfg model`, `make models`) they are
 //! those of a model checker, which runs a test again and again, in another order of the threads each time:
-//! [`model`] has more.
+//! `model.rs` has more.
 
 #[cfg(model)]
 pub mod model;
