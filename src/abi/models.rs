@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering;
 
-use droplet_client::os::sync::model::{Arc, Exclusive, explore, spawn};
+use droplet_client::os::sync::model::{Exclusive, explore, spawn};
 
 use super::slab::{InSlab, Slab};
 
@@ -85,6 +85,7 @@ fn no_use_is_cancelled_after_its_end() {
 
     use super::uses;
     use droplet_client::os::sync::atomic::AtomicBool;
+    use droplet_client::os::sync::model::Arc;
     use droplet_client::os::sys::OpenFile;
 
     explore("cancelled use", || {
@@ -118,6 +119,7 @@ fn no_socket_is_shut_down_after_it_was_taken_out() {
 
     use super::uses;
     use droplet_client::os::sync::atomic::AtomicBool;
+    use droplet_client::os::sync::model::Arc;
     use droplet_client::os::sys::OpenFile;
 
     explore("socket taken out", || {
