@@ -62,8 +62,12 @@ bench: all ## what checkouts, connects and writes cost beside the bare system ca
 	@scripts/setup.sh test
 	@benches/run.sh
 
-fuzz: ## replies, valid and spoilt, against the reader's model: PROPTEST_CASES= (5000000, some minutes)
-	PROPTEST_CASES=$${PROPTEST_CASES:-5000000} cargo test --locked --release -p droplet-client reply_tests
+fuzz: ## inputs that break the library are searched for: FUZZ_SECONDS= for each target (600), FUZZ_TARGETS=
+	@scripts/setup.sh proof
+	@scripts/fuzz.sh run $${FUZZ_SECONDS:-600}
+
+fuzz-smoke: ## the same, a minute for each target
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$${FUZZ_SECONDS:-60}
 
 simulate: ## random histories on a simulated network and clock: HISTORIES= (20000, some minutes)
 	cargo run --locked --release --quiet -p simulation -- --histories $${HISTORIES:-20000}
@@ -135,11 +139,12 @@ target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 
 # Cargo knows best whether there is anything to do.
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
-	cargo build --release --locked
+	cargo build --release --locked --package libdroplet --package libdroplet_conn
 
 .PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind models soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind models tsan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak header fuzz fuzz-smoke install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -4,14 +4,17 @@
 #   setup.sh test    to run all tests
 #   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make asan`
 #   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make tsan`
+#   setup.sh proof   to run the fuzzer; tools of Cargo's go to target/tools
 set -eu
 build='binutils libssl-dev pkg-config'
+tools='cargo-fuzz@0.13.2' # Cargo has their checksums
 case ${1:-} in
 demo) needed=$build ;;
 test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
 proof) needed="$build openssl nginx-light stunnel4" ;;
 # rustc-web: with the source of its standard library, which rustup's has not.
 proof) needed="$build openssl rustc-web rust-web-src" ;;
+proof) needed="$build g++" ;;
 *) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
 esac
 
@@ -43,6 +46,17 @@ else
         { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }
     rm -f "$log"
 fi
+
+# In a folder of the project: a developer may have other versions.
+[ "$1" != proof ] || for tool in $tools; do
+    case $(target/tools/bin/"${tool%@*}" --version 2>/dev/null) in
+    *" ${tool#*@}") ;;
+    *)
+        echo "setup: installing $tool, which takes minutes"
+        cargo install --quiet --locked --root target/tools "$tool" >&2
+        ;;
+    esac
+done
 
 # Without it the test of the example skips itself.
 if [ "$1" = test ] && ! [ examples/node/node_modules -nt examples/node/package-lock.json ]; then

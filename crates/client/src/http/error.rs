@@ -49,7 +49,7 @@ impl From<TryReserveError> for SyntaxError {
 }
 
 /// Failure to read a reply.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError<S, R> {
     /// The bytes are not a reply.
     Syntax(SyntaxError),

@@ -9,7 +9,7 @@
 //! | `error.rs` | errors of a reply |
 //! | `expectation.rs` | the search for `Expect` in requests |
 //!
-//! `reply_tests/` compares the reader with a model of it that uses httparse (`make fuzz`).
+//! `reply_tests/` compares the reader with a model of it that uses httparse. So does the fuzzer (`crates/properties`).
 #![forbid(unsafe_code)]
 
 pub mod error;

@@ -1,5 +1,5 @@
 //! Comparison of the reader with the model, on valid and damaged replies, in pieces of any size. `PROPTEST_CASES` is the
-//! number of cases (`make fuzz`).
+//! number of cases. The fuzzer searches longer.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,0 +1,211 @@
+//! A server of TLS, and the way that its records take to the client.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::io::{Read, Write};
+use std::sync::LazyLock;
+
+use arbitrary::Unstructured;
+use foreign_types_shared::ForeignTypeRef;
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::ssl::{ErrorCode, Ssl, SslContext, SslMethod, SslStream, SslVersion};
+use openssl::x509::X509Builder;
+
+use crate::tls::Queues;
+
+unsafe extern "C" {
+    // Functions of OpenSSL that the openssl crate lacks.
+    fn SSL_key_update(ssl: *mut openssl_sys::SSL, kind: c_int) -> c_int;
+    fn SSL_new_session_ticket(ssl: *mut openssl_sys::SSL) -> c_int;
+}
+
+/// Number of kinds of servers for one version: by the number of tickets that they send.
+const TICKETS: usize = 3;
+
+/// Contexts by version, and by the number of tickets after the handshake.
+static CONTEXTS: LazyLock<Vec<SslContext>> = LazyLock::new(|| {
+    let all = [SslVersion::TLS1_2, SslVersion::TLS1_3]
+        .map(|version| (0..TICKETS).map(move |it| context(version, it)));
+    all.into_iter().flatten().collect()
+});
+
+fn context(version: SslVersion, tickets: usize) -> SslContext {
+    let key = PKey::ec_gen("P-256").expect("a key");
+    let mut certificate = X509Builder::new().expect("a certificate");
+    let mut context = SslContext::builder(SslMethod::tls_server()).expect("OpenSSL");
+    let made = (|| {
+        certificate.set_pubkey(&key)?;
+        certificate.set_not_before(&*Asn1Time::days_from_now(0)?)?;
+        certificate.set_not_after(&*Asn1Time::days_from_now(1)?)?;
+        certificate.sign(&key, MessageDigest::sha256())?;
+        context.set_private_key(&key)?;
+        context.set_certificate(&certificate.build())?;
+        context.set_min_proto_version(Some(version))?;
+        context.set_max_proto_version(Some(version))?;
+        context.set_session_id_context(b"fuzz")?;
+        context.set_num_tickets(tickets)
+    })();
+    made.expect("a context");
+    context.build()
+}
+
+/// A message of a server after its handshake.
+#[derive(Clone, Copy, Debug)]
+pub enum Message {
+    /// A key update; true if it asks the client for one too. TLS 1.3 only.
+    KeyUpdate(bool),
+    /// A session ticket. TLS 1.3 only.
+    Ticket,
+    /// So many bytes of data.
+    Data(usize),
+    /// The end of its data.
+    CloseNotify,
+}
+
+/// A server.
+pub struct Server {
+    stream: SslStream<Queues>,
+    version: SslVersion,
+    is_done: bool,
+    /// Data that it has sent so far.
+    pub sent: Vec<u8>,
+}
+
+impl Server {
+    /// Makes a server that waits for a client's first record.
+    pub fn new(version: SslVersion, tickets: usize) -> Server {
+        let place = usize::from(version == SslVersion::TLS1_3) * TICKETS + tickets % TICKETS;
+        let ssl = Ssl::new(&CONTEXTS[place]).expect("OpenSSL");
+        let stream = SslStream::new(ssl, Queues::default()).expect("OpenSSL");
+        Server { stream, version, is_done: false, sent: Vec::new() }
+    }
+
+    /// Takes bytes from the client, goes on with the handshake, and returns records for the client.
+    pub fn shake_hands(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.stream.get_mut().from_client.extend_from_slice(bytes);
+        if !self.is_done {
+            match self.stream.accept() {
+                Ok(()) => self.is_done = true,
+                Err(error) => assert!(
+                    matches!(error.code(), ErrorCode::WANT_READ | ErrorCode::SSL | ErrorCode::SYSCALL),
+                    "{error}"
+                ),
+            }
+        }
+        self.records()
+    }
+
+    /// Returns the records that it has written.
+    fn records(&mut self) -> Vec<Vec<u8>> {
+        let mut bytes = std::mem::take(&mut self.stream.get_mut().to_client);
+        let mut records = Vec::new();
+        while bytes.len() >= 5 {
+            let length = 5 + usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
+            let rest = bytes.split_off(length.min(bytes.len()));
+            records.push(std::mem::replace(&mut bytes, rest));
+        }
+        assert!(bytes.is_empty(), "a server writes whole records");
+        records
+    }
+
+    /// Writes a message, and returns its records. None for a message that the version does not have.
+    pub fn send(&mut self, message: Message) -> Vec<Vec<u8>> {
+        let is_new = self.version == SslVersion::TLS1_3;
+        let ssl = self.stream.ssl().as_ptr();
+        match message {
+            Message::KeyUpdate(asks) if is_new => {
+                // SAFETY: the SSL is the stream's, and its handshake is over.
+                assert_eq!(unsafe { SSL_key_update(ssl, c_int::from(asks)) }, 1);
+                self.stream.do_handshake().expect("a key update");
+            }
+            Message::Ticket if is_new => {
+                // SAFETY: as above.
+                assert_eq!(unsafe { SSL_new_session_ticket(ssl) }, 1);
+                self.stream.do_handshake().expect("a ticket");
+            }
+            Message::KeyUpdate(_) | Message::Ticket => {}
+            Message::Data(count) => {
+                let data: Vec<u8> = (0..count).map(|at| (self.sent.len() + at) as u8).collect();
+                self.stream.write_all(&data).expect("room in memory");
+                self.sent.extend(data);
+            }
+            Message::CloseNotify => _ = self.stream.shutdown(),
+        }
+        self.records()
+    }
+
+    /// Reads what the client has written.
+    pub fn read(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.stream.get_mut().from_client.extend_from_slice(bytes);
+        let mut data = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = self.stream.read(&mut buffer) {
+            data.extend_from_slice(&buffer[..count]);
+        }
+        data
+    }
+}
+
+/// A way of records to the client, on which some are spoilt. Without bytes left, all arrive.
+pub struct Way<'a, 'b> {
+    choices: &'a mut Unstructured<'b>,
+    /// Pieces that have not arrived: each is written at once.
+    pub pieces: VecDeque<Vec<u8>>,
+    /// True once something else arrives than was sent.
+    pub is_spoilt: bool,
+}
+
+impl<'a, 'b> Way<'a, 'b> {
+    pub fn new(choices: &'a mut Unstructured<'b>) -> Way<'a, 'b> {
+        Way { choices, pieces: VecDeque::new(), is_spoilt: false }
+    }
+
+    pub fn choices(&mut self) -> &mut Unstructured<'b> {
+        self.choices
+    }
+
+    fn number(&mut self) -> usize {
+        self.choices.arbitrary::<u16>().unwrap_or(0).into()
+    }
+
+    /// Puts records on the way.
+    pub fn put(&mut self, records: Vec<Vec<u8>>) {
+        let mut records: VecDeque<_> = records.into();
+        while let Some(mut record) = records.pop_front() {
+            let at = |number: usize| number % record.len();
+            let choice = self.choices.arbitrary::<u8>().unwrap_or(0);
+            self.is_spoilt |= choice >= 144;
+            match choice {
+                0..=127 => {}
+                // In two pieces, which is no harm.
+                128..=143 => {
+                    let place = at(self.number());
+                    let rest = record.split_off(place);
+                    self.pieces.extend([record, rest]);
+                    continue;
+                }
+                144..=159 => record.truncate(at(self.number())),
+                160..=191 => {
+                    let place = at(self.number());
+                    record[place] ^= (self.number() as u8).max(1);
+                }
+                192..=207 => self.pieces.push_back(record.clone()),
+                208..=223 => match records.front_mut() {
+                    Some(next) => std::mem::swap(next, &mut record),
+                    None => continue,
+                },
+                224..=239 => continue,
+                _ => {
+                    let length = 1 + self.number() % 64;
+                    let inserted = self.choices.bytes(length.min(self.choices.len())).unwrap_or_default();
+                    // Without bytes left, nothing is inserted.
+                    let inserted = if inserted.is_empty() { b"\x15" } else { inserted };
+                    self.pieces.push_back(inserted.to_vec());
+                }
+            }
+            self.pieces.push_back(record);
+        }
+    }
+}
