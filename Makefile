@@ -2,6 +2,7 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR ?= $(PREFIX)/share/doc
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so.0 target/lib/libdroplet_conn_static.a target/lib/libdroplet_conn.so \
@@ -11,6 +12,10 @@ TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
 LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
 HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
+# Licences have to go with binaries.
+LICENCES := LICENSE THIRD-PARTY.txt
+LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet_conn
+STANDALONE_LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet
 FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
 
 help: ## this list
@@ -76,16 +81,25 @@ simulation-mutations: ## bring defects of the past back, and see the simulation 
 	crates/simulation/mutations.sh
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
+licences: ## the licences, versions, sources and advisories of all crates; writes THIRD-PARTY.txt
+	@scripts/setup.sh proof
+	UPDATE_LICENCES=1 cargo test --locked --test licences
+	@scripts/licences.sh
+
+install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= DESTDIR=
 	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 target/lib/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION)
 	ln -sf libdroplet_conn.so.$(VERSION) $(TO)/libdroplet_conn.so.0
 	install -m 644 $(LINKED:%=target/lib/%) $(TO)
 	install -m 644 include/droplet_conn.h $(DESTDIR)$(INCLUDEDIR)
 	$(FILL_IN) droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
+	install -d $(LICENCES_TO)
+	install -m 644 $(LICENCES) $(LICENCES_TO)
 
 uninstall: ## with the variables that install had
 	rm -f $(LINKED:%=$(TO)/%) $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
 		$(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
+	rm -rf $(LICENCES_TO)
 
 # Not part of the above: where there is a Droplet it would take its place.
 install-standalone: all ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
@@ -96,11 +110,13 @@ install-standalone: all ## libdroplet.so.0 and its headers, where there is no Dr
 	install -m 644 include/droplet-3.0/droplet.h include/droplet_conn.h $(HEADERS_TO)
 	install -m 644 include/droplet-3.0/droplet/*.h $(HEADERS_TO)/droplet
 	$(FILL_IN) droplet-3.0.pc.in >$(TO)/pkgconfig/droplet-3.0.pc
+	install -d $(STANDALONE_LICENCES_TO)
+	install -m 644 $(LICENCES) $(STANDALONE_LICENCES_TO)
 
 uninstall-standalone: ## with the variables that install-standalone had
 	rm -f $(TO)/libdroplet.so $(TO)/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION) \
 		$(TO)/pkgconfig/droplet-3.0.pc
-	rm -rf $(HEADERS_TO)
+	rm -rf $(HEADERS_TO) $(STANDALONE_LICENCES_TO)
 
 clean: ## remove all that was built
 	cargo clean
@@ -147,4 +163,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 .PHONY: help all demo test valgrind models soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind models tsan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind soak header fuzz fuzz-smoke install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak header fuzz fuzz-smoke licences install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -5,9 +5,10 @@
 #   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make asan`
 #   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make tsan`
 #   setup.sh proof   to run the fuzzer; tools of Cargo's go to target/tools
+#   setup.sh proof   to run the fuzzer and check licences; tools of Cargo's go to target/tools
 set -eu
 build='binutils libssl-dev pkg-config'
-tools='cargo-fuzz@0.13.2' # Cargo has their checksums
+tools='cargo-fuzz@0.13.2 cargo-deny@0.20.2' # Cargo has their checksums
 case ${1:-} in
 demo) needed=$build ;;
 test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;

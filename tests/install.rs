@@ -53,6 +53,8 @@ fn files_are_installed_and_uninstalled() {
         "usr/lib/libdroplet_conn_needed.o".to_owned(),
         "usr/lib/libdroplet_conn_static.a".to_owned(),
         "usr/lib/pkgconfig/droplet_conn.pc".to_owned(),
+        "usr/share/doc/libdroplet_conn/LICENSE".to_owned(),
+        "usr/share/doc/libdroplet_conn/THIRD-PARTY.txt".to_owned(),
     ]);
     assert_eq!(files_in(&stage), expected);
     let description = fs::read_to_string(stage.join("usr/lib/pkgconfig/droplet_conn.pc")).expect("installed");
@@ -87,6 +89,8 @@ fn standalone_library_is_installed_and_uninstalled() {
         format!("usr/lib/libdroplet.so.0 libdroplet.so.{version}"),
         format!("usr/lib/libdroplet.so.{version}"),
         "usr/lib/pkgconfig/droplet-3.0.pc".to_owned(),
+        "usr/share/doc/libdroplet/LICENSE".to_owned(),
+        "usr/share/doc/libdroplet/THIRD-PARTY.txt".to_owned(),
     ]);
     let headers = files_in(&root().join("include/droplet-3.0"));
     expected.extend(headers.into_iter().map(|header| format!("usr/include/droplet-3.0/{header}")));
