@@ -74,7 +74,8 @@ pub fn check(bytes: &[u8]) {
 
 impl Truth {
     fn of(text: &[u8], expected: Expected) -> Truth {
-        let read = |stays_open| read_in_pieces(Pieces::new(text, &[usize::MAX], stays_open), expected).ok();
+        let read =
+            |stays_open| read_in_pieces(Pieces::new(text, vec![usize::MAX], stays_open), expected).ok();
         let (closed, open) = (read(false), read(true));
         let is_sure = |reply: &Reply| !reply.is_presumed_empty && !reply.lacks_last_line;
         let ends_by_itself =

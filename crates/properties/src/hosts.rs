@@ -120,7 +120,9 @@ impl List {
             self.can_be_taken_out(authority);
         }
         self.is_the_same_again();
-        self.can_be_halved();
+        if !self.addresses.is_empty() {
+            self.can_be_halved();
+        }
     }
 
     /// Checks number, text, links and numbering.

@@ -60,8 +60,8 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new(text: &[u8], sizes: &[usize], stays_open: bool) -> Pieces {
-        let sizes = sizes.to_vec().into_iter().cycle();
+    pub(crate) fn new(text: &[u8], sizes: Vec<usize>, stays_open: bool) -> Pieces {
+        let sizes = sizes.into_iter().cycle();
         Pieces { text: text.to_vec(), used: 0, filled: 0, sizes, stays_open, has_ended: false }
     }
 
@@ -151,7 +151,7 @@ pub fn check(bytes: &[u8]) {
         continuation: flags & 4 != 0,
         limits: if flags & 8 == 0 { WIDE } else { NARROW },
     };
-    let pieces = |stays_open| Pieces::new(text, &sizes, stays_open);
+    let pieces = |stays_open| Pieces::new(text, sizes.to_vec(), stays_open);
     let outcome = read_in_pieces(pieces(false), expected);
     is_as_in_the_model(text, expected, &outcome);
     is_as_in_steps(&outcome, read_in_steps(pieces(false), expected, sizes[0]), expected);

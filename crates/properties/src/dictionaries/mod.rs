@@ -280,11 +280,9 @@ impl World {
                     assert_eq!(c::dpl_sbuf_add(buffer, (*buffer).text.add(from), length), c::SUCCESS);
                     model.extend_from_within(from..from + length);
                 }
-                Step::Encode { of } => {
-                    if self.of_buffers[of.at()].len() < 10_000 {
-                        assert_eq!(c::dpl_sbuf_url_encode(self.buffers[of.at()]), c::SUCCESS);
-                        self.of_buffers[of.at()] = encoded(&self.of_buffers[of.at()]);
-                    }
+                Step::Encode { of } if self.of_buffers[of.at()].len() < 10_000 => {
+                    assert_eq!(c::dpl_sbuf_url_encode(self.buffers[of.at()]), c::SUCCESS);
+                    self.of_buffers[of.at()] = encoded(&self.of_buffers[of.at()]);
                 }
                 Step::DuplicateBuffer { to, from } => {
                     let copy = c::dpl_sbuf_dup(self.buffers[from.at()]);

@@ -51,15 +51,24 @@ fn connect(
     let Pair { client, mut wire } = pair;
     match client {
         Client::Failed(error, may_retry) => {
-            assert!(way.is_spoilt, "an honest handshake has failed: {error:?}");
+            assert!(way.is_disturbed, "an honest handshake has failed: {error:?}");
             assert!(!may_retry || may_have_session, "no session was offered");
             false
         }
         Client::Pending(_) => unreachable!("it was given up"),
         Client::Done(stream) => {
             assert!(!stream.was_resumed() || may_have_session, "a session that was not offered");
-            let mut conversation =
-                Conversation { stream: *stream, wire: &mut wire, server, way, received: 0, has_ended: false };
+            // A handshake that succeeds is one of which nothing that counts was spoilt.
+            way.forget_the_past();
+            let mut conversation = Conversation {
+                stream: *stream,
+                wire: &mut wire,
+                server,
+                way,
+                received: 0,
+                has_ended: false,
+                is_harmed: false,
+            };
             conversation.run();
             conversation.stream.keep_session();
             true
@@ -74,7 +83,7 @@ fn shake_hands(pair: &mut Pair, server: &mut Server, way: &mut Way<'_, '_>) {
         way.put(records);
         let mut has_moved = false;
         while let (Client::Pending(_), Some(piece)) = (&pair.client, way.pieces.pop_front()) {
-            pair.wire.send(&piece);
+            pair.wire.send(&piece.bytes);
             pair.advance();
             has_moved = true;
         }
@@ -90,7 +99,7 @@ fn shake_hands(pair: &mut Pair, server: &mut Server, way: &mut Way<'_, '_>) {
             Client::Failed(..) => return,
         }
     }
-    assert!(way.is_spoilt || matches!(pair.client, Client::Done(_)), "an honest handshake does not end");
+    assert!(way.is_disturbed || matches!(pair.client, Client::Done(_)), "an honest handshake does not end");
     pair.give_up();
 }
 
@@ -112,7 +121,10 @@ struct Conversation<'a, 'b, 'c> {
     way: Way<'b, 'c>,
     /// Number of bytes of data that the client has read.
     received: usize,
+    /// True once the server has ended the stream.
     has_ended: bool,
+    /// True once something has arrived that was not sent like this.
+    is_harmed: bool,
 }
 
 impl Conversation<'_, '_, '_> {
@@ -158,7 +170,7 @@ impl Conversation<'_, '_, '_> {
             }
             if event & 0x40 != 0 {
                 // A program that reads gets what the server has sent, and not more.
-                self.read(usize::MAX, self.way.is_spoilt || self.has_ended || event % 8 == 4);
+                self.read(usize::MAX, self.way.is_disturbed);
                 return;
             }
             if event & 0x80 == 0 {
@@ -173,14 +185,14 @@ impl Conversation<'_, '_, '_> {
 
     /// Lets everything on the way arrive, of which the unspoilt is of this kind.
     fn arrive(&mut self, kind: Arrival) -> Arrival {
-        if self.way.pieces.iter().all(Vec::is_empty) {
-            self.way.pieces.clear();
+        if self.way.pieces.is_empty() {
             return Arrival::Nothing;
         }
         for piece in std::mem::take(&mut self.way.pieces) {
-            self.wire.send(&piece);
+            self.is_harmed |= piece.is_spoilt;
+            self.wire.send(&piece.bytes);
         }
-        if self.way.is_spoilt { Arrival::Harm } else { kind }
+        if self.is_harmed { Arrival::Harm } else { kind }
     }
 
     /// Checks what the check of an idle connection says. Returns whether the connection is good.
@@ -189,7 +201,7 @@ impl Conversation<'_, '_, '_> {
         let is_good = self.stream.is_good();
         assert!(began.elapsed() < AT_ONCE, "the check of an idle connection has waited");
         let is_harmed = arrival == Arrival::Harm || self.has_ended;
-        assert_eq!(is_good, !is_harmed, "true is good; spoilt: {}", self.way.is_spoilt);
+        assert_eq!(is_good, !is_harmed, "true is good; spoilt: {}", self.is_harmed);
         is_good
     }
 
@@ -204,8 +216,8 @@ impl Conversation<'_, '_, '_> {
         let records = self.server.send(Message::Data(length));
         self.way.put(records);
         self.arrive(Arrival::Harm);
-        self.read(length, self.way.is_spoilt);
-        !self.way.is_spoilt
+        self.read(length, self.way.is_disturbed);
+        !self.way.is_disturbed
     }
 
     /// Reads at most so many bytes, without waiting. If `may_fail` is false, that many have to come; all that the server

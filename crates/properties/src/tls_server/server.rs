@@ -148,64 +148,100 @@ impl Server {
     }
 }
 
-/// A way of records to the client, on which some are spoilt. Without bytes left, all arrive.
-pub struct Way<'a, 'b> {
-    choices: &'a mut Unstructured<'b>,
-    /// Pieces that have not arrived: each is written at once.
-    pub pieces: VecDeque<Vec<u8>>,
-    /// True once something else arrives than was sent.
+/// Bytes on the way to the client, which arrive at once.
+pub struct Piece {
+    /// The bytes, at least one.
+    pub bytes: Vec<u8>,
+    /// True if this is not what the server has sent here.
     pub is_spoilt: bool,
 }
 
+/// A way of records to the client, on which some are spoilt. Without choices left, all arrive as they are.
+pub struct Way<'a, 'b> {
+    choices: &'a mut Unstructured<'b>,
+    /// Pieces that have not arrived.
+    pub pieces: VecDeque<Piece>,
+    /// True once a record was put on the way other than it was sent, or was lost.
+    pub is_disturbed: bool,
+    /// True if a record was lost, and nothing has come after it.
+    has_gap: bool,
+}
+
 impl<'a, 'b> Way<'a, 'b> {
+    /// Makes a way without pieces.
     pub fn new(choices: &'a mut Unstructured<'b>) -> Way<'a, 'b> {
-        Way { choices, pieces: VecDeque::new(), is_spoilt: false }
+        Way { choices, pieces: VecDeque::new(), is_disturbed: false, has_gap: false }
     }
 
+    /// Returns the choices.
     pub fn choices(&mut self) -> &mut Unstructured<'b> {
         self.choices
+    }
+
+    /// Forgets what has happened to records that have arrived: they did no harm.
+    pub fn forget_the_past(&mut self) {
+        self.is_disturbed = self.pieces.iter().any(|piece| piece.is_spoilt);
+        self.has_gap = false;
     }
 
     fn number(&mut self) -> usize {
         self.choices.arbitrary::<u16>().unwrap_or(0).into()
     }
 
+    fn push(&mut self, bytes: Vec<u8>, is_spoilt: bool) {
+        self.is_disturbed |= is_spoilt;
+        if bytes.is_empty() {
+            self.has_gap = true;
+        } else {
+            // After a gap the numbers of the records are wrong.
+            let is_spoilt = is_spoilt || std::mem::take(&mut self.has_gap);
+            self.pieces.push_back(Piece { bytes, is_spoilt });
+        }
+    }
+
     /// Puts records on the way.
     pub fn put(&mut self, records: Vec<Vec<u8>>) {
         let mut records: VecDeque<_> = records.into();
         while let Some(mut record) = records.pop_front() {
-            let at = |number: usize| number % record.len();
-            let choice = self.choices.arbitrary::<u8>().unwrap_or(0);
-            self.is_spoilt |= choice >= 144;
-            match choice {
-                0..=127 => {}
+            let place = |number: usize| number % record.len();
+            match self.choices.arbitrary::<u8>().unwrap_or(0) {
+                0..=127 => self.push(record, false),
                 // In two pieces, which is no harm.
                 128..=143 => {
-                    let place = at(self.number());
-                    let rest = record.split_off(place);
-                    self.pieces.extend([record, rest]);
-                    continue;
+                    let rest = record.split_off(1 + place(self.number()).min(record.len() - 2));
+                    self.push(record, false);
+                    self.push(rest, false);
                 }
-                144..=159 => record.truncate(at(self.number())),
+                144..=159 => {
+                    record.truncate(place(self.number()));
+                    self.push(record, true);
+                }
                 160..=191 => {
-                    let place = at(self.number());
+                    let place = place(self.number());
                     record[place] ^= (self.number() as u8).max(1);
+                    self.push(record, true);
                 }
-                192..=207 => self.pieces.push_back(record.clone()),
-                208..=223 => match records.front_mut() {
-                    Some(next) => std::mem::swap(next, &mut record),
-                    None => continue,
+                192..=207 => {
+                    self.push(record.clone(), false);
+                    self.push(record, true);
+                }
+                208..=223 => match records.pop_front() {
+                    Some(next) => {
+                        self.push(next, true);
+                        self.push(record, true);
+                    }
+                    None => self.push(record, false),
                 },
-                224..=239 => continue,
+                224..=239 => self.push(Vec::new(), true),
                 _ => {
                     let length = 1 + self.number() % 64;
                     let inserted = self.choices.bytes(length.min(self.choices.len())).unwrap_or_default();
-                    // Without bytes left, nothing is inserted.
+                    // Without choices left, the beginning of an alert.
                     let inserted = if inserted.is_empty() { b"\x15" } else { inserted };
-                    self.pieces.push_back(inserted.to_vec());
+                    self.push(inserted.to_vec(), true);
+                    self.push(record, true);
                 }
             }
-            self.pieces.push_back(record);
         }
     }
 }
