@@ -84,13 +84,15 @@ impl HandshakeError {
     }
 }
 
-/// True for a reason that all libraries of OpenSSL share (`ERR_R_*` of <openssl/err.h>), such as an internal error.
-/// Errors of the peer have other reasons.
+/// True if OpenSSL itself failed: memory ran out, a function was called as it must not be. Such reasons are fatal
+/// (`ERR_R_FATAL` of <openssl/err.h>). Other reasons that all libraries share, such as that of a certificate that is no
+/// ASN.1, are about what the peer has sent.
 fn is_internal(errors: &ErrorStack) -> bool {
-    /// `ERR_RFLAG_COMMON`. Before 3.0 these reasons were the numbers below 100.
-    const COMMON: i32 = 2 << 18;
-    let is_common = |reason: i32| if cfg!(openssl3) { reason & COMMON != 0 } else { reason < 100 };
-    errors.errors().last().is_some_and(|error| is_common(error.reason_code()))
+    /// `ERR_RFLAG_FATAL`. Before 3.0 these reasons were the numbers from 64 to 99 (`ERR_R_FATAL`).
+    const FATAL: i32 = 1 << 18;
+    let is_fatal =
+        |reason: i32| if cfg!(openssl3) { reason & FATAL != 0 } else { (64..100).contains(&reason) };
+    errors.errors().iter().any(|error| is_fatal(error.reason_code()))
 }
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`. The result of the verification is not enough to tell: it stays set if a
