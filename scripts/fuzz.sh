@@ -42,7 +42,7 @@ run() {
 merge() {
     local name=$1 before
     before=$(find "tests/fuzz/corpus/$name" -type f | wc -l)
-    "$programs/$name" -merge=1 -max_len=4096 "tests/fuzz/corpus/$name" "target/fuzz/corpus/$name" \
+    "$programs/$name" -set_cover_merge=1 -use_counters=0 -max_len=4096 "tests/fuzz/corpus/$name" "target/fuzz/corpus/$name" \
         >"target/fuzz/$name.log" 2>&1 </dev/null || { tail -n 20 "target/fuzz/$name.log"; return 1; }
     echo "$name: $before files, now $(find "tests/fuzz/corpus/$name" -type f | wc -l)"
 }

@@ -9,7 +9,7 @@ use arbitrary::Unstructured;
 use foreign_types_shared::ForeignTypeRef;
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
+use openssl::pkey::{Id, PKey};
 use openssl::ssl::{ErrorCode, Ssl, SslContext, SslMethod, SslStream, SslVersion};
 use openssl::x509::X509Builder;
 
@@ -32,14 +32,15 @@ static CONTEXTS: LazyLock<Vec<SslContext>> = LazyLock::new(|| {
 });
 
 fn context(version: SslVersion, tickets: usize) -> SslContext {
-    let key = PKey::ec_gen("P-256").expect("a key");
+    // Always the same key and certificate, so that an input does the same again as far as TLS allows.
+    let key = PKey::private_key_from_raw_bytes(&[7; 32], Id::ED25519).expect("a key");
     let mut certificate = X509Builder::new().expect("a certificate");
     let mut context = SslContext::builder(SslMethod::tls_server()).expect("OpenSSL");
     let made = (|| {
         certificate.set_pubkey(&key)?;
-        certificate.set_not_before(&*Asn1Time::days_from_now(0)?)?;
-        certificate.set_not_after(&*Asn1Time::days_from_now(1)?)?;
-        certificate.sign(&key, MessageDigest::sha256())?;
+        certificate.set_not_before(&*Asn1Time::from_unix(0)?)?;
+        certificate.set_not_after(&*Asn1Time::from_unix(1 << 31)?)?;
+        certificate.sign(&key, MessageDigest::null())?;
         context.set_private_key(&key)?;
         context.set_certificate(&certificate.build())?;
         context.set_min_proto_version(Some(version))?;
