@@ -60,6 +60,15 @@ soak: all ## the tests that have a long form, in that form
 	DROPLET_TEST_SOAK=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 
+coverage: ## which lines the tests run: a report in target/coverage, compared with docs/coverage.md
+	@scripts/setup.sh proof
+	@scripts/coverage.sh
+
+mutants: ## changes to the code that no test notices: FILES= (a part of a path) SHARD= (such as 0/8) DIFF= (a file)
+	@scripts/setup.sh proof
+	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --output target \
+		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
+
 header: ## regenerate what is in include
 	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers -- --test-threads=1
 
@@ -164,4 +173,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 .PHONY: help all demo test valgrind models tsan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind soak header fuzz fuzz-smoke install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind soak header fuzz fuzz-smoke licences install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak coverage mutants header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

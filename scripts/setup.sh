@@ -16,6 +16,18 @@ proof) needed="$build openssl nginx-light stunnel4" ;;
 # rustc-web: with the source of its standard library, which rustup's has not.
 proof) needed="$build openssl rustc-web rust-web-src" ;;
 proof) needed="$build g++" ;;
+#   setup.sh proof   to measure coverage and test mutants; tools of Cargo's go to target/tools
+set -eu
+build='binutils libssl-dev pkg-config'
+tools=cargo-mutants@27.1.0 # Cargo has its checksum
+case ${1:-} in
+demo) needed=$build ;;
+test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
+proof)
+    # The version of LLVM that rustc has.
+    llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
+    ;;
 *) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
 esac
 
@@ -57,6 +69,10 @@ fi
         cargo install --quiet --locked --root target/tools "$tool" >&2
         ;;
     esac
+    if ! grep -qsF "\"${tool%@*} ${tool#*@} " target/tools/.crates.toml; then
+        echo "setup: installing $tool, which takes minutes"
+        cargo install --quiet --locked --root target/tools "$tool" >&2
+    fi
 done
 
 # Without it the test of the example skips itself.

@@ -151,8 +151,8 @@ fn list_has_all_names_of_the_replaced_units() {
 
 #[test]
 fn documented_coverage_is_up_to_date() {
-    let table = run(&mut Command::new(root().join("scripts/coverage.sh")));
+    let table = run(&mut Command::new(root().join("scripts/covered-names.sh")));
     assert!(table.ends_with("|\n") && table.contains("| **all** | 498 |"), "{table}");
     let document = fs::read_to_string(root().join("docs/compatibility.md")).expect("text");
-    assert!(document.contains(&table), "run scripts/coverage.sh --write; it should be\n{table}");
+    assert!(document.contains(&table), "run scripts/covered-names.sh --write; it should be\n{table}");
 }
