@@ -14,7 +14,7 @@ flags='"-Cinstrument-coverage", "-Zcoverage-options=branch", "-Cllvm-args=-runti
 version=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 # Of the tests of the finished libraries, those that run code of theirs.
 rust_tests=(--locked --workspace --exclude libdroplet_conn --lib
-    --test 'api*' --test dlopened --test examples --test stats_file --test without_droplet)
+    --test 'api*' --test dlopened --test stats_file --test without_droplet)
 
 # The counters of build scripts are of no use.
 cargo_here() {

@@ -41,6 +41,14 @@ static void nonsense_is_refused(void) {
     server_stop(server);
 }
 
+static void version_has_three_numbers(void) {
+    int numbers[3], end = 0;
+
+    CHECK_INT(sscanf(dplx_version(), "%d.%d.%d%n", &numbers[0], &numbers[1], &numbers[2], &end), 3,
+              "numbers");
+    CHECK(!dplx_version()[end], "and nothing else");
+}
+
 /* ---- facts ------------------------------------------------------------------------- */
 
 static dplx_conn_info_t info_of(dpl_conn_t *conn) {
@@ -209,6 +217,7 @@ static void bucket_leads_to_a_virtual_host(void) {
 int main(void) {
     test_begin("dplx_info");
     RUN(nonsense_is_refused);
+    RUN(version_has_three_numbers);
     RUN(facts_are_told);
     RUN(bytes_are_counted);
     RUN(older_and_newer_callers_get_what_they_know);

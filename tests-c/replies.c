@@ -284,6 +284,22 @@ static void large_bodies_come_whole(void) {
     end(&ends);
 }
 
+static void statuses_of_http_are_statuses_of_droplet(void) {
+    static const struct {
+        int http;
+        dpl_status_t status;
+    } all[] = {
+        {100, DPL_SUCCESS},   {200, DPL_SUCCESS},       {201, DPL_SUCCESS},  {204, DPL_SUCCESS},
+        {206, DPL_SUCCESS},   {301, DPL_EREDIRECT},     {302, DPL_EREDIRECT}, {403, DPL_EPERM},
+        {404, DPL_ENOENT},    {409, DPL_ECONFLICT},     {412, DPL_EPRECOND},  {416, DPL_ERANGEUNAVAIL},
+        {202, DPL_FAILURE},   {303, DPL_FAILURE},       {400, DPL_FAILURE},   {500, DPL_FAILURE},
+        {0, DPL_FAILURE},     {-1, DPL_FAILURE},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        CHECK_STATUS(dpl_map_http_status(all[i].http), all[i].status, "of %d", all[i].http);
+}
+
 static void null_is_told_of(void) {
     struct ends ends = begin(false, "");
     char *data = NULL;
@@ -323,6 +339,7 @@ int main(void) {
     RUN(data_go_into_the_callers_buffer);
     RUN(replies_are_read_from_files);
     RUN(large_bodies_come_whole);
+    RUN(statuses_of_http_are_statuses_of_droplet);
     RUN(null_is_told_of);
     return test_end();
 }

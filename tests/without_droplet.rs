@@ -1,5 +1,5 @@
-//! A test of `libdroplet_conn` in a process without any Droplet: replies can be read, but their fields need Droplet's
-//! dictionaries.
+//! Tests of `libdroplet_conn` in processes without any Droplet: replies can be read, but their fields need Droplet's
+//! dictionaries. Where there is another reply reader, `DPLX_REPLY_READER=droplet` hands over to it.
 
 mod common;
 
@@ -61,4 +61,52 @@ fn fields_of_a_reply_need_a_droplet() {
     // DPL_ENOTSUPP; then the body, on another connection.
     assert_eq!(run(&mut command), "-14 0 said\n0 1\n1 0\n");
     assert_eq!(server.accepted(), 2);
+}
+
+/// Another reply reader. Each function returns a number of its own if it gets what [`CALLER`] gives.
+const OTHER_READER: &str = r#"
+int dpl_read_http_reply(void *conn, int data, char **bufp, unsigned int *lenp, void **fields, int *close) {
+    return conn == (void *)1 && data == 2 && bufp == (void *)3 && lenp == (void *)4 && fields == (void *)5 &&
+                   close == (void *)6 ? 41 : 0;
+}
+
+int dpl_read_http_reply_ext(void *conn, int data, int own, char **bufp, unsigned int *lenp, void **fields, int *close) {
+    return conn == (void *)1 && data == 2 && own == 3 && bufp == (void *)4 && lenp == (void *)5 &&
+                   fields == (void *)6 && close == (void *)7 ? 42 : 0;
+}
+
+int dpl_read_http_reply_buffered(void *conn, int data, int *statusp, void *field, void *body, void *arg) {
+    return conn == (void *)1 && data == 2 && statusp == (void *)3 && field == (void *)4 && body == (void *)5 &&
+                   arg == (void *)6 ? 43 : 0;
+}
+"#;
+
+const CALLER: &str = r#"
+#include <stdio.h>
+
+int dpl_read_http_reply(void *, int, void *, void *, void *, void *);
+int dpl_read_http_reply_ext(void *, int, int, void *, void *, void *, void *);
+int dpl_read_http_reply_buffered(void *, int, void *, void *, void *, void *);
+
+int main(void) {
+    printf("%d", dpl_read_http_reply((void *)1, 2, (void *)3, (void *)4, (void *)5, (void *)6));
+    printf(" %d", dpl_read_http_reply_ext((void *)1, 2, 3, (void *)4, (void *)5, (void *)6, (void *)7));
+    printf(" %d\n", dpl_read_http_reply_buffered((void *)1, 2, (void *)3, (void *)4, (void *)5, (void *)6));
+    return 0;
+}
+"#;
+
+#[test]
+fn another_reader_gets_all_arguments() {
+    let folder = empty_folder("another-reader");
+    let (other, caller) = (folder.join("libother.so"), folder.join("caller"));
+    run(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&other).arg(write(
+        &folder,
+        "other.c",
+        OTHER_READER,
+    )));
+    run(Command::new("cc").arg(write(&folder, "caller.c", CALLER)).arg(&other).arg("-o").arg(&caller));
+    let mut command = Command::new(&caller);
+    command.env("LD_PRELOAD", shared_library()).env("DPLX_REPLY_READER", "droplet");
+    assert_eq!(run(&mut command), "41 42 43\n");
 }

@@ -128,3 +128,32 @@ fn c_string_from_malloc(text: String) -> *mut libc::c_char {
     let copy = CString::new(text).ok().and_then(|text| crate::abi::memory::duplicate(&text).ok());
     copy.map_or(std::ptr::null_mut(), crate::abi::memory::Block::into_raw)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use libc::c_int;
+
+    use super::dplx::dplx_last_error;
+    use super::*;
+
+    const NAME: &CStr = c"dplx_a_test";
+
+    /// Returns the result of a call that panics, and the text that it leaves.
+    fn of_panicking(body: impl FnOnce() -> c_int) -> (c_int, String) {
+        let result = guard(NAME, -7, body);
+        // SAFETY: the text is a string, which the next call of this thread replaces.
+        let text = unsafe { CStr::from_ptr(dplx_last_error()) };
+        (result, text.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn panics_become_failures() {
+        let number = 5;
+        assert_eq!(of_panicking(|| panic!("a text")), (-7, "bug in droplet-conn: a text".to_owned()));
+        assert_eq!(of_panicking(|| panic!("of {number}")), (-7, "bug in droplet-conn: of 5".to_owned()));
+        assert_eq!(of_panicking(|| panic_any(number)), (-7, "bug in droplet-conn: no message".to_owned()));
+        assert_eq!(of_panicking(|| 3), (3, String::new()));
+    }
+}

@@ -112,6 +112,7 @@ static const char *printed(void (*print)(FILE *file, void *of), void *of) {
     static char text[1000];
     FILE *file = fmemopen(text, sizeof text, "w");
 
+    *text = '\0'; /* fmemopen(3) writes nothing if nothing is printed */
     print(file, of);
     fclose(file);
     return text;
@@ -153,6 +154,27 @@ static void values_nest_and_are_copied(void) {
     dpl_dict_free(dict);
 }
 
+static void print_value(FILE *file, void *value) {
+    dpl_value_print(value, file, 0, 1);
+}
+
+static void values_of_every_type_are_printed_and_copied(void) {
+    dpl_value_t *pointer = value_of(DPL_VALUE_VOIDPTR, (void *)0x10);
+    dpl_value_t *nothing = value_of(DPL_VALUE_STRING, NULL);
+    dpl_value_t *copy = dpl_value_dup(pointer);
+
+    CHECK_STR(printed(print_value, pointer), "0x10", "a pointer");
+    CHECK_STR(printed(print_value, copy), "0x10", "its copy");
+    dpl_value_free(copy);
+    dpl_value_free(pointer);
+    copy = dpl_value_dup(nothing);
+    REQUIRE(copy, "a string that the program has not set");
+    CHECK(copy->type == DPL_VALUE_STRING && !copy->ptr, "is copied as it is");
+    CHECK_STR(printed(print_value, copy), "", "and printed as nothing");
+    dpl_value_free(copy);
+    dpl_value_free(nothing);
+}
+
 static int by_text(const void *one, const void *other) {
     const dpl_value_t *const *a = one, *const *b = other;
 
@@ -160,7 +182,7 @@ static int by_text(const void *one, const void *other) {
 }
 
 static void vectors_grow_and_are_sorted(void) {
-    dpl_vec_t *vec = dpl_vec_new(1, 0);
+    dpl_vec_t *vec = dpl_vec_new(1, 0), *copy;
     char texts[5][2] = {"d", "b", "e", "a", "c"}, sorted[6] = "";
 
     for (int i = 0; i < 5; i++)
@@ -172,7 +194,11 @@ static void vectors_grow_and_are_sorted(void) {
     for (int i = 0; i < 5; i++)
         strcat(sorted, dpl_vec_get(vec, i));
     CHECK_STR(sorted, "abcde", "in order");
+    copy = dpl_vec_dup(vec);
     dpl_vec_free(vec);
+    CHECK_INT(copy->n_items, 5, "a copy has all of it");
+    CHECK(dpl_vec_get(copy, 1) == texts[1], "and the program's own pointers");
+    dpl_vec_free(copy);
     CHECK(!dpl_vec_new(0, 1) && !dpl_vec_new(-1, 1), "a vector has room at first");
 }
 
@@ -269,6 +295,7 @@ int main(void) {
     RUN(walks_end_early_and_survive_removals);
     RUN(dictionaries_are_copied_and_filtered);
     RUN(values_nest_and_are_copied);
+    RUN(values_of_every_type_are_printed_and_copied);
     RUN(vectors_grow_and_are_sorted);
     RUN(string_buffers_grow);
     RUN(texts_are_percent_encoded);

@@ -240,6 +240,10 @@ static void lock_is_the_programs(void) {
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     CHECK_INT(guarded, 4000, "threads exclude each other");
+    logs_collect();
+    dpl_ctx_lock(NULL);
+    dpl_ctx_unlock(NULL);
+    CHECK_INT(logs_with("the context is NULL"), 2, "there is none of no context");
     dpl_ctx_free(ctx);
     server_stop(server);
 }

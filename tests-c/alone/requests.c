@@ -136,6 +136,43 @@ static void fields_are_made_of_what_is_asked(void) {
     dpl_ctx_free(ctx);
 }
 
+static void conditions_and_ranges_of_every_kind(void) {
+    dpl_dict_t *headers = dpl_dict_new(13);
+    const dpl_range_t range = {1, 2};
+    dpl_condition_t condition = {.n_conds = 3};
+
+    condition.conds[0].type = DPL_CONDITION_IF_UNMODIFIED_SINCE;
+    condition.conds[0].time = 0;
+    condition.conds[1].type = DPL_CONDITION_IF_MATCH;
+    strcpy(condition.conds[1].etag, "tag");
+    condition.conds[2].type = (dpl_condition_type_t)7;
+    CHECK_STATUS(dpl_add_condition_to_headers(&condition, headers), DPL_SUCCESS, "conditions");
+    CHECK_STR(dpl_dict_get_value(headers, "If-Unmodified-Since"), "Thu, 01 Jan 1970 00:00:00 GMT",
+              "a date");
+    CHECK_STR(dpl_dict_get_value(headers, "If-Match"), "tag", "an etag");
+    CHECK_INT(dpl_dict_count(headers), 2, "and nothing of an unknown kind");
+    CHECK_STATUS(dpl_add_content_range_to_headers(&range, headers), DPL_SUCCESS, "a range");
+    CHECK_STR(dpl_dict_get_value(headers, "Content-Range"), "bytes=1-2", "of what is sent");
+    CHECK_STATUS(dpl_add_range_to_headers_internal(&range, "X-Range", headers), DPL_SUCCESS,
+                 "another");
+    CHECK_STR(dpl_dict_get_value(headers, "X-Range"), "bytes=1-2", "in a field of any name");
+    CHECK_STATUS(dpl_add_range_to_headers_internal(&range, NULL, headers), DPL_EINVAL, "no name");
+    dpl_dict_free(headers);
+}
+
+static void what_a_request_lacks_is_left_out(void) {
+    dpl_ctx_t *ctx = context_from_text("host = 127.0.0.1:9\n");
+    dpl_req_t *req = dpl_req_new(ctx);
+    dpl_dict_t *headers = dpl_dict_new(13);
+
+    CHECK_STATUS(dpl_add_host_to_headers(req, headers), DPL_SUCCESS, "no host");
+    CHECK_STATUS(dpl_add_basic_authorization_to_headers(req, headers), DPL_SUCCESS, "no keys");
+    CHECK_INT(dpl_dict_count(headers), 0, "no field");
+    dpl_req_free(req);
+    dpl_dict_free(headers);
+    dpl_ctx_free(ctx);
+}
+
 static void nothing_smuggles_in_a_field(void) {
     dpl_ctx_t *ctx = context("url_encoding = false");
     dpl_req_t *req = dpl_req_new(ctx);
@@ -180,6 +217,41 @@ static void program_reads_what_it_set(void) {
     CHECK_INT(req->object_type, DPL_FTYPE_REG, "object_type");
     CHECK_STATUS(dpl_req_add_metadatum(req, "Key", "value"), DPL_SUCCESS, "metadata");
     CHECK_STR(dpl_dict_get_value(req->metadata, "Key"), "value", "a metadatum");
+    dpl_req_free(req);
+    dpl_ctx_free(ctx);
+}
+
+static void each_setter_sets_the_field_of_its_name(void) {
+    dpl_ctx_t *ctx = context("");
+    dpl_req_t *req = dpl_req_new(ctx);
+    const dpl_condition_t condition = {.n_conds = 1, .conds[0].type = DPL_CONDITION_IF_MATCH};
+
+#define CHECK_STRING(field)                                                                        \
+    do {                                                                                           \
+        CHECK_STATUS(dpl_req_set_##field(req, "a " #field), DPL_SUCCESS, #field " is set");        \
+        CHECK_STR(req->field, "a " #field, "as " #field);                                          \
+        CHECK_STATUS(dpl_req_set_##field(req, NULL), DPL_EINVAL, "not to NULL");                   \
+    } while (0)
+    CHECK_STRING(cache_control);
+    CHECK_STRING(content_disposition);
+    CHECK_STRING(content_encoding);
+    CHECK_STRING(src_bucket);
+    CHECK_STRING(src_subresource);
+#undef CHECK_STRING
+    dpl_req_set_location_constraint(req, 1);
+    dpl_req_set_canned_acl(req, 2);
+    dpl_req_set_storage_class(req, 3);
+    dpl_req_set_copy_directive(req, 4);
+    dpl_req_set_expires(req, 5000000000);
+    dpl_req_set_copy_source_condition(req, &condition);
+    CHECK_INT(req->location_constraint, 1, "location_constraint");
+    CHECK_INT(req->canned_acl, 2, "canned_acl");
+    CHECK_INT(req->storage_class, 3, "storage_class");
+    CHECK_INT(req->copy_directive, 4, "copy_directive");
+    CHECK_INT(req->expires, 5000000000, "expires");
+    CHECK_INT(req->copy_source_condition.n_conds, 1, "copy_source_condition");
+    CHECK_INT(req->copy_source_condition.conds[0].type, DPL_CONDITION_IF_MATCH, "and its type");
+    CHECK_INT(req->condition.n_conds, 0, "which is not the condition");
     dpl_req_free(req);
     dpl_ctx_free(ctx);
 }
@@ -247,8 +319,11 @@ int main(void) {
     RUN(heads_have_fields_and_queries);
     RUN(an_empty_query_is_one);
     RUN(fields_are_made_of_what_is_asked);
+    RUN(conditions_and_ranges_of_every_kind);
+    RUN(what_a_request_lacks_is_left_out);
     RUN(nothing_smuggles_in_a_field);
     RUN(program_reads_what_it_set);
+    RUN(each_setter_sets_the_field_of_its_name);
     RUN(requests_of_either_interface_are_alike);
     RUN(metadata_are_freed_with_a_request_of_either_interface);
     RUN(null_is_told_of);

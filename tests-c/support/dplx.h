@@ -37,6 +37,7 @@
 #pragma weak dplx_set_log_owned
 #pragma weak dplx_status_text
 #pragma weak dplx_use_new
+#pragma weak dplx_version
 
 enum { LIMIT_MS = 10000 }; /* more than a read or write takes */
 
