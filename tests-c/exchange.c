@@ -217,6 +217,37 @@ static void last_line_may_have_come(void) {
     check_last_line(0, 1);
 }
 
+/* Droplet's reader has read two bytes more than it used. `offset`: where it stopped, from the last line on. */
+static void check_rest_in_buffer(int offset, int kept, const char *what) {
+    struct peer *peer = peer_start_at("127.0.0.1", NULL, answer_in_chunks);
+    dpl_conn_t *conn;
+
+    ctx = context_over(peer_name(peer), "");
+    conn = checkout(ctx);
+    REQUIRE(conn && send_get(conn, 1) == DPL_SUCCESS, "a request is sent");
+    conn->cc = recv(conn->fd, conn->read_buf, CHUNKS + 2, MSG_WAITALL);
+    REQUIRE(conn->cc == CHUNKS + 2, "all of the reply is read");
+    conn->read_buf_pos = CHUNKS + offset;
+    dpl_conn_release(conn);
+    CHECK_INT(ctx->n_conn_fds, kept, "%s", what);
+    dpl_ctx_free(ctx);
+    peer_stop(peer);
+}
+
+static void last_line_may_be_in_the_buffer(void) {
+    if (tls_wanted()) {
+        check_skip("the peer is plain");
+        return;
+    }
+    last_line_after_ms = 0;
+    check_rest_in_buffer(0, 1, "the last line was read and not used: the reply has ended");
+    check_rest_in_buffer(-1, 0, "three bytes were not used: more than that line");
+    check_rest_in_buffer(1, 0, "one byte was not used: less than that line");
+    check_rest_in_buffer(-2, 0, "four bytes were not used");
+    check_rest_in_buffer(2, 1, "all of it was used");
+    check_rest_in_buffer(-(CHUNKS + 1), 0, "a place before the buffer");
+}
+
 /* ---- what has been ----------------------------------------------------------------- */
 
 static void check_kept(dpl_conn_t *conn, const char *what) {
@@ -311,6 +342,7 @@ int main(void) {
     RUN(program_cannot_say_that_a_reply_has_come);
     RUN(last_line_may_come_late);
     RUN(last_line_may_have_come);
+    RUN(last_line_may_be_in_the_buffer);
     RUN(program_may_read_by_itself);
     RUN(readers_may_take_turns);
     RUN(reply_may_be_read_in_part_by_each);

@@ -6,6 +6,7 @@
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/hosts.h"
+#include "support/logs.h"
 
 /* ---- who is in the list ------------------------------------------------------------ */
 
@@ -254,6 +255,31 @@ static void blacklisting_may_have_ended_before(void) {
     dpl_addrlist_free(list);
 }
 
+static void a_list_takes_and_gives_only_what_is_there(void) {
+    dpl_addrlist_t *list = list_of("127.0.0.1;127.0.0.2");
+    dpl_addr_t *addr = named(list, "127.0.0.1", "80");
+    char ident[64];
+
+    logs_collect();
+    dpl_addrlist_lock(list);
+    dpl_addrlist_remove_nolock(list, addr);
+    CHECK_INT(dpl_addrlist_count_nolock(list), 1, "it is out of the list");
+    dpl_addrlist_remove_nolock(list, addr);
+    CHECK_INT(logs_with("this address is not in the list"), 1, "and cannot be taken out again");
+    dpl_addrlist_add_nolock(list, NULL);
+    CHECK_INT(logs_with("the address is NULL"), 1, "nothing is put in");
+    addr->blacklist_expire_timestamp = -1;
+    dpl_addrlist_add_nolock(list, addr);
+    CHECK_INT(dpl_addrlist_count_nolock(list), 2, "it is back");
+    CHECK_INT(dpl_addrlist_count_avail_nolock(list), 1, "and out for good, as the program has set");
+    dpl_addrlist_unlock(list);
+    CHECK(!dpl_addr_get_ident(addr->h, 80, NULL, 9), "a name needs a buffer");
+    CHECK(!dpl_addr_get_ident(NULL, 80, ident, sizeof ident), "and an address");
+    dpl_addrlist_free(list);
+    dpl_addrlist_free(list);
+    CHECK_INT(logs_with("this list was freed before"), 1, "a list is freed once");
+}
+
 static void no_list_answers_as_an_empty_one(void) {
     dpl_addr_t *addr;
 
@@ -287,6 +313,7 @@ int main(void) {
     RUN(name_of_an_address_fits_its_buffer);
     RUN(blacklisting_ends);
     RUN(blacklisting_may_have_ended_before);
+    RUN(a_list_takes_and_gives_only_what_is_there);
     RUN(no_list_answers_as_an_empty_one);
     return test_end();
 }

@@ -1,4 +1,5 @@
 /* TLS connections with half a record, a reply or a request under way at release or checkout. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -50,6 +51,44 @@ static void request_for_a_handshake_is_not_waited_for(void) {
     give(&line);
     take(&line);
     give(&line);
+    line_end(line);
+}
+
+/* Reads a request, and does what is left of a handshake first. */
+static void *read_request(void *server) {
+    char text[16];
+
+    return SSL_read(server, text, sizeof text) == 9 ? server : NULL;
+}
+
+/* The checkout has begun the handshake that the server asked for, so the write goes on with it. */
+static void write_ends_a_handshake_that_was_asked_for(void) {
+    struct line line = idle_in(TLS1_2_VERSION);
+    pthread_t reader;
+    void *was_read = NULL;
+
+    REQUIRE(SSL_renegotiate(line.server) == 1 && SSL_do_handshake(line.server) == 1,
+            "the server asks for a handshake");
+    take(&line);
+    pthread_create(&reader, NULL, read_request, line.server);
+    CHECK_STATUS(write_string(line.conn, "a request", (int)patience(10)), DPL_SUCCESS,
+                 "a request is written");
+    pthread_join(reader, &was_read);
+    CHECK(was_read, "the server reads it");
+    line_end(line);
+}
+
+/* As above, with a server that then says nothing. */
+static void write_does_not_wait_for_a_handshake_for_ever(void) {
+    struct line line = idle_in(TLS1_2_VERSION);
+    double start;
+
+    REQUIRE(SSL_renegotiate(line.server) == 1 && SSL_do_handshake(line.server) == 1,
+            "the server asks for a handshake");
+    take(&line);
+    start = seconds_now();
+    CHECK_STATUS(write_string(line.conn, "a request", 1), DPL_ETIMEOUT, "the server is silent");
+    CHECK(in_time(start, 5), "which is told in time");
     line_end(line);
 }
 
@@ -160,6 +199,8 @@ int main(void) {
     RUN(half_a_record_disqualifies);
     RUN(half_a_record_that_was_read_is_not_pooled);
     RUN(request_for_a_handshake_is_not_waited_for);
+    RUN(write_ends_a_handshake_that_was_asked_for);
+    RUN(write_does_not_wait_for_a_handshake_for_ever);
     RUN(unread_bytes_are_not_pooled);
     RUN(unread_reply_disqualifies);
     RUN(reply_is_not_taken_for_come_when_tickets_came);

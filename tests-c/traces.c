@@ -5,6 +5,7 @@
 #include "support/client.h"
 #include "support/context.h"
 #include "support/dplx.h"
+#include "support/ends.h"
 #include "support/logs.h"
 
 static struct {
@@ -59,6 +60,36 @@ static void trace_says_how_long_a_host_is_out(void) {
     server_stop(server);
 }
 
+/* Three connections, whose replies state the same limits. The trace has this text, once. */
+static void check_limits(const char *keep_alive, const char *text) {
+    struct ends ends = begin(false, "");
+    struct reply reply;
+    char answer[200];
+
+    memset(&last, 0, sizeof last);
+    ends.ctx->trace_func = take_trace;
+    ends.ctx->trace_level = DPL_TRACE_CONN;
+    for (int i = 0; i < 3; i++) {
+        request(&ends);
+        snprintf(answer, sizeof answer, OK "Keep-Alive: %s\r\nContent-Length: 0\r\n\r\n", keep_alive);
+        say(&ends, answer);
+        reply = receive(&ends, 1);
+        forget(&reply);
+        dpl_conn_terminate(ends.conn);
+    }
+    CHECK(strstr(last.text, text) != NULL, "%s: the trace says \"%s\"", keep_alive, text);
+    CHECK(strncmp(last.text, "127.0.0.1:", 10) == 0, "of which host");
+    CHECK_INT(last.calls, 1, "once a change");
+    end(&ends);
+}
+
+static void trace_says_which_limits_a_server_has(void) {
+    check_limits("timeout=1000", ": idle connections are used within 995.");
+    check_limits("timeout=1000", " s, no limit on requests is known");
+    check_limits("max=100", ": no idle timeout is known, a connection is used ");
+    check_limits("timeout=1000, max=100", " s, a connection is used ");
+}
+
 static void nothing_is_traced_unasked(void) {
     struct server *server = server_start((struct server_options){.refuse = true});
     dpl_ctx_t *ctx = traced_context(server, "");
@@ -74,6 +105,7 @@ static void nothing_is_traced_unasked(void) {
 int main(void) {
     test_begin("traces");
     RUN(trace_says_how_long_a_host_is_out);
+    RUN(trace_says_which_limits_a_server_has);
     RUN(nothing_is_traced_unasked);
     return test_end();
 }

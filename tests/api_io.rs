@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::loopback::DeadHost;
-use droplet_client::{Connection, Context, ErrorKind};
+use droplet_client::{Connection, Context, ErrorKind, Options};
 
 /// A server of one connection, which a function serves.
 fn server_of(serve: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
@@ -122,5 +122,10 @@ fn errors_become_errors_of_io() {
     let dead = DeadHost::new();
     let refused = format!("host = {}", dead.address);
     assert_eq!(kind_of(&refused), (ErrorKind::NoHost, io::ErrorKind::HostUnreachable));
+    let limited =
+        Context::new(&refused, Options { connections: 0, ..Options::default() }).expect("a good profile");
+    let error = limited.connect().expect_err("none is allowed");
+    assert_eq!((error.kind(), io::Error::from(error).kind()), (ErrorKind::Limit, io::ErrorKind::Other));
+    assert_eq!(format!("{limited:?}"), "Context { .. }");
     assert_eq!(kind_of("hots = a"), (ErrorKind::Profile, io::ErrorKind::InvalidInput));
 }

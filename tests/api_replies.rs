@@ -2,11 +2,14 @@
 //! wants.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::thread;
 use std::time::Duration;
 
 use droplet_client::Context;
+use socket2::SockRef;
 
 fn context_over(host: SocketAddr) -> Context {
     Context::from_profile(&format!("host = {host}")).expect("a good profile")
@@ -232,4 +235,28 @@ fn a_body_may_begin_like_a_request() {
     let mut rest = String::new();
     connection.reply().expect("the same").read_to_string(&mut rest).expect("the other half");
     assert_eq!(rest, "llo");
+}
+
+#[test]
+fn bytes_after_a_reply_are_no_reply_to_the_next_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let context = context_over(listener.local_addr().expect("bound"));
+    let mut connection = context.connect().expect("connected");
+    let (mut server, _) = listener.accept().expect("a connection");
+    connection.write_all(GET.as_bytes()).expect("written");
+    server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").expect("a reply");
+    let mut body = String::new();
+    let mut reply = connection.reply().expect("a reply");
+    assert_eq!(reply.read(&mut []).expect("nothing is asked for"), 0);
+    reply.read_to_string(&mut body).expect("its body");
+    assert_eq!(body, "hello");
+    server.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").expect("nobody asked");
+    // SAFETY: the connection keeps its socket open.
+    let socket = unsafe { BorrowedFd::borrow_raw(connection.as_raw_fd()) };
+    SockRef::from(&socket).peek(&mut [MaybeUninit::uninit()]).expect("they arrive");
+    let error = connection.write_all(GET.as_bytes()).expect_err("they would be taken for its reply");
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    assert!(error.to_string().contains("sent more than the last reply"), "{error}");
+    drop(connection);
+    assert_eq!(context.statistics().idle, 0, "nobody else gets it");
 }

@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
-use common::loopback::Server;
-use common::{empty_folder, root, run, shared_library, write};
+use common::loopback::{DeadHost, Server};
+use common::{empty_folder, outcome, root, run, shared_library, write};
 
 const PROGRAM: &str = r#"
 #include <droplet_conn.h>
@@ -47,20 +49,58 @@ int main(int argc, char **argv) {
 }
 "#;
 
-#[test]
-fn fields_of_a_reply_need_a_droplet() {
-    let folder = empty_folder("without-droplet");
-    let (source, program) = (write(&folder, "program.c", PROGRAM), folder.join("program"));
+/// Builds a C program that is linked with the library, and returns a command that runs it over a host.
+fn program(folder: &Path, source: &str, host: SocketAddr) -> Command {
+    let (source, program) = (write(folder, "program.c", source), folder.join("program"));
     let ours = shared_library().parent().expect("a folder").to_owned();
     let mut build = Command::new("cc");
     build.args(["-Wall", "-Wextra", "-Werror"]).arg(&source).arg("-I").arg(root().join("include"));
     run(build.arg("-L").arg(&ours).args(["-ldroplet_conn", "-o"]).arg(&program));
-    let server = Server::plain();
     let mut command = Command::new(&program);
-    command.arg(format!("host = {}", server.address)).env("LD_LIBRARY_PATH", &ours);
+    command.arg(format!("host = {host}")).env("LD_LIBRARY_PATH", &ours);
+    command
+}
+
+#[test]
+fn fields_of_a_reply_need_a_droplet() {
+    let server = Server::plain();
+    let mut command = program(&empty_folder("without-droplet"), PROGRAM, server.address);
     // DPL_ENOTSUPP; then the body, on another connection.
     assert_eq!(run(&mut command), "-14 0 said\n0 1\n1 0\n");
     assert_eq!(server.accepted(), 2);
+}
+
+/// A call that fails, and a connect that fails, whose host is then out.
+const FAILURES: &str = r#"
+#include <droplet_conn.h>
+
+int main(int argc, char **argv) {
+    dpl_ctx_t *ctx = argc > 1 ? dplx_ctx_new(argv[1]) : NULL;
+    dpl_conn_t *conn = NULL;
+
+    dpl_try_connect(NULL, NULL, &conn);
+    dpl_try_connect(ctx, dplx_req_new(ctx, NULL), &conn);
+    return 0;
+}
+"#;
+
+#[test]
+fn messages_and_traces_go_to_stderr() {
+    let dead = DeadHost::new();
+    let mut command = program(&empty_folder("stderr-without-droplet"), FAILURES, dead.address);
+    let mut printed = |level: &str| {
+        let output = outcome(command.env("DPL_TRACE_LEVEL", level));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    // What happens in a context of dplx_ctx_new() is in dplx_last_error().
+    let messages = printed("03");
+    assert_eq!(messages.lines().count(), 1, "{messages}");
+    assert!(messages.starts_with("error: src/exports/"), "{messages}");
+    assert!(messages.ends_with(": dpl_try_connect: the context is NULL\n"), "{messages}");
+    let traces = printed("04");
+    let traced = format!(": {} is blacklisted for 10 s", dead.address);
+    assert!(traces.lines().any(|it| it.starts_with("trace: ") && it.ends_with(&traced)), "{traces}");
 }
 
 /// Another reply reader. Each function returns a number of its own if it gets what [`CALLER`] gives.

@@ -18,13 +18,6 @@ impl Outcome for c_uint {
     }
 }
 
-/// A size: likewise.
-impl Outcome for usize {
-    fn result(&self) -> CallResult {
-        CallResult::Unknown
-    }
-}
-
 /// A number: likewise.
 impl Outcome for u64 {
     fn result(&self) -> CallResult {

@@ -160,7 +160,12 @@ static void unusable_dictionaries_are_told_of(void) {
     dpl_sbuf_free(text);
     CHECK(!dpl_ctx_new_from_dict(dict), "a NUL in a string");
     CHECK_INT(logs_with("dictionary: access_key: a NUL byte"), 1, "reported");
-    CHECK_INT(logs_count(), 5, "and no more");
+    dpl_dict_remove(dict, dpl_dict_get(dict, "access_key"));
+
+    dpl_dict_add(dict, "no_such_variable", "1", 0);
+    CHECK(!dpl_ctx_new_from_dict(dict), "a name that is none");
+    CHECK_INT(logs_with("dictionary: no such variable: 'no_such_variable'"), 1, "reported");
+    CHECK_INT(logs_count(), 6, "and no more");
     dpl_dict_free(dict);
 }
 

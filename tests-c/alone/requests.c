@@ -203,6 +203,8 @@ static void program_reads_what_it_set(void) {
     dpl_req_set_bucket(req, "bucket");
     dpl_req_set_bucket(req, "a longer bucket");
     CHECK_STR(req->bucket, "a longer bucket", "strings are replaced");
+    CHECK_STATUS(dpl_req_add_subresource(req, "acl"), DPL_SUCCESS, "a subresource");
+    CHECK_STR(req->subresource, "acl", "the first");
     dpl_req_set_src_resource_ext(req, "x", 0);
     CHECK_STR(req->src_resource, "x", "src_resource");
     dpl_req_set_content_type(req, "a/b");
