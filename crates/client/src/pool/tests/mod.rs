@@ -1,8 +1,14 @@
+mod closing;
+
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
 use std::time::Duration;
 
 use super::*;
+
+/// The connections that were closed, and why.
+type Closed = Arc<Mutex<Vec<(u32, CloseReason)>>>;
 
 fn limits() -> Limits {
     Limits::new(Duration::from_secs(100), 50)
@@ -17,6 +23,7 @@ struct Fake {
     /// The idle time after which its peer closes it.
     ended_after: Option<Duration>,
     tests: Arc<AtomicU32>,
+    closed: Closed,
 }
 
 impl Poolable for Fake {
@@ -49,7 +56,9 @@ impl Poolable for Fake {
             round_trip,
         })
     }
-    fn close(self, _: CloseReason) {}
+    fn close(self, why: CloseReason) {
+        self.closed.lock().unwrap().push((self.id, why));
+    }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -60,6 +69,7 @@ fn at(seconds: u64) -> Moment {
 struct Fixture {
     pool: Pool<Fake, Option<Arc<IdleSet>>>,
     set: Arc<IdleSet>,
+    closed: Closed,
 }
 
 impl Fixture {
@@ -67,7 +77,7 @@ impl Fixture {
         let pool = Pool::new();
         let set = Arc::new(pool.add_idle_set());
         pool.change_every_shard(|shard: &mut Option<_>| shard.replace(Arc::clone(&set)));
-        Fixture { pool, set }
+        Fixture { pool, set, closed: Closed::default() }
     }
 
     fn good(&self, id: u32) -> Fake {
@@ -79,6 +89,7 @@ impl Fixture {
             reuses: 0,
             ended_after: None,
             tests: Arc::default(),
+            closed: Arc::clone(&self.closed),
         }
     }
 
@@ -130,10 +141,11 @@ fn the_last_released_comes_first() {
 #[test]
 fn each_set_has_its_own_connections() {
     let fixture = Fixture::with_good([1]);
-    let other = Fixture { set: Arc::new(fixture.pool.add_idle_set()), pool: fixture.pool };
+    let other =
+        Fixture { set: Arc::new(fixture.pool.add_idle_set()), pool: fixture.pool, closed: fixture.closed };
     other.release(other.good(2), 0);
     assert_eq!(other.all(0), [2]);
-    let first = Fixture { set: fixture.set, pool: other.pool };
+    let first = Fixture { set: fixture.set, pool: other.pool, closed: Closed::default() };
     assert_eq!(first.all(0), [1]);
 }
 
