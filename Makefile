@@ -3,6 +3,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc
+DURATION ?= 3600
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so.0 target/lib/libdroplet_conn_static.a target/lib/libdroplet_conn.so \
@@ -55,6 +56,13 @@ tsan: ## the C programs that have threads, with ThreadSanitizer
 	@scripts/tsan.sh
 
 soak: all ## the tests that have a long form, in that form
+soak: all ## an hour with servers that fail at random: DURATION= (3600, seconds) SEED=
+	@scripts/setup.sh soak
+	@$(TESTS_C) soak
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests-c/soak/run.py --seconds $(DURATION) $(SEED:%=--seed %) --out target/soak \
+		--library $(CURDIR)/target/lib/libdroplet_conn.so.0 --programs $(CURDIR)/target/tests-c/soak
+
+long-tests: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
 	@$(TESTS_C) preload
 	DROPLET_TEST_SOAK=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
@@ -174,4 +182,5 @@ target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/releas
 .PHONY: help all demo test valgrind soak header fuzz fuzz-smoke install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind soak header fuzz fuzz-smoke licences install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind soak coverage mutants header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind soak long-tests header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

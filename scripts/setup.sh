@@ -29,6 +29,21 @@ proof)
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
 *) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
+#   setup.sh soak    to run the long run
+set -eu
+build='binutils libssl-dev pkg-config'
+tools= # what may come from elsewhere than Debian, as PROGRAM:PACKAGE
+case ${1:-} in
+demo) needed=$build ;;
+test)
+    needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client"
+    tools='python3:python3 go:golang-go node:nodejs npm:npm' # what the examples are written in
+    ;;
+soak)
+    needed="$build openssl nginx-light haproxy stunnel4"
+    tools=python3:python3
+    ;;
+*) echo 'usage: setup.sh demo|test|soak' >&2; exit 2 ;;
 esac
 
 for tool in cargo cc; do
@@ -36,6 +51,7 @@ for tool in cargo cc; do
 done
 # What the examples are written in, from wherever it comes.
 [ "$1" != test ] || for tool in python3:python3 go:golang-go node:nodejs npm:npm; do
+for tool in $tools; do
     command -v "${tool%:*}" >/dev/null || needed="$needed ${tool#*:}"
 done
 command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }

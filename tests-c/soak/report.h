@@ -1,0 +1,8 @@
+/* What the program says about itself: one line of JSON on stdout. */
+#ifndef SOAK_REPORT_H
+#define SOAK_REPORT_H
+
+/* With the statistics of both contexts, unless they are freed. */
+void report(const char *phase);
+
+#endif
