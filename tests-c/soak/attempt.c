@@ -233,10 +233,21 @@ static enum outcome judge(const struct reply *reply, bool was_reused) {
 
 /* ---- all of it ----------------------------------------------------------------------- */
 
+/* Of the many that fail while the servers do. */
+static void note_once_a_second(const char *error) {
+    static atomic_long last;
+    long now = (long)seconds_now();
+
+    if (atomic_exchange(&last, now) != now)
+        fprintf(stderr, "%ld: no connection: %s\n", now, error);
+}
+
 static void log_failure(enum outcome outcome, const struct plan *plan, const struct reply *reply,
                         const char *peer, const char *error) {
     bool is_wanted = outcome == DONE || outcome == CANCELLED || outcome == ABANDONED;
 
+    if (outcome == NO_CONNECTION && !tally->calm)
+        note_once_a_second(error);
     if (outcome != WRONG && (is_wanted || !tally->calm))
         return;
     fprintf(stderr,
@@ -309,7 +320,7 @@ static enum outcome attempt_on(struct worker *self, enum context context, dpl_co
         give_back(self, conn, plan->leaving == TERMINATE_EARLY || plan->leaving == TERMINATE_LATE);
     else
         give_back(self, conn, fails && random_below(&self->random, 2));
-    if (outcome == DONE)
+    if (outcome == DONE && plan->way_in != OPEN_HOST)
         count_host(context, peer);
     if (fails && outcome != WRONG && self->cancelled)
         outcome = CANCELLED;

@@ -56,11 +56,13 @@ static void *meddle_on(void *unused) {
     return NULL;
 }
 
-/* Obeys what stands on stdin until there is "stop" or nothing more, and reports meanwhile. */
+enum { BE_CALM = 'c', BE_WILD = 'w', STOP = 's' };
+
+/* Obeys what stands on stdin until there is nothing more, and reports meanwhile. */
 static void report_until_stop(void) {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     double next = seconds_now();
-    char command[16];
+    char command;
 
     for (;;) {
         double now = seconds_now();
@@ -71,10 +73,11 @@ static void report_until_stop(void) {
             report("running");
             next += 1;
         } else if (poll(&input, 1, (int)((next - now) * 1000) + 1) > 0) {
-            n = read(STDIN_FILENO, command, sizeof command);
-            if (n <= 0 || *command == 's')
+            n = read(STDIN_FILENO, &command, 1);
+            if (n <= 0 || command == STOP)
                 return;
-            be_calm(*command == 'c'); /* calm; or wild */
+            if (command == BE_CALM || command == BE_WILD)
+                be_calm(command == BE_CALM);
         }
     }
 }

@@ -30,7 +30,7 @@ class Faults:
 
     def begin(self, server, now):
         kinds = [self.stop, self.kill, self.terminate]
-        if server.RELOAD:
+        if server.RELOAD and server.is_up():  # before, the signal would end it
             kinds += [self.reload, self.reload]
         if server in self.world.origins:
             kinds += [self.refuse, self.spoil]

@@ -32,6 +32,7 @@ static void set_list(struct site *site, const char *list) {
     call_begins(MEDDLER, "dpl_addrlist_set_from_str", 5);
     dpl_addrlist_set_from_str(site->ctx->addrlist, list);
     call_ends(MEDDLER);
+    fprintf(stderr, "%.0f: hosts: %s\n", seconds_now(), list);
 }
 
 static void restore_list(struct site *site) {

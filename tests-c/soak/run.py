@@ -58,19 +58,20 @@ class Program:
         for line in self.process.stdout:
             self.lines.put(line)
 
-    def tell(self, word):
+    def tell(self, letter):
         try:
-            self.process.stdin.write(f"{word}\n")
+            self.process.stdin.write(letter)
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
 
     def end(self):
         """Returns its status and the last line that it printed."""
-        self.tell("stop")
+        self.tell("s")
         try:
             status = self.process.wait(90)
         except subprocess.TimeoutExpired:
+            self.log.write("does not end; its threads:\n" + "\n".join(samples.threads_of(self.process.pid)) + "\n")
             self.process.send_signal(signal.SIGABRT)
             status = self.process.wait()
         last = None
@@ -80,7 +81,7 @@ class Program:
 
     def bad_messages(self):
         self.log.seek(0)
-        words = ("bad message", "bug in droplet-conn", "panicked", "descriptors:", "wrong:", "overdue:")
+        words = ("bad message", "bug in droplet-conn", "panicked", "descriptors:", "wrong:", "overdue:", "does not end")
         return [line.strip() for line in self.log if line.startswith(words)]
 
 
@@ -146,12 +147,12 @@ class Run:
         self.program = Program(self.options, scratch, self.world)
         self.heard = self.now()
         while self.now() < self.options.seconds and self.program.process.poll() is None:
-            self.program.tell("wild")
+            self.program.tell("w")
             self.note("wild")
             self.is_wild = True
             self.spend(self.wild, self.faults.step)
             self.faults.end()
-            self.program.tell("calm")
+            self.program.tell("c")
             self.note("all is well")
             self.is_wild, self.calm_from = False, self.now() + GRACE
             self.spend(self.calm)
