@@ -131,6 +131,7 @@ def test_counts():
     context = Context(f"host = {dead},{alive}\nblacklist_expiretime = -1")
     assert context.use() == 0 and context.use() == 0
     eventually(lambda: context.use() == 0 and os.path.exists(path))
+    now = samples(path)
     assert context.use(terminate=True) == 0
     context.free()
     found = samples(path)
@@ -142,8 +143,8 @@ def test_counts():
     assert value(found, "connections_reused_total", **here) >= 2
     assert value(found, "connections_closed_total", reason="terminated", **here) == 1
     assert value(found, "connections_closed_total", reason="used_up", **here) == 0
-    assert value(found, "connections", state="in_use", **here) == 0
-    assert value(found, "checkouts_waiting", **here) == 0 == value(found, "limit_waits_total", **here)
+    assert value(now, "connections", state="in_use", **here) == 0
+    assert value(now, "checkouts_waiting", **here) == 0 == value(found, "limit_waits_total", **here)
     waits = value(found, "checkout_wait_seconds_count", **here)
     assert waits in (1, 2), "the dead host is tried first or second"
     assert value(found, "checkout_wait_seconds_bucket", le="+Inf", **here) == waits
@@ -154,10 +155,10 @@ def test_counts():
     assert all((count == waits) == (bound >= longest) for bound, count in buckets), (longest, buckets)
     assert value(found, "host_failures_total", host=dead, cause="refused", **here) == 1
     assert value(found, "host_failures_total", host=alive, cause="refused", **here) == 0
-    assert value(found, "host_state", host=dead, state="out", **here) == 1
-    assert value(found, "host_state", host=alive, state="out", **here) == 0
-    assert value(found, "host_state", host=alive, state="available", **here) == 1
-    assert value(found, "host_blacklisted_until_timestamp_seconds", host=dead, **here) == math.inf
+    assert value(now, "host_state", host=dead, state="out", **here) == 1
+    assert value(now, "host_state", host=alive, state="out", **here) == 0
+    assert value(now, "host_state", host=alive, state="available", **here) == 1
+    assert value(now, "host_blacklisted_until_timestamp_seconds", host=dead, **here) == math.inf
     assert value(found, "host_attempts_total", host=alive, **here) == 1
     assert value(found, "host_tls_handshakes_total", host=alive, kind="full", **here) == 0
     no_drafts()
@@ -177,6 +178,32 @@ def test_contexts_share_the_file():
     for _ in range(100):
         Context(f"host = {server()}").free()
     assert sum(name == "droplet_conn_connections_reused_total" for name, _ in samples(path)) <= 17, "some are kept"
+
+
+def test_freed_contexts_have_counters_only():
+    path = use_file("freed.prom")
+    first = MADE["contexts"] + 1
+    kept = Context(f"host = {server()}")
+    for _ in range(20):
+        context = Context(f"host = {server()}")
+        assert context.use() == 0
+        context.free()
+    # One that lives puts nobody's last counters out of the file.
+    eventually(lambda: kept.use() == 0 and f'connections{{context="{first}"' in open(path, encoding="utf-8").read())
+    found = samples(path)
+
+    def contexts(name):
+        return {int(dict(labels)["context"]) for key, labels in found if key == "droplet_conn_" + name}
+
+    freed = set(range(first + 5, first + 21))
+    assert contexts("connections_opened_total") == freed | {first}, "the sixteen that were freed last are there"
+    for gauge in ("connections", "checkouts_waiting", "host_state", "host_idle_connections"):
+        assert contexts(gauge) == {first}, "the connections and hosts of the others are gone"
+    for number in freed:
+        here = {"context": str(number)}
+        assert value(found, "connections_opened_total", **here) == 1
+        assert value(found, "connections_closed_total", reason="left", **here) == 1, "it was closed with its context"
+    kept.free()
 
 
 def test_names_are_escaped():

@@ -20,6 +20,7 @@ use crate::os::clock::Moment;
 use crate::os::lock::Lock;
 use crate::os::sync::atomic::{AtomicU8, Ordering};
 use crate::os::sys;
+use crate::pool::metrics::CloseReason;
 use crate::pool::permits::Permit;
 
 /// The shortest time between two sweeps of the idle connections.
@@ -184,9 +185,11 @@ impl<C: ClientConnection> Client<C> {
 
     /// Leaves its last statistics to the file of the process, if that is wanted.
     pub fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
-        if let Some(file) = &self.stats_file {
-            sys::without_cancellation(|| file.update(self.table(hosts), true, log));
-        }
+        let Some(file) = &self.stats_file else { return };
+        let mut table = self.table(hosts);
+        // They are closed with the context.
+        table.pool.counts.closed[CloseReason::Left as usize] += table.pool.idle;
+        sys::without_cancellation(|| file.update(table, true, log));
     }
 
     /// Leaves attempts to later calls.

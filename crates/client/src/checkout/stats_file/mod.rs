@@ -87,7 +87,7 @@ impl Shared {
         let context = snapshot.context;
         let mut replaced: Vec<_> = self.snapshots.extract_if(.., |other| other.context == context).collect();
         let freed = self.snapshots.iter().filter(|other| other.is_last).count();
-        if freed >= MOST_FREED {
+        if snapshot.is_last && freed >= MOST_FREED {
             let oldest = self.snapshots.iter().position(|other| other.is_last);
             replaced.extend(oldest.map(|oldest| self.snapshots.remove(oldest)));
         }

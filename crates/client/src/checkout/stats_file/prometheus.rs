@@ -23,33 +23,49 @@ pub struct Snapshot {
     pub is_last: bool,
 }
 
-/// Writes the statistics of all contexts. The lines of a metric stand together, as the format asks.
+/// Writes the statistics of all contexts. The lines of a metric stand together, as the format asks. Contexts that were
+/// freed have counters only: what the gauges count is gone.
 pub fn write(snapshots: &[impl AsRef<Snapshot>], to: &mut impl Write) -> io::Result<()> {
     let all: Vec<&Snapshot> = snapshots.iter().map(AsRef::as_ref).collect();
+    let present: Vec<&Snapshot> = all.iter().copied().filter(|snapshot| !snapshot.is_last).collect();
     let mut text = Text { to };
     text.head("info", "gauge", "The version of the library.")?;
     text.sample("info", &[("version", &env!("CARGO_PKG_VERSION"))], 1)?;
+    write_present(&present, &mut text)?;
     write_connections(&all, &mut text)?;
     write_waits(&all, &mut text)?;
+    write_present_hosts(&hosts_of(&present), &mut text)?;
+    write_hosts(&hosts_of(&all), &mut text)
+}
+
+/// Returns the hosts of contexts.
+fn hosts_of<'a>(snapshots: &[&'a Snapshot]) -> Vec<ContextHost<'a>> {
     let mut seen = HashSet::new();
-    let hosts: Vec<ContextHost<'_>> = all
+    snapshots
         .iter()
         .flat_map(|snapshot| snapshot.table.hosts.iter().map(|host| ContextHost::new(snapshot.context, host)))
         // The format forbids two lines with the same labels.
         .filter(|host| seen.insert((host.context, host.name.clone())))
-        .collect();
-    write_hosts(&hosts, &mut text)
+        .collect()
 }
 
-fn write_connections(all: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::Result<()> {
+/// Writes what the connections of contexts are doing.
+fn write_present(present: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::Result<()> {
     text.head("connections", "gauge", "Connections by state.")?;
-    for Snapshot { context, table, .. } in all {
+    for Snapshot { context, table, .. } in present {
         let pool = &table.pool;
         for (state, value) in [("idle", pool.idle), ("in_use", pool.in_use), ("connecting", pool.connecting)]
         {
             text.sample("connections", &[("context", context), ("state", &state)], value)?;
         }
     }
+    text.family("checkouts_waiting", "gauge", "Checkouts that wait at n_conn_max.", present, |snapshot| {
+        snapshot.table.pool.waiting
+    })
+}
+
+/// Writes what happened to the connections of contexts.
+fn write_connections(all: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::Result<()> {
     text.family("connections_opened_total", "counter", "Connections that were opened.", all, |snapshot| {
         snapshot.table.pool.counts.created
     })?;
@@ -60,9 +76,6 @@ fn write_connections(all: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::
         all,
         |snapshot| snapshot.table.pool.reused,
     )?;
-    text.family("checkouts_waiting", "gauge", "Checkouts that wait at n_conn_max.", all, |snapshot| {
-        snapshot.table.pool.waiting
-    })?;
     text.family("limit_waits_total", "counter", "Checkouts that waited at n_conn_max.", all, |snapshot| {
         snapshot.table.pool.counts.limit_waits
     })?;
@@ -103,7 +116,8 @@ fn write_waits(all: &[&Snapshot], text: &mut Text<'_, impl Write>) -> io::Result
     })
 }
 
-fn write_hosts(hosts: &[ContextHost<'_>], text: &mut Text<'_, impl Write>) -> io::Result<()> {
+/// Writes what state hosts are in, and what is known of them.
+fn write_present_hosts(hosts: &[ContextHost<'_>], text: &mut Text<'_, impl Write>) -> io::Result<()> {
     text.head("host_state", "gauge", "1 for the state of the host, 0 for the others.")?;
     for host in hosts {
         for (number, state) in STATE_NAMES.into_iter().enumerate() {
@@ -125,6 +139,16 @@ fn write_hosts(hosts: &[ContextHost<'_>], text: &mut Text<'_, impl Write>) -> io
     text.host_family("host_idle_connections", "gauge", "Idle connections to the host.", hosts, |host| {
         Some(host.idle)
     })?;
+    let help = "Time for which an idle connection to the host is used, since its server closes it then.";
+    text.host_family("host_idle_limit_seconds", "gauge", help, hosts, |host| {
+        host.known.idle.map(|idle| idle.as_secs_f64())
+    })?;
+    let help = "Requests for which a connection to the host is used, since its server closes it then.";
+    text.host_family("host_use_limit", "gauge", help, hosts, |host| host.known.uses)
+}
+
+/// Writes what happened with hosts.
+fn write_hosts(hosts: &[ContextHost<'_>], text: &mut Text<'_, impl Write>) -> io::Result<()> {
     text.host_family("host_attempts_total", "counter", "Attempts to connect to the host.", hosts, |host| {
         Some(host.metrics.attempts)
     })?;
@@ -145,12 +169,7 @@ fn write_hosts(hosts: &[ContextHost<'_>], text: &mut Text<'_, impl Write>) -> io
             text.sample("host_tls_handshakes_total", &host.labels_and("kind", &kind), count)?;
         }
     }
-    let help = "Time for which an idle connection to the host is used, since its server closes it then.";
-    text.host_family("host_idle_limit_seconds", "gauge", help, hosts, |host| {
-        host.known.idle.map(|idle| idle.as_secs_f64())
-    })?;
-    let help = "Requests for which a connection to the host is used, since its server closes it then.";
-    text.host_family("host_use_limit", "gauge", help, hosts, |host| host.known.uses)
+    Ok(())
 }
 
 /// A host of a context.
