@@ -9,7 +9,6 @@ import csv
 import os
 import queue
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +50,8 @@ class Program:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                         env=environment, text=True)
         self.lines = queue.Queue()
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
         self.statistics = samples.Statistics(f"{scratch}/{self.process.pid}.prom")
 
     def read(self):
@@ -74,6 +74,7 @@ class Program:
             self.log.write("does not end; its threads:\n" + "\n".join(samples.threads_of(self.process.pid)) + "\n")
             self.process.send_signal(signal.SIGABRT)
             status = self.process.wait()
+        self.reader.join()
         last = None
         while not self.lines.empty():
             last = self.lines.get()
@@ -158,8 +159,7 @@ class Run:
             self.spend(self.calm)
 
     def end(self):
-        if not self.program:
-            return None
+        """Ends the program. Returns what is known then."""
         status, last = self.program.end()
         said = samples.json.loads(last) if last else None
         return {"status": status, "said": said if said and said["phase"] == "ended" else None,
@@ -189,16 +189,15 @@ def main():
     os.makedirs(options.out, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"soak: {options.seconds} s with seed {options.seed}; the results go to {options.out}", flush=True)
-    scratch = tempfile.mkdtemp(prefix="soak-")
-    run = Run(options, scratch)
-    try:
-        run.all_phases(scratch)
-        end = run.end()
-    finally:
-        run.world.end()
-        if run.program and run.program.process.poll() is None:
-            run.program.process.kill()
-        shutil.rmtree(scratch, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as scratch:
+        run = Run(options, scratch)
+        try:
+            run.all_phases(scratch)
+            end = run.end()
+        finally:
+            run.world.end()
+            if run.program and run.program.process.poll() is None:
+                run.program.process.kill()
     if not run.rows:
         raise SystemExit(f"soak: the program said nothing, status {run.program.process.returncode}; "
                          f"see {options.out}/program.txt")

@@ -5,6 +5,7 @@ OUTCOMES_OF_THE_PROGRAM = ("cancelled", "abandoned")  # it wanted them
 BASE_THREADS = 11  # eight that ask, one that meddles, the first one, the clock
 STALE_PER_REQUEST = 0.02  # of the calm ones: tries whose reused connection the server closed at that moment
 RSS_KB, RSS_SHARE, MALLOC_KB, DESCRIPTORS = 2048, 0.03, 1024, 3  # by which they may grow
+FILE_IDLE = 8  # by which the file may have more, which is up to ten seconds old
 LONG = 1500  # seconds after which every kind of fault must have been made
 
 
@@ -77,6 +78,9 @@ class Verdict:
         idle = [(number, host) for number, window in enumerate(windows, 1)
                 for host in window[0] if host.startswith("served ") and gained(window, host) == 0]
         self.rule("each host serves again", not idle, f"{len(idle)} did not in one of {len(windows)} windows {idle[:5]}")
+        more = statistics.median(row["file_idle"] - row["idle"] for window in windows for row in window)
+        self.rule("the file of statistics has no connections that are not there", more <= FILE_IDLE,
+                  f"median of idle ones {more:+.0f}")
         threads = {window[-1]["threads"] for window in windows}
         self.rule("threads are back to the base", threads == {BASE_THREADS}, f"{sorted(threads)}, base {BASE_THREADS}")
 
