@@ -233,7 +233,7 @@ static enum outcome judge(const struct reply *reply, bool was_reused) {
 
 /* ---- all of it ----------------------------------------------------------------------- */
 
-/* Of the many that fail while the servers do. */
+/* Prints one of the many failures while the servers fail. */
 static void note_once_a_second(const char *error) {
     static atomic_long last;
     long now = (long)seconds_now();

@@ -12,10 +12,10 @@ enum { MOST_UP = 2 << 20, MOST_DOWN = 4 << 20, MOST_WHOLE = 256 << 10 }; /* byte
 enum way_in { TRY_CONNECT, CONNECT, CONNECT_CANCELLABLE, OPEN_HOST, WAYS_IN };
 enum reader { IN_STEPS, WHOLE, BY_CALLBACKS, READERS };
 
-/* What the program does with a reply that it does not want any more. */
+/* Ways to leave a reply that the program does not want any more. */
 enum leaving { STAY, TERMINATE_EARLY, TERMINATE_LATE, RELEASE_EARLY, RELEASE_LATE, LEAVINGS };
 
-/* How a request is made. */
+/* A request, and the calls that make it. */
 struct plan {
     uint64_t token;
     size_t up, down; /* bytes of the bodies */

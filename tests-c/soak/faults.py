@@ -1,4 +1,4 @@
-"""What goes wrong with the servers: at random times, in a random way, for a random time."""
+"""Faults of the servers: at random times, of a random kind, for a random time."""
 import collections
 import signal
 

@@ -1,11 +1,11 @@
-/* What the program itself does at unexpected times: changes, cancels, forks. */
+/* Disturbances by the program itself: it changes, cancels and forks at random times. */
 #ifndef SOAK_MEDDLER_H
 #define SOAK_MEDDLER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One of it. The caller comes again after a while. */
+/* Disturbs once. The caller comes again after a while. */
 void meddle(void);
 
 /* Takes all changes back; from now on the program is calm, or no longer. */

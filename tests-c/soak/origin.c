@@ -195,8 +195,8 @@ static void reset_at_close(struct connection *self) {
     setsockopt(self->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
-/* What is sent meanwhile goes out together. No client can know that bytes which come later are no
- * reply to its next request. */
+/* Holds back what is sent, or lets it go out together: no client can know that bytes which come later
+ * are no reply to its next request. */
 static void hold(struct connection *self, int on) {
     setsockopt(self->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }

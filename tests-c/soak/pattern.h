@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a checksum begins with. */
+/* Checksum of no bytes. */
 #define PATTERN_SUM_OF_NOTHING 0xcbf29ce484222325u
 
 /* The body of a request has another pattern than that of its reply. */

@@ -1,4 +1,4 @@
-/* What the program says about itself: one line of JSON on stdout. */
+/* Report of the program about itself: one line of JSON on stdout. */
 #ifndef SOAK_REPORT_H
 #define SOAK_REPORT_H
 

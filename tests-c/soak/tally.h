@@ -1,4 +1,4 @@
-/* What the program counts, in memory that it shares with the children it forks. */
+/* Counts of the program, in memory that it shares with the children it forks. */
 #ifndef SOAK_TALLY_H
 #define SOAK_TALLY_H
 
