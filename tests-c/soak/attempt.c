@@ -218,9 +218,9 @@ static bool is_right(const struct reply *reply) {
                                reply->sum_of_got == pattern_sum_of(plan->token, plan->down);
 }
 
-static enum outcome judge(const struct reply *reply, bool was_reused) {
+static enum outcome judge(const struct reply *reply, bool may_be_stale) {
     if (reply->status == 0)
-        return was_reused ? STALE : NO_REPLY;
+        return may_be_stale ? STALE : NO_REPLY;
     if (reply->status >= 500)
         return *reply->token && strtoull(reply->token, NULL, 16) != reply->plan->token ? WRONG
                                                                                        : SERVER_ERROR;
@@ -286,10 +286,12 @@ static enum outcome exchange(struct worker *self, struct site *site, dpl_conn_t 
                              const struct plan *plan, struct reply *reply, char *error, size_t size) {
     bool was_reused = conn->n_hits > 0;
     enum outcome outcome;
+    dpl_status_t status;
 
-    if (write_request(self, conn, plan) != DPL_SUCCESS) {
+    status = write_request(self, conn, plan);
+    if (status != DPL_SUCCESS) {
         snprintf(error, size, "%s", dplx_last_error());
-        return was_reused ? STALE : NOT_WRITTEN;
+        return was_reused && status != DPL_ETIMEOUT ? STALE : NOT_WRITTEN;
     }
     if (plan->leaving == TERMINATE_EARLY || plan->leaving == RELEASE_EARLY)
         return ABANDONED;
@@ -300,7 +302,7 @@ static enum outcome exchange(struct worker *self, struct site *site, dpl_conn_t 
     if (plan->reader == BY_CALLBACKS)
         read_by_callbacks(self, conn, reply);
     snprintf(error, size, "%s", dplx_last_error());
-    outcome = judge(reply, was_reused);
+    outcome = judge(reply, was_reused && !strstr(error, "timed out"));
     blame(self, site, conn, outcome, plan->reader);
     return plan->leaving && outcome == CUT_SHORT ? ABANDONED : outcome;
 }

@@ -15,7 +15,7 @@ enum outcome {
     AT_LIMIT,      /* DPL_ELIMIT */
     LOCAL,         /* DPL_ESYS, DPL_ENOMEM */
     NOT_WRITTEN,
-    STALE,         /* no byte came back on a reused connection */
+    STALE,         /* a reused connection ends, or is reset, before a byte of the reply */
     NO_REPLY,
     CUT_SHORT,
     SERVER_ERROR,  /* a status of 5xx */
