@@ -44,7 +44,7 @@ static uint64_t seed;
 
 /* ---- one connection ---------------------------------------------------------------- */
 
-enum { BUFFER = 32 * 1024, LONGEST_HANG = 15000, SLOW_PIECES = 8 };
+enum { BUFFER = 32 * 1024, LONGEST_HANG = 15000, SLOW_PIECES = 8, MOST_SPREAD = 2400 };
 
 struct connection {
     int fd;
@@ -141,17 +141,19 @@ static bool chance(struct connection *self, enum fault fault) {
     return random_below(&self->random, 100) < (uint64_t)percent[fault];
 }
 
-/* The bytes of the body from offset on, with a head before each chunk if it is sent in chunks. */
+/* The beginning of the body, in chunks or not, spread over so much time: nobody waits long for a byte, and
+ * the whole of it is in time as well. */
 static bool send_body(struct connection *self, const struct request *request, bool chunked,
-                      size_t until, int pause_ms) {
-    size_t most = pause_ms ? request->length / SLOW_PIECES + 1 : BUFFER;
+                      size_t until, int spread_ms) {
+    size_t wanted = spread_ms ? request->length / SLOW_PIECES + 1 : BUFFER;
+    size_t most = wanted < BUFFER ? wanted : BUFFER;
+    int pause_ms = spread_ms / (int)(until / most + 1);
     char block[BUFFER];
 
     for (size_t at = 0; at < until;) {
-        size_t n = until - at < sizeof block ? until - at : sizeof block;
+        size_t n = until - at < most ? until - at : most;
         char head[32];
 
-        n = n < most ? n : most;
         pattern_fill(request->token, at, block, n);
         if (chunked && !send_all(self, head, (size_t)snprintf(head, sizeof head, "%zx\r\n", n)))
             return false;
@@ -225,7 +227,7 @@ static bool answer(struct connection *self, const struct request *request) {
     if (!send_head(self, request, chunked, false))
         return false;
     if (!send_body(self, request, chunked, until,
-                   chance(self, SLOW) ? (int)random_below(&self->random, 300) : 0))
+                   chance(self, SLOW) ? (int)random_below(&self->random, MOST_SPREAD) : 0))
         return false;
     if (extra)
         send_all(self, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38);
