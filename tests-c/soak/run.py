@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The long run: servers that fail at random, a program that uses them, samples, and a verdict.
 
-Exit status: 0 if all rules hold. What it writes lies in the folder OUT: samples.csv, samples.svg, verdict.txt,
-events.txt, program.txt. The same seed makes the same choices, but not at the same moments.
+Exit status: 0 if all rules hold. Ctrl-C ends it early, with a verdict. What it writes lies in the folder OUT:
+samples.csv, samples.svg, verdict.txt, events.txt, program.txt. The same seed makes the same choices, but not at the same
+moments.
 """
 import argparse
 import csv
@@ -48,7 +49,7 @@ class Program:
                            SOAK_AUTHORITY=world.authority)
         command = [f"{options.programs}/client", str(options.seed), ";".join(world.plain), ";".join(world.tls)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
-                                        env=environment, text=True)
+                                        env=environment, text=True, start_new_session=True)
         self.lines = queue.Queue()
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -97,9 +98,19 @@ class Run:
         self.world = World(scratch, f"{options.programs}/origin", chance)
         self.faults = Faults(self.world, chance, self.note)
         self.program = None
+        self.is_stopped = False
         self.is_wild, self.calm_from = True, 0
         self.heard = 0  # when the program said something last
         self.wild, self.calm = (40, 20) if options.seconds >= 300 else (14, 16)
+
+    def stop(self, *_):
+        """Ends the run early, with a verdict; a second signal ends it at once."""
+        self.is_stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def goes_on(self, until):
+        return self.now() < until and not self.is_stopped and self.program.process.poll() is None
 
     def now(self):
         return time.monotonic() - self.began
@@ -135,7 +146,7 @@ class Run:
 
     def spend(self, seconds, step=lambda now: None):
         until = min(self.now() + seconds, self.options.seconds)
-        while self.now() < until and self.program.process.poll() is None:
+        while self.goes_on(until):
             step(self.now())
             self.sample()
             before = self.now()
@@ -147,7 +158,7 @@ class Run:
         self.world.start()
         self.program = Program(self.options, scratch, self.world)
         self.heard = self.now()
-        while self.now() < self.options.seconds and self.program.process.poll() is None:
+        while self.goes_on(self.options.seconds):
             self.program.tell("w")
             self.note("wild")
             self.is_wild = True
@@ -187,10 +198,11 @@ def write_results(options, run, end):
 def main():
     options = arguments()
     os.makedirs(options.out, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"soak: {options.seconds} s with seed {options.seed}; the results go to {options.out}", flush=True)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as scratch:
         run = Run(options, scratch)
+        signal.signal(signal.SIGINT, run.stop)
+        signal.signal(signal.SIGTERM, run.stop)
         try:
             run.all_phases(scratch)
             end = run.end()
