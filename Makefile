@@ -42,20 +42,20 @@ valgrind: ## the C programs under valgrind
 	@scripts/test.sh valgrind
 
 asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
-	@scripts/setup.sh proof
+	@scripts/setup.sh memory
 	@scripts/asan.sh
 
 allocations: all ## every allocation on every path fails in turn
-	@scripts/setup.sh proof
+	@scripts/setup.sh memory
 	@scripts/allocations.sh
+
 models: ## the library's own concurrency in model checkers: MODEL_ITERATIONS= (2000)
 	@scripts/models.sh
 
 tsan: ## the C programs that have threads, with ThreadSanitizer
-	@scripts/setup.sh proof
+	@scripts/setup.sh threads
 	@scripts/tsan.sh
 
-soak: all ## the tests that have a long form, in that form
 soak: all ## an hour with servers that fail at random: DURATION= (3600, seconds) SEED=
 	@scripts/setup.sh soak
 	@$(TESTS_C) soak
@@ -69,11 +69,11 @@ long-tests: all ## the tests that have a long form, in that form
 	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 
 coverage: ## which lines the tests run: a report in target/coverage, compared with docs/coverage.md
-	@scripts/setup.sh proof
+	@scripts/setup.sh coverage
 	@scripts/coverage.sh
 
 mutants: ## changes to the code that no test notices: FILES= (a part of a path) SHARD= (such as 0/8) DIFF= (a file)
-	@scripts/setup.sh proof
+	@scripts/setup.sh mutants
 	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --output target \
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
@@ -85,7 +85,7 @@ bench: all ## what checkouts, connects and writes cost beside the bare system ca
 	@benches/run.sh
 
 fuzz: ## inputs that break the library are searched for: FUZZ_SECONDS= for each target (600), FUZZ_TARGETS=
-	@scripts/setup.sh proof
+	@scripts/setup.sh fuzz
 	@scripts/fuzz.sh run $${FUZZ_SECONDS:-600}
 
 fuzz-smoke: ## the same, a minute for each target
@@ -99,7 +99,7 @@ simulation-mutations: ## bring defects of the past back, and see the simulation 
 
 install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 licences: ## the licences, versions, sources and advisories of all crates; writes THIRD-PARTY.txt
-	@scripts/setup.sh proof
+	@scripts/setup.sh licences
 	UPDATE_LICENCES=1 cargo test --locked --test licences
 	@scripts/licences.sh
 
@@ -174,13 +174,7 @@ target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
 	cargo build --release --locked --package libdroplet --package libdroplet_conn
 
-.PHONY: help all demo test valgrind soak header fuzz simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind asan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind asan allocations soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind models soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind models tsan soak header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind soak header fuzz fuzz-smoke install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind soak header fuzz fuzz-smoke licences install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind soak coverage mutants header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind soak long-tests header fuzz install uninstall install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
+	fuzz-smoke licences simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean \
+	c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -1,58 +1,44 @@
 #!/bin/sh
 # Installs the Debian packages that are needed and missing; without root, says how.
-#   setup.sh demo    to build the libraries and run the demo
-#   setup.sh test    to run all tests
-#   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make asan`
-#   setup.sh proof   to run what CONTRIBUTING.md calls proofs, such as `make tsan`
-#   setup.sh proof   to run the fuzzer; tools of Cargo's go to target/tools
-#   setup.sh proof   to run the fuzzer and check licences; tools of Cargo's go to target/tools
+#   setup.sh demo       to build the libraries and run the demo
+#   setup.sh test       to run all tests
+#   setup.sh soak       for the long run
+#   setup.sh memory     for AddressSanitizer and failed allocations
+#   setup.sh threads    for ThreadSanitizer
+#   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
+#   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
+# Tools of Cargo's go to target/tools.
 set -eu
 build='binutils libssl-dev pkg-config'
-tools='cargo-fuzz@0.13.2 cargo-deny@0.20.2' # Cargo has their checksums
-case ${1:-} in
-demo) needed=$build ;;
-test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
-proof) needed="$build openssl nginx-light stunnel4" ;;
-# rustc-web: with the source of its standard library, which rustup's has not.
-proof) needed="$build openssl rustc-web rust-web-src" ;;
-proof) needed="$build g++" ;;
-#   setup.sh proof   to measure coverage and test mutants; tools of Cargo's go to target/tools
-set -eu
-build='binutils libssl-dev pkg-config'
-tools=cargo-mutants@27.1.0 # Cargo has its checksum
-case ${1:-} in
-demo) needed=$build ;;
-test) needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client" ;;
-proof)
-    # The version of LLVM that rustc has.
-    llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-    needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
-    ;;
-*) echo 'usage: setup.sh demo|test|proof' >&2; exit 2 ;;
-#   setup.sh soak    to run the long run
-set -eu
-build='binutils libssl-dev pkg-config'
-tools= # what may come from elsewhere than Debian, as PROGRAM:PACKAGE
+programs= # what may come from elsewhere than Debian, as PROGRAM:PACKAGE
+tool=     # of Cargo's, which has its checksum
 case ${1:-} in
 demo) needed=$build ;;
 test)
     needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client"
-    tools='python3:python3 go:golang-go node:nodejs npm:npm' # what the examples are written in
+    programs='python3:python3 go:golang-go node:nodejs npm:npm' # what the examples are written in
     ;;
-soak)
-    needed="$build openssl nginx-light haproxy stunnel4"
-    tools=python3:python3
+soak) needed="$build openssl nginx-light haproxy stunnel4" programs=python3:python3 ;;
+memory) needed="$build openssl nginx-light stunnel4" ;;
+# With the source of its standard library, which rustup's has not.
+threads) needed="$build openssl rustc-web rust-web-src" ;;
+fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
+licences) needed=$build tool=cargo-deny@0.20.2 ;;
+mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
+coverage)
+    # The version of LLVM that rustc has.
+    llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
-*) echo 'usage: setup.sh demo|test|soak' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants' >&2; exit 2 ;;
 esac
 
-for tool in cargo cc; do
-    command -v $tool >/dev/null || { echo "setup: $tool is missing: install a Rust toolchain and a C compiler" >&2; exit 1; }
+for program in cargo cc; do
+    command -v $program >/dev/null ||
+        { echo "setup: $program is missing: install a Rust toolchain and a C compiler" >&2; exit 1; }
 done
-# What the examples are written in, from wherever it comes.
-[ "$1" != test ] || for tool in python3:python3 go:golang-go node:nodejs npm:npm; do
-for tool in $tools; do
-    command -v "${tool%:*}" >/dev/null || needed="$needed ${tool#*:}"
+for program in $programs; do
+    command -v "${program%:*}" >/dev/null || needed="$needed ${program#*:}"
 done
 command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }
 
@@ -76,20 +62,11 @@ else
     rm -f "$log"
 fi
 
-# In a folder of the project: a developer may have other versions.
-[ "$1" != proof ] || for tool in $tools; do
-    case $(target/tools/bin/"${tool%@*}" --version 2>/dev/null) in
-    *" ${tool#*@}") ;;
-    *)
-        echo "setup: installing $tool, which takes minutes"
-        cargo install --quiet --locked --root target/tools "$tool" >&2
-        ;;
-    esac
-    if ! grep -qsF "\"${tool%@*} ${tool#*@} " target/tools/.crates.toml; then
-        echo "setup: installing $tool, which takes minutes"
-        cargo install --quiet --locked --root target/tools "$tool" >&2
-    fi
-done
+# In a folder of the project: a developer may have another version.
+if [ -n "$tool" ] && ! grep -qsF "\"${tool%@*} ${tool#*@} " target/tools/.crates.toml; then
+    echo "setup: installing $tool, which takes minutes"
+    cargo install --quiet --locked --root target/tools "$tool" >&2
+fi
 
 # Without it the test of the example skips itself.
 if [ "$1" = test ] && ! [ examples/node/node_modules -nt examples/node/package-lock.json ]; then

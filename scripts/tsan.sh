@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.."
 out=target/tsan target=x86_64-unknown-linux-gnu
 runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib/librustc-stable_rt.tsan.a
 [ -e "$runtime" ] || { echo "tsan.sh: this rustc has no $runtime: use one of rustup's" >&2; exit 1; }
-[ -e /usr/lib/rustlib/src/rust/library/std ] || { echo 'tsan.sh: rust-web-src is missing: scripts/setup.sh proof' >&2; exit 1; }
+[ -e /usr/lib/rustlib/src/rust/library/std ] || { echo 'tsan.sh: rust-web-src is missing: scripts/setup.sh threads' >&2; exit 1; }
 
 # Those with threads of their own, and lookups, in which the library has some. dead_names is left out: it replaces
 # pthread_create(3), as ThreadSanitizer does, which then does not know the thread.
