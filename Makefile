@@ -97,7 +97,6 @@ simulate: ## random histories on a simulated network and clock: HISTORIES= (2000
 simulation-mutations: ## bring defects of the past back, and see the simulation find each
 	crates/simulation/mutations.sh
 
-install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DESTDIR=
 licences: ## the licences, versions, sources and advisories of all crates; writes THIRD-PARTY.txt
 	@scripts/setup.sh licences
 	UPDATE_LICENCES=1 cargo test --locked --test licences
