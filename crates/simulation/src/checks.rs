@@ -70,11 +70,6 @@ impl World {
         self.servers_of(host).is_some_and(|servers| !servers.is_empty() && servers.iter().all(is_healthy))
     }
 
-    /// True if a server of a host has ever been deaf.
-    fn was_deaf(&self, host: usize) -> bool {
-        self.servers_ever(host).iter().any(|server| self.servers[*server].was_deaf)
-    }
-
     /// Checks that no more sockets are open than `n_conn_max` allows.
     pub fn check_limit(&self) {
         let own = self.open_sockets();
@@ -243,10 +238,8 @@ impl Before {
                 _ => false,
             };
             let is_usable = is_usable || matches!(self.door, Door::OpenHost(_));
-            // A suspect may have an old attempt that times out.
-            let is_suspect = state.state == c::SUSPECT && with(|world| world.was_deaf(state.host));
             let since = self.begin.saturating_sub(HEAD_START);
-            if is_usable && !is_suspect && with(|world| world.is_healthy_since(state.host, since)) {
+            if is_usable && with(|world| world.is_healthy_since(state.host, since)) {
                 violation(&format!(
                     "a live host was not found within {} ms (status {status}): {state:?}: {error}",
                     (now - self.begin) / MILLISECOND

@@ -43,8 +43,6 @@ pub struct Server {
     pub rejects_sessions: bool,
     /// Since this time it has served without a fault.
     pub healthy_since: Option<Time>,
-    /// True if it has ever been deaf.
-    pub was_deaf: bool,
     /// The number of times that it gave cause for blame.
     pub causes: u64,
     /// The last cause.
@@ -63,7 +61,6 @@ impl Server {
             most_requests: None,
             rejects_sessions: false,
             healthy_since: Some(0),
-            was_deaf: false,
             causes: 0,
             last_cause: "none",
         }
@@ -269,7 +266,6 @@ impl World {
         let before = self.servers[server].condition;
         self.trace(|| format!("server {server} is {condition:?}"));
         self.servers[server].condition = condition;
-        self.servers[server].was_deaf |= condition == Condition::Deaf;
         if condition == Condition::Refusing || before == Condition::Deaf {
             let own = (0..self.sockets.len()).filter(|number| self.sockets[*number].server == Some(server));
             for number in own.collect::<Vec<_>>() {

@@ -36,10 +36,10 @@ impl<C: ClientConnection> Client<C> {
         self.blacklisted(call, host, wait, fault, outcome);
     }
 
-    /// Blacklists the host of an attempt that has failed.
-    fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault) {
+    /// Blacklists the host of an attempt that has failed some time ago, from then on.
+    fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault, age: Duration) {
         let wait = call.settings().blacklist;
-        let outcome = guard.blacklist(Moment::now(), wait, fault);
+        let outcome = guard.blacklist(Moment::now().before(age), wait, fault);
         self.blacklisted(call, guard.host(), wait, fault, outcome);
     }
 
@@ -105,7 +105,7 @@ impl<C: ClientConnection> Client<C> {
         note_failure(endpoint, Fault::Name);
         // A bucket that does not resolve says nothing about the host.
         if !endpoint.is_virtual() {
-            self.blame(call, guard, Fault::Name);
+            self.blame(call, guard, Fault::Name, Duration::ZERO);
         }
         StartError::NoAddress
     }
@@ -157,13 +157,13 @@ impl<C: ClientConnection> Client<C> {
         let fault = error.fault();
         note_failure(&attempt.endpoint, fault);
         if error.local_fault().is_none() {
-            self.blame(call, attempt.guard_to_blame(error), fault);
+            self.blame(call, attempt.guard_to_blame(error), fault, error.age);
         }
     }
 
-    fn blame(&self, call: &impl Call<C>, guard: Option<&AttemptGuard>, fault: Fault) {
+    fn blame(&self, call: &impl Call<C>, guard: Option<&AttemptGuard>, fault: Fault, age: Duration) {
         if let Some(guard) = guard {
-            self.blacklist_for_attempt(call, guard, fault);
+            self.blacklist_for_attempt(call, guard, fault, age);
         }
     }
 

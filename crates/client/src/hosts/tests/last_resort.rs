@@ -136,6 +136,20 @@ fn after_an_order_a_longer_failure_is_as_any_other() {
 }
 
 #[test]
+fn a_failure_of_some_time_ago_is_probed_at_once() {
+    let (hosts, all, _) = list(1);
+    let old = attempt(&hosts, 0, &[1]).expect("an attempt");
+    old.blacklist(at(1), TEN, Fault::TimedOut);
+    drop(old);
+    assert!(last_resort(&hosts, 0, at(4)).expect("due since 1.06 s").is_early_probe());
+    hosts.unblacklist(&all[0]);
+    let older = attempt(&hosts, 0, &[1]).expect("an attempt");
+    older.blacklist(at(5), TEN, Fault::TimedOut);
+    drop(older);
+    assert!(probe(&hosts, 16).is_some(), "its time is over");
+}
+
+#[test]
 fn an_order_during_an_early_probe_prevails() {
     let (hosts, all, _) = list(1);
     hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);

@@ -200,6 +200,7 @@ impl Connecting {
             awaited.lose_event();
         }
         if now >= self.ends_at() {
+            self.error.age = now.saturating_duration_since(self.deadline);
             self.time_out();
             return Some(Err(self.take_error()));
         }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::net::resolve::LookupError;
@@ -18,6 +19,8 @@ pub struct ConnectError {
     pub causes: Vec<(SocketAddr, ConnectErrorKind)>,
     /// The error of the look-up, if there is no address, or this side could not wait for the name server's.
     pub look_up: Option<LookupError>,
+    /// The time since its deadline, if that has passed: nobody may have called for some time.
+    pub age: Duration,
 }
 
 /// The reason why the connect to one address failed.

@@ -224,6 +224,14 @@ fn a_host_is_not_to_blame_for_a_refusal_of_some_time_ago() {
 }
 
 #[test]
+fn a_timeout_has_the_age_of_its_deadline() {
+    let (_listener, mut case) = accepted();
+    assert!(case.look_after(TIMEOUT / 10).is_none(), "the handshake begins");
+    let Some(Err(error)) = case.look_after(3 * TIMEOUT) else { panic!("it goes on, or is open") };
+    assert_eq!(error.age, 2 * TIMEOUT);
+}
+
+#[test]
 fn a_server_that_does_not_answer_the_handshake_in_time_is_to_blame() {
     let (_listener, mut case) = accepted();
     assert!(case.look_after(TIMEOUT / 10).is_none(), "the handshake begins");
