@@ -164,6 +164,11 @@ unsafe impl RawMutex for Spin {
 
     #[inline]
     fn try_lock(&self) -> bool {
+        if cfg!(model = "loom") {
+            // Loom does not know that an exchange which has failed stands before the store that unlocks, and would let
+            // it undo that.
+            return self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        }
         !self.0.swap(true, Ordering::Acquire)
     }
 
