@@ -155,6 +155,9 @@ pub fn status(error: &ReadError<TransferError, Error>) -> dpl_status_t {
     match error {
         ReadError::Receiver(error) => error.status(),
         ReadError::Syntax(SyntaxError::OutOfMemory) => Error::OutOfMemory.status(),
+        ReadError::Source(error) if matches!(error.error(), Error::OutOfMemory) => {
+            Error::OutOfMemory.status()
+        }
         ReadError::Syntax(_) | ReadError::Source(_) => Error::Failure.status(),
     }
 }

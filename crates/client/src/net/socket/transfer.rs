@@ -26,6 +26,7 @@ impl TransferError {
     pub fn error(&self) -> Error {
         match self {
             TransferError::TimedOut => Error::TimedOut,
+            TransferError::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => Error::OutOfMemory,
             TransferError::Io(_) => Error::Failure,
         }
     }

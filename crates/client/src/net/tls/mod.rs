@@ -31,7 +31,7 @@ pub use sessions::Sessions;
 use transport::{Timeout, Transport};
 
 use crate::net::socket::{Socket, TransferError, wait_readable, wait_writable};
-use crate::os::libssl::{self, Channel, SslError, in_tls_step, with_own_errors};
+use crate::os::libssl::{self, Channel, SslError, in_tls_step, is_out_of_memory, with_own_errors};
 use crate::os::sys::{self, Descriptor};
 
 /// The largest plaintext of a record in bytes (RFC 8446, section 5.1).
@@ -357,6 +357,7 @@ fn transfer_error(error: SslError) -> TransferError {
             let text = "the peer closed the connection without a close_notify";
             io::Error::new(io::ErrorKind::UnexpectedEof, text)
         }
+        SslError::Tls(errors) if is_out_of_memory(&errors) => io::Error::from_raw_os_error(libc::ENOMEM),
         SslError::Tls(errors) => match errors.errors().first().and_then(|error| error.reason()) {
             Some(reason) => io::Error::other(reason),
             None => io::ErrorKind::ConnectionAborted.into(),
