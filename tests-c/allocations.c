@@ -457,18 +457,18 @@ static const struct exhausted requests[] = {
 static const struct exhausted lists[] = {
     {.name = "a list", .act = change_a_list},
     {"a list that is set", make_list, set_a_list, NULL, free_list, 0},
-    {.name = "a list of many hosts", .prepare = name_many, .act = use_many_hosts, .stride = 97},
+    {.name = "a list of many hosts", .prepare = name_many, .act = use_many_hosts, .stride = 397},
 };
 
 static const struct exhausted others[] = {
     {"statistics", make_idle, read_statistics, nobody_is_blamed, free_context, 0},
     {"a file", make_context, write_to_a_file, NULL, free_context, 0},
     {.name = "a log function", .act = set_a_log},
-    {.name = "statistics in a file", .prepare = want_statistics, .act = print_statistics, .stride = 7},
+    {.name = "statistics in a file", .prepare = want_statistics, .act = print_statistics, .stride = 61},
 };
 
 static const struct exhausted replies[] = {
-    {"long replies", make_context, read_at_length, nobody_is_blamed, free_context, 9},
+    {"long replies", make_context, read_at_length, nobody_is_blamed, free_context, 61},
 };
 
 #define EXHAUST_ALL(scenarios) exhaust_all(scenarios, sizeof(scenarios) / sizeof *(scenarios))
