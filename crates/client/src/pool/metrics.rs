@@ -175,3 +175,45 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_counted_by_their_length() {
+        let metrics = Metrics::default();
+        let not_yet = Moment::precise().after(Duration::from_secs(3600));
+        metrics.waited(not_yet, false);
+        let counts = metrics.counts();
+        assert_eq!((counts.waits, counts.wait_counts[0], counts.failed), (1, 1, 0), "no time");
+        assert_eq!((counts.waited, counts.longest_wait), (Duration::ZERO, Duration::ZERO));
+        metrics.waited(Moment::default(), true);
+        let counts = metrics.counts();
+        assert_eq!(
+            (counts.waits, counts.wait_counts[BUCKETS - 1], counts.failed),
+            (2, 1, 1),
+            "since the start"
+        );
+        assert!(counts.longest_wait > Duration::ZERO && counts.waited == counts.longest_wait);
+        metrics.waited(not_yet, false);
+        assert_eq!(metrics.counts().longest_wait, counts.longest_wait, "a shorter one changes nothing");
+    }
+
+    #[test]
+    fn connections_and_waits_at_the_limit_are_counted() {
+        let metrics = Metrics::default();
+        for _ in 0..3 {
+            metrics.created();
+        }
+        metrics.closed(CloseReason::Stale);
+        metrics.limit_wait();
+        metrics.limit_wait();
+        metrics.limit_timeout();
+        let counts = metrics.counts();
+        assert_eq!((counts.open(), counts.closed[CloseReason::Stale as usize]), (2, 1));
+        assert_eq!((counts.limit_waits, counts.limit_timeouts), (2, 1));
+        metrics.forget_parent();
+        assert_eq!((metrics.counts().limit_waits, metrics.counts().open()), (0, 0));
+    }
+}

@@ -199,3 +199,72 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns places in the queue, in their order.
+    fn places<const COUNT: usize>(waiters: &Arc<Waiters>) -> [Place; COUNT] {
+        std::array::from_fn(|_| {
+            let place = Place::new(waiters);
+            place.enter();
+            place
+        })
+    }
+
+    /// True if the call of a place was woken: then it does not sleep.
+    fn is_awake(place: &Place) -> bool {
+        place.waiter.state.load(Ordering::SeqCst) == AWAKE
+    }
+
+    #[test]
+    fn the_first_that_sleeps_is_woken() {
+        let waiters = Arc::default();
+        let [first, second, third] = places(&waiters);
+        assert_eq!((waiters.length(), first.is_first(), second.is_first()), (3, true, false));
+        waiters.wake_first();
+        assert_eq!([&first, &second, &third].map(is_awake), [true, false, false]);
+        waiters.wake_first();
+        assert_eq!([&first, &second, &third].map(is_awake), [true, true, false]);
+        second.sleep(Duration::from_secs(3600));
+        assert!(first.has_turn(1) && !second.has_turn(1) && second.has_turn(2));
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_leaves_its_room_to_the_next() {
+        let waiters = Arc::default();
+        let [first, second] = places(&waiters);
+        drop(first);
+        assert!(is_awake(&second) && second.is_first());
+        assert!(second.leave() && !second.leave());
+        assert_eq!(waiters.length(), 0);
+    }
+
+    #[test]
+    fn an_end_wakes_all_and_waits_for_them() {
+        let waiters: Arc<Waiters> = Arc::default();
+        let [first, second] = places(&waiters);
+        assert!(!waiters.is_closed());
+        assert!(!waiters.close(Duration::from_millis(1)), "both still have a place");
+        assert!(waiters.is_closed() && is_awake(&first) && is_awake(&second));
+        drop(first);
+        let slow = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            drop(second);
+        });
+        assert!(waiters.close(Duration::from_secs(3600)), "the last one gives it up");
+        slow.join().unwrap();
+    }
+
+    #[test]
+    fn a_child_has_no_place_of_its_parent() {
+        let waiters: Arc<Waiters> = Arc::default();
+        let [first] = places(&waiters);
+        waiters.forget_parent();
+        assert_eq!(waiters.length(), 0);
+        assert!(waiters.close(Duration::from_secs(3600)), "nobody is waited for");
+        // Its destructor would count it once more.
+        std::mem::forget(first);
+    }
+}

@@ -257,3 +257,22 @@ fn names_match_in_either_case_and_removed_hosts_are_not_found() {
     assert!(named(c"Server", c"80").is_none());
     assert_eq!(hosts.blacklist(&host, at(0), TEN, Fault::Refused), None, "it is not in the list any more");
 }
+
+#[test]
+fn a_record_counts_attempts_failures_and_handshakes() {
+    let (hosts, all, _) = list(3);
+    assert_eq!(hosts.count(), 3);
+    let record = all[0].record();
+    record.attempt();
+    record.attempt();
+    record.failure(Fault::Refused);
+    for resumed in [true, false, false] {
+        record.handshake(resumed);
+    }
+    let metrics = all[0].record().metrics();
+    assert_eq!((metrics.attempts, metrics.full_handshakes, metrics.resumed_handshakes), (2, 2, 1));
+    assert_eq!((metrics.failures[Fault::Refused as usize], metrics.failures.iter().sum::<u64>()), (1, 1));
+    assert_eq!(all[1].record().metrics(), Default::default(), "each host has its own");
+    record.forget_parent();
+    assert_eq!(record.metrics(), Default::default());
+}
