@@ -9,8 +9,11 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
-use openssl::ssl::{ErrorCode, HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslStream};
+use openssl::ssl::{
+    ErrorCode, HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode,
+};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameBuilder};
 
 /// The certificate of all servers and their settings.
@@ -58,6 +61,16 @@ fn make_identity() -> Result<Identity, openssl::error::ErrorStack> {
     context.set_session_id_context(b"simulation")?;
     let pem = String::from_utf8(certificate.to_pem()?).expect("PEM is text");
     Ok(Identity { context: context.build(), pem })
+}
+
+/// Makes an `SSL_CTX` for a client that trusts the servers.
+pub fn client_context() -> Result<SslContext, openssl::error::ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    store.add_cert(X509::from_pem(identity().pem.as_bytes())?)?;
+    let mut builder = SslContext::builder(SslMethod::tls_client())?;
+    builder.set_cert_store(store.build());
+    builder.set_verify(SslVerifyMode::PEER);
+    Ok(builder.build())
 }
 
 /// The bytes to and from a server.
