@@ -99,7 +99,10 @@ impl<C: ClientConnection> Client<C> {
             };
             // From the first attempt on, so that its own deadline comes first.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + call.settings().connect_timeout);
-            let until = next_start.map_or(deadline, |start| start.min(deadline));
+            let mut until = next_start.map_or(deadline, |start| start.min(deadline));
+            if next_start.is_none() && untried.is_probe_under_way() {
+                until = until.min(Instant::now() + PROBE_INTERVAL);
+            }
             match self.next_event(call, attempts, until)? {
                 Ok(Some((attempt, Ok(stream)))) => {
                     let made = self.attempt_succeeded(call, attempt, stream);
@@ -122,7 +125,11 @@ impl<C: ClientConnection> Client<C> {
                 Ok(None) if deadline <= Instant::now() => {
                     return Err(self.time_is_up(call, untried, attempts, error_so_far).into());
                 }
-                Ok(None) => attempts.running().for_each(Attempt::mark_slow),
+                Ok(None) => {
+                    attempts.running().for_each(Attempt::mark_slow);
+                    // The probe of a host that is left may be a parked attempt.
+                    self.maintain(call, Moment::now());
+                }
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
                     return self.reuse_instead(call, untried, Error::System.into());

@@ -113,6 +113,14 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         }
     }
 
+    /// True if a probe of a host that is left is under way.
+    pub fn is_probe_under_way(&self) -> bool {
+        match &self.source {
+            Source::List { hosts, tried, .. } => hosts.is_probing(|host| !is_among(tried, host)),
+            Source::Named(_) => false,
+        }
+    }
+
     /// Waits for the result of a probe of a host that is left, at most for the timeout. False if none is under way.
     pub fn wait_for_probe(&self, timeout: Duration) -> bool {
         match &self.source {

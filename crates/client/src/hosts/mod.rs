@@ -258,6 +258,11 @@ impl Hosts {
         })
     }
 
+    /// True if a host for which `is_wanted` is true is being probed.
+    pub fn is_probing(&self, is_wanted: impl Fn(&Arc<Host>) -> bool) -> bool {
+        self.breakers.lock().iter().any(|breaker| breaker.is_probing() && is_wanted(&breaker.host))
+    }
+
     /// Waits for a change of the list, at most for the timeout, if a host for which `is_wanted` is true is being
     /// probed. False if none is.
     pub fn wait_for_probe(&self, is_wanted: impl Fn(&Arc<Host>) -> bool, timeout: Duration) -> bool {
