@@ -158,7 +158,9 @@ mod of_forks {
             ShardNumber::own();
             // These get all other shards, and end.
             let first: Vec<_> = (1..SHARDS).map(|_| spawn(ShardNumber::own)).collect();
-            first.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in first {
+                thread.join().unwrap();
+            }
             let sharing = {
                 let data = Arc::clone(&data);
                 spawn(move || data.change(0))
