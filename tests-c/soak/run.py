@@ -46,7 +46,9 @@ class Program:
         self.log = open(f"{options.out}/program.txt", "w+", encoding="utf-8", errors="replace")
         # DPLX_STATS_FILE without the prefix of other variables: a child has a file of its own.
         environment = dict(os.environ, LD_PRELOAD=options.library, DPLX_STATS_FILE=f"{scratch}/%p.prom",
-                           SOAK_AUTHORITY=world.authority)
+                           SOAK_AUTHORITY=world.authority,
+                           # What malloc(3) keeps for each thread counts as given out, and grows for an hour.
+                           GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
         command = [f"{options.programs}/client", str(options.seed), ";".join(world.plain), ";".join(world.tls)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                         env=environment, text=True, start_new_session=True)
