@@ -74,6 +74,8 @@ fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, SocketAddrV6};
+
     use super::*;
     use crate::net::host_name::HostName;
 
@@ -136,5 +138,13 @@ mod tests {
         let hosts = hosts(&[&["[fe80::1%1]"]]);
         assert_eq!(any(&hosts, &["[fe80::1]"]), Some(0));
         assert_eq!(any(&hosts, &["[fe80::1%2]"]), None);
+    }
+
+    #[test]
+    fn an_address_without_a_zone_matches_in_any_zone() {
+        let zone = |id| SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, id));
+        let same = |one, other| is_same(&zone(one), &zone(other));
+        assert_eq!([same(5, 5), same(0, 5), same(5, 0), same(0, 0)], [true; 4]);
+        assert!(!same(5, 6));
     }
 }

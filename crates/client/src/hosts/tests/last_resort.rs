@@ -263,3 +263,37 @@ fn the_reason_names_each_host_its_fault_and_the_time_left() {
     );
     assert_eq!(hosts.why_none_is_left(now, |_| false), None);
 }
+
+#[test]
+fn a_failure_that_is_no_probe_leaves_the_back_off_as_it_is() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    hosts.blacklist(&all[0], later(10), TEN, Fault::Refused);
+    assert!(last_resort(&hosts, 0, later(70)).is_some(), "the first back-off, and its jitter, are over");
+}
+
+#[test]
+fn an_order_counts_while_an_early_probe_is_under_way() {
+    let (hosts, all, shown) = list(1);
+    hosts.blacklist(&all[0], later(0), TEN, Fault::Refused);
+    let probe = last_resort(&hosts, 0, later(70)).expect("a probe");
+    let hundred = Some(Duration::from_secs(100));
+    assert_eq!(hosts.blacklist(&all[0], later(71), hundred, Fault::Ordered), Some(true));
+    assert_eq!(*shown[0].0.lock(), 100);
+    probe.succeeded();
+    assert!(available(&hosts).is_empty(), "its success does not lift the order");
+}
+
+#[test]
+fn a_probe_of_a_host_whose_time_is_over_is_no_early_one() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Refused);
+    let due = probe(&hosts, 10).expect("a probe");
+    assert!(due.is_probe() && !due.is_early_probe());
+    drop(due);
+    let ordinary = {
+        hosts.unblacklist(&all[0]);
+        attempt(&hosts, 0, &[1]).expect("an attempt")
+    };
+    assert!(!ordinary.is_probe() && !ordinary.is_early_probe());
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::net::authority::Authority;
+use crate::net::authority::{Authority, parse_list};
 use crate::net::resolve::Addresses;
 
 /// The state that C would see: seconds of blacklisting, 0 for none, -1 for good.
@@ -275,4 +275,27 @@ fn a_record_counts_attempts_failures_and_handshakes() {
     assert_eq!(all[1].record().metrics(), Default::default(), "each host has its own");
     record.forget_parent();
     assert_eq!(record.metrics(), Default::default());
+}
+
+#[test]
+fn a_success_of_a_suspect_makes_a_new_version() {
+    let (hosts, _, _) = list(2);
+    let mut slow = attempt(&hosts, 0, &[1]).expect("an attempt");
+    slow.mark_slow();
+    assert_eq!(available(&hosts), [2]);
+    let before = hosts.version();
+    slow.succeeded();
+    assert_ne!(hosts.version(), before, "a snapshot taken before would be taken for current");
+    assert_eq!(available(&hosts), [1, 2]);
+}
+
+#[test]
+fn a_host_is_found_by_another_name_of_its_address() {
+    let (hosts, _, _) = list(2);
+    let found = |name: &str| {
+        let authority =
+            parse_list(name, c"80").next().and_then(|entry| entry.authority.ok()).expect("a name");
+        hosts.find_by_look_up(&authority, Duration::from_secs(10)).map(|host| host.handle())
+    };
+    assert_eq!([found("127.2"), found("127.0.0.3")], [Some(2), None]);
 }

@@ -105,12 +105,18 @@ fn the_narrower_of_known_limits_counts() {
     );
 }
 
-/// Two connections were ended at once after 5 requests, while an older one, which has served `uses`, lives on.
-fn known_uses_beside(uses: u32) -> Option<u32> {
+/// The number of uses that is known after two connections were ended at once after 5 requests. `beside`: the uses of an
+/// older one that lives on. `served`: the uses of others before.
+fn known_uses(beside: Option<u32>, served: &[u32]) -> Option<u32> {
     let fixture = Fixture::new();
+    for uses in served {
+        fixture.set.note_served(*uses, at(0));
+    }
     for round in 1..=2 {
         let begin = round * 10;
-        fixture.release(Fake { reuses: uses - 1, ..fixture.good(1) }, begin);
+        if let Some(uses) = beside {
+            fixture.release(Fake { reuses: uses - 1, ..fixture.good(1) }, begin);
+        }
         let ended = Some(Duration::ZERO);
         fixture.release(Fake { good: false, reuses: 4, ended_after: ended, ..fixture.good(2) }, begin + 1);
         assert_eq!(fixture.any(begin + 2), None);
@@ -120,6 +126,11 @@ fn known_uses_beside(uses: u32) -> Option<u32> {
 
 #[test]
 fn a_connection_that_served_more_shows_that_requests_are_not_limited() {
-    assert_eq!(known_uses_beside(5), Some(5));
-    assert_eq!(known_uses_beside(6), None);
+    assert_eq!(known_uses(None, &[]), Some(5));
+    assert_eq!(known_uses(Some(5), &[]), Some(5));
+    assert_eq!(known_uses(Some(6), &[]), None);
+    assert_eq!(known_uses(None, &[5]), Some(5));
+    for served in [&[6][..], &[6, 3], &[3, 6]] {
+        assert_eq!(known_uses(None, served), None, "{served:?}");
+    }
 }

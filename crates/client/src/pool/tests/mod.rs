@@ -381,7 +381,10 @@ fn known_after(endings: u64, older_ended_after: Option<u64>) -> Option<Duration>
 fn stale_connections_show_the_idle_time_of_the_server() {
     assert_eq!(known_after(1, None), None);
     assert_eq!(known_after(2, None), Some(Duration::from_millis(4500)));
-    assert_eq!(known_after(2, Some(5)), Some(Duration::from_millis(4500)), "the older one ended before");
+    for seconds in [5, 2] {
+        let known = known_after(2, Some(seconds));
+        assert_eq!(known, Some(Duration::from_millis(4500)), "the older one ended before, after {seconds} s");
+    }
 }
 
 #[test]
@@ -402,7 +405,7 @@ fn changed_limits_are_reported_once() {
 
 #[test]
 fn a_negative_idle_time_is_over_at_once() {
-    for (seconds, is_used) in [(-1, false), (i32::MIN, false), (i32::MAX, true)] {
+    for (seconds, is_used) in [(-1, false), (i32::MIN, false), (0, false), (1, true), (i32::MAX, true)] {
         let fixture = Fixture::with_good([1]);
         let idle = fixture.pool.checkout(&fixture.set, at(0), Limits::from_seconds(seconds, 50));
         assert_eq!(idle.is_some(), is_used, "{seconds}");
