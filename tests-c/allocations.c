@@ -48,13 +48,23 @@ static void make_context(void) {
     REQUIRE(ctx, "a context is made");
 }
 
+/* Whatever the layout of this program is, dplx_ctx_new() makes contexts in that of Droplet 3.0. */
+static int *n_conn_max(dpl_ctx_t *of) {
+    return (int *)of + 1;
+}
+
 static void free_context(void) {
     dplx_ctx_free(ctx);
     ctx = NULL;
 }
 
 static void nobody_is_blamed(void) {
-    if (ctx && hosts_available(ctx) == 0)
+    dplx_host_stats_t hosts[4] = {{.size = sizeof *hosts}};
+    int i, count = ctx ? dplx_host_stats(ctx, hosts, 4) : 0, available = 0;
+
+    for (i = 0; i < count && i < 4; i++)
+        available += hosts[i].state == DPLX_HOST_AVAILABLE;
+    if (ctx && available == 0)
         complain("the host is blamed");
 }
 
@@ -413,7 +423,7 @@ static void *give_back_later(void *unused) {
 
 static void fill_the_limit(void) {
     make_context();
-    ctx->n_conn_max = 1;
+    *n_conn_max(ctx) = 1;
     REQUIRE(dplx_ctx_set_wait(ctx, LIMIT_MS) == DPL_SUCCESS, "calls wait at the limit");
 }
 
