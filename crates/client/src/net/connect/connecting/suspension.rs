@@ -1,0 +1,51 @@
+//! Giving the permits of a connect up for another one, and going on later.
+#![forbid(unsafe_code)]
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::Connecting;
+use crate::net::stream::Socket;
+use crate::net::tls::Handshake;
+use crate::pool::permits::Permit;
+
+/// The sockets of a connect that was suspended, and its permit. Drop it without holding a lock: that closes the sockets
+/// and wakes a call that waits for a permit.
+#[must_use]
+pub struct ClosedSockets {
+    _permit: Option<Permit>,
+    _connects: Vec<Socket>,
+    _handshakes: Vec<Handshake>,
+}
+
+impl Connecting {
+    /// Gives up its sockets, so that their permits serve another connect, or the permit that it keeps while the name is
+    /// looked up. `None` if it has neither.
+    pub fn suspend(&mut self) -> Option<ClosedSockets> {
+        let permit = self.permit.take();
+        if self.has_no_socket() && permit.is_none() {
+            return None;
+        }
+        let connects = mem::take(&mut self.connects);
+        let handshakes = mem::take(&mut self.handshakes);
+        let peers = connects.iter().map(Socket::peer).chain(handshakes.iter().map(Handshake::peer));
+        self.untried.extend(peers);
+        self.note_hold_up();
+        self.is_suspended = true;
+        Some(ClosedSockets { _permit: permit, _connects: connects, _handshakes: handshakes })
+    }
+
+    /// Goes on with the addresses still to try. Returns the head start that it needs before another connect
+    /// takes its permit.
+    pub fn resume(&mut self, permit: Permit, now: Instant) -> Duration {
+        self.permit = Some(permit);
+        self.is_suspended = false;
+        self.next_at = now;
+        self.attempt_delay
+    }
+
+    pub(super) fn note_hold_up(&mut self) {
+        self.attempt_delay = (2 * self.attempt_delay).min(self.plan.timeout);
+        self.was_held_up = true;
+    }
+}
