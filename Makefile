@@ -36,7 +36,7 @@ test: ## everything that a change can break: format, lints, Rust tests, C progra
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh test
 
-valgrind: ## the C programs under valgrind
+valgrind: ## the C programs under valgrind: PARTS= (plain alone tls)
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh valgrind

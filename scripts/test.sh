@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every suite, also after one has failed, and ends with how many tests passed and failed.
 #   test.sh test       everything that a change can break
-#   test.sh valgrind   the C programs under valgrind
+#   test.sh valgrind   the C programs under valgrind; PARTS="plain alone tls" chooses
 # Prints a line for each suite. The whole output of each is in target/test-logs/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -77,13 +77,15 @@ run_test() {
 run_valgrind() {
     # Under valgrind programs compute more than they wait.
     export JOBS=$((2 * $(nproc)))
+    local parts=" ${PARTS:-plain alone tls} "
     suite 'C programs' c_programs
     # Of the ways of linking, the one with all three parties in the process: program, Droplet, and us.
-    suite 'C tests under valgrind' c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
-    suite 'C tests alone, under valgrind' \
+    [[ $parts != *' plain '* ]] || suite 'C tests under valgrind' \
+        c_tests 'demo|peers|tls_.*' VALGRIND=1 MODES=preload LAYOUTS=3.0
+    [[ $parts != *' alone '* ]] || suite 'C tests alone, under valgrind' \
         env VALGRIND=1 MODES=alone tests-c/run.sh $(cd tests-c/alone && printf '%s\n' *.c | sed 's|\.c$||')
     # Races are about milliseconds, which a handshake there takes hundreds of.
-    suite 'C tests over TLS under valgrind' \
+    [[ $parts != *' tls '* ]] || suite 'C tests over TLS under valgrind' \
         c_tests 'demo|parked|peers|races' VALGRIND=1 DROPLET_TEST_TLS=1 MODES=preload LAYOUTS=3.0
 }
 
