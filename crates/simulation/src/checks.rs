@@ -210,7 +210,10 @@ impl Before {
         let was_alone = self.is_alone && with(|world| world.program.connects == self.connects);
         let limit = with(|world| world.program.limits.0);
         let is_full = i64::try_from(self.held).unwrap_or(0) >= i64::from(limit);
-        if status == c::LIMIT || is_full || !was_alone && limit < 50 {
+        // Each other thread may have got one meanwhile.
+        let others = with(|world| world.program.config.threads);
+        let may_be_full = i64::try_from(self.held + others).unwrap_or(0) >= i64::from(limit);
+        if status == c::LIMIT || is_full || !was_alone && may_be_full {
             let has_trouble = with(|world| {
                 (0..world.program.config.hosts.len()).any(|host| !world.is_healthy_since(host, self.begin))
             });

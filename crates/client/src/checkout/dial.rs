@@ -100,7 +100,9 @@ impl<C: ClientConnection> Client<C> {
             // From the first attempt on, so that its own deadline comes first.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + call.settings().connect_timeout);
             let mut until = next_start.map_or(deadline, |start| start.min(deadline));
-            if next_start.is_none() && untried.is_probe_under_way() {
+            // Without a next attempt there is time to look after the probe.
+            let looks_after_probe = next_start.is_none() && untried.is_probe_under_way();
+            if looks_after_probe {
                 until = until.min(Instant::now() + PROBE_INTERVAL);
             }
             match self.next_event(call, attempts, until)? {
@@ -125,11 +127,9 @@ impl<C: ClientConnection> Client<C> {
                 Ok(None) if deadline <= Instant::now() => {
                     return Err(self.time_is_up(call, untried, attempts, error_so_far).into());
                 }
-                Ok(None) => {
-                    attempts.running().for_each(Attempt::mark_slow);
-                    // The probe of a host that is left may be a parked attempt.
-                    self.maintain(call, Moment::now());
-                }
+                // The probe of a host that is left may be a parked attempt.
+                Ok(None) if looks_after_probe => _ = self.maintain(call, Moment::now()),
+                Ok(None) => attempts.running().for_each(Attempt::mark_slow),
                 Err(error) => {
                     log!(call, Error, "poll: {error}");
                     return self.reuse_instead(call, untried, Error::System.into());
@@ -240,7 +240,7 @@ impl<C: ClientConnection> Client<C> {
             Ok(current) => current,
             Err(error) => {
                 endpoint.record(Record::attempt);
-                return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), &error));
+                return Err(self.look_up_failed(call, &endpoint, guard.as_ref(), &error, Duration::ZERO));
             }
         };
         let permit = early.map_or_else(take_permit, Ok)?;

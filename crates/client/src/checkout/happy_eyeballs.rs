@@ -115,6 +115,7 @@ impl HappyEyeballs {
             self.watch(&mut ready);
             sys::wait_from(now, &mut ready, Some(until.min(wake_at)))?;
             now = Instant::now();
+            self.attempts.iter_mut().for_each(|attempt| attempt.connecting.was_watched(now));
         }
     }
 

@@ -39,7 +39,11 @@ impl<C: ClientConnection> Client<C> {
     /// Blacklists the host of an attempt that has failed some time ago, from then on.
     fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault, age: Duration) {
         let wait = call.settings().blacklist;
-        let outcome = guard.blacklist(Moment::now().before(age), wait, fault);
+        let outcome = if age.is_zero() {
+            guard.blacklist(Moment::now(), wait, fault)
+        } else {
+            guard.blacklist_from(Moment::now().before(age), wait, fault)
+        };
         self.blacklisted(call, guard.host(), wait, fault, outcome);
     }
 
@@ -89,13 +93,14 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
-    /// Logs a failed look-up, and blacklists the host if it is at fault.
+    /// Logs a look-up that has failed some time ago, and blacklists the host from then on if it is at fault.
     pub(super) fn look_up_failed(
         &self,
         call: &impl Call<C>,
         endpoint: &Endpoint,
         guard: Option<&AttemptGuard>,
         error: &LookupError,
+        age: Duration,
     ) -> StartError {
         log!(call, Error, "no address for {}: {error}", endpoint.name().to_string_lossy());
         if let Some(error) = error.local_fault() {
@@ -105,7 +110,7 @@ impl<C: ClientConnection> Client<C> {
         note_failure(endpoint, Fault::Name);
         // A bucket that does not resolve says nothing about the host.
         if !endpoint.is_virtual() {
-            self.blame(call, guard, Fault::Name, Duration::ZERO);
+            self.blame(call, guard, Fault::Name, age);
         }
         StartError::NoAddress
     }
@@ -151,7 +156,7 @@ impl<C: ClientConnection> Client<C> {
             log!(call, Error, "connect to {address}: {kind}");
         }
         if let Some(look_up) = &error.look_up {
-            self.look_up_failed(call, &attempt.endpoint, attempt.guard.as_ref(), look_up);
+            self.look_up_failed(call, &attempt.endpoint, attempt.guard.as_ref(), look_up, error.age);
             return;
         }
         let fault = error.fault();

@@ -171,18 +171,22 @@ impl CircuitBreaker {
     }
 
     /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good. `is_probe` says that a probe has
-    /// failed. Returns whether the blacklisting has changed.
+    /// failed, and `is_old` that it happened some time ago, at `now`. Returns whether the blacklisting has changed.
     ///
     /// A failed early probe does not prolong the blacklisting. A failure does not shorten what the program ordered.
-    pub fn open(&mut self, now: Moment, wait: Option<Duration>, fault: Fault, is_probe: bool) -> bool {
+    pub fn open(
+        &mut self,
+        now: Moment,
+        wait: Option<Duration>,
+        fault: Fault,
+        is_probe: bool,
+        is_old: bool,
+    ) -> bool {
         let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
         let is_order = fault == Fault::Ordered;
         match self.state {
-            CircuitState::Open { until: earlier }
-                if !is_order && self.ordered_until == earlier && earlier >= until =>
-            {
-                return false;
-            }
+            CircuitState::Open { .. } if !is_order && self.ordered_until >= until => return false,
+            CircuitState::Open { until: earlier } if is_old && earlier >= until => return false,
             _ if is_order => self.ordered_until = until,
             CircuitState::Open { .. } => {}
             _ => self.ordered_until = NO_ORDER,

@@ -283,7 +283,7 @@ impl Hosts {
         wait: Option<Duration>,
         fault: Fault,
     ) -> Option<bool> {
-        self.open(host, now, wait, fault, false)
+        self.open(host, now, wait, fault, false, false)
     }
 
     fn open(
@@ -293,9 +293,10 @@ impl Hosts {
         wait: Option<Duration>,
         fault: Fault,
         is_probe: bool,
+        is_old: bool,
     ) -> Option<bool> {
         let mut has_changed = None;
-        self.update(host, |breaker| *has_changed.insert(breaker.open(now, wait, fault, is_probe)));
+        self.update(host, |breaker| *has_changed.insert(breaker.open(now, wait, fault, is_probe, is_old)));
         has_changed
     }
 

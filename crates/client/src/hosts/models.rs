@@ -102,7 +102,7 @@ fn an_order_amid_a_probe_leaves_no_probe_behind() {
         calls.into_iter().for_each(|call| call.join().unwrap());
         assert!(!hosts.wait_for_probe(|_| true, Duration::ZERO), "calls would wait for it");
         // Without a success afterwards it is out until second 20.
-        assert_eq!(hosts.snapshot().available.len(), 0, "an attempt from before the order undoes it");
+        assert_eq!(hosts.snapshot(at(10)).available.len(), 0, "an attempt from before the order undoes it");
         assert!(hosts.begin_probe(at(19), |_| true).is_none());
         assert!(hosts.begin_probe(at(20), |_| true).is_some());
     });
@@ -117,7 +117,7 @@ fn a_snapshot_of_the_current_version_is_current() {
         let reader = {
             let hosts = Arc::clone(&hosts);
             spawn(move || {
-                let snapshot = hosts.snapshot();
+                let snapshot = hosts.snapshot(at(10));
                 // Once more under the lock, if nothing has changed in between.
                 let state = hosts.statuses()[0].state;
                 if hosts.version() == snapshot.version {
@@ -128,6 +128,6 @@ fn a_snapshot_of_the_current_version_is_current() {
         };
         hosts.blacklist(&host, at(0), None, Fault::Refused);
         reader.join().unwrap();
-        assert_eq!(hosts.snapshot().available.len(), 0);
+        assert_eq!(hosts.snapshot(at(10)).available.len(), 0);
     });
 }

@@ -4,9 +4,17 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
+use crate::hosts::attempt_guard::AttemptKind;
 
 fn later(milliseconds: u64) -> Moment {
     at(0).after(Duration::from_millis(milliseconds))
+}
+
+/// An attempt that has begun before the blacklisting of the only host.
+fn attempt_from_before(hosts: &Arc<Hosts>, host: &Arc<Host>) -> AttemptGuard {
+    let mut breakers = hosts.breakers.lock();
+    let breaker = breakers.iter_mut().find(|breaker| Arc::ptr_eq(&breaker.host, host)).expect("in the list");
+    AttemptGuard::begin(hosts, breaker, AttemptKind::Ordinary)
 }
 
 /// The host of a checkout that has no other one left.
@@ -147,6 +155,19 @@ fn a_failure_of_some_time_ago_is_probed_at_once() {
     older.blacklist(at(5), TEN, Fault::TimedOut);
     drop(older);
     assert!(probe(&hosts, 16).is_some(), "its time is over");
+}
+
+#[test]
+fn an_old_failure_shortens_neither_an_order_nor_a_blacklisting() {
+    let (hosts, all, _) = list(1);
+    hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
+    let old = attempt_from_before(&hosts, &all[0]);
+    hosts.blacklist(&all[0], at(5), TEN, Fault::TimedOut);
+    assert_eq!(old.blacklist_from(at(1), Some(Duration::from_secs(2)), Fault::TimedOut), Some(false));
+    assert!(last_resort(&hosts, 0, at(9)).is_none() && probe(&hosts, 9).is_none());
+    assert_eq!(old.blacklist_from(at(4), TEN, Fault::Refused), Some(false));
+    drop(old);
+    assert!(probe(&hosts, 14).is_none() && probe(&hosts, 15).is_some());
 }
 
 #[test]

@@ -53,8 +53,8 @@ pub struct Connecting {
     was_left_alone: bool,
     /// The time at which somebody went on with it last.
     last_advance: Instant,
-    /// True if that was long ago, until somebody has gone on with it. If so, a refusal or a reset is old, and says nothing
-    /// about the host.
+    /// True while it finds out what happened in more than a head start in which nobody went on with it. A refusal or a
+    /// reset of that time is old, and says nothing about the host.
     is_late: bool,
     error: ConnectError,
 }
@@ -137,6 +137,11 @@ impl Connecting {
         }
     }
 
+    /// Notes that somebody has waited for it until now.
+    pub fn was_watched(&mut self, now: Instant) {
+        self.last_advance = now;
+    }
+
     /// Goes on as far as possible without waiting. `ready` is the result of a wait on
     /// [`Connecting::watch`], and `limit` the number of permits that there may be now.
     ///
@@ -160,6 +165,8 @@ impl Connecting {
         if let Some(stream) = secured.or_else(|| self.advance_connects(connects, now)) {
             return Some(Ok(stream));
         }
+        // What begins now is not old.
+        self.is_late = false;
         self.take_look_up();
         if let Some(awaited) = self.awaited.as_mut().filter(|_| event.iter().any(PollFd::is_ready)) {
             awaited.lose_event();
