@@ -310,10 +310,7 @@ impl<C: ClientConnection> Client<C> {
     fn wait_for_probe(&self, call: &impl Call<C>, untried: &Untried<'_, C>, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let longest = call.attention().map_or(PROBE_INTERVAL, |time| time.min(PROBE_INTERVAL));
-        // It has no permit, so there is room for the next.
-        if untried.leave_queue() {
-            self.permits.waiters().wake_first();
-        }
+        untried.leave_queue();
         let was_probing = !left.is_zero() && untried.wait_for_probe(left.min(longest));
         // The probe may be a parked attempt.
         self.maintain(call, Moment::now());

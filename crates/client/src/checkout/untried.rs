@@ -65,10 +65,11 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         self.place.is_some()
     }
 
-    /// Leaves the queue of those that wait at the limit: the checkout has a permit, or begins what takes long. Returns
-    /// whether it stood there.
-    pub fn leave_queue(&self) -> bool {
-        self.place.is_some_and(Place::leave)
+    /// Leaves the queue of those that wait at the limit: the checkout has a permit, or begins what takes long.
+    pub fn leave_queue(&self) {
+        if let Some(place) = self.place {
+            place.leave();
+        }
     }
 
     /// Leaves out probes from now on.

@@ -7,7 +7,8 @@
 //!
 //! No wakeup is lost. A call first marks itself as asleep, then counts the room, and then sleeps unless it was woken
 //! meanwhile. Who makes room does so first, and then wakes. In between both hold the lock that guards the room, so one
-//! of them sees what the other did. What makes room without a sign, such as a higher limit, is found by a look every
+//! of them sees what the other did. A call that leaves the queue wakes, too: until then those behind it count it as well
+//! as what it has taken. What makes room without a sign, such as a higher limit, is found by a look every
 //! [`LONGEST_SLEEP`].
 #![forbid(unsafe_code)]
 
@@ -169,8 +170,9 @@ impl Place {
         futex_wait(&self.waiter.state, ASLEEP, Some(time));
     }
 
-    /// Leaves the queue, because the call has got what it waited for. Returns whether the call stood in the queue.
-    pub fn leave(&self) -> bool {
+    /// Leaves the queue, because the call has got what it waited for, or needs it no more. Those behind move up, so that
+    /// there may be room for one of them: it is woken. No effect if the call does not stand in the queue.
+    pub fn leave(&self) {
         let mut was_there = false;
         self.waiters.change(|queue| {
             if let Ok(position) = self.position_in(queue) {
@@ -178,7 +180,9 @@ impl Place {
                 was_there = true;
             }
         });
-        was_there
+        if was_there {
+            self.waiters.wake_first();
+        }
     }
 
     /// Returns its position in the queue, or where it would stand.
@@ -189,10 +193,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // The room that the call did not take is for the next one.
-        if self.leave() {
-            self.waiters.wake_first();
-        }
+        self.leave();
         if self.forks == fork::generation() {
             self.waiters.places.fetch_sub(1, Ordering::SeqCst);
             futex_wake(&self.waiters.places, i32::MAX);
@@ -237,7 +238,8 @@ mod tests {
         let [first, second] = places(&waiters);
         drop(first);
         assert!(is_awake(&second) && second.is_first());
-        assert!(second.leave() && !second.leave());
+        second.leave();
+        second.leave();
         assert_eq!(waiters.length(), 0);
     }
 
