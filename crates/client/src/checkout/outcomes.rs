@@ -39,11 +39,8 @@ impl<C: ClientConnection> Client<C> {
     /// Blacklists the host of an attempt that has failed some time ago, from then on.
     fn blacklist_for_attempt(&self, call: &impl Call<C>, guard: &AttemptGuard, fault: Fault, age: Duration) {
         let wait = call.settings().blacklist;
-        let outcome = if age.is_zero() {
-            guard.blacklist(Moment::now(), wait, fault)
-        } else {
-            guard.blacklist_from(Moment::now().before(age), wait, fault)
-        };
+        let now = Moment::now();
+        let outcome = guard.blacklist(now.before(age), now, wait, fault);
         self.blacklisted(call, guard.host(), wait, fault, outcome);
     }
 

@@ -65,14 +65,16 @@ impl AttemptGuard {
         self.kind == AttemptKind::EarlyProbe
     }
 
-    /// Blacklists the host, because the attempt has failed. The result is that of [`Hosts::blacklist`].
-    pub fn blacklist(&self, now: Moment, wait: Option<Duration>, fault: Fault) -> Option<bool> {
-        self.hosts.open(&self.host, now, wait, fault, self.is_probe(), false)
-    }
-
-    /// Blacklists the host from the time at which the attempt has failed. It does not shorten a blacklisting.
-    pub fn blacklist_from(&self, failed: Moment, wait: Option<Duration>, fault: Fault) -> Option<bool> {
-        self.hosts.open(&self.host, failed, wait, fault, self.is_probe(), true)
+    /// Blacklists the host, because the attempt has failed at the time `since`. The result is that of
+    /// [`Hosts::blacklist`].
+    pub fn blacklist(
+        &self,
+        since: Moment,
+        now: Moment,
+        wait: Option<Duration>,
+        fault: Fault,
+    ) -> Option<bool> {
+        self.hosts.open(&self.host, since, now, wait, fault, self.is_probe())
     }
 
     /// Notes that the attempt has used up its head start: its host is a suspect until it ends.

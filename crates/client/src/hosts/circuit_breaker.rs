@@ -72,8 +72,8 @@ pub(super) struct CircuitBreaker {
     slow: Vec<u64>,
     /// The fault it was last blacklisted for; `None` once it is available again.
     pub fault: Option<Fault>,
-    /// The end of the time for which the program has ordered the host out; the clock's origin without an order. Until then
-    /// it is no last resort.
+    /// The time until which the program has ordered the host out, or [`NO_ORDER`]. Until then it is no last resort. A
+    /// failure may blacklist it for longer.
     ordered_until: Moment,
     /// The back-off of early probes, from a failure until the host is available again.
     back_off: Option<BackOff>,
@@ -82,7 +82,7 @@ pub(super) struct CircuitBreaker {
     pub observer: Box<dyn Observer>,
 }
 
-/// The end of an order that was never given.
+/// Without an order: a time that is over.
 const NO_ORDER: Moment = Moment::from_nanoseconds(0);
 
 impl CircuitBreaker {
@@ -171,37 +171,39 @@ impl CircuitBreaker {
     }
 
     /// Opens the circuit: the host is blacklisted for `wait`, `None` is for good. `is_probe` says that a probe has
-    /// failed, and `is_old` that it happened some time ago, at `now`. Returns whether the blacklisting has changed.
+    /// failed. The time begins at `since`, which is `now` unless the failure is noticed late. Returns whether the
+    /// blacklisting has changed.
     ///
-    /// A failed early probe does not prolong the blacklisting. A failure does not shorten what the program ordered.
+    /// A failed early probe does not prolong the blacklisting. A failure does not shorten what the program ordered, and
+    /// one that is noticed late shortens no blacklisting.
     pub fn open(
         &mut self,
+        since: Moment,
         now: Moment,
         wait: Option<Duration>,
         fault: Fault,
         is_probe: bool,
-        is_old: bool,
     ) -> bool {
-        let until = wait.map_or(Moment::NEVER, |wait| now.after(wait));
+        let until = wait.map_or(Moment::NEVER, |wait| since.after(wait));
         let is_order = fault == Fault::Ordered;
         match self.state {
             CircuitState::Open { .. } if !is_order && self.ordered_until >= until => return false,
-            CircuitState::Open { until: earlier } if is_old && earlier >= until => return false,
+            CircuitState::Open { until: earlier } if since < now && earlier >= until => return false,
             _ if is_order => self.ordered_until = until,
             CircuitState::Open { .. } => {}
             _ => self.ordered_until = NO_ORDER,
         }
         if fault.is_failure() && !fault.is_of_reply() {
             match &mut self.back_off {
-                None => self.back_off = Some(BackOff::new(now)),
-                Some(back_off) if is_probe => back_off.double(now, wait),
+                None => self.back_off = Some(BackOff::new(since)),
+                Some(back_off) if is_probe => back_off.double(since, wait),
                 Some(_) => {}
             }
         }
         self.fault = Some(fault);
         // After an order the success of a probe has no effect. Other failures say nothing about the probe.
         let was_early_probe = (is_probe || is_order) && self.early_probe.take().is_some();
-        if was_early_probe && is_probe && self.is_open_after(now) {
+        if was_early_probe && is_probe && self.is_open_after(since) {
             return false;
         }
         self.slow.clear();

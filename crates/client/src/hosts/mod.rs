@@ -283,20 +283,20 @@ impl Hosts {
         wait: Option<Duration>,
         fault: Fault,
     ) -> Option<bool> {
-        self.open(host, now, wait, fault, false, false)
+        self.open(host, now, now, wait, fault, false)
     }
 
     fn open(
         &self,
         host: &Arc<Host>,
+        since: Moment,
         now: Moment,
         wait: Option<Duration>,
         fault: Fault,
         is_probe: bool,
-        is_old: bool,
     ) -> Option<bool> {
         let mut has_changed = None;
-        self.update(host, |breaker| *has_changed.insert(breaker.open(now, wait, fault, is_probe, is_old)));
+        self.update(host, |breaker| *has_changed.insert(breaker.open(since, now, wait, fault, is_probe)));
         has_changed
     }
 

@@ -47,7 +47,7 @@ fn call(hosts: &Arc<Hosts>, under_way: &AtomicU32, end: End) {
     };
     assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "two attempts probe one host");
     if matches!(end, End::Failure) {
-        probe.blacklist(at(10), Some(Duration::from_secs(10)), Fault::Refused);
+        probe.blacklist(at(10), at(10), Some(Duration::from_secs(10)), Fault::Refused);
     }
     under_way.fetch_sub(1, Ordering::SeqCst);
     match end {

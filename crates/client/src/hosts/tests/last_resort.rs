@@ -83,7 +83,7 @@ fn early_probes_are_one_at_a_time_and_back_off() {
         now += delay * 5 / 4 + 1;
         let probe = last_resort(&hosts, 0, later(now)).expect("a probe");
         assert!(last_resort(&hosts, 0, later(now)).is_none(), "a second one beside it");
-        assert_eq!(probe.blacklist(later(now), TEN, Fault::Refused), Some(false));
+        assert_eq!(probe.blacklist(later(now), later(now), TEN, Fault::Refused), Some(false));
         drop(probe);
     }
     assert!(last_resort(&hosts, 0, at(9)).is_none(), "another one, shortly before the ordinary one");
@@ -147,12 +147,12 @@ fn after_an_order_a_longer_failure_is_as_any_other() {
 fn a_failure_of_some_time_ago_is_probed_at_once() {
     let (hosts, all, _) = list(1);
     let old = attempt(&hosts, 0, &[1]).expect("an attempt");
-    old.blacklist(at(1), TEN, Fault::TimedOut);
+    old.blacklist(at(1), at(1), TEN, Fault::TimedOut);
     drop(old);
     assert!(last_resort(&hosts, 0, at(4)).expect("due since 1.06 s").is_early_probe());
     hosts.unblacklist(&all[0]);
     let older = attempt(&hosts, 0, &[1]).expect("an attempt");
-    older.blacklist(at(5), TEN, Fault::TimedOut);
+    older.blacklist(at(5), at(5), TEN, Fault::TimedOut);
     drop(older);
     assert!(probe(&hosts, 16).is_some(), "its time is over");
 }
@@ -163,9 +163,9 @@ fn an_old_failure_shortens_neither_an_order_nor_a_blacklisting() {
     hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
     let old = attempt_from_before(&hosts, &all[0]);
     hosts.blacklist(&all[0], at(5), TEN, Fault::TimedOut);
-    assert_eq!(old.blacklist_from(at(1), Some(Duration::from_secs(2)), Fault::TimedOut), Some(false));
+    assert_eq!(old.blacklist(at(1), at(6), Some(Duration::from_secs(2)), Fault::TimedOut), Some(false));
     assert!(last_resort(&hosts, 0, at(9)).is_none() && probe(&hosts, 9).is_none());
-    assert_eq!(old.blacklist_from(at(4), TEN, Fault::Refused), Some(false));
+    assert_eq!(old.blacklist(at(4), at(6), TEN, Fault::Refused), Some(false));
     drop(old);
     assert!(probe(&hosts, 14).is_none() && probe(&hosts, 15).is_some());
 }
@@ -198,7 +198,7 @@ fn a_failed_early_probe_that_outlasts_the_blacklisting_begins_another() {
     assert_eq!(hosts.not_blacklisted(at(11)).len(), 1);
     assert!(probe(&hosts, 11).is_none(), "a second probe beside it");
     *shown[0].0.lock() = 0;
-    assert_eq!(early.blacklist(at(12), TEN, Fault::TimedOut), Some(true));
+    assert_eq!(early.blacklist(at(12), at(12), TEN, Fault::TimedOut), Some(true));
     drop(early);
     assert_eq!(*shown[0].0.lock(), 10);
     assert!(probe(&hosts, 21).is_none());
