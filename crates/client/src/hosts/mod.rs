@@ -260,14 +260,14 @@ impl Hosts {
 
     /// True if a host for which `is_wanted` is true is being probed.
     pub fn is_probing(&self, is_wanted: impl Fn(&Arc<Host>) -> bool) -> bool {
-        self.breakers.lock().iter().any(|breaker| breaker.is_probing() && is_wanted(&breaker.host))
+        is_any_probed(&self.breakers.lock(), is_wanted)
     }
 
     /// Waits for a change of the list, at most for the timeout, if a host for which `is_wanted` is true is being
     /// probed. False if none is.
     pub fn wait_for_probe(&self, is_wanted: impl Fn(&Arc<Host>) -> bool, timeout: Duration) -> bool {
         let breakers = self.breakers.lock();
-        let is_probing = breakers.iter().any(|breaker| breaker.is_probing() && is_wanted(&breaker.host));
+        let is_probing = is_any_probed(&breakers, is_wanted);
         if is_probing {
             drop(self.change.wait_timeout(breakers, timeout));
         }
@@ -340,6 +340,10 @@ impl Hosts {
     fn changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
     }
+}
+
+fn is_any_probed(breakers: &[CircuitBreaker], is_wanted: impl Fn(&Arc<Host>) -> bool) -> bool {
+    breakers.iter().any(|breaker| breaker.is_probing() && is_wanted(&breaker.host))
 }
 
 #[cfg(all(test, model = "shuttle"))]
