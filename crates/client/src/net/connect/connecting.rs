@@ -51,10 +51,10 @@ pub struct Connecting {
     was_held_up: bool,
     /// True if nobody went on with it until its deadline. If so, a missed deadline says nothing about the host.
     was_left_alone: bool,
-    /// The time at which somebody went on with it last.
-    last_advance: Instant,
-    /// True while it finds out what happened in more than a head start in which nobody went on with it. A refusal or a
-    /// reset of that time is old, and says nothing about the host.
+    /// The time until which somebody has waited for it, or looked after it.
+    watched_until: Instant,
+    /// True while it finds out what has happened since then, if that is more than a head start. A refusal or a reset of
+    /// that time is old, and says nothing about the host.
     is_late: bool,
     error: ConnectError,
 }
@@ -77,7 +77,7 @@ impl Connecting {
             is_suspended,
             was_held_up: is_suspended,
             was_left_alone: false,
-            last_advance: now,
+            watched_until: now,
             is_late: false,
             error: ConnectError::default(),
             plan,
@@ -125,7 +125,8 @@ impl Connecting {
     /// longer than a head start, failures of the time before do not count any more. To be called before
     /// [`Connecting::advance`] with the same arguments, for a connect that nobody waits for.
     pub fn excuse_delay(&mut self, ready: &[PollFd], now: Instant) {
-        self.is_late = now.saturating_duration_since(self.last_advance) > CONNECTION_ATTEMPT_DELAY;
+        let before = mem::replace(&mut self.watched_until, now);
+        self.is_late = now.saturating_duration_since(before) > CONNECTION_ATTEMPT_DELAY;
         for (_, kind) in self.error.causes.iter_mut().filter(|(_, kind)| self.is_late && kind.may_be_over()) {
             *kind = ConnectErrorKind::LeftAlone;
         }
@@ -139,7 +140,7 @@ impl Connecting {
 
     /// Notes that somebody has waited for it until now.
     pub fn was_watched(&mut self, now: Instant) {
-        self.last_advance = now;
+        self.watched_until = now;
     }
 
     /// Goes on as far as possible without waiting. `ready` is the result of a wait on
@@ -153,12 +154,6 @@ impl Connecting {
         now: Instant,
         limit: i32,
     ) -> Option<Result<Stream, ConnectError>> {
-        let outcome = self.go_on(ready, now, limit);
-        (self.last_advance, self.is_late) = (now, false);
-        outcome
-    }
-
-    fn go_on(&mut self, ready: &[PollFd], now: Instant, limit: i32) -> Option<Result<Stream, ConnectError>> {
         let (connects, rest) = ready.split_at(self.connects.len().min(ready.len()));
         let (handshakes, event) = rest.split_at(self.handshakes.len().min(rest.len()));
         let secured = self.advance_handshakes(handshakes, now);
