@@ -11,7 +11,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Slots of one size. Each holds one block.
 #[repr(C, align(64))]
@@ -34,9 +34,12 @@ static LARGE: Slots<16384, 64, 1> = Slots::new();
 /// Slots for lists that grow with what a program or a server says. Callers look at [`is_low`] between their entries.
 static HUGE: Slots<131_072, 64, 1> = Slots::new();
 
+/// True once a block was taken. It spares [`is_low`] a look at all slots, which each field of a reply's head takes.
+static WAS_USED: AtomicBool = AtomicBool::new(false);
+
 /// True if half of the reserve is in use.
 pub fn is_low() -> bool {
-    SMALL.is_half_used() || LARGE.is_half_used() || HUGE.is_half_used()
+    WAS_USED.load(Ordering::Relaxed) && (SMALL.is_half_used() || LARGE.is_half_used() || HUGE.is_half_used())
 }
 
 impl<const SIZE: usize, const COUNT: usize, const WORDS: usize> Slots<SIZE, COUNT, WORDS> {
@@ -88,6 +91,7 @@ fn take(layout: Layout) -> *mut u8 {
     if block.is_null() {
         block = HUGE.take(layout);
     }
+    WAS_USED.store(true, Ordering::Relaxed);
     block
 }
 
