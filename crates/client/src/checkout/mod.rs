@@ -144,7 +144,8 @@ pub trait Call<C: ClientConnection>: Log {
         None
     }
 
-    /// Returns whether an idle connection matches what the context wants now. It was made under the settings of that time.
+    /// Returns whether an idle connection matches the settings that the context has now, other than when the connection
+    /// was made. Settings that an open connection can take over, it gets.
     #[inline]
     fn wants(&self, _idle: &mut C) -> bool {
         true

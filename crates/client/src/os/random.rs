@@ -13,7 +13,7 @@ use crate::os::sys;
 /// The next seed.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
-/// The distance of two seeds: an odd number far from all powers of two.
+/// The distance of two seeds: 2^64 divided by the golden ratio, which spreads them evenly (Fibonacci hashing).
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Makes the numbers of this process differ from those of others, and those of a child from its parent's.

@@ -19,7 +19,7 @@ pub struct ConnectError {
     pub causes: Vec<(SocketAddr, ConnectErrorKind)>,
     /// The error of the look-up, if there is no address, or this side could not wait for the name server's.
     pub look_up: Option<LookupError>,
-    /// The time since its deadline, if that has passed: nobody may have called for some time.
+    /// The time since the deadline of the connect; zero if that has not passed. Nobody may have called for some time.
     pub age: Duration,
 }
 

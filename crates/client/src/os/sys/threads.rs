@@ -34,9 +34,9 @@ pub fn without_cancellation<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-#[cfg(not(model))]
 /// Waits until the word is woken (futex(2)) or the timeout is over, if the word has the expected value. May return
 /// earlier. Not a cancellation point.
+#[cfg(not(model))]
 pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     let timeout = timeout.map(|timeout| libc::timespec {
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
@@ -48,8 +48,8 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, timeout) };
 }
 
-#[cfg(not(model))]
 /// Wakes up to `count` threads that wait on a word.
+#[cfg(not(model))]
 pub fn futex_wake(word: &AtomicU32, count: i32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel does not access the word, it compares its address with those that threads wait on.
