@@ -104,8 +104,8 @@ static bool ask_on(dpl_conn_t *conn) {
     return done;
 }
 
-static bool ask(void) {
-    dpl_req_t *req = dplx_req_new(ctx, NULL);
+static bool ask_for(const char *bucket) {
+    dpl_req_t *req = dplx_req_new(ctx, bucket);
     dpl_conn_t *conn = NULL;
     dpl_status_t status;
 
@@ -118,6 +118,10 @@ static bool ask(void) {
     return succeeded(status, "dpl_try_connect") && ask_on(conn);
 }
 
+static bool ask(void) {
+    return ask_for(NULL);
+}
+
 static bool ask_by_name(void) {
     dpl_conn_t *conn = dpl_conn_open_host(ctx, AF_INET, "localhost", server_port(server));
 
@@ -125,15 +129,7 @@ static bool ask_by_name(void) {
 }
 
 static bool ask_a_bucket(void) {
-    dpl_req_t *req = dplx_req_new(ctx, "bucket");
-    dpl_conn_t *conn = NULL;
-    dpl_status_t status;
-
-    if (!req)
-        return failed_for_memory("dplx_req_new");
-    status = dpl_try_connect(ctx, req, &conn);
-    dplx_req_free(req);
-    return succeeded(status, "dpl_try_connect") && ask_on(conn);
+    return ask_for("bucket");
 }
 
 static void make_context_for_buckets(void) {

@@ -13,39 +13,12 @@ use droplet_client::http::{KeepAlive, Limits};
 #[path = "../../client/src/http/reply_tests/model.rs"]
 mod model;
 
-/// Names and values of fields, in order.
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+/// The receiver of the unit tests.
+#[path = "../../client/src/http/reply_tests/gathered.rs"]
+mod gathered;
 
-/// What a receiver has got.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Gathered {
-    pub(crate) fields: Fields,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Receiver for Gathered {
-    type Error = ();
-
-    fn fields_follow(&mut self, count: usize) -> Result<(), ()> {
-        assert!(self.fields.is_empty());
-        self.fields.reserve(count);
-        Ok(())
-    }
-
-    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ()> {
-        assert!(self.fields.len() < self.fields.capacity(), "more fields than were announced");
-        self.fields.push((name.to_owned(), value.to_owned()));
-        Ok(())
-    }
-
-    fn data(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
-        assert!(!bytes.is_empty());
-        self.body.extend_from_slice(bytes);
-        // The receiver may change them.
-        bytes.fill(0xEE);
-        Ok(())
-    }
-}
+use gathered::Fields;
+pub(crate) use gathered::Gathered;
 
 /// A source that gives a text in pieces, then its end.
 pub(crate) struct Pieces {

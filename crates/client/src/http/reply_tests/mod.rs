@@ -1,6 +1,7 @@
 //! Tests of the reader: valid and invalid replies, as servers send them.
 
 mod framing;
+mod gathered;
 mod model;
 mod random;
 
@@ -8,6 +9,7 @@ use super::Limits;
 use super::error::{ReadError, SyntaxError};
 use super::reader::{Receiver, Reply, Source, read};
 use super::reply::Expected;
+use gathered::{Fields, Gathered};
 
 const LIMITS: Limits = Limits { line: 1 << 16, head: 1 << 20 };
 const ANY: Expected = Expected { body: true, data: true, continuation: false, limits: LIMITS };
@@ -52,36 +54,6 @@ impl Source for Pieces<'_> {
         assert_eq!(self.used, self.filled, "fill() was called although bytes are left");
         self.filled = self.text.len().min(self.filled + self.sizes.next().unwrap_or(1));
         Ok(self.used < self.filled)
-    }
-}
-
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
-
-#[derive(Debug, Default, PartialEq)]
-struct Gathered {
-    fields: Fields,
-    body: Vec<u8>,
-}
-
-impl Receiver for Gathered {
-    type Error = ();
-
-    fn fields_follow(&mut self, count: usize) -> Result<(), ()> {
-        assert!(self.fields.is_empty());
-        self.fields.reserve(count);
-        Ok(())
-    }
-
-    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ()> {
-        assert!(self.fields.len() < self.fields.capacity(), "more fields than were announced");
-        self.fields.push((name.to_owned(), value.to_owned()));
-        Ok(())
-    }
-
-    fn data(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
-        assert!(!bytes.is_empty());
-        self.body.extend_from_slice(bytes);
-        Ok(())
     }
 }
 
@@ -278,15 +250,16 @@ fn a_reply_is_complete_after_the_last_chunk() {
     for (trailer, is_last) in
         [("", false), ("\r\n", false), ("\r", true), ("A: b\r\n", true), ("A: b\r\n\r\n", false)]
     {
-        let mut text = format!("{head}{trailer}").into_bytes();
-        let mut source = Pieces { stays_open: true, ..Pieces::new(&mut text, vec![7]) };
+        let text = format!("{head}{trailer}");
+        let mut bytes = text.clone().into_bytes();
+        let mut source = Pieces { stays_open: true, ..Pieces::new(&mut bytes, vec![7]) };
         let mut gathered = Gathered::default();
         let reply = read(&mut source, &mut gathered, ANY).unwrap();
         assert_eq!((reply.is_last, &*gathered.body), (is_last, &b"hello"[..]), "{trailer:?}");
         let lacks_last_line = !matches!(trailer, "\r\n" | "A: b\r\n\r\n");
         assert_eq!((reply.lacks_last_line, reply.is_presumed_empty), (lacks_last_line, false), "{trailer:?}");
         assert_eq!(source.used, text.len(), "{trailer:?}");
-        let (reply, gathered, _) = read_whole(str::from_utf8(&text).unwrap()).unwrap();
+        let (reply, gathered, _) = read_whole(&text).unwrap();
         assert_eq!(
             (reply.is_last, &*gathered.body),
             (lacks_last_line, &b"hello"[..]),

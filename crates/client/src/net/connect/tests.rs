@@ -84,14 +84,20 @@ fn refusing() -> (TcpListener, SocketAddr) {
     (listener, SocketAddr::from(([127, 0, 0, 9], port)))
 }
 
-#[test]
-fn an_answer_late_in_the_grace_leaves_its_addresses_the_whole_timeout() {
+/// A connect whose known address has failed, and whose look-up has found another one, on which somebody listens.
+fn with_another_address() -> (TcpListener, Case) {
     let (listener, refusing) = refusing();
     let mut case = Case::new(refusing);
     case.fail();
     let mut fresh = listener.local_addr().unwrap();
     fresh.set_ip([127, 0, 0, 1].into());
     case.addresses.end(&case.look_up, Ok(vec![fresh]));
+    (listener, case)
+}
+
+#[test]
+fn an_answer_late_in_the_grace_leaves_its_addresses_the_whole_timeout() {
+    let (_listener, mut case) = with_another_address();
     assert!(
         case.connecting.advance(&[], case.begun + TIMEOUT * 9 / 100, LIMIT).is_none(),
         "it is connected to"
@@ -130,12 +136,7 @@ fn an_event_whose_descriptor_was_closed_is_replaced() {
 
 #[test]
 fn a_limit_that_was_lowered_holds_for_the_next_address() {
-    let (listener, refusing) = refusing();
-    let mut case = Case::new(refusing);
-    case.fail();
-    let mut fresh = listener.local_addr().unwrap();
-    fresh.set_ip([127, 0, 0, 1].into());
-    case.addresses.end(&case.look_up, Ok(vec![fresh]));
+    let (_listener, mut case) = with_another_address();
     assert!(case.connecting.advance(&[], case.begun, 0).is_none());
     assert!(case.connecting.is_suspended());
     assert_eq!(case.permits.open(), 0);
