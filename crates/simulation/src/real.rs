@@ -21,25 +21,22 @@ pub fn is_simulated() -> bool {
 
 /// Runs code of the simulation, whose calls of libc are real.
 pub fn really<T>(body: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            IN_SIMULATION.set(self.0);
-        }
-    }
-    let _restore = Restore(IN_SIMULATION.replace(true));
-    body()
+    within(true, body)
 }
 
 /// Runs code of the program under test, whose calls of libc are simulated.
 pub fn simulated<T>(body: impl FnOnce() -> T) -> T {
+    within(false, body)
+}
+
+fn within<T>(is_in_simulation: bool, body: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             IN_SIMULATION.set(self.0);
         }
     }
-    let _restore = Restore(IN_SIMULATION.replace(false));
+    let _restore = Restore(IN_SIMULATION.replace(is_in_simulation));
     body()
 }
 

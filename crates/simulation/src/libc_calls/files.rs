@@ -26,19 +26,7 @@ pub extern "C" fn poll(descriptors: *mut pollfd, count: libc::nfds_t, timeout: c
     }
     // SAFETY: the caller passes this number of pollfd.
     let descriptors = unsafe { slice::from_raw_parts_mut(descriptors, count as usize) };
-    let mut look = || {
-        with(|world| {
-            world.happen();
-            for descriptor in &mut *descriptors {
-                descriptor.revents = world.ready_events(descriptor.fd, descriptor.events);
-                if descriptor.revents & libc::POLLNVAL != 0 {
-                    violation("poll of a descriptor that is closed");
-                }
-            }
-        });
-        descriptors.iter().filter(|descriptor| descriptor.revents != 0).count() as c_int
-    };
-    let ready = look();
+    let ready = look(descriptors);
     if ready > 0 || timeout == 0 {
         return ready;
     }
@@ -46,15 +34,21 @@ pub extern "C" fn poll(descriptors: *mut pollfd, count: libc::nfds_t, timeout: c
     let wanted: Vec<(c_int, c_short)> =
         really(|| descriptors.iter().map(|one| (one.fd, one.events)).collect());
     wait_for(What::Poll(wanted), until);
-    let mut look = || {
-        with(|world| {
-            for descriptor in &mut *descriptors {
-                descriptor.revents = world.ready_events(descriptor.fd, descriptor.events);
+    look(descriptors)
+}
+
+/// Notes what has happened to descriptors. Returns the number of those to which something has.
+fn look(descriptors: &mut [pollfd]) -> c_int {
+    with(|world| {
+        world.happen();
+        for descriptor in &mut *descriptors {
+            descriptor.revents = world.ready_events(descriptor.fd, descriptor.events);
+            if descriptor.revents & libc::POLLNVAL != 0 {
+                violation("poll of a descriptor that is closed");
             }
-        });
-        descriptors.iter().filter(|descriptor| descriptor.revents != 0).count() as c_int
-    };
-    look()
+        }
+    });
+    descriptors.iter().filter(|descriptor| descriptor.revents != 0).count() as c_int
 }
 
 #[unsafe(no_mangle)]
