@@ -3,6 +3,9 @@
 
 use crate::threads::{MICROSECOND, Time};
 
+/// A reply that nobody asked for.
+pub const EXTRA: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON";
+
 /// A kind of reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -118,19 +121,17 @@ impl Request {
         format!("{};", self.token).bytes().cycle().take(self.size).collect()
     }
 
-    /// Returns the reply without what nobody asked for.
-    pub fn plain_reply(&self) -> Vec<u8> {
+    fn plain_reply(&self) -> Vec<u8> {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", self.size);
         [head.into_bytes(), self.body()].concat()
     }
 
-    /// Returns what the server sends.
+    /// Returns the reply, without what nobody asked for.
     pub fn reply(&self) -> Vec<u8> {
-        const EXTRA: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON";
         let plain = self.plain_reply();
         let with = |head: &str| [head.as_bytes(), &self.body()[..]].concat();
         match self.kind {
-            Kind::Plain => plain,
+            Kind::Plain | Kind::Extra | Kind::LateExtra => plain,
             Kind::Chunked => self.chunked(),
             Kind::Continued => {
                 [b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", &plain[..]]
@@ -144,7 +145,6 @@ impl Request {
                 self.size
             )),
             Kind::UntilClose => with("HTTP/1.1 200 OK\r\n\r\n"),
-            Kind::Extra | Kind::LateExtra => [&plain[..], EXTRA].concat(),
             Kind::Cut | Kind::Reset => plain[..plain.len() - 1 - self.size / 2].to_vec(),
             Kind::Silent => Vec::new(),
             Kind::Garbage => b"+OK this is no HTTP\r\n\r\n".to_vec(),

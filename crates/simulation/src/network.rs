@@ -30,6 +30,8 @@ pub enum Event {
     Reset(usize),
     /// The server begins the reply to its request of this number.
     Reply(usize, usize),
+    /// The server sends a reply that nobody asked for.
+    Extra(usize),
     /// The server closes the connection, if it has been idle since its request of this number.
     IdleClose(usize, usize),
 }
@@ -214,6 +216,7 @@ impl World {
                 }
             }
             Event::Reply(socket, request) => self.reply(socket, request),
+            Event::Extra(socket) => self.send_extra(socket),
             Event::IdleClose(socket, request) => self.close_if_idle(socket, request),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use crate::http::{Kind, Request};
+use crate::http::{self, Kind, Request};
 use crate::network::Event;
 use crate::threads::{MILLISECOND, Time};
 use crate::tls::Session;
@@ -208,29 +208,33 @@ impl World {
         if let Some(cause) = request.kind.cause() {
             self.server_of(number).blame(cause);
         }
-        let mut bytes = request.reply();
-        let (first, second) = match request.kind {
-            Kind::LateExtra => (request.plain_reply(), Some(bytes.split_off(request.plain_reply().len()))),
-            _ => (bytes, None),
-        };
-        self.answer_with(number, first);
+        self.answer_with(number, request.reply());
         self.sockets[number].remote.answered += 1;
         match request.kind {
             Kind::Cut | Kind::UntilClose | Kind::Close => self.end(number, "a reply is cut short"),
             Kind::Reset => self.reset(number, "a reply is cut short"),
+            Kind::Extra => self.send_extra(number),
+            Kind::LateExtra => {
+                let delay = self.random.u64(..20 * MILLISECOND);
+                self.after(delay, Event::Extra(number));
+            }
             _ => {}
-        }
-        if let Some(second) = second {
-            self.answer_with(number, second);
-        }
-        if matches!(request.kind, Kind::Extra | Kind::LateExtra) {
-            self.sockets[number].remote.extra_until = self.sockets[number].to_client_at;
         }
         let most = self.server_of(number).most_requests;
         if most.is_some_and(|most| place + 1 >= most) {
             self.end(number, "it has served enough");
         }
         self.expect_idle_close(number);
+    }
+
+    /// The server sends a reply that nobody asked for.
+    pub fn send_extra(&mut self, number: usize) {
+        let remote = &self.sockets[number].remote;
+        if remote.is_over || remote.is_left || remote.has_lost {
+            return;
+        }
+        self.answer_with(number, http::EXTRA.to_vec());
+        self.sockets[number].remote.extra_until = self.sockets[number].to_client_at;
     }
 
     fn answer_with(&mut self, number: usize, plain: Vec<u8>) {
