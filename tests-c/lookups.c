@@ -51,7 +51,7 @@ static void name_that_leads_elsewhere_is_followed(void) {
     struct server *before, *after;
     dpl_conn_t *conns[IDLE + 2];
     dpl_ctx_t *ctx;
-    int good = 0;
+    int good = 0, is_new;
 
     if (!own_names("127.0.0.1 a.test\n"))
         return;
@@ -71,6 +71,7 @@ static void name_that_leads_elsewhere_is_followed(void) {
     REQUIRE(conns[0] && conns[1] && conns[2], "connections are in use");
     conns[3] = checkout(ctx);
     REQUIRE(conns[3], "one more is made, and the name looked up meanwhile");
+    is_new = ask_on(conns[3], 0).server == 2; /* if the look-up was the quicker one */
     CHECK(EVENTUALLY(list_shows(ctx, "127.0.0.2")), "the host list shows the new address");
     conns[4] = checkout(ctx);
     REQUIRE(conns[4], "another is made");
@@ -82,7 +83,7 @@ static void name_that_leads_elsewhere_is_followed(void) {
     for (int i = 0; i < 10; i++)
         good += ask(ctx, i).server == 2;
     CHECK_INT(good, 10, "all requests go to the new address");
-    CHECK_INT(ctx->n_conn_fds, 1, "over one connection");
+    CHECK_INT(ctx->n_conn_fds, 1 + is_new, "over the connections that lead there");
     dpl_ctx_free(ctx);
     server_stop(before);
     server_stop(after);
