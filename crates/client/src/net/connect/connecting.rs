@@ -128,7 +128,7 @@ impl Connecting {
         let before = mem::replace(&mut self.watched_until, now);
         self.is_late = now.saturating_duration_since(before) > CONNECTION_ATTEMPT_DELAY;
         for (_, kind) in self.error.causes.iter_mut().filter(|(_, kind)| self.is_late && kind.may_be_over()) {
-            *kind = ConnectErrorKind::LeftAlone;
+            *kind = mem::replace(kind, ConnectErrorKind::TimedOut).left_alone();
         }
         let has_answer = ready.iter().any(PollFd::is_ready) || self.has_look_up_ended();
         let can_go_on = has_answer || !self.untried.is_empty() && !self.is_suspended;
@@ -307,9 +307,8 @@ impl Connecting {
         let (Some(permit), Some(tls)) = (retry_permit, &mut self.plan.tls) else {
             // A server does not wait for ever for a client that says nothing.
             let is_due_to_delay = self.was_left_alone && error.fault == Fault::Reset;
-            let kind =
-                if is_due_to_delay { ConnectErrorKind::LeftAlone } else { ConnectErrorKind::Tls(error) };
-            return self.failed(peer, kind);
+            let kind = ConnectErrorKind::Tls(error);
+            return self.failed(peer, if is_due_to_delay { kind.left_alone() } else { kind });
         };
         tls.without_session = Some(error.reason);
         self.next_at = now + self.attempt_delay;
@@ -364,9 +363,9 @@ impl Connecting {
             self.error.look_up = Some(awaited.look_up().too_late());
         }
         let (was_held_up, was_left_alone) = (self.was_held_up, self.was_left_alone);
-        let kind = |own| match own {
+        let kind = |own: ConnectErrorKind| match own {
             _ if was_held_up => ConnectErrorKind::GivenUp,
-            _ if was_left_alone => ConnectErrorKind::LeftAlone,
+            own if was_left_alone => own.left_alone(),
             own => own,
         };
         for socket in mem::take(&mut self.connects) {
@@ -385,7 +384,6 @@ impl Connecting {
 
     fn failed(&mut self, address: SocketAddr, kind: ConnectErrorKind) {
         let is_over = self.is_late && kind.may_be_over();
-        let kind = if is_over { ConnectErrorKind::LeftAlone } else { kind };
-        self.error.causes.push((address, kind));
+        self.error.causes.push((address, if is_over { kind.left_alone() } else { kind }));
     }
 }

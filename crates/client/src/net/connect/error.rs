@@ -36,12 +36,17 @@ pub enum ConnectErrorKind {
     Tls(HandshakeError),
     /// The deadline came, but the connect had to wait for other connections first (`n_conn_max`).
     GivenUp,
-    /// No call went on with the connect for some time, until the deadline came or the connect failed. Nobody knows how
-    /// old the failure is, and whether the host is back.
-    LeftAlone,
+    /// It failed for this reason, after no call had gone on with it for some time. Nobody knows how old the failure is,
+    /// and whether the host is back.
+    LeftAlone(Box<ConnectErrorKind>),
 }
 
 impl ConnectErrorKind {
+    /// This reason for a connect that no call went on with for some time.
+    pub fn left_alone(self) -> ConnectErrorKind {
+        ConnectErrorKind::LeftAlone(Box::new(self))
+    }
+
     /// The fault that statistics count.
     pub fn fault(&self) -> Fault {
         match self {
@@ -49,7 +54,7 @@ impl ConnectErrorKind {
             ConnectErrorKind::Call(error) => Fault::of_call(error),
             ConnectErrorKind::TimedOut => Fault::TimedOut,
             ConnectErrorKind::Tls(error) => error.fault,
-            ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone => Fault::Local,
+            ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone(_) => Fault::Local,
         }
     }
 
@@ -58,7 +63,7 @@ impl ConnectErrorKind {
         match self {
             ConnectErrorKind::Io(error) | ConnectErrorKind::Call(error) => status::local_fault(error),
             ConnectErrorKind::Tls(error) => error.local_fault(),
-            ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone => None,
+            ConnectErrorKind::TimedOut | ConnectErrorKind::GivenUp | ConnectErrorKind::LeftAlone(_) => None,
         }
     }
 
@@ -82,7 +87,7 @@ impl fmt::Display for ConnectErrorKind {
             ConnectErrorKind::TimedOut => f.write_str("Connection timed out"),
             ConnectErrorKind::Tls(error) => f.write_str(&error.reason),
             ConnectErrorKind::GivenUp => f.write_str("given up, no connection was free (n_conn_max)"),
-            ConnectErrorKind::LeftAlone => f.write_str("given up, no call went on with it in time"),
+            ConnectErrorKind::LeftAlone(reason) => write!(f, "{reason}; no call went on with it in time"),
         }
     }
 }

@@ -220,7 +220,10 @@ fn a_host_is_not_to_blame_for_a_refusal_of_some_time_ago() {
         let mut case = Case::new(refusing);
         case.fail();
         case.addresses.end(&case.look_up, Ok(vec![refusing]));
-        assert_eq!(is_anybody_to_blame(case.look_after(pause)), is_blamed);
+        let Some(Err(error)) = case.look_after(pause) else { panic!("it goes on, or is open") };
+        let (_, kind) = &error.causes[0];
+        assert_eq!(kind.is_remote(), is_blamed);
+        assert!(kind.to_string().starts_with("Connection refused"), "the log has the reason: {kind}");
     }
 }
 
