@@ -81,8 +81,8 @@ enum { SERVERS = 4, THREADS = 8, REQUESTS = 10000, REQUESTS_OF_SOAK = 1000000 };
 static struct server *servers[SERVERS];
 static dpl_ctx_t *ctx;
 static _Atomic char *deeds;
-static atomic_long next_number;
-static long requests;
+static atomic_long next_number, asked;
+static long requests, fewest; /* the most; what is asked even if no request met a misdeed */
 static atomic_bool finished;
 
 static atomic_long answered_well, answered_wrongly, failed_excusably, failed, without_connection;
@@ -141,8 +141,10 @@ static void *ask_all_the_time(void *unused) {
     long number;
 
     (void)unused;
-    while ((number = ++next_number) <= requests)
+    while ((number = ++next_number) <= requests && (number <= fewest || failed_excusably == 0)) {
         ask_number(number);
+        asked++;
+    }
     return NULL;
 }
 
@@ -176,7 +178,8 @@ static void no_reply_is_anothers(void) {
     pthread_t threads[THREADS];
     pthread_t flapping;
 
-    requests = soak_wanted() ? REQUESTS_OF_SOAK : machine_is_slow() ? REQUESTS / 20 : REQUESTS;
+    requests = soak_wanted() ? REQUESTS_OF_SOAK : REQUESTS;
+    fewest = machine_is_slow() && !soak_wanted() ? REQUESTS / 20 : requests;
     deeds = calloc((size_t)requests + 1, sizeof *deeds);
     for (int i = 0; i < SERVERS; i++)
         servers[i] = server_start(
@@ -197,7 +200,7 @@ static void no_reply_is_anothers(void) {
     CHECK_INT(failed, 0, "none fails but through what its own server did");
     CHECK_INT(without_connection, 0, "none goes without a connection");
     CHECK(failed_excusably > 0, "some of them met a server's misdeeds");
-    CHECK_INT(answered_well + failed_excusably, requests, "all the others are answered");
+    CHECK_INT(answered_well + failed_excusably, asked, "all the others are answered");
     dpl_ctx_free(ctx);
     for (int i = 0; i < SERVERS; i++)
         server_stop(servers[i]);
