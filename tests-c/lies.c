@@ -82,7 +82,7 @@ static struct server *servers[SERVERS];
 static dpl_ctx_t *ctx;
 static _Atomic char *deeds;
 static atomic_long next_number, asked;
-static long requests, fewest; /* the most; what is asked even if no request met a misdeed */
+static long requests, fewest; /* at most; at least, and until one meets a misdeed */
 static atomic_bool finished;
 
 static atomic_long answered_well, answered_wrongly, failed_excusably, failed, without_connection;
