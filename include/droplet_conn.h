@@ -743,9 +743,10 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
  * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If no other host is left, hosts that are
  * blacklisted for a reply are used all the same, and those that failed are probed before their time: 50 ms after the
- * failure, and then at doubling distance. If a host has not answered after 250 ms,
- * the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
- * `BUCKET.HOST`.
+ * failure, and then at doubling distance. If a host has not answered after 250 ms, or after an equal part of the time that
+ * the call has left for all hosts, the next host is tried beside it, and the first that answers is used. If none
+ * answers in time, an idle connection to a host that was not tried serves. With virtual hosting the connection is made
+ * to `BUCKET.HOST`.
  *
  * @param ctx the context. Its limits and timeouts are read at every call
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
@@ -874,7 +875,8 @@ const char *dplx_version(void);
  *
  * @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
  *         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not
- *         freed, and changes with the thread's next call
+ *         freed, and changes with the thread's next call. Calls within a log callback have a text of their own: that
+ *         of the call which logs comes back when the callback returns
  */
 const char *dplx_last_error(void);
 
@@ -915,8 +917,8 @@ void dplx_set_log_owned(dplx_log_t callback,
  *
  * @param ctx the context
  * @param timeout_ms the longest time of the whole call in milliseconds: over all hosts, and with the wait at
- *        `n_conn_max` (dplx_ctx_set_wait()) and look-ups of names. -1 sets no such limit, 0 takes an idle connection or
- *        none
+ *        `n_conn_max` (dplx_ctx_set_wait()) and look-ups of names. -1 sets no such limit, 0 takes an idle connection to
+ *        any of the hosts, or none
  * @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure,
  *         and dplx_last_error() has the reason
  *

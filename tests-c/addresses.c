@@ -47,6 +47,36 @@ static void all_of_many_addresses_are_tried(void) {
     server_stop(server);
 }
 
+/* Five head starts of 250 ms are longer than the time of a connect. */
+static void last_of_many_addresses_is_tried_in_time(void) {
+    enum { MANY = 6 };
+    struct server *servers[MANY] = {NULL};
+    char hosts[MANY * 32] = "", more[40];
+    dpl_ctx_t *ctx;
+
+    for (int i = 1; i <= MANY; i++)
+        sprintf(hosts + strlen(hosts), "127.0.2.%d a.test\n", i);
+    if (!own_names(hosts))
+        return;
+    for (int i = 0; i < MANY; i++) {
+        char address[20];
+
+        snprintf(address, sizeof address, "127.0.2.%d", i + 1);
+        servers[i] = server_start((struct server_options){.address = address,
+                                                          .port = i ? atoi(server_port(servers[0])) : 0,
+                                                          .refuse = i < MANY - 1,
+                                                          .tls_names = "DNS:a.test"});
+        if (i < MANY - 1)
+            server_go_deaf(servers[i]);
+    }
+    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(1));
+    ctx = context_over_name("a.test", servers[0], more);
+    CHECK(answered(ctx, 1), "the last of six addresses serves before the connect's time is over");
+    dpl_ctx_free(ctx);
+    for (int i = 0; i < MANY; i++)
+        server_stop(servers[i]);
+}
+
 static void slow_address_gives_way_at_the_limit(void) {
     struct server *live, *deaf;
     dpl_ctx_t *ctx;
@@ -176,6 +206,7 @@ static void switched_off_ipv6_is_passed_over(void) {
 int main(void) {
     test_begin("addresses");
     RUN(all_of_many_addresses_are_tried);
+    RUN(last_of_many_addresses_is_tried_in_time);
     RUN(slow_address_gives_way_at_the_limit);
     RUN(refusing_ipv6_is_passed_over);
     RUN(silent_ipv6_is_raced);

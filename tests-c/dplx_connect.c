@@ -69,9 +69,27 @@ static void time_is_bounded_over_all_hosts(void) {
     CHECK(seconds_now() - began >= 0.7, "for which the call waits");
     CHECK(in_time(began, 4), "and no longer");
     CHECK(strstr(dplx_last_error(), "the time of this call was over"), "it says so");
+    CHECK(strstr(dplx_last_error(), server_name(servers[1])), "and names the hosts");
     CHECK_INT(hosts_available(ctx), 3, "no host is blamed for the caller's haste");
     server_restart(servers[1]);
     CHECK(dplx_connect(ctx, LIMIT_MS) != NULL, "a host that comes back in time serves");
+    dpl_ctx_free(ctx);
+    for (int i = 0; i < 3; i++)
+        server_stop(servers[i]);
+}
+
+static void idle_connection_of_any_host_is_found(void) {
+    struct server *servers[] = {server_answering(1), server_answering(2), server_answering(3)};
+    dpl_ctx_t *ctx = context_over_servers(servers, 3, "");
+    dpl_conn_t *conn = dplx_connect(ctx, LIMIT_MS);
+    int good = 0;
+
+    for (int i = 0; i < 6; i++) {
+        dpl_conn_release(conn);
+        good += dplx_connect(ctx, 0) == conn;
+    }
+    CHECK_INT(good, 6, "without a wait, whichever host's turn it is");
+    dpl_conn_release(conn);
     dpl_ctx_free(ctx);
     for (int i = 0; i < 3; i++)
         server_stop(servers[i]);
@@ -81,6 +99,7 @@ static void time_is_bounded_at_the_limit(void) {
     struct server *server = server_answering(1);
     dpl_ctx_t *ctx = context_over_server(server, "");
     dpl_conn_t *conn = dplx_connect(ctx, LIMIT_MS);
+    dplx_pool_stats_t stats = {.size = sizeof stats};
     double began;
 
     ctx->n_conn_max = 1;
@@ -88,6 +107,9 @@ static void time_is_bounded_at_the_limit(void) {
     began = seconds_now();
     CHECK(!dplx_connect(ctx, 300), "but not this one");
     CHECK(seconds_now() - began >= 0.3 && in_time(began, 3), "which waits for its own time");
+    CHECK(strstr(dplx_last_error(), "n_conn_max (1) reached"), "it names the limit");
+    dplx_pool_stats(ctx, &stats);
+    CHECK_INT(stats.limit_timeouts, 1, "and is counted as one that waited in vain");
     CHECK_STATUS(dplx_ctx_set_wait(ctx, 0), DPL_SUCCESS, "if calls do not wait");
     began = seconds_now();
     CHECK(!dplx_connect(ctx, 50000), "neither does this one");
@@ -115,6 +137,7 @@ int main(void) {
     RUN(no_request_is_needed);
     RUN(file_has_no_names);
     RUN(time_is_bounded_over_all_hosts);
+    RUN(idle_connection_of_any_host_is_found);
     RUN(time_is_bounded_at_the_limit);
     RUN(statuses_have_texts);
     return test_end();

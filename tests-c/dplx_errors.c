@@ -244,13 +244,14 @@ static void hear(void *user, dpl_ctx_t *ctx, int level, const char *message) {
     snprintf(heard->message, sizeof heard->message, "%s", message);
     if (heard->calls_back) {
         free(dpl_addrlist_get(ctx->addrlist));
+        dplx_pool_stats(ctx, &(dplx_pool_stats_t){.size = sizeof(dplx_pool_stats_t)});
         dplx_set_log(hear, user);
     }
 }
 
 static void messages_go_where_they_are_wanted(void) {
-    struct server *server = refusing();
-    dpl_ctx_t *ctx = context_over_server(server, "blacklist_expiretime = 0");
+    struct server *server = refusing(), *second = refusing();
+    dpl_ctx_t *ctx = context_over_server(server, "blacklist_expiretime = 0"), *other;
     struct heard heard = {0};
     char expected[256];
 
@@ -271,6 +272,11 @@ static void messages_go_where_they_are_wanted(void) {
     heard.calls_back = true;
     REQUIRE(checkout(ctx) == NULL, "a call fails whose message is answered with calls");
     CHECK_STR(dplx_last_error(), refusal_of(server), "its text is there afterwards");
+    other = context_over_servers((struct server *[]){server, second}, 2, "");
+    REQUIRE(checkout(other) == NULL, "one fails with two messages");
+    CHECK(strstr(dplx_last_error(), refusal_of(server)), "the text has the reason of the first host");
+    CHECK(strstr(dplx_last_error(), refusal_of(second)), "and that of the second one");
+    dpl_ctx_free(other);
 
     dplx_set_log(NULL, NULL);
     heard.count = 0;
@@ -279,6 +285,7 @@ static void messages_go_where_they_are_wanted(void) {
     CHECK_INT(logs_count(), 1, "but Droplet's log has it");
     dpl_ctx_free(ctx);
     server_stop(server);
+    server_stop(second);
 }
 
 /* ---- what belongs to the callback -------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/dplx.h"
 
 enum { THREADS = 8, REQUESTS = 20 };
 
@@ -73,6 +74,62 @@ static void silent_handshake_delays_nobody(void) {
     silent = server_start((struct server_options){.behaviour = SILENT});
     check_nobody_waits_for(silent);
     server_stop(silent);
+}
+
+/* ---- many that never answer -------------------------------------------------------- */
+
+enum { HOSTS = 7 };
+
+/* All but the last one are deaf. */
+static dpl_ctx_t *context_over_one_that_lives(struct server *servers[HOSTS], const char *more) {
+    for (int i = 0; i < HOSTS - 1; i++)
+        servers[i] = deaf_server();
+    servers[HOSTS - 1] = server_answering(1);
+    return context_over_servers(servers, HOSTS, more);
+}
+
+/* Six head starts of 250 ms are longer than the time of a call. */
+static void one_of_many_hosts_is_found_in_time(void) {
+    struct server *servers[HOSTS];
+    dpl_ctx_t *ctx;
+    dpl_conn_t *conn;
+    char more[80];
+
+    snprintf(more, sizeof more, "connection_timeout = %d\nblacklist_expiretime = 1", (int)patience(1));
+    ctx = context_over_one_that_lives(servers, more);
+    CHECK(answered(ctx, 1), "the last of seven hosts serves before the call's time is over");
+    sleep_ms((int)(1000 * patience(1)) + 1500); /* their blacklisting is over */
+    CHECK(answered(ctx, 2), "also when all others are to be probed");
+    dpl_ctx_free(ctx);
+    ctx = context_over_servers(servers, HOSTS, "connection_timeout = 50");
+    conn = dplx_connect(ctx, (int)(1000 * patience(1)));
+    CHECK(conn != NULL, "and within the time of dplx_connect()");
+    if (conn)
+        dpl_conn_release(conn);
+    dpl_ctx_free(ctx);
+    for (int i = 0; i < HOSTS; i++)
+        server_stop(servers[i]);
+}
+
+/* A program that calls rarely, with less time than a head start. */
+static void short_calls_find_the_host_that_lives(void) {
+    struct server *servers[] = {deaf_server(), server_answering(1)};
+    int wait_ms = (int)(200 * patience(1)), good = 0;
+    dpl_ctx_t *ctx = context_over_servers(servers, 2, "connection_timeout = 1\nblacklist_expiretime = 1");
+
+    for (int i = 0; i < 2; i++) {
+        dpl_conn_t *conn = dplx_connect(ctx, wait_ms);
+
+        good += conn != NULL;
+        if (conn)
+            dpl_conn_terminate(conn);
+        if (i == 0)
+            sleep_ms(2500);
+    }
+    CHECK_INT(good, 2, "each call finds it, though the other host is to be probed each time");
+    dpl_ctx_free(ctx);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
 }
 
 static void *connect_in_vain(void *ctx) {
@@ -159,6 +216,8 @@ int main(void) {
     test_begin("slow");
     RUN(deaf_host_delays_nobody);
     RUN(silent_handshake_delays_nobody);
+    RUN(one_of_many_hosts_is_found_in_time);
+    RUN(short_calls_find_the_host_that_lives);
     RUN(release_waits_for_no_connect);
     RUN(connect_is_bounded);
     RUN(signals_do_not_prolong_a_connect);

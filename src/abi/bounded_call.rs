@@ -55,13 +55,16 @@ impl Call<Connection> for BoundedCall {
         if self.use_number.is_some_and(uses::is_cancelled) {
             return Some(Interruption::Cancelled);
         }
-        let is_over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let is_over = self.time_left() == Some(Duration::ZERO);
         is_over.then_some(Interruption::TimedOut)
     }
 
+    fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     fn attention(&self) -> Option<Duration> {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.into_iter().chain(self.use_number.map(|_| LOOK_INTERVAL)).min()
+        self.time_left().into_iter().chain(self.use_number.map(|_| LOOK_INTERVAL)).min()
     }
 
     fn wants(&self, idle: &mut Connection) -> bool {

@@ -69,6 +69,15 @@ pub fn aside<T>(body: impl FnOnce() -> T) -> T {
     outcome
 }
 
+/// Runs a function of the program within a call. The calls of this library that it makes have a text of their own
+/// meanwhile, and the call's comes back.
+pub fn within_call<T>(function: impl FnOnce() -> T) -> T {
+    let before = TEXT.with(Text::take);
+    let outcome = function();
+    TEXT.with(|text| text.put_back(&before));
+    outcome
+}
+
 /// Adds a reason for the failure of the current call.
 pub fn note(reason: fmt::Arguments<'_>) {
     TEXT.with(|text| text.note(reason));
@@ -79,7 +88,32 @@ pub fn as_ptr() -> *const c_char {
     TEXT.with(|text| text.bytes.as_ptr().cast())
 }
 
+/// The text of a call that is under way, kept while a function of the program runs.
+struct Kept {
+    bytes: [u8; CAPACITY],
+    length: usize,
+    is_old: bool,
+}
+
 impl Text {
+    /// Keeps the text for [`Text::put_back`]. Until then it counts as that of an earlier call.
+    fn take(&self) -> Kept {
+        let mut kept = Kept { bytes: [0; CAPACITY], length: self.length.get(), is_old: self.is_old.get() };
+        for (to, from) in kept.bytes.iter_mut().zip(&self.bytes[..kept.length]) {
+            *to = from.get();
+        }
+        self.is_old.set(true);
+        kept
+    }
+
+    fn put_back(&self, kept: &Kept) {
+        for (to, from) in self.bytes.iter().zip(&kept.bytes[..=kept.length]) {
+            to.set(*from);
+        }
+        self.length.set(kept.length);
+        self.is_old.set(kept.is_old);
+    }
+
     fn end_call(&self, result: CallResult) {
         match result {
             CallResult::Success => self.clear(),
@@ -183,6 +217,26 @@ mod tests {
         aside(|| note(format_args!("c")));
         fail(&["d"]);
         assert_eq!(text(), "d", "nor is it added to a later one");
+    }
+
+    #[test]
+    fn calls_of_a_log_function_have_a_text_of_their_own() {
+        let _ = of_call(|| {
+            note(format_args!("a"));
+            within_call(|| {
+                fail(&["inner"]);
+                assert_eq!(text(), "inner");
+                fail(&["other", "reasons"]);
+                let _ = of_call(|| Ok(()));
+                assert_eq!(text(), "");
+            });
+            note(format_args!("b"));
+            Err("failure")
+        });
+        assert_eq!(text(), "a; b");
+        within_call(|| fail(&["c"]));
+        fail(&["d"]);
+        assert_eq!(text(), "d");
     }
 
     #[test]

@@ -67,8 +67,8 @@ impl CallLog {
 impl Log for CallLog {
     #[cold]
     fn log(&self, level: Level, location: Location, message: fmt::Arguments<'_>) {
-        sys::without_cancellation(|| self.deliver(level, location, &message.to_string()));
-        // After the delivery, since the program's log function may call this library and so replace the text.
+        let text = message.to_string();
+        sys::without_cancellation(|| last_error::within_call(|| self.deliver(level, location, &text)));
         if level == Level::Error && !self.is_in_passing {
             last_error::note(message);
         }
@@ -86,7 +86,9 @@ impl Log for CallLog {
         if let Some(context) = self.context
             && context.view().trace_level() & TRACE_CONNECTIONS != 0
         {
-            sys::without_cancellation(|| trace(context, self.function, location, message));
+            sys::without_cancellation(|| {
+                last_error::within_call(|| trace(context, self.function, location, message));
+            });
         }
     }
 }

@@ -78,9 +78,10 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * The hosts of the profile take turns. A host that refuses, or does not answer within `conn_timeout` seconds, is
  * blacklisted for `blacklist_expiretime` seconds, and the next host is tried. If no other host is left, hosts that are
  * blacklisted for a reply are used all the same, and those that failed are probed before their time: 50 ms after the
- * failure, and then at doubling distance. If a host has not answered after 250 ms,
- * the next host is tried beside it, and the first that answers is used. With virtual hosting the connection is made to
- * `BUCKET.HOST`.
+ * failure, and then at doubling distance. If a host has not answered after 250 ms, or after an equal part of the time that
+ * the call has left for all hosts, the next host is tried beside it, and the first that answers is used. If none
+ * answers in time, an idle connection to a host that was not tried serves. With virtual hosting the connection is made
+ * to `BUCKET.HOST`.
  *
  * @param ctx the context. Its limits and timeouts are read at every call
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without

@@ -43,7 +43,8 @@ impl Reserved {
         context_id: ContextId,
         names: Option<[Block<c_char>; 2]>,
     ) -> Result<Reserved, Error> {
-        let read_buf_size = context.read_buffer_size();
+        // A program may have set 0, with which nothing could be read.
+        let read_buf_size = context.read_buffer_size().max(1);
         let read_buf = Block::<c_char>::of_size(read_buf_size)?;
         // SAFETY: the block has room for a byte, and nobody else has it.
         unsafe { *read_buf.as_ptr() = UNTOUCHED };

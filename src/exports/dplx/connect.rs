@@ -21,8 +21,8 @@ use droplet_client::status::{Error, SUCCESS};
 ///
 /// @param ctx the context
 /// @param timeout_ms the longest time of the whole call in milliseconds: over all hosts, and with the wait at
-///        `n_conn_max` (dplx_ctx_set_wait()) and look-ups of names. -1 sets no such limit, 0 takes an idle connection or
-///        none
+///        `n_conn_max` (dplx_ctx_set_wait()) and look-ups of names. -1 sets no such limit, 0 takes an idle connection to
+///        any of the hosts, or none
 /// @return the connection, which the caller gives back with dpl_conn_release() or dpl_conn_terminate(); NULL on failure,
 ///         and dplx_last_error() has the reason
 ///

@@ -40,7 +40,8 @@ pub extern "C" fn dplx_version() -> *const c_char {
 ///
 /// @return a text such as "connect to 127.0.0.1:81: Connection refused", in UTF-8, of at most 1023 bytes. Several
 ///         reasons are separated by "; ". It is "" if the call succeeded. The text belongs to the thread, is not
-///         freed, and changes with the thread's next call
+///         freed, and changes with the thread's next call. Calls within a log callback have a text of their own: that
+///         of the call which logs comes back when the callback returns
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_last_error() -> *const c_char {
     last_error::as_ptr()

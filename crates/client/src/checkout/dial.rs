@@ -11,9 +11,9 @@ use super::endpoint::Endpoint;
 use super::happy_eyeballs::{Ended, HappyEyeballs};
 use super::outcomes::combined;
 use super::untried::{Target, Untried};
-use super::{Call, Client, ClientConnection, Settings};
+use super::{Call, Client, ClientConnection, Interruption, Settings};
 use crate::hosts::{AttemptGuard, Record};
-use crate::net::connect::{CONNECTION_ATTEMPT_DELAY, ConnectPlan, Connecting};
+use crate::net::connect::{CONNECTION_ATTEMPT_DELAY, ConnectPlan, Connecting, head_start};
 use crate::net::resolve::{Current, LookupError};
 use crate::net::tls::{PeerName, Security, TlsPlan};
 use crate::os::clock::Moment;
@@ -74,7 +74,7 @@ impl<C: ClientConnection> Client<C> {
     }
 
     /// Starts attempts one after the other, each with a head start before the next, and returns the first
-    /// connection.
+    /// connection. If none answers in time, an idle connection to a host that was not tried serves.
     fn connect_to_first(
         &self,
         call: &impl Call<C>,
@@ -87,9 +87,9 @@ impl<C: ClientConnection> Client<C> {
         let mut next_start = None;
         loop {
             if let Some(interruption) = call.interruption() {
-                return Err(interruption.report(call).into());
+                return self.interrupted(call, untried, attempts, interruption);
             }
-            next_start = match self.start_next(call, untried, attempts, next_start)? {
+            next_start = match self.start_next(call, untried, attempts, deadline, next_start)? {
                 Step::Reused(idle) => return Ok(idle),
                 Step::Wait(until) => until,
                 Step::NoAddress => {
@@ -105,7 +105,7 @@ impl<C: ClientConnection> Client<C> {
             if looks_after_probe {
                 until = until.min(Instant::now() + PROBE_INTERVAL);
             }
-            match self.next_event(call, attempts, until)? {
+            match self.next_event(call, attempts, until) {
                 Ok(Some((attempt, Ok(stream)))) => {
                     let made = self.attempt_succeeded(call, attempt, stream);
                     return made.or_else(|error| self.reuse_instead(call, untried, error.into()));
@@ -125,8 +125,10 @@ impl<C: ClientConnection> Client<C> {
                     }
                 }
                 Ok(None) if deadline <= Instant::now() => {
-                    return Err(self.time_is_up(call, untried, attempts, error_so_far).into());
+                    let idle = self.reuse_left(call, untried);
+                    return idle.ok_or_else(|| self.time_is_up(call, untried, attempts, error_so_far).into());
                 }
+                Ok(None) if call.interruption().is_some() => {}
                 // The probe of a host that is left may be a parked attempt.
                 Ok(None) if looks_after_probe => _ = self.maintain(call, Moment::now()),
                 Ok(None) => attempts.running().for_each(Attempt::mark_slow),
@@ -138,25 +140,43 @@ impl<C: ClientConnection> Client<C> {
         }
     }
 
-    /// Waits until an attempt ends, or until `until`, as [`HappyEyeballs::next`] does. Fails if the call is to end.
+    /// Waits until an attempt ends, or until `until`, as [`HappyEyeballs::next`] does, or until the call is to end.
     fn next_event(
         &self,
         call: &impl Call<C>,
         attempts: &mut HappyEyeballs,
         until: Instant,
-    ) -> Result<io::Result<Option<Ended>>, DialError> {
+    ) -> io::Result<Option<Ended>> {
         loop {
-            if let Some(interruption) = call.interruption() {
-                return Err(interruption.report(call).into());
-            }
             let look = call.attention().map(|time| Instant::now() + time);
             let limit = call.settings().connections;
             let event = attempts.next(look.map_or(until, |look| look.min(until)), limit);
             let is_early = || look.is_some() && Instant::now() < until;
-            if !matches!(event, Ok(None)) || attempts.is_empty() || !is_early() {
-                return Ok(event);
+            let is_over = || attempts.is_empty() || !is_early() || call.interruption().is_some();
+            if !matches!(event, Ok(None)) || is_over() {
+                return event;
             }
         }
+    }
+
+    /// Ends a call that is interrupted. One whose time is over still takes an idle connection.
+    fn interrupted(
+        &self,
+        call: &impl Call<C>,
+        untried: &mut Untried<'_, C>,
+        attempts: &HappyEyeballs,
+        interruption: Interruption,
+    ) -> Result<C, DialError> {
+        let idle = match interruption {
+            Interruption::TimedOut => self.reuse_left(call, untried),
+            Interruption::Cancelled => None,
+        };
+        idle.ok_or_else(|| {
+            if !attempts.is_empty() {
+                log!(call, Error, "no answer yet from {}; the attempts go on", attempts.names());
+            }
+            interruption.report(call).into()
+        })
     }
 
     /// Starts an attempt on the next host, unless there is an idle connection to it. Without a next host it
@@ -166,6 +186,7 @@ impl<C: ClientConnection> Client<C> {
         call: &impl Call<C>,
         untried: &mut Untried<'_, C>,
         attempts: &mut HappyEyeballs,
+        deadline: Option<Instant>,
         head_start_ends: Option<Instant>,
     ) -> Result<Step<C>, DialError> {
         let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
@@ -180,8 +201,10 @@ impl<C: ClientConnection> Client<C> {
             return Ok(Step::Reused(idle));
         }
         let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
-        let head_start = if is_early_probe { Duration::ZERO } else { CONNECTION_ATTEMPT_DELAY };
-        match self.start(call, untried, (endpoint, guard), attempts) {
+        let time_left = time_left(call, deadline);
+        let head_start =
+            if is_early_probe { Duration::ZERO } else { head_start(time_left, untried.count()) };
+        match self.start(call, untried, (endpoint, guard), attempts, time_left) {
             Ok(()) => Ok(Step::Wait(Some(Instant::now() + head_start))),
             Err(StartError::NoAddress) => Ok(Step::NoAddress),
             Err(StartError::Local(error)) => match self.reuse_instead(call, untried, error) {
@@ -201,17 +224,23 @@ impl<C: ClientConnection> Client<C> {
         untried: &mut Untried<'_, C>,
         lack: DialError,
     ) -> Result<C, DialError> {
+        let idle = self.reuse_left(call, untried);
+        untried.clear();
+        idle.ok_or(lack)
+    }
+
+    /// Returns an idle connection to one of the hosts that are left.
+    fn reuse_left(&self, call: &impl Call<C>, untried: &mut Untried<'_, C>) -> Option<C> {
         // An idle connection cannot serve as a probe.
         untried.skip_probes();
         while let Some(next) = untried.next().transpose() {
             if let Ok((endpoint, _)) = next
                 && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
             {
-                return Ok(idle);
+                return Some(idle);
             }
         }
-        untried.clear();
-        Err(lack)
+        None
     }
 
     /// Starts an attempt on an endpoint. It is suspended if there is no permit and others are under way; without others
@@ -222,6 +251,7 @@ impl<C: ClientConnection> Client<C> {
         untried: &Untried<'_, C>,
         (endpoint, guard): Target,
         attempts: &mut HappyEyeballs,
+        time_left: Duration,
     ) -> Result<(), StartError> {
         let settings = call.settings();
         let security = call.security().map_err(|error| {
@@ -245,16 +275,23 @@ impl<C: ClientConnection> Client<C> {
         };
         let permit = early.map_or_else(take_permit, Ok)?;
         endpoint.record(Record::attempt);
-        let plan = self.plan(&endpoint, settings, security);
+        let plan = self.plan(&endpoint, settings, security, time_left);
         let connecting = Connecting::new(plan, current, permit, Instant::now());
         attempts.add(Attempt { endpoint, guard, connecting });
         Ok(())
     }
 
-    fn plan(&self, endpoint: &Endpoint, settings: Settings, security: Option<Security>) -> ConnectPlan {
+    fn plan(
+        &self,
+        endpoint: &Endpoint,
+        settings: Settings,
+        security: Option<Security>,
+        time_left: Duration,
+    ) -> ConnectPlan {
         ConnectPlan {
             addresses: Arc::clone(endpoint.addresses()),
             timeout: settings.connect_timeout,
+            time_left,
             permits: Arc::clone(&self.permits),
             tls: security.map(|security| TlsPlan {
                 security,
@@ -316,4 +353,11 @@ impl<C: ClientConnection> Client<C> {
         self.maintain(call, Moment::now());
         was_probing
     }
+}
+
+/// Returns the time that a call has left for its attempts, whose `deadline` is known once the first one has begun.
+fn time_left<C: ClientConnection>(call: &impl Call<C>, deadline: Option<Instant>) -> Duration {
+    let connect_timeout = call.settings().connect_timeout;
+    let left = deadline.map_or(connect_timeout, |end| end.saturating_duration_since(Instant::now()));
+    call.time_left().map_or(left, |of_call| of_call.min(left))
 }

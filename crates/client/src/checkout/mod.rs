@@ -139,6 +139,11 @@ pub trait Call<C: ClientConnection>: Log {
         None
     }
 
+    /// The time that the call has left; `None` if its time is not limited.
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
+
     /// The longest time that the call sleeps before it asks for an interruption; `None` if there never is one.
     fn attention(&self) -> Option<Duration> {
         None

@@ -84,16 +84,18 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
         self.source = Source::Named(None);
     }
 
-    /// Returns the next target: hosts whose probe is due come first, then available ones in turn, then suspects, and
-    /// then the last resort.
+    /// Returns the next target: a host whose probe is due comes first, then available ones in turn, then suspects, then
+    /// other hosts whose probe is due, and then the last resort. So several dead hosts delay a call no more than one.
     pub fn next(&mut self) -> Result<Option<Target>, Error> {
         match &mut self.source {
             Source::Named(endpoint) => Ok(endpoint.take().map(|endpoint| (endpoint, None))),
             Source::List { hosts, turn, bucket, tried, with_probes } => {
                 let is_new = |host: &Arc<Host>| !is_among(tried, host);
-                let probe = with_probes.then(|| hosts.begin_probe(Moment::now(), is_new)).flatten();
+                let probe = || with_probes.then(|| hosts.begin_probe(Moment::now(), is_new)).flatten();
+                let ordinary = || hosts.begin_attempt(*turn, is_new);
                 let last_resort = || hosts.begin_last_resort(*turn, Moment::now(), *with_probes, is_new);
-                let guard = probe.or_else(|| hosts.begin_attempt(*turn, is_new)).or_else(last_resort);
+                let first = if tried.is_empty() { probe() } else { None };
+                let guard = first.or_else(ordinary).or_else(probe).or_else(last_resort);
                 let Some(guard) = guard else { return Ok(None) };
                 tried.push(Arc::clone(guard.host()));
                 let listed = self.client.endpoint_of(guard.host());
@@ -103,6 +105,16 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
                 };
                 Ok(Some((endpoint, Some(guard))))
             }
+        }
+    }
+
+    /// Returns the number of targets that are left, as far as that is known.
+    pub fn count(&self) -> usize {
+        match &self.source {
+            Source::List { hosts, tried, .. } => {
+                hosts.count_untried(Moment::now(), |host| !is_among(tried, host))
+            }
+            Source::Named(endpoint) => usize::from(endpoint.is_some()),
         }
     }
 

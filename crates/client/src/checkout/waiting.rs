@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::dial::DialError;
 use super::untried::Untried;
-use super::{Call, Client, ClientConnection, PoolStatistics};
+use super::{Call, Client, ClientConnection, Interruption, PoolStatistics};
 use crate::os::clock::Moment;
 use crate::pool::waiters::{LONGEST_SLEEP, Place};
 use crate::status::Error;
@@ -62,8 +62,14 @@ impl<C: ClientConnection> Client<C> {
                 log!(call, Error, "the context was freed while this call waited for a connection");
                 return Err(Error::Invalid);
             }
-            if let Some(interruption) = call.interruption() {
-                return Err(interruption.report(call));
+            match call.interruption() {
+                None => {}
+                Some(Interruption::TimedOut) => {
+                    self.metrics.limit_timeout();
+                    self.limit_reached(call, Some(begin.elapsed()));
+                    return Err(Error::TimedOut);
+                }
+                Some(cancelled) => return Err(cancelled.report(call)),
             }
             if !untried().may_succeed() {
                 return self.dial(call, untried()).map_err(|error| match error {

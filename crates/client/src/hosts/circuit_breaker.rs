@@ -269,6 +269,13 @@ impl CircuitBreaker {
         Some(next.max(self.ordered_until))
     }
 
+    /// True if a checkout could try the host now: in turn, with a probe, or as the last resort.
+    pub fn may_be_tried(&self, now: Moment) -> bool {
+        let is_due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+        let is_in_turn = matches!(self.state, CircuitState::Closed | CircuitState::Suspect);
+        is_in_turn || is_due(self.probe_at()) || is_due(self.early_probe_at()) || self.is_out_for_reply(now)
+    }
+
     /// True if an attempt is under way whose success makes the host available.
     pub fn is_probing(&self) -> bool {
         let is_half_open = matches!(self.state, CircuitState::HalfOpen { .. });

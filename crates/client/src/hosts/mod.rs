@@ -3,7 +3,7 @@
 //! The circuit of a host is *closed* while the host works, *open* while it is blacklisted, and *half-open* once
 //! the blacklisting has expired: then a single attempt, the probe, decides whether the host is available
 //! again. A *suspect* is a host of a closed circuit on which an attempt has been under way for longer than its
-//! head start of 250 ms; checkouts choose it last.
+//! head start; checkouts choose it last.
 //!
 //! | state ([`CircuitState`]) | in statistics | who uses the host |
 //! | --- | --- | --- |
@@ -250,12 +250,13 @@ impl Hosts {
 
     /// True if a checkout could try a host now, or could wait for the probe of one.
     pub fn may_be_tried(&self, now: Moment) -> bool {
-        let is_due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-        self.breakers.lock().iter().any(|breaker| {
-            let is_out = matches!(breaker.state, CircuitState::Open { .. });
-            let is_last_resort = breaker.is_out_for_reply(now) || is_due(breaker.early_probe_at());
-            !is_out || is_last_resort || is_due(breaker.probe_at()) || breaker.is_probing()
-        })
+        self.breakers.lock().iter().any(|breaker| breaker.may_be_tried(now) || breaker.is_probing())
+    }
+
+    /// Returns the number of hosts for which `is_wanted` is true and that a checkout could try now.
+    pub fn count_untried(&self, now: Moment, is_wanted: impl Fn(&Arc<Host>) -> bool) -> usize {
+        let breakers = self.breakers.lock();
+        breakers.iter().filter(|breaker| breaker.may_be_tried(now) && is_wanted(&breaker.host)).count()
     }
 
     /// True if a host for which `is_wanted` is true is being probed.

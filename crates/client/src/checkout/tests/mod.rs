@@ -304,6 +304,24 @@ fn a_host_that_failed_keeps_no_idle_connections() {
 }
 
 #[test]
+fn a_checkout_probes_one_host_before_it_tries_those_that_work() {
+    let fixture = Fixture::new(4);
+    for handle in [1, 2, 4] {
+        let host = fixture.host(handle);
+        fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::TimedOut);
+    }
+    let mut untried = Untried::hosts(&fixture.client, &fixture.hosts, 0, None);
+    let mut guards = Vec::new();
+    for (handle, left) in [(1, 3), (3, 2), (2, 1), (4, 0)] {
+        let (_, guard) = untried.next().unwrap().expect("a host is left");
+        guards.extend(guard);
+        assert_eq!(guards.last().unwrap().host().handle(), handle);
+        assert_eq!(untried.count(), left);
+    }
+    assert!(untried.next().unwrap().is_none());
+}
+
+#[test]
 fn no_idle_connection_serves_as_a_probe() {
     let fixture = Fixture::new(2);
     (1..=2).for_each(|handle| fixture.release_new(handle));

@@ -71,6 +71,7 @@ impl Fixture {
         let plan = ConnectPlan {
             addresses: Arc::clone(endpoint.addresses()),
             timeout,
+            time_left: timeout,
             permits: Arc::clone(&self.client.permits),
             tls: None,
         };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use suspension::ClosedSockets;
 
 use super::awaited::Awaited;
-use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind, ConnectPlan};
+use super::{CONNECTION_ATTEMPT_DELAY, ConnectError, ConnectErrorKind, ConnectPlan, head_start};
 use crate::fault::Fault;
 use crate::net::resolve::{Current, LookupError};
 use crate::net::stream::{Socket, Stream};
@@ -36,9 +36,11 @@ pub struct Connecting {
     untried: VecDeque<SocketAddr>,
     /// The time to try the next address, unless all before it fail earlier.
     next_at: Instant,
-    /// The head start of an address. It doubles each time that a socket was closed to free its permit:
+    /// The longest head start of an address. It doubles each time that a socket was closed to free its permit:
     /// otherwise no connect over a slow network would ever end.
     attempt_delay: Duration,
+    /// The end of the time that the call which began it had.
+    call_ends_at: Instant,
     deadline: Instant,
     /// The sockets whose TCP connect is under way.
     connects: Vec<Socket>,
@@ -70,6 +72,7 @@ impl Connecting {
             untried: addresses.iter().copied().collect(),
             next_at: now,
             attempt_delay: CONNECTION_ATTEMPT_DELAY,
+            call_ends_at: now + plan.time_left,
             deadline: now + plan.timeout,
             connects: Vec::new(),
             handshakes: Vec::new(),
@@ -311,7 +314,7 @@ impl Connecting {
             return self.failed(peer, if is_due_to_delay { kind.left_alone() } else { kind });
         };
         tls.without_session = Some(error.reason);
-        self.next_at = now + self.attempt_delay;
+        self.next_at = now + self.head_start(now);
         match Socket::connect(peer, permit) {
             Ok(socket) => self.connects.push(socket),
             Err(error) => self.failed(peer, ConnectErrorKind::Call(error)),
@@ -324,7 +327,7 @@ impl Connecting {
             return;
         };
         let Some(address) = self.untried.pop_front() else { return };
-        self.next_at = now + self.attempt_delay;
+        self.next_at = now + self.head_start(now);
         match Socket::connect(address, permit) {
             Ok(socket) => self.connects.push(socket),
             Err(error) => {
@@ -336,6 +339,16 @@ impl Connecting {
                 self.failed(address, kind);
             }
         }
+    }
+
+    /// Returns the head start before the next address. If each had its permit in time, all of them are tried before the
+    /// call that began the connect ends or, once that is over, before the deadline.
+    fn head_start(&self, now: Instant) -> Duration {
+        if self.was_held_up {
+            return self.attempt_delay;
+        }
+        let end = if now < self.call_ends_at { self.call_ends_at } else { self.deadline };
+        head_start(end.saturating_duration_since(now), self.untried.len())
     }
 
     /// Returns a permit for one more socket. At the limit, the address that has had its head start is put

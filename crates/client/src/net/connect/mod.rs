@@ -18,9 +18,19 @@ use crate::pool::permits::Permits;
 pub use connecting::{ClosedSockets, Connecting};
 pub use error::{ConnectError, ConnectErrorKind};
 
-/// The head start of an address, or of a host, before the next one is tried beside it ("Connection
-/// Attempt Delay", RFC 8305, section 5).
+/// The head start of an address, or of a host, before the next one is tried beside it, if there is time enough
+/// ("Connection Attempt Delay", RFC 8305, section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The shortest head start ("Minimum Connection Attempt Delay", RFC 8305, sections 5 and 8).
+const SHORTEST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
+
+/// Returns the head start of an attempt, if `others` are to be tried after it in the time that is left: each has an equal
+/// part of it.
+pub fn head_start(time_left: Duration, others: usize) -> Duration {
+    let share = time_left / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+    share.clamp(SHORTEST_ATTEMPT_DELAY, CONNECTION_ATTEMPT_DELAY)
+}
 
 /// The plan of a connect.
 pub struct ConnectPlan {
@@ -28,6 +38,9 @@ pub struct ConnectPlan {
     pub addresses: Arc<Addresses>,
     /// The longest time it may take: the look-up of the name, all addresses, and TLS.
     pub timeout: Duration,
+    /// The time that the call which begins it has left for it. Each address is tried before it is over, if it is long
+    /// enough.
+    pub time_left: Duration,
     /// The source of permits: each socket needs one.
     pub permits: Arc<Permits>,
     /// The TLS handshake, if there is to be one.

@@ -35,6 +35,7 @@ impl Case {
         let plan = ConnectPlan {
             addresses: Arc::clone(&addresses),
             timeout: TIMEOUT,
+            time_left: TIMEOUT,
             permits: Arc::clone(&permits),
             tls,
         };
@@ -240,4 +241,14 @@ fn a_server_that_does_not_answer_the_handshake_in_time_is_to_blame() {
     let (_listener, mut case) = accepted();
     assert!(case.look_after(TIMEOUT / 10).is_none(), "the handshake begins");
     assert!(is_anybody_to_blame(case.look_after(TIMEOUT + TIMEOUT / 5)), "there was time enough");
+}
+
+#[test]
+fn head_starts_leave_time_for_all() {
+    let milliseconds = Duration::from_millis;
+    assert_eq!(head_start(milliseconds(5000), 4), CONNECTION_ATTEMPT_DELAY, "there is time enough");
+    assert_eq!(head_start(milliseconds(1000), 4), milliseconds(200));
+    assert_eq!(head_start(milliseconds(200), 0), milliseconds(200), "the last one has all that is left");
+    assert_eq!(head_start(milliseconds(200), 1000), milliseconds(10), "not all at once");
+    assert_eq!(head_start(Duration::ZERO, usize::MAX), milliseconds(10));
 }
