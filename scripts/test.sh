@@ -53,9 +53,18 @@ export CONN=../target/lib JOBS=$((3 * $(nproc)))
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 c_programs() { make --silent --jobs="$(nproc)" c-programs; }
 
+# A workspace of its own does not see when a crate of this one gets another dependency.
+lock_files() {
+    local manifest
+    for manifest in */*/Cargo.toml; do
+        [ ! -e "${manifest%.toml}.lock" ] || cargo update --workspace --locked --manifest-path "$manifest" || return
+    done
+}
+
 run_test() {
     suite 'format' cargo fmt --check
     suite 'lints' cargo clippy --locked --all-targets --quiet -- -D warnings
+    suite 'lock files' lock_files
     suite 'C programs' c_programs # before the Rust tests, which use one of them
     suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
     suite 'benchmark report' benches/report/check.sh
