@@ -12,6 +12,9 @@ use crate::world::{World, violation, with};
 /// The age of a failure that still counts, and some more.
 const HEAD_START: Time = 300 * MILLISECOND;
 
+/// The time in which a healthy host answers, with TLS and the steps of other threads.
+const ANSWER: Time = 30 * MILLISECOND;
+
 /// The time that a call may take beyond its timeouts.
 const SLACK: Time = SECOND / 2;
 
@@ -203,8 +206,11 @@ impl Before {
         if is_disturbed {
             return;
         }
-        // A call with a short time of its own may be over before anybody answers.
-        if matches!(self.door, Door::Cancellable(0..=1000)) {
+        // A call with a short time of its own may be over before anybody answers. Each host has an equal part of it, and so
+        // has each of its two addresses.
+        let parts = 2 * with(|world| world.program.config.hosts.len()) as Time;
+        if matches!(self.door, Door::Cancellable(timeout @ 0..) if timeout as Time * MILLISECOND < parts * ANSWER)
+        {
             return;
         }
         let was_alone = self.is_alone && with(|world| world.program.connects == self.connects);

@@ -158,7 +158,7 @@ pub fn generate(seed: u64) -> (Config, Vec<Step>) {
 }
 
 fn config(random: &mut fastrand::Rng) -> Config {
-    let count = random.usize(1..=4);
+    let count = if random.u8(..4) == 0 { random.usize(5..=8) } else { random.usize(1..=4) };
     let mut servers = 0;
     let mut hosts = Vec::new();
     for _ in 0..count {
@@ -193,7 +193,7 @@ const ACTS: [(u32, Make); 22] = [
     (3, |maker| Act::Cancel(maker.random.usize(..8))),
     (2, |maker| Act::Order(maker.host(), maker.random.choice([0, 1, 5]).unwrap_or(0))),
     (2, |maker| Act::Lift(maker.host())),
-    (2, |maker| Act::SetList(maker.random.u32(1..16))),
+    (2, |maker| Act::SetList(maker.random.u32(1..256))),
     (2, |maker| Act::Limit(maker.random.choice([1, 2, 3, 5, 50]).unwrap_or(1))),
     (2, |maker| Act::Wait(maker.random.choice([0, 10, 300, 3000]).unwrap_or(0))),
     (1, |_| Act::NewTls),

@@ -202,8 +202,7 @@ impl<C: ClientConnection> Client<C> {
         }
         let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
         let time_left = time_left(call, deadline);
-        let head_start =
-            if is_early_probe { Duration::ZERO } else { head_start(time_left, untried.count()) };
+        let head_start = if is_early_probe { Duration::ZERO } else { head_start(time_left, untried.count()) };
         match self.start(call, untried, (endpoint, guard), attempts, time_left) {
             Ok(()) => Ok(Step::Wait(Some(Instant::now() + head_start))),
             Err(StartError::NoAddress) => Ok(Step::NoAddress),
