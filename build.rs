@@ -4,16 +4,6 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Variadic functions. The templates declare them, since their Rust source only jumps to C code.
-const VARIADIC: [&str; 6] = [
-    "dpl_log",
-    "dpl_trace",
-    "dpl_sbuf_add_str_fmt",
-    "droplet_conn_log",
-    "droplet_conn_trace",
-    "droplet_conn_sbuf_add_str_fmt",
-];
-
 fn main() {
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=crates/droplet/src");
@@ -69,7 +59,6 @@ fn functions(source: &Path) -> String {
     config.after_includes = None;
     config.include_guard = None;
     config.cpp_compat = false;
-    config.export.exclude.extend(VARIADIC.map(str::to_owned));
     let text = declarations(source, &config);
     // cbindgen also declares the types of functions, which are in the templates.
     let is_function = |part: &&str| !part.contains("\ntypedef ") && !part.starts_with("typedef ");

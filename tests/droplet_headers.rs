@@ -130,16 +130,19 @@ fn c_structs() -> Vec<CStruct> {
             let (name, size) = head.split_once("\", ").expect("a size");
             let size = size.trim_end_matches(" {").to_owned();
             found.push(CStruct { name: name.to_owned(), size, fields: Vec::new() });
-        } else if let Some((offset, field)) = line.trim().split_once(' ')
-            && line.starts_with("        ")
-            && offset.parse::<usize>().is_ok()
-            && let Some((field, _)) = field.split_once(':')
-        {
-            let field = field.trim_start_matches("r#").to_owned();
-            found.last_mut().expect("a struct").fields.push((field, offset.to_owned()));
+        } else if let Some((offset, field)) = c_field(line) {
+            found.last_mut().expect("a struct").fields.push((field.to_owned(), offset.to_owned()));
         }
     }
     found
+}
+
+/// Reads a line `OFFSET FIELD: TYPE` within a struct.
+fn c_field(line: &str) -> Option<(&str, &str)> {
+    let (offset, field) = line.strip_prefix("        ")?.trim().split_once(' ')?;
+    offset.parse::<usize>().ok()?;
+    let (field, _) = field.split_once(':')?;
+    Some((offset, field.trim_start_matches("r#")))
 }
 
 #[test]

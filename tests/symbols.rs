@@ -68,6 +68,21 @@ fn standalone_library_defines_the_names_of_both_lists() {
     );
 }
 
+#[test]
+fn functions_with_variable_arguments_are_those_of_c() {
+    let library = standalone_library();
+    let address = |options: &[&str], name: &str| {
+        let symbols = run(Command::new("nm").args(options).arg(&library));
+        let found = symbols.lines().find_map(|line| Some(line.strip_suffix(name)?.trim().to_owned()));
+        // The address, and the kind of the symbol: global or local.
+        found.unwrap_or_else(|| panic!("no {name}")).to_lowercase()
+    };
+    for name in ["log", "trace", "sbuf_add_str_fmt"] {
+        let exported = address(&["-D"], &format!(" dpl_{name}"));
+        assert_eq!(exported, address(&[], &format!(" droplet_conn_{name}")), "dpl_{name}");
+    }
+}
+
 /// The probes of a library, each with the number of its arguments, as tracers read them.
 fn probes(library: &Path) -> BTreeSet<(String, usize)> {
     let notes = run(Command::new("readelf").arg("-n").arg(library));

@@ -144,7 +144,9 @@ impl Text {
 
     fn append(&self, more: &str) {
         let start = self.length.get();
-        let end = start + more.floor_char_boundary(CAPACITY - 1 - start);
+        let room = CAPACITY - 1 - start;
+        let length = (0..=room.min(more.len())).rev().find(|&length| more.is_char_boundary(length));
+        let end = start + length.unwrap_or(0);
         for (place, byte) in self.bytes[start..end].iter().zip(more.bytes()) {
             // A reason may quote a name from a profile, with any bytes in it.
             place.set(if byte == 0 { b' ' } else { byte });

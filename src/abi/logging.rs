@@ -83,9 +83,8 @@ impl Log for CallLog {
 
     #[inline]
     fn trace(&self, location: Location, message: fmt::Arguments<'_>) {
-        if let Some(context) = self.context
-            && context.view().trace_level() & TRACE_CONNECTIONS != 0
-        {
+        let Some(context) = self.context else { return };
+        if context.view().trace_level() & TRACE_CONNECTIONS != 0 {
             sys::without_cancellation(|| {
                 last_error::within_call(|| trace(context, self.function, location, message));
             });

@@ -88,9 +88,8 @@ pub fn cancel(number: u64) -> bool {
 pub(super) fn cancel_by(number: u64, shut_down: impl FnOnce(RawFd)) -> bool {
     let Some(socket) = pin(number) else { return false };
     // The program may have closed the descriptor, and another file may have its number.
-    if let Some((fd, file)) = socket
-        && OpenFile::behind(fd).is_ok_and(|there| there == file)
-    {
+    let is_open = |&(fd, file): &_| OpenFile::behind(fd).is_ok_and(|there| there == file);
+    if let Some((fd, _)) = socket.filter(is_open) {
         shut_down(fd);
     }
     unpin(number);

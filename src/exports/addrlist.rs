@@ -217,9 +217,8 @@ pub unsafe extern "C" fn dpl_addrlist_add_nolock(addrlist: *mut dpl_addrlist_t, 
 pub unsafe extern "C" fn dpl_addrlist_remove_nolock(addrlist: *mut dpl_addrlist_t, addr: *mut dpl_addr_t) {
     const NAME: &CStr = c"dpl_addrlist_remove_nolock";
     guard(NAME, (), || {
-        if let Some(list) = list(addrlist, NAME)
-            && !list.unlink(addr)
-        {
+        let Some(list) = list(addrlist, NAME) else { return };
+        if !list.unlink(addr) {
             refuse(None, NAME, "this address is not in the list");
         }
     })

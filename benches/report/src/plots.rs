@@ -47,9 +47,8 @@ pub fn bars(rows: &[Row]) -> String {
         let length = axis.place(ratio.min(most)) - BAR_LABELS;
         text(&mut svg, (BAR_LABELS - 6.0, top + 17.0), "end", &row.what);
         rectangle(&mut svg, (BAR_LABELS, top + 4.0), (length, BAR_HEIGHT - 8.0), color);
-        if let Goal::RatioAtMost(goal) | Goal::RatioAtLeast(goal) = row.goal
-            && goal > 0.0
-        {
+        let (Goal::RatioAtMost(goal) | Goal::RatioAtLeast(goal)) = row.goal else { continue };
+        if goal > 0.0 {
             let x = axis.place(goal.min(most));
             line(&mut svg, (x, top), (x, top + BAR_HEIGHT), "#000", 2);
         }

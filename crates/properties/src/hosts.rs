@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, SocketAddr};
 use std::ptr;
+use std::str;
 
 use droplet_client::net::authority::{Authority, parse_list};
 use droplet_conn::abi::layout::{Addr, AddrListHead};

@@ -1,5 +1,7 @@
 //! The head of a request, made by C's functions, against a model of its text.
 
+use std::str;
+
 use arbitrary::{Arbitrary, Unstructured};
 use libc::{c_int, c_uint};
 

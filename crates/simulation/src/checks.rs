@@ -229,9 +229,7 @@ impl Before {
             return;
         }
         for state in &self.states {
-            if let Door::OpenHost(host) = self.door
-                && host != state.host
-            {
+            if matches!(self.door, Door::OpenHost(host) if host != state.host) {
                 continue;
             }
             let is_usable = match state.state {

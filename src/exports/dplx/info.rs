@@ -76,7 +76,7 @@ pub unsafe extern "C" fn dplx_conn_info(conn: *mut dpl_conn_t, info: *mut dplx_c
 fn facts(connection: &mut Connection) -> dplx_conn_info_t {
     let head = connection.head();
     let (host, port, reused) = (head.host.cast_const(), head.port.cast_const(), head.n_hits);
-    let peer = connection.peer().map_or([0; _], c_text);
+    let peer = connection.peer().map_or([0; 64], c_text);
     let traffic = connection.stream().socket().and_then(sys::traffic);
     let Traffic { out: bytes_out, r#in: bytes_in } = traffic.unwrap_or_default();
     let tls = connection.stream().tls().map(|tls| {

@@ -195,9 +195,9 @@ impl<C: ClientConnection> Client<C> {
             return Ok(Step::Wait(self.resume_suspended(attempts, limit, head_start_ends)));
         };
         // A probe is to find out whether the host still accepts connections.
-        if guard.as_ref().is_some_and(|guard| !guard.is_probe())
-            && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
-        {
+        let may_reuse = guard.as_ref().is_some_and(|guard| !guard.is_probe());
+        let idle = if may_reuse { self.reuse(call, &endpoint, Moment::now()) } else { None };
+        if let Some(idle) = idle {
             return Ok(Step::Reused(idle));
         }
         let is_early_probe = guard.as_ref().is_some_and(AttemptGuard::is_early_probe);
@@ -233,9 +233,8 @@ impl<C: ClientConnection> Client<C> {
         // An idle connection cannot serve as a probe.
         untried.skip_probes();
         while let Some(next) = untried.next().transpose() {
-            if let Ok((endpoint, _)) = next
-                && let Some(idle) = self.reuse(call, &endpoint, Moment::now())
-            {
+            let Ok((endpoint, _)) = next else { continue };
+            if let Some(idle) = self.reuse(call, &endpoint, Moment::now()) {
                 return Some(idle);
             }
         }

@@ -128,7 +128,8 @@ impl HappyEyeballs {
         sys::wait_from(now, &mut ready, Some(now))?;
         let mut rest = &ready[..];
         for Attempt { connecting, .. } in &mut self.attempts {
-            let own = rest.split_off(..connecting.watch().count()).unwrap_or_default();
+            let (own, others) = rest.split_at(connecting.watch().count());
+            rest = others;
             connecting.excuse_delay(own, now);
         }
         Ok(self.advance(&ready, now, limit))

@@ -176,9 +176,8 @@ impl<C: ClientConnection> Client<C> {
         // Before the first checkout there are no hosts.
         let hosts =
             self.pool.find_per_shard(|shard| shard.rotation.as_ref().map(|it| Arc::clone(it.hosts())));
-        if let Some(hosts) = hosts
-            && file.is_due(now)
-        {
+        let Some(hosts) = hosts else { return };
+        if file.is_due(now) {
             file.update(self.table(Some(&hosts)), false, call);
         }
     }

@@ -275,10 +275,10 @@ impl<C: ClientConnection> Client<C> {
         let reuse = || self.reuse(call, &endpoint, now);
         let connection =
             self.when_there_is_room(call, reuse, || Untried::only(self, Arc::clone(&endpoint)))?;
-        if connection.reuses() == 0
-            && let Some(host) = endpoint.host()
-        {
-            hosts.connect_succeeded(host);
+        if connection.reuses() == 0 {
+            if let Some(host) = endpoint.host() {
+                hosts.connect_succeeded(host);
+            }
         }
         Ok(connection)
     }

@@ -382,16 +382,14 @@ impl Drop for OpenConnection {
         if self.endpoint.is_some() && !is_inherited {
             self.metrics.closed(self.close_reason);
             // The last use may have failed.
-            if self.reuses > 0
-                && let Some(set) = self.idle_set()
-            {
+            if let Some(set) = self.idle_set().filter(|_| self.reuses > 0) {
                 set.note_served(self.reuses, Moment::now());
             }
         }
-        if (self.is_broken() || is_inherited)
-            && let Some(tls) = self.stream.tls()
-        {
-            tls.abandon();
+        if self.is_broken() || is_inherited {
+            if let Some(tls) = self.stream.tls() {
+                tls.abandon();
+            }
         }
     }
 }

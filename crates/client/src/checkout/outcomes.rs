@@ -83,9 +83,8 @@ impl<C: ClientConnection> Client<C> {
         fault: Fault,
     ) {
         endpoint.record(|record| record.failure(fault));
-        if let Some(host) = endpoint.host()
-            && peer.is_none_or(|peer| endpoint.is_own(peer))
-        {
+        let Some(host) = endpoint.host() else { return };
+        if peer.is_none_or(|peer| endpoint.is_own(peer)) {
             self.blacklist(call, hosts, host, fault);
         }
     }

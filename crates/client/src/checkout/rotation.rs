@@ -93,7 +93,15 @@ impl Endpoints {
             return Vec::new();
         }
         let kept: HashSet<usize> = hosts.iter().map(key).collect();
-        self.listed.extract_if(|host, _| !kept.contains(host)).map(|(_, endpoint)| endpoint).collect()
+        let mut removed = Vec::new();
+        self.listed.retain(|host, endpoint| {
+            let stays = kept.contains(host);
+            if !stays {
+                removed.push(Arc::clone(endpoint));
+            }
+            stays
+        });
+        removed
     }
 }
 

@@ -27,7 +27,8 @@ impl<C: ClientConnection> Client<C> {
     ) -> Result<C, Error> {
         let may_wait = || call.settings().wait != Some(Duration::ZERO);
         let must_queue = self.permits.waiters().length() > 0 && may_wait() && untried().may_succeed();
-        if !must_queue && let Some(idle) = reuse() {
+        let idle = if must_queue { None } else { reuse() };
+        if let Some(idle) = idle {
             return Ok(idle);
         }
         let begin = Moment::precise();

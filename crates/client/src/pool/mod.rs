@@ -367,7 +367,14 @@ fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseRea
 
 /// Takes out the connections for which `unwanted` is true, and keeps the order of the rest.
 fn take<C>(stack: &mut Stack<C>, unwanted: impl Fn(&Idle<C>) -> bool) -> Vec<Idle<C>> {
-    stack.extract_if(.., |idle| unwanted(idle)).collect()
+    let mut kept = 0;
+    for index in 0..stack.len() {
+        if !unwanted(&stack[index]) {
+            stack.swap(kept, index);
+            kept += 1;
+        }
+    }
+    stack.split_off(kept)
 }
 
 #[cfg(all(test, model = "shuttle"))]

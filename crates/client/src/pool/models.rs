@@ -14,9 +14,8 @@ fn wait_for_permit(permits: &Arc<Permits>, limit: i32, served: &Mutex<Vec<u64>>)
     loop {
         place.enter();
         let room = i64::from(limit) - permits.open() as i64;
-        if place.has_turn(room)
-            && let Some(permit) = permits.acquire(limit)
-        {
+        let permit = if place.has_turn(room) { permits.acquire(limit) } else { None };
+        if let Some(permit) = permit {
             served.lock().unwrap().push(place.number());
             place.leave();
             return permit;

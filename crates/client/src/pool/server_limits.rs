@@ -192,12 +192,8 @@ impl ServerLimits {
             return;
         }
         let is_void = observed.is_void;
-        let before = last.replace(observed);
-        if let Some(before) = before
-            && !before.is_void
-            && !is_void
-            && before.ending.agrees(&ending)
-        {
+        let Some(before) = last.replace(observed) else { return };
+        if !before.is_void && !is_void && before.ending.agrees(&ending) {
             self.believe(&before.ending, &ending);
         }
     }

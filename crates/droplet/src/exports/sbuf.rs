@@ -1,6 +1,5 @@
 //! Droplet's unit `sbuf`: string buffers that grow.
 
-use std::arch::naked_asm;
 use std::ffi::CStr;
 use std::mem;
 use std::ptr;
@@ -17,11 +16,6 @@ use droplet_conn::exports::{dpl_status_t, guard, refuse};
 
 /// `dpl_sbuf_t`.
 pub type dpl_sbuf_t = Sbuf;
-
-unsafe extern "C" {
-    /// `dpl_sbuf_add_str_fmt`, in `variadic.c`.
-    fn droplet_conn_sbuf_add_str_fmt(sb: *mut dpl_sbuf_t, format: *const c_char, ...) -> dpl_status_t;
-}
 
 // The function that variadic.c calls. Its name is hidden; a name with #[no_mangle] would be exported.
 std::arch::global_asm!(
@@ -92,17 +86,6 @@ pub unsafe extern "C" fn dpl_sbuf_add_str(sb: *mut dpl_sbuf_t, str: *const c_cha
         let length = string(str).map_or(1, CStr::count_bytes);
         add(sb, str, length, c"dpl_sbuf_add_str")
     }
-}
-
-/// Adds a formatted text to the end.
-///
-/// @param sb the buffer
-/// @param format as for printf(3), with its arguments
-/// @return as dpl_sbuf_add()
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn dpl_sbuf_add_str_fmt() -> dpl_status_t {
-    naked_asm!("jmp {}", sym droplet_conn_sbuf_add_str_fmt)
 }
 
 /// Adds the formatted text of `dpl_sbuf_add_str_fmt`. `text` is NULL if formatting failed, with a length of 0 for want of

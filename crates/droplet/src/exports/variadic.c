@@ -1,5 +1,5 @@
 /* Functions with a variable number of arguments. Rust cannot define them; each formats its text, and passes it to a
- * function in Rust. */
+ * function in Rust. crates/libdroplet gives them Droplet's names, which only Rust can export. */
 #define _GNU_SOURCE /* vasprintf */
 #include <errno.h>
 #include <stdarg.h>
@@ -25,7 +25,6 @@ int droplet_conn_sbuf_add_text(void *sb, const char *text, size_t length);
         va_end(args); \
     } while (0)
 
-__attribute__((visibility("hidden")))
 int droplet_conn_log(void *ctx, int level, const char *file, const char *func, int line,
                      const char *format, ...) {
     char text[LOG_SIZE];
@@ -34,7 +33,6 @@ int droplet_conn_log(void *ctx, int level, const char *file, const char *func, i
     return droplet_conn_log_text(ctx, level, file, func, line, text);
 }
 
-__attribute__((visibility("hidden")))
 void droplet_conn_trace(void *ctx, unsigned level, const char *file, const char *func, int line,
                         const char *format, ...) {
     char text[TRACE_SIZE];
@@ -43,7 +41,6 @@ void droplet_conn_trace(void *ctx, unsigned level, const char *file, const char 
     droplet_conn_trace_text(ctx, level, file, func, line, text);
 }
 
-__attribute__((visibility("hidden")))
 int droplet_conn_sbuf_add_str_fmt(void *sb, const char *format, ...) {
     char *text = NULL;
     va_list args;

@@ -220,9 +220,7 @@ impl Actor {
             return;
         }
         let begin = Undisturbed::begin(held.socket);
-        if reader == Reader::Whole
-            && let Some(host) = held.host
-        {
+        if let Some(host) = held.host.filter(|_| reader == Reader::Whole) {
             with(|world| world.program.reports[host] += 1);
         }
         let read = match reader {

@@ -98,8 +98,15 @@ impl Recent {
     }
 
     fn forget(&mut self, mut is_old: impl FnMut(&Used) -> bool) -> Forgotten {
-        let unused = self.by_key.extract_if(|_, used| !used.is_in_use() && is_old(used));
-        Forgotten { _endpoints: unused.map(|(_, used)| used.endpoint).collect() }
+        let mut forgotten = Forgotten::none();
+        self.by_key.retain(|_, used| {
+            let goes = !used.is_in_use() && is_old(used);
+            if goes {
+                forgotten._endpoints.push(Arc::clone(&used.endpoint));
+            }
+            !goes
+        });
+        forgotten
     }
 
     /// All of them.

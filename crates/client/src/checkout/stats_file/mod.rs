@@ -85,7 +85,8 @@ impl Shared {
     /// Puts a snapshot in the place of the one before. Returns what it replaces.
     fn put(&mut self, snapshot: Arc<Snapshot>) -> Vec<Arc<Snapshot>> {
         let context = snapshot.context;
-        let mut replaced: Vec<_> = self.snapshots.extract_if(.., |other| other.context == context).collect();
+        let before = self.snapshots.iter().position(|other| other.context == context);
+        let mut replaced: Vec<_> = before.map(|before| self.snapshots.remove(before)).into_iter().collect();
         let freed = self.snapshots.iter().filter(|other| other.is_last).count();
         if snapshot.is_last && freed >= MOST_FREED {
             let oldest = self.snapshots.iter().position(|other| other.is_last);
@@ -183,9 +184,8 @@ impl StatsFile {
         let outcome = replace(&path, |to| prometheus::write(&snapshots, to));
         drop(snapshots);
         let had_failed = mem::replace(&mut FILE.lock().of_process().has_failed, outcome.is_err());
-        if let Err(error) = outcome
-            && !had_failed
-        {
+        let Err(error) = outcome else { return };
+        if !had_failed {
             log!(log, Warning, "statistics file {}: {}", path.display(), sys::error_text(&error));
         }
     }

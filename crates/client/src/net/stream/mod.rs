@@ -129,9 +129,8 @@ impl Stream {
     /// Counts the bytes that have come, if the program may have read some of them from the descriptor itself. To be
     /// called before a write, so that the count tells the reply to it from bytes that came before.
     pub fn count_received(&mut self) {
-        if let Stream::Plain(socket) = self
-            && socket.exchange.can_count()
-        {
+        let Stream::Plain(socket) = self else { return };
+        if socket.exchange.can_count() {
             socket.count_received();
         }
     }

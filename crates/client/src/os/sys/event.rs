@@ -1,9 +1,9 @@
 //! An event that poll(2) can wait for.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{Descriptor, file};
+use super::{Descriptor, check, file};
 
 /// An event that happens once. Until it is dropped, it stays ready for everybody who waits.
 ///
@@ -18,8 +18,8 @@ pub struct Event {
 impl Event {
     /// Makes an event. Takes two descriptors.
     pub fn new() -> io::Result<Event> {
-        let (reader, writer) = io::pipe()?;
-        Ok(Event { reader: Descriptor::of_new(reader.into())?, writer: Descriptor::of_new(writer.into())? })
+        let [reader, writer] = pipe()?;
+        Ok(Event { reader: Descriptor::of_new(reader)?, writer: Descriptor::of_new(writer)? })
     }
 
     /// Makes it ready. To be called once: the pipe has room for the byte, so that the write does not wait.
@@ -30,6 +30,15 @@ impl Event {
             while write().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         }
     }
+}
+
+/// Makes a pipe (pipe2(2)). Returns its end for reading, and the one for writing.
+fn pipe() -> io::Result<[OwnedFd; 2]> {
+    let mut ends = [-1; 2];
+    // SAFETY: `ends` is writable.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    // SAFETY: pipe2(2) has succeeded, so that both are open, and nobody else owns them.
+    Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }))
 }
 
 impl AsRawFd for Event {

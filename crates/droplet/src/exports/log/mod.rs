@@ -2,7 +2,6 @@
 
 mod iov;
 
-use std::arch::naked_asm;
 use std::ffi::CStr;
 use std::io::{self, Write};
 use std::mem;
@@ -30,30 +29,6 @@ pub type dpl_log_func_t = Option<unsafe extern "C" fn(*mut dpl_ctx_t, c_int, *co
 type TraceFunction =
     unsafe extern "C" fn(libc::pid_t, c_uint, *const c_char, *const c_char, c_int, *mut c_char);
 
-unsafe extern "C" {
-    /// `dpl_log`, by the hidden name that `variadic.c` defines.
-    pub fn droplet_conn_log(
-        ctx: *mut dpl_ctx_t,
-        level: c_int,
-        file: *const c_char,
-        func: *const c_char,
-        line: c_int,
-        format: *const c_char,
-        ...
-    ) -> dpl_status_t;
-
-    /// `dpl_trace`, by its hidden name.
-    pub fn droplet_conn_trace(
-        ctx: *mut dpl_ctx_t,
-        level: c_uint,
-        file: *const c_char,
-        func: *const c_char,
-        line: c_int,
-        format: *const c_char,
-        ...
-    );
-}
-
 // The functions that variadic.c calls. Their names are hidden; a name with #[no_mangle] would be exported.
 std::arch::global_asm!(
     ".globl droplet_conn_log_text",
@@ -76,42 +51,6 @@ static LOG_FUNCTION: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 pub extern "C" fn dpl_set_log_func(logfunc: dpl_log_func_t) {
     let function = logfunc.map_or(ptr::null_mut(), |function| function as *mut c_void);
     LOG_FUNCTION.store(function, Ordering::Release);
-}
-
-/// Logs a line: `LEVEL: FILE:LINE: FUNCTION: MESSAGE`, cut to 2,047 bytes.
-///
-/// @param ctx passed to the log function; may be NULL
-/// @param level one of DPL_DEBUG, DPL_INFO, DPL_WARNING, DPL_ERROR; another level is left out of the line
-/// @param file the file; left out, with the line, if it is NULL
-/// @param func the function; left out if it is NULL
-/// @param lineno the line
-/// @param fmt as for printf(3), with its arguments
-/// @return DPL_SUCCESS
-///
-/// # Safety
-/// `ctx` is NULL or points to a `dpl_ctx_t`; the texts are NULL or strings; `fmt` fits its arguments.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn dpl_log() -> dpl_status_t {
-    naked_asm!("jmp {}", sym droplet_conn_log)
-}
-
-/// Writes a line of the trace, cut to 255 bytes, to the context's `trace_func` or to stderr. The caller checks first
-/// that the context's `trace_level` has the bit.
-///
-/// @param ctx may be NULL
-/// @param level the bit of DPL_TRACE_* of this line
-/// @param file the file
-/// @param func the function
-/// @param lineno the line
-/// @param fmt as for printf(3), with its arguments
-///
-/// # Safety
-/// `ctx` is NULL or points to a `dpl_ctx_t`; the texts are NULL or strings; `fmt` fits its arguments.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn dpl_trace() {
-    naked_asm!("jmp {}", sym droplet_conn_trace)
 }
 
 /// Logs the formatted message of `dpl_log`.
