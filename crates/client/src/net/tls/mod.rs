@@ -187,7 +187,7 @@ impl TlsStream {
     /// True if received bytes are left in OpenSSL's buffers.
     #[inline]
     pub fn has_unread(&self) -> bool {
-        !libssl::is_between_records(self.ssl())
+        !self.channel.is_between_records()
     }
 
     /// As [`super::Stream::read`].

@@ -8,10 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::{ptr, slice};
 
+use super::records::Records;
+
 unsafe extern "C" {
     fn BIO_get_new_index() -> c_int;
     fn SSL_in_init(ssl: *const c_void) -> c_int;
-    fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
 }
 
 /// The transport of the encrypted bytes of a `Channel`.
@@ -31,36 +32,38 @@ pub trait Transport: AsRawFd {
 
 /// The operation on an SSL that is under way.
 #[derive(Clone, Copy)]
-pub struct Operation(pub(super) *mut ffi::SSL);
+pub struct Operation {
+    ssl: *mut ffi::SSL,
+    is_at_record: bool,
+}
 
 impl Operation {
     /// True during a handshake, and while another message of TLS is incomplete (SSL_in_init(3)). No operation returns
     /// data then.
     pub fn is_in_handshake(self) -> bool {
         // SAFETY: a live SSL, which the call only reads.
-        unsafe { SSL_in_init(self.0.cast()) != 0 }
+        unsafe { SSL_in_init(self.ssl.cast()) != 0 }
     }
 
     /// True if a record comes next, and no part of one was read.
     pub fn is_at_record(self) -> bool {
-        // SAFETY: a live SSL, which the call only reads. SSL_rstate_string returns a constant of two letters.
-        unsafe { *SSL_rstate_string(self.0.cast()).add(1) == b'H' as c_char }
+        self.is_at_record
     }
 
     /// Has the operation end after the next message, even if that has no data for the caller. Returns false if it does
     /// so in any case, because the program wants it (`SSL_MODE_AUTO_RETRY`, SSL_CTX_set_mode(3)).
     pub fn end_after_message(self) -> bool {
         // SAFETY: a live SSL. OpenSSL reads its mode after each message.
-        let before = unsafe { ffi::SSL_ctrl(self.0, MODE, 0, ptr::null_mut()) };
+        let before = unsafe { ffi::SSL_ctrl(self.ssl, MODE, 0, ptr::null_mut()) };
         // SAFETY: as above.
-        unsafe { ffi::SSL_ctrl(self.0, CLEAR_MODE, AUTO_RETRY, ptr::null_mut()) };
+        unsafe { ffi::SSL_ctrl(self.ssl, CLEAR_MODE, AUTO_RETRY, ptr::null_mut()) };
         before & AUTO_RETRY != 0
     }
 
     /// Has operations go on after such a message again.
     pub fn go_on_after_message(self) {
         // SAFETY: as in `end_after_message`.
-        unsafe { ffi::SSL_ctrl(self.0, MODE, AUTO_RETRY, ptr::null_mut()) };
+        unsafe { ffi::SSL_ctrl(self.ssl, MODE, AUTO_RETRY, ptr::null_mut()) };
     }
 }
 
@@ -115,11 +118,21 @@ impl Method {
 pub(super) struct BioData<T> {
     pub transport: T,
     /// The SSL, which lives as long as the channel.
-    pub ssl: Operation,
+    pub ssl: *mut ffi::SSL,
+    /// The records that OpenSSL has taken from the transport.
+    pub records: Records,
     /// The error of the last read or write, if it failed.
     pub error: Option<io::Error>,
     /// True if the last read has met the end of the stream.
     pub has_ended: bool,
+}
+
+impl<T> BioData<T> {
+    /// Returns the operation that is under way, or begins.
+    #[inline]
+    pub fn operation(&self) -> Operation {
+        Operation { ssl: self.ssl, is_at_record: self.records.is_at_begin() }
+    }
 }
 
 /// Returns the data of a BIO. `None` once its channel is dropped.
@@ -162,8 +175,12 @@ unsafe extern "C" fn read<T: Transport>(bio: *mut ffi::BIO, buffer: *mut c_char,
         ffi::BIO_clear_retry_flags(bio);
         let (Some(data), Ok(length @ 1..)) = (data::<T>(bio), usize::try_from(length)) else { return -1 };
         let buffer = slice::from_raw_parts_mut(buffer.cast::<u8>(), length);
-        let outcome = guarded(|| data.transport.read(data.ssl, buffer));
+        let operation = data.operation();
+        let outcome = guarded(|| data.transport.read(operation, buffer));
         data.has_ended = matches!(outcome, Ok(0));
+        if let Ok(count) = outcome {
+            data.records.take(&buffer[..count]);
+        }
         finish(data, outcome, || ffi::BIO_set_retry_read(bio))
     }
 }

@@ -13,13 +13,15 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslRef};
 use openssl_sys as ffi;
 
-use super::bio::{BioData, Operation, Transport};
+use super::bio::{BioData, Transport};
 use super::errors::take_errors;
+use super::records::Records;
 use super::{in_tls_step, with_own_errors};
 use crate::os::sys;
 
 unsafe extern "C" {
     fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
+    fn SSL_has_pending(ssl: *const ffi::SSL) -> c_int;
 }
 
 /// True if OpenSSL reports that memory is short: `ERR_R_MALLOC_FAILURE` of <openssl/err.h>.
@@ -77,7 +79,8 @@ impl<T: Transport> Channel<T> {
         let bio = NonNull::new(bio).ok_or_else(take_errors)?;
         let data = NonNull::from(Box::leak(Box::new(BioData {
             transport,
-            ssl: Operation(ssl.as_ptr()),
+            ssl: ssl.as_ptr(),
+            records: Records::default(),
             error: None,
             has_ended: false,
         })));
@@ -93,19 +96,37 @@ impl<T: Transport> Channel<T> {
         Ok(Channel { ssl: ManuallyDrop::new(ssl), bio, data, is_left: false })
     }
 
+    #[inline]
+    fn data(&self) -> &BioData<T> {
+        // SAFETY: the data lives as long as the channel. It is changed only through `&mut self` and by operations
+        // on the SSL, and none is under way while `self` is borrowed.
+        unsafe { self.data.as_ref() }
+    }
+
+    #[inline]
+    fn data_mut(&mut self) -> &mut BioData<T> {
+        // SAFETY: as in `data`, and `&mut self` excludes other references.
+        unsafe { self.data.as_mut() }
+    }
+
     /// Returns the transport.
     #[inline]
     pub fn transport(&self) -> &T {
-        // SAFETY: the data lives as long as the channel. It is changed only through `&mut self` and by operations
-        // on the SSL, and none is under way while `self` is borrowed.
-        unsafe { &self.data.as_ref().transport }
+        &self.data().transport
     }
 
     /// Returns the transport, to be changed.
     #[inline]
     pub fn transport_mut(&mut self) -> &mut T {
-        // SAFETY: as in `transport`, and `&mut self` excludes other references.
-        unsafe { &mut self.data.as_mut().transport }
+        &mut self.data_mut().transport
+    }
+
+    /// True if everything that has come was read, up to the end of a record: OpenSSL's buffers are empty
+    /// (SSL_has_pending(3)), and a record comes next.
+    #[inline]
+    pub fn is_between_records(&self) -> bool {
+        // SAFETY: a live SSL, which the call only reads.
+        unsafe { SSL_has_pending(self.ssl.as_ptr()) == 0 && self.data().records.is_at_begin() }
     }
 
     /// Returns pointers to the SSL and its BIO, for C.
@@ -167,8 +188,9 @@ impl<T: Transport> Channel<T> {
 
     #[inline]
     fn run(&mut self, operation: impl FnOnce(*mut ffi::SSL) -> c_int) -> Result<(), SslError> {
-        let under_way = Operation(self.ssl.as_ptr());
-        self.transport_mut().begin(under_way);
+        let data = self.data_mut();
+        let under_way = data.operation();
+        data.transport.begin(under_way);
         let returned = operation(self.ssl.as_ptr());
         if returned > 0 { Ok(()) } else { Err(self.error(returned)) }
     }
@@ -177,10 +199,10 @@ impl<T: Transport> Channel<T> {
     fn error(&mut self, returned: c_int) -> SslError {
         /// `SSL_R_UNEXPECTED_EOF_WHILE_READING`.
         const UNEXPECTED_EOF: c_int = 294;
-        // SAFETY: the operation has returned, so that no other reference to the data is in use.
-        let data = unsafe { self.data.as_mut() };
+        let ssl = self.ssl.as_ptr();
+        let data = self.data_mut();
         // SAFETY: a live SSL, and the return value of its last operation.
-        match unsafe { ffi::SSL_get_error(self.ssl.as_ptr(), returned) } {
+        match unsafe { ffi::SSL_get_error(ssl, returned) } {
             ffi::SSL_ERROR_WANT_READ => SslError::WantsRead,
             ffi::SSL_ERROR_WANT_WRITE => SslError::WantsWrite,
             ffi::SSL_ERROR_ZERO_RETURN => SslError::Closed,

@@ -4,6 +4,7 @@ mod bio;
 mod channel;
 mod errors;
 mod library;
+mod records;
 mod verification;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -22,23 +23,10 @@ pub use verification::{
 };
 
 unsafe extern "C" {
-    fn SSL_has_pending(ssl: *const c_void) -> c_int;
-    fn SSL_rstate_string(ssl: *const c_void) -> *const c_char;
     fn SSL_SESSION_is_resumable(session: *const c_void) -> c_int;
     fn SSL_get_version(ssl: *const c_void) -> *const c_char;
     fn SSL_get_current_cipher(ssl: *const c_void) -> *const c_void;
     fn SSL_CIPHER_get_name(cipher: *const c_void) -> *const c_char;
-}
-
-/// True if everything that has come was read, up to the end of a record: the connection's buffers are empty
-/// (SSL_has_pending(3)), and a record header comes next ("RH", SSL_rstate_string(3)).
-#[inline]
-pub fn is_between_records(ssl: &SslRef) -> bool {
-    // SAFETY: `ssl` is a live SSL, and the calls only read it. SSL_rstate_string returns a constant of two letters.
-    unsafe {
-        let ssl = ssl.as_ptr().cast();
-        SSL_has_pending(ssl) == 0 && *SSL_rstate_string(ssl).add(1) == b'H' as c_char
-    }
 }
 
 /// True if a session can be resumed (SSL_SESSION_is_resumable(3)). One of TLS 1.3 can once a ticket has come.
