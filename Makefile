@@ -4,6 +4,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc
 DURATION ?= 3600
+RELEASE ?= trixie
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LIBRARIES := target/lib/libdroplet_conn.so.0 target/lib/libdroplet_conn_static.a target/lib/libdroplet_conn.so \
@@ -40,6 +41,13 @@ valgrind: ## the C programs under valgrind: PARTS= (plain alone tls)
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory all
 	@scripts/test.sh valgrind
+
+msrv: ## all code and the unit tests with the oldest Rust that may build it: RUSTC_MSRV=
+	@scripts/msrv.sh
+
+distribution: ## build and test in a root of another release of Debian: RELEASE= (trixie)
+	@scripts/setup.sh roots
+	@scripts/root.sh $(RELEASE) sh -c 'scripts/setup.sh distribution && make all && scripts/test.sh distribution'
 
 asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
 	@scripts/setup.sh memory
@@ -173,7 +181,7 @@ target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
 target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
 	cargo build --release --locked --package libdroplet --package libdroplet_conn
 
-.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
-	fuzz-smoke licences simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean \
-	c-programs c-host demo-program always
+.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
+	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
+	install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

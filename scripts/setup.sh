@@ -6,6 +6,7 @@
 #   setup.sh memory     for AddressSanitizer and failed allocations
 #   setup.sh threads    for ThreadSanitizer
 #   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
+#   setup.sh roots      for roots of other releases of Debian; setup.sh distribution for the tests in one
 #   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
 # Tools of Cargo's go to target/tools.
 set -eu
@@ -25,12 +26,14 @@ threads) needed="$build openssl rustc-web rust-web-src" ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
 mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
+roots) needed=debootstrap ;;
+distribution) needed="$build g++ strace openssl nginx-light stunnel4 python3 python3-prometheus-client" ;;
 coverage)
     # The version of LLVM that rustc has.
     llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
 esac
 
 for program in cargo cc; do

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every suite, also after one has failed, and ends with how many tests passed and failed.
-#   test.sh test       everything that a change can break
-#   test.sh valgrind   the C programs under valgrind; PARTS="plain alone tls" chooses
+#   test.sh test           everything that a change can break
+#   test.sh distribution   what depends on the compiler, OpenSSL and glibc
+#   test.sh valgrind       the C programs under valgrind; PARTS="plain alone tls" chooses
 # Prints a line for each suite. The whole output of each is in target/test-logs/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -83,6 +84,13 @@ run_test() {
     suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
 }
 
+run_distribution() {
+    suite 'C programs' c_programs
+    suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
+    suite 'C tests' c_tests demo MODES='preload alone'
+    suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
+}
+
 run_valgrind() {
     # Under valgrind programs compute more than they wait.
     export JOBS=$((2 * $(nproc)))
@@ -99,8 +107,8 @@ run_valgrind() {
 }
 
 case ${1:-} in
-test | valgrind) "run_$1" ;;
-*) echo 'usage: test.sh test|valgrind' >&2; exit 2 ;;
+test | distribution | valgrind) "run_$1" ;;
+*) echo 'usage: test.sh test|distribution|valgrind' >&2; exit 2 ;;
 esac
 echo
 [ ${#failures[@]} = 0 ] || printf 'failed: %s (see %s)\n' "$(IFS=,; echo "${failures[*]}")" $logs
