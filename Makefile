@@ -7,10 +7,15 @@ DURATION ?= 3600
 RELEASE ?= trixie
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-LIBRARIES := target/lib/libdroplet_conn.so.0 target/lib/libdroplet_conn_static.a target/lib/libdroplet_conn.so \
-	target/lib/standalone/libdroplet.so.0
+# Where Cargo builds, and what is made of that. A source folder may be read-only.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+$(if $(word 2,$(TARGET)),$(error CARGO_TARGET_DIR has blanks, which make cannot handle: $(TARGET)))
+RELEASE := $(TARGET)/$(CARGO_BUILD_TARGET:%=%/)release
+LIB := $(TARGET)/lib
+LIBRARIES := $(LIB)/libdroplet_conn.so.0 $(LIB)/libdroplet_conn_static.a $(LIB)/libdroplet_conn.so \
+	$(LIB)/standalone/libdroplet.so.0
 LINKED := libdroplet_conn_needed.o libdroplet_conn_static.a libdroplet_conn.so libdroplet_conn.a
-TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=../target/lib
+TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=$(abspath $(LIB))
 LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
 HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
@@ -28,9 +33,9 @@ all: $(LIBRARIES) ## build the libraries into target/lib
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
 	@$(MAKE) --no-print-directory all demo-program
-	LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
+	LD_PRELOAD=$(abspath $(LIB))/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
 	@echo
-	DROPLET_TEST_TLS=1 LD_PRELOAD=$(CURDIR)/target/lib/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
+	DROPLET_TEST_TLS=1 LD_PRELOAD=$(abspath $(LIB))/libdroplet_conn.so.0 target/tests-c/3.0/preload/demo
 
 test: ## everything that a change can break: format, lints, Rust tests, C programs
 	@scripts/setup.sh test
@@ -68,13 +73,13 @@ soak: all ## an hour with servers that fail at random: DURATION= (3600, seconds)
 	@scripts/setup.sh soak
 	@$(TESTS_C) soak
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests-c/soak/run.py --seconds $(DURATION) $(SEED:%=--seed %) --out target/soak \
-		--library $(CURDIR)/target/lib/libdroplet_conn.so.0 --programs $(CURDIR)/target/tests-c/soak
+		--library $(abspath $(LIB))/libdroplet_conn.so.0 --programs $(CURDIR)/target/tests-c/soak
 
 long-tests: all ## the tests that have a long form, in that form
 	@scripts/setup.sh test
 	@$(TESTS_C) preload
-	DROPLET_TEST_SOAK=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
-	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=../target/lib LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
+	DROPLET_TEST_SOAK=1 CONN=$(abspath $(LIB)) LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
+	DROPLET_TEST_SOAK=1 DROPLET_TEST_TLS=1 CONN=$(abspath $(LIB)) LAYOUTS=3.0 MODES=preload tests-c/run.sh $(LONG)
 
 coverage: ## which lines the tests run: a report in target/coverage, compared with docs/coverage.md
 	@scripts/setup.sh coverage
@@ -110,37 +115,49 @@ licences: ## the licences, versions, sources and advisories of all crates; write
 	UPDATE_LICENCES=1 cargo test --locked --test licences
 	@scripts/licences.sh
 
-install: all ## PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= DESTDIR=
-	install -d $(TO)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
-	install -m 755 target/lib/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION)
-	ln -sf libdroplet_conn.so.$(VERSION) $(TO)/libdroplet_conn.so.0
-	install -m 644 $(LINKED:%=target/lib/%) $(TO)
-	install -m 644 include/droplet_conn.h $(DESTDIR)$(INCLUDEDIR)
-	$(FILL_IN) droplet_conn.pc.in >$(TO)/pkgconfig/droplet_conn.pc
-	install -d $(LICENCES_TO)
-	install -m 644 $(LICENCES) $(LICENCES_TO)
+# These build nothing, and need no Cargo: root may have none. What is built in the same run of make comes first.
+install install-standalone: | $(filter all,$(MAKECMDGOALS))
+
+install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= DESTDIR=
+	@scripts/is-built.sh $(LIB)/libdroplet_conn.so.0 $(LINKED:%=$(LIB)/%)
+	install -d "$(TO)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"
+	install -m 755 $(LIB)/libdroplet_conn.so.0 "$(TO)/libdroplet_conn.so.$(VERSION)"
+	ln -sf libdroplet_conn.so.$(VERSION) "$(TO)/libdroplet_conn.so.0"
+	install -m 644 $(LINKED:%=$(LIB)/%) "$(TO)"
+	install -m 644 include/droplet_conn.h "$(DESTDIR)$(INCLUDEDIR)"
+	$(FILL_IN) droplet_conn.pc.in >"$(TO)/pkgconfig/droplet_conn.pc"
+	install -d "$(LICENCES_TO)"
+	install -m 644 $(LICENCES) "$(LICENCES_TO)"
+
+install-strip: install ## the same without line numbers: those go to LIBDIR/.debug, where debuggers look
+	scripts/strip.sh "$(TO)" libdroplet_conn.so.$(VERSION) libdroplet_conn_static.a
 
 uninstall: ## with the variables that install had
-	rm -f $(LINKED:%=$(TO)/%) $(TO)/libdroplet_conn.so.0 $(TO)/libdroplet_conn.so.$(VERSION) \
-		$(TO)/pkgconfig/droplet_conn.pc $(DESTDIR)$(INCLUDEDIR)/droplet_conn.h
-	rm -rf $(LICENCES_TO)
+	rm -f $(LINKED:%="$(TO)"/%) "$(TO)"/libdroplet_conn.so.0 "$(TO)"/libdroplet_conn.so.$(VERSION) \
+		"$(TO)"/.debug/libdroplet_conn.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet_conn.pc \
+		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h
+	rm -rf "$(LICENCES_TO)"
 
 # Not part of the above: where there is a Droplet it would take its place.
-install-standalone: all ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
-	install -d $(TO)/pkgconfig $(HEADERS_TO)/droplet
-	install -m 755 target/lib/standalone/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION)
-	ln -sf libdroplet.so.$(VERSION) $(TO)/libdroplet.so.0
-	ln -sf libdroplet.so.0 $(TO)/libdroplet.so
-	install -m 644 include/droplet-3.0/droplet.h include/droplet_conn.h $(HEADERS_TO)
-	install -m 644 include/droplet-3.0/droplet/*.h $(HEADERS_TO)/droplet
-	$(FILL_IN) droplet-3.0.pc.in >$(TO)/pkgconfig/droplet-3.0.pc
-	install -d $(STANDALONE_LICENCES_TO)
-	install -m 644 $(LICENCES) $(STANDALONE_LICENCES_TO)
+install-standalone: ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
+	@scripts/is-built.sh $(LIB)/standalone/libdroplet.so.0
+	install -d "$(TO)/pkgconfig" "$(HEADERS_TO)/droplet"
+	install -m 755 $(LIB)/standalone/libdroplet.so.0 "$(TO)/libdroplet.so.$(VERSION)"
+	ln -sf libdroplet.so.$(VERSION) "$(TO)/libdroplet.so.0"
+	ln -sf libdroplet.so.0 "$(TO)/libdroplet.so"
+	install -m 644 include/droplet-3.0/droplet.h include/droplet_conn.h "$(HEADERS_TO)"
+	install -m 644 include/droplet-3.0/droplet/*.h "$(HEADERS_TO)/droplet"
+	$(FILL_IN) droplet-3.0.pc.in >"$(TO)/pkgconfig/droplet-3.0.pc"
+	install -d "$(STANDALONE_LICENCES_TO)"
+	install -m 644 $(LICENCES) "$(STANDALONE_LICENCES_TO)"
+
+install-standalone-strip: install-standalone
+	scripts/strip.sh "$(TO)" libdroplet.so.$(VERSION)
 
 uninstall-standalone: ## with the variables that install-standalone had
-	rm -f $(TO)/libdroplet.so $(TO)/libdroplet.so.0 $(TO)/libdroplet.so.$(VERSION) \
-		$(TO)/pkgconfig/droplet-3.0.pc
-	rm -rf $(HEADERS_TO) $(STANDALONE_LICENCES_TO)
+	rm -f "$(TO)"/libdroplet.so "$(TO)"/libdroplet.so.0 "$(TO)"/libdroplet.so.$(VERSION) \
+		"$(TO)"/.debug/libdroplet.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet-3.0.pc
+	rm -rf "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)"
 
 clean: ## remove all that was built
 	cargo clean
@@ -158,30 +175,33 @@ demo-program: $(LIBRARIES)
 	+$(TESTS_C) ../target/tests-c/3.0/preload/demo
 
 # Removed first: programs may be running on it.
-target/lib/libdroplet_conn.so.0: target/release/libdroplet_conn.so Makefile
+$(LIB)/libdroplet_conn.so.0: $(RELEASE)/libdroplet_conn.so Makefile
 	@mkdir -p $(@D)
 	cp --remove-destination $< $@
 
-target/lib/libdroplet_conn_static.a: target/release/libdroplet_conn.a exports.txt scripts/static-library.sh
+$(LIB)/libdroplet_conn_static.a: $(RELEASE)/libdroplet_conn.a exports.txt scripts/static-library.sh
 	scripts/static-library.sh $< exports.txt $@ dplx_
 
 # What -ldroplet_conn finds.
-target/lib/libdroplet_conn.so target/lib/libdroplet_conn.a target/lib/libdroplet_conn_needed.o &: \
-		exports.txt scripts/linker-scripts.sh scripts/needed.c | target/lib/libdroplet_conn.so.0
+$(LIB)/libdroplet_conn.so $(LIB)/libdroplet_conn.a $(LIB)/libdroplet_conn_needed.o &: \
+		exports.txt scripts/linker-scripts.sh scripts/needed.c | $(LIB)/libdroplet_conn.so.0
 	CC='$(CC)' scripts/linker-scripts.sh exports.txt $(@D)
 
-# It has its own folder. In target/lib, a linker would find it instead of Droplet.
-target/lib/standalone/libdroplet.so.0: target/release/libdroplet.so
+# It has its own folder. In that of the others, a linker would find it instead of Droplet.
+$(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
 	@mkdir -p $(@D)
-	@rm -f target/lib/libdroplet.so target/lib/libdroplet.so.0
+	@rm -f $(LIB)/libdroplet.so $(LIB)/libdroplet.so.0
 	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 
 # Cargo knows best whether there is anything to do.
-target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so &: always
-	cargo build --release --locked --package libdroplet --package libdroplet_conn
+$(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so &: always
+	scripts/build.sh $(TARGET) --package libdroplet --package libdroplet_conn
 
 .PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
 	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
 	install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
+	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
+	uninstall-standalone clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

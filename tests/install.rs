@@ -1,14 +1,18 @@
-//! Tests of `make install`: the files go to their places, and programs can be built with them through pkg-config.
+//! Tests of `make install`: the files go to their places, from whatever folder and without Cargo, and programs can be
+//! built with them through pkg-config.
 
 mod common;
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use common::{empty_folder, make, root, run, write};
+use common::{
+    empty_folder, make, make_command, outcome, root, run, shared_library, standalone_library, write,
+};
 
 const PROGRAM: &str = r#"
 #include <droplet_conn.h>
@@ -38,11 +42,175 @@ fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
+/// Runs `make install` and the like for libraries that are built.
+fn install(arguments: &[&str]) {
+    shared_library();
+    make(arguments);
+}
+
+/// Writes a program `cargo`, and returns a search path on which it comes first.
+fn path_with_cargo(folder: &Path, script: &str) -> String {
+    let cargo = write(folder, "cargo", script);
+    fs::set_permissions(cargo, fs::Permissions::from_mode(0o755)).expect("its mode can be set");
+    format!("{}:{}", folder.display(), env::var("PATH").expect("a search path"))
+}
+
+/// Root has no Cargo where rustup installed it for one user.
+const NO_CARGO: &str = "#!/bin/sh\necho \"cargo $*: not found\" >&2\nexit 127\n";
+
+/// Runs a target in a folder of built libraries, without Cargo. The libraries are copied there by their paths.
+fn install_without_cargo(name: &str, built: &[&str], target: &str) -> (Output, BTreeSet<String>) {
+    shared_library();
+    let folder = empty_folder(name);
+    for file in built {
+        let copy = folder.join("target/lib").join(file);
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+        fs::copy(root().join("target/lib").join(file), copy).expect("a library that is built");
+    }
+    let stage = folder.join("stage");
+    fs::create_dir(&stage).expect("a folder");
+    let output = outcome(
+        make_command()
+            .env("PATH", path_with_cargo(&folder, NO_CARGO))
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .args([target, "PREFIX=/usr", &format!("DESTDIR={}", stage.display())]),
+    );
+    (output, files_in(&stage))
+}
+
+const CONN: [&str; 5] = [
+    "libdroplet_conn.so.0",
+    "libdroplet_conn_static.a",
+    "libdroplet_conn.so",
+    "libdroplet_conn.a",
+    "libdroplet_conn_needed.o",
+];
+const STANDALONE: &str = "standalone/libdroplet.so.0";
+
+#[test]
+fn libraries_are_installed_without_cargo_and_without_each_other() {
+    for (name, built, target) in [
+        ("install-conn-only", &CONN[..], "install"),
+        ("install-standalone-only", &[STANDALONE], "install-standalone"),
+    ] {
+        let (output, files) = install_without_cargo(name, built, target);
+        assert!(output.status.success(), "{target}: {output:?}");
+        assert!(
+            files.iter().any(|file| file.ends_with(&format!(".so.{}", version()))),
+            "{target}: {files:?}"
+        );
+    }
+}
+
+#[test]
+fn what_was_not_built_is_named() {
+    for (name, built, target, missing) in [
+        ("install-nothing", &[][..], "install", "libdroplet_conn.so.0"),
+        ("install-half", &CONN[..3], "install", "libdroplet_conn.a"),
+        ("install-other", &CONN[..], "install-standalone", "libdroplet.so.0"),
+    ] {
+        let (output, files) = install_without_cargo(name, built, target);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && files.is_empty(), "{target}: {files:?}");
+        assert!(said.contains(missing) && said.contains("make all"), "{target}: {said}");
+        assert!(!said.contains("not found"), "{target} called Cargo: {said}");
+    }
+}
+
+/// Copies what a build needs besides Cargo's sources to a folder with blanks in its name, where nothing may be written.
+fn copy_of_the_source(folder: &Path) -> PathBuf {
+    let copy = folder.join("a source that is read only");
+    fs::create_dir(&copy).expect("a folder");
+    let parts = ["Makefile", "Cargo.toml", "scripts", "include", "exports.txt", "LICENSE", "THIRD-PARTY.txt"];
+    let parts = parts.iter().chain(&["droplet_conn.pc.in", "droplet-3.0.pc.in"]);
+    run(Command::new("cp").arg("-r").args(parts.map(|part| root().join(part))).arg(&copy));
+    run(Command::new("chmod").args(["-R", "a-w"]).arg(&copy));
+    copy
+}
+
+/// In the place of Cargo, since a build takes minutes: it puts libraries that are built where Cargo would.
+fn quick_cargo() -> String {
+    let built = shared_library();
+    let built = built.parent().and_then(Path::parent).expect("its folder").join("release");
+    format!(
+        "#!/bin/sh
+        while [ $# != 0 ]; do [ \"$1\" != --target-dir ] || to=$2; shift; done
+        to=$to/${{CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}}release
+        mkdir -p \"$to\"
+        cp '{0}/libdroplet_conn.so' '{0}/libdroplet_conn.a' '{0}/libdroplet.so' \"$to\"
+        ",
+        built.display()
+    )
+}
+
+#[test]
+fn source_may_be_read_only_and_its_folder_have_blanks() {
+    let folder = empty_folder("install-elsewhere");
+    let source = copy_of_the_source(&folder);
+    let before = files_in(&source);
+    let stage = folder.join("a stage");
+    // All at once, in several processes: what is installed has to wait for what is built.
+    let mut make = make_command();
+    make.arg("--jobs=8").arg("-C").arg(&source).args(["install", "install-standalone", "all"]);
+    make.arg("PREFIX=/usr")
+        .arg("LIBDIR=/usr/lib/x86_64-linux-gnu")
+        .arg(format!("DESTDIR={}", stage.display()));
+    make.env("PATH", path_with_cargo(&folder, &quick_cargo()));
+    make.env("CARGO_TARGET_DIR", folder.join("built")).env("CARGO_BUILD_TARGET", "x86_64-unknown-linux-gnu");
+    run(&mut make);
+    let library = stage.join("usr/lib/x86_64-linux-gnu");
+    for (name, built) in
+        [("libdroplet_conn.so.0", shared_library()), ("libdroplet.so.0", standalone_library())]
+    {
+        assert!(fs::read(library.join(name)).expect(name) == fs::read(built).expect("built"), "{name}");
+    }
+    let description = fs::read_to_string(library.join("pkgconfig/droplet_conn.pc")).expect("installed");
+    assert!(description.contains("libdir=/usr/lib/x86_64-linux-gnu\n"), "{description}");
+    assert_eq!(files_in(&source), before, "nothing is written there, also by root");
+    run(Command::new("chmod").args(["-R", "u+w"]).arg(&source));
+}
+
+/// Returns the names of a file's sections.
+fn sections(file: &Path) -> String {
+    run(Command::new("readelf").arg("-SW").arg(file))
+}
+
+#[test]
+fn installed_libraries_can_be_stripped() {
+    let stage = empty_folder("install-strip");
+    let to_stage = format!("DESTDIR={}", stage.display());
+    let library = stage.join("usr/lib");
+    install(&["install-strip", "install-standalone-strip", "PREFIX=/usr", &to_stage]);
+    for name in ["libdroplet_conn.so", "libdroplet.so"] {
+        let file = library.join(format!("{name}.{}", version()));
+        let stripped = sections(&file);
+        assert!(!stripped.contains(".debug_") && !stripped.contains(".symtab"), "{name}: {stripped}");
+        // What debuggers go by, and what tracers read.
+        assert!(
+            stripped.contains(".gnu_debuglink") && stripped.contains(".note.stapsdt"),
+            "{name}: {stripped}"
+        );
+        let beside = library.join(format!(".debug/{name}.{}.debug", version()));
+        assert!(sections(&beside).contains(".debug_line"), "{name}");
+        let id = |file: &Path| {
+            let notes = run(Command::new("readelf").arg("-n").arg(file));
+            notes
+                .lines()
+                .find_map(|line| Some(line.split_once("Build ID: ")?.1.to_owned()))
+                .expect("an identity")
+        };
+        assert_eq!(id(&file), id(&beside));
+    }
+    assert!(!sections(&library.join("libdroplet_conn_static.a")).contains(".debug_"));
+    make(&["uninstall", "uninstall-standalone", "PREFIX=/usr", &to_stage]);
+    assert_eq!(files_in(&stage), BTreeSet::new());
+}
+
 #[test]
 fn files_are_installed_and_uninstalled() {
     let stage = empty_folder("install-stage");
     let to_stage = format!("DESTDIR={}", stage.display());
-    make(&["install", "PREFIX=/usr", &to_stage]);
+    install(&["install", "PREFIX=/usr", &to_stage]);
     let version = version();
     let expected = BTreeSet::from([
         "usr/include/droplet_conn.h".to_owned(),
@@ -70,7 +238,7 @@ fn linker_scripts_replace_links() {
     let library = stage.join("usr/lib");
     fs::create_dir_all(&library).expect("a folder");
     symlink("libdroplet_conn.so.0", library.join("libdroplet_conn.so")).expect("a link");
-    make(&["install", "PREFIX=/usr", &format!("DESTDIR={}", stage.display())]);
+    install(&["install", "PREFIX=/usr", &format!("DESTDIR={}", stage.display())]);
     let magic = fs::read(library.join("libdroplet_conn.so.0")).expect("installed")[..4].to_owned();
     assert_eq!(magic, *b"\x7fELF");
     let script = fs::read_to_string(library.join("libdroplet_conn.so")).expect("a linker script");
@@ -81,7 +249,7 @@ fn linker_scripts_replace_links() {
 fn standalone_library_is_installed_and_uninstalled() {
     let stage = empty_folder("install-standalone");
     let to_stage = format!("DESTDIR={}", stage.display());
-    make(&["install-standalone", "PREFIX=/usr", &to_stage]);
+    install(&["install-standalone", "PREFIX=/usr", &to_stage]);
     let version = version();
     let mut expected = BTreeSet::from([
         "usr/include/droplet-3.0/droplet_conn.h".to_owned(),
@@ -111,7 +279,7 @@ int main(void) {
 #[test]
 fn programs_for_droplet_can_be_built_through_pkg_config() {
     let prefix = empty_folder("install-droplet");
-    make(&["install-standalone", &format!("PREFIX={}", prefix.display())]);
+    install(&["install-standalone", &format!("PREFIX={}", prefix.display())]);
     let source = write(&prefix, "program.c", DROPLETS_PROGRAM);
     let program = prefix.join("program");
     run(Command::new("cc")
@@ -126,7 +294,7 @@ fn programs_for_droplet_can_be_built_through_pkg_config() {
 #[test]
 fn programs_can_be_built_through_pkg_config() {
     let prefix = empty_folder("install-prefix");
-    make(&["install", &format!("PREFIX={}", prefix.display())]);
+    install(&["install", &format!("PREFIX={}", prefix.display())]);
     let library = prefix.join("lib");
     let source = write(&prefix, "program.c", PROGRAM);
     assert_eq!(pkg_config(&prefix, "droplet_conn", &["--modversion"]), [version()]);
@@ -147,4 +315,23 @@ fn programs_can_be_built_through_pkg_config() {
         .arg("-o")
         .arg(&linked));
     assert_eq!(run(&mut Command::new(linked)), version() + "\n");
+}
+
+/// Two users who build in two folders get the same bytes only if neither folder is in them.
+#[test]
+fn libraries_name_no_folder_of_this_machine() {
+    shared_library();
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let folders: Vec<_> = cargo_home.or(home).into_iter().chain([root().to_owned()]).collect();
+    for library in [&CONN[..], &[STANDALONE]].concat() {
+        let bytes = fs::read(root().join("target/lib").join(library)).expect("built");
+        for folder in &folders {
+            let folder = folder.to_str().expect("text").as_bytes();
+            let found = bytes.windows(folder.len()).position(|window| window == folder);
+            let text =
+                found.map(|at| String::from_utf8_lossy(&bytes[at..(at + 100).min(bytes.len())]).into_owned());
+            assert_eq!(text, None, "{library}");
+        }
+    }
 }

@@ -68,11 +68,17 @@ fn lines(text: &str) -> BTreeSet<String> {
 pub fn make(arguments: &[&str]) -> String {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    run(make_command().args(arguments))
+}
+
+/// Returns a command that runs make as from a shell, with `target` as the folder of what is built.
+pub fn make_command() -> Command {
     let mut command = Command::new("make");
-    for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
+    for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
         command.env_remove(variable);
     }
-    run(command.arg("--silent").arg("-C").arg(root()).args(arguments))
+    command.arg("--silent").arg("-C").arg(root());
+    command
 }
 
 /// Runs a command, which must succeed, and returns its output.
