@@ -3,6 +3,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
 DURATION ?= 3600
 RELEASE ?= trixie
 
@@ -12,6 +14,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 $(if $(word 2,$(TARGET)),$(error CARGO_TARGET_DIR has blanks, which make cannot handle: $(TARGET)))
 RELEASE := $(TARGET)/$(CARGO_BUILD_TARGET:%=%/)release
 LIB := $(TARGET)/lib
+PACKAGES := libdroplet libdroplet_conn
 LIBRARIES := $(LIB)/libdroplet_conn.so.0 $(LIB)/libdroplet_conn_static.a $(LIB)/libdroplet_conn.so \
 	$(LIB)/standalone/libdroplet.so.0
 LINKED := libdroplet_conn_needed.o libdroplet_conn_static.a libdroplet_conn.so libdroplet_conn.a
@@ -19,6 +22,7 @@ TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=$(abspath $(LIB
 LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
 HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
+PAGES := $(wildcard docs/man/*.[137])
 # Licences have to go with binaries.
 LICENCES := LICENSE THIRD-PARTY.txt
 LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet_conn
@@ -118,7 +122,7 @@ licences: ## the licences, versions, sources and advisories of all crates; write
 # These build nothing, and need no Cargo: root may have none. What is built in the same run of make comes first.
 install install-standalone: | $(filter all,$(MAKECMDGOALS))
 
-install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= DESTDIR=
+install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= BINDIR= MANDIR= DESTDIR=
 	@scripts/is-built.sh $(LIB)/libdroplet_conn.so.0 $(LINKED:%=$(LIB)/%)
 	install -d "$(TO)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(LIB)/libdroplet_conn.so.0 "$(TO)/libdroplet_conn.so.$(VERSION)"
@@ -128,6 +132,8 @@ install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCD
 	$(FILL_IN) droplet_conn.pc.in >"$(TO)/pkgconfig/droplet_conn.pc"
 	install -d "$(LICENCES_TO)"
 	install -m 644 $(LICENCES) "$(LICENCES_TO)"
+	[ ! -e $(RELEASE)/droplet-conn ] || install -D -m 755 $(RELEASE)/droplet-conn "$(DESTDIR)$(BINDIR)/droplet-conn"
+	for page in $(PAGES); do install -D -m 644 $$page "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 
 install-strip: install ## the same without line numbers: those go to LIBDIR/.debug, where debuggers look
 	scripts/strip.sh "$(TO)" libdroplet_conn.so.$(VERSION) libdroplet_conn_static.a
@@ -135,7 +141,8 @@ install-strip: install ## the same without line numbers: those go to LIBDIR/.deb
 uninstall: ## with the variables that install had
 	rm -f $(LINKED:%="$(TO)"/%) "$(TO)"/libdroplet_conn.so.0 "$(TO)"/libdroplet_conn.so.$(VERSION) \
 		"$(TO)"/.debug/libdroplet_conn.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet_conn.pc \
-		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h
+		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h "$(DESTDIR)$(BINDIR)/droplet-conn"
+	for page in $(PAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	rm -rf "$(LICENCES_TO)"
 
 # Not part of the above: where there is a Droplet it would take its place.
@@ -158,6 +165,9 @@ uninstall-standalone: ## with the variables that install-standalone had
 	rm -f "$(TO)"/libdroplet.so "$(TO)"/libdroplet.so.0 "$(TO)"/libdroplet.so.$(VERSION) \
 		"$(TO)"/.debug/libdroplet.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet-3.0.pc
 	rm -rf "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)"
+
+dist: ## an archive of the sources of HEAD and of the crates they need, which builds without a network
+	@packaging/dist.sh $(TARGET)/dist $(PACKAGES)
 
 clean: ## remove all that was built
 	cargo clean
@@ -194,14 +204,14 @@ $(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
 	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 
-# Cargo knows best whether there is anything to do.
+# Cargo knows best whether there is anything to do. The plus: it shares the job server of make.
 $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so &: always
-	scripts/build.sh $(TARGET) --package libdroplet --package libdroplet_conn
+	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
 
 .PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
 	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
 	install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
 	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
-	uninstall-standalone clean c-programs c-host demo-program always
+	uninstall-standalone dist clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

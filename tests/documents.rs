@@ -12,8 +12,18 @@ use common::root;
 const FOLDERS: [&str; 5] = [".", "docs", "tests-c", "benches", "examples"];
 
 /// Folders whose files are named in documents by their path from the top.
-const NAMED_FOLDERS: [&str; 9] =
-    ["benches/", "crates/", "docs/", "examples/", "include/", "scripts/", "src/", "tests/", "tests-c/"];
+const NAMED_FOLDERS: [&str; 10] = [
+    "benches/",
+    "crates/",
+    "docs/",
+    "examples/",
+    "include/",
+    "packaging/",
+    "scripts/",
+    "src/",
+    "tests/",
+    "tests-c/",
+];
 
 struct Document {
     path: PathBuf,
