@@ -169,6 +169,15 @@ uninstall-standalone: ## with the variables that install-standalone had
 dist: ## an archive of the sources of HEAD and of the crates they need, which builds without a network
 	@packaging/dist.sh $(TARGET)/dist $(PACKAGES)
 
+deb: ## the Debian packages of HEAD, in target/dist
+	@scripts/setup.sh deb
+	@packaging/deb.sh "$$(packaging/dist.sh $(TARGET)/dist $(PACKAGES))" $(TARGET)/dist
+
+deb-check: ## build, install, use and remove them in clean roots of Debian, as root: SUITES= (bookworm trixie)
+	@scripts/setup.sh roots
+	@archive=$$(packaging/dist.sh $(TARGET)/dist $(PACKAGES)) && for suite in $(or $(SUITES),bookworm trixie); do \
+		packaging/check.sh $$suite $$archive $(TARGET)/roots || exit 1; done
+
 clean: ## remove all that was built
 	cargo clean
 
@@ -213,5 +222,5 @@ $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet
 	install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
 	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
-	uninstall-standalone dist clean c-programs c-host demo-program always
+	uninstall-standalone dist deb deb-check clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

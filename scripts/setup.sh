@@ -8,6 +8,7 @@
 #   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
 #   setup.sh roots      for roots of other releases of Debian; setup.sh distribution for the tests in one
 #   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
+#   setup.sh deb        for Debian packages; setup.sh roots to try packages out
 # Tools of Cargo's go to target/tools.
 set -eu
 build='binutils libssl-dev pkg-config'
@@ -23,6 +24,8 @@ soak) needed="$build openssl nginx-light haproxy stunnel4" programs=python3:pyth
 memory) needed="$build openssl nginx-light stunnel4" ;;
 # With the source of its standard library, which rustup's has not.
 threads) needed="$build openssl rustc-web rust-web-src" ;;
+deb) needed="$build debhelper dpkg-dev lintian" ;;
+roots) needed="$build debootstrap iproute2" ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
 mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
@@ -34,6 +37,7 @@ coverage)
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
 *) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|roots' >&2; exit 2 ;;
 esac
 
 for program in cargo cc; do
