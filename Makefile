@@ -178,6 +178,10 @@ deb-check: ## build, install, use and remove them in clean roots of Debian, as r
 	@archive=$$(packaging/dist.sh $(TARGET)/dist $(PACKAGES)) && for suite in $(or $(SUITES),bookworm trixie); do \
 		packaging/check.sh $$suite $$archive $(TARGET)/roots || exit 1; done
 
+rpm: ## the RPMs of HEAD, in target/dist
+	@scripts/setup.sh rpm
+	@packaging/rpm.sh "$$(packaging/dist.sh $(TARGET)/dist $(PACKAGES))" $(TARGET)/dist
+
 clean: ## remove all that was built
 	cargo clean
 
@@ -222,5 +226,5 @@ $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet
 	install-standalone uninstall-standalone clean c-programs c-host demo-program always
 .PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
 	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
-	uninstall-standalone dist deb deb-check clean c-programs c-host demo-program always
+	uninstall-standalone dist deb deb-check rpm clean c-programs c-host demo-program always
 .DELETE_ON_ERROR:

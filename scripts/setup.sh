@@ -8,7 +8,7 @@
 #   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
 #   setup.sh roots      for roots of other releases of Debian; setup.sh distribution for the tests in one
 #   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
-#   setup.sh deb        for Debian packages; setup.sh roots to try packages out
+#   setup.sh deb        for Debian packages; setup.sh rpm for RPMs; setup.sh roots to try packages out
 # Tools of Cargo's go to target/tools.
 set -eu
 build='binutils libssl-dev pkg-config'
@@ -25,6 +25,7 @@ memory) needed="$build openssl nginx-light stunnel4" ;;
 # With the source of its standard library, which rustup's has not.
 threads) needed="$build openssl rustc-web rust-web-src" ;;
 deb) needed="$build debhelper dpkg-dev lintian" ;;
+rpm) needed="$build rpm" ;;
 roots) needed="$build debootstrap iproute2" ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
@@ -38,6 +39,7 @@ coverage)
     ;;
 *) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
 *) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|roots' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|rpm|roots' >&2; exit 2 ;;
 esac
 
 for program in cargo cc; do
