@@ -95,7 +95,7 @@ mutants: ## changes to the code that no test notices: FILES= (a part of a path) 
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
 header: ## regenerate what is in include
-	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers -- --test-threads=1
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface -- --test-threads=1
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test

@@ -143,6 +143,45 @@ fn shared_libraries_have_a_soname_and_stay_loaded() {
     }
 }
 
+/// The libraries that are needed. Of a C library before 2.34 more are needed.
+const NEEDED: [&str; 5] =
+    ["ld-linux-x86-64.so.2", "libc.so.6", "libcrypto.so.3", "libgcc_s.so.1", "libssl.so.3"];
+
+#[test]
+fn shared_libraries_need_no_others_and_look_nowhere_else() {
+    for library in [shared_library(), standalone_library()] {
+        let dynamic = dynamic_section(&library);
+        let needed =
+            dynamic.lines().filter_map(|line| line.split_once("Shared library: [")?.1.strip_suffix(']'));
+        assert_eq!(needed.collect::<BTreeSet<_>>(), BTreeSet::from(NEEDED), "{}", library.display());
+        assert!(!dynamic.contains("PATH)"), "RPATH or RUNPATH: {dynamic}");
+    }
+}
+
+#[test]
+fn shared_libraries_protect_their_memory() {
+    for library in [shared_library(), standalone_library()] {
+        let dynamic = dynamic_section(&library);
+        assert!(!dynamic.contains("TEXTREL"), "code is written to when it is loaded: {dynamic}");
+        assert!(
+            dynamic.contains("BIND_NOW"),
+            "without it RELRO does not cover the table of functions: {dynamic}"
+        );
+        let segments = run(Command::new("readelf").arg("-lW").arg(&library));
+        let flags_of = |kind: &str| -> Vec<String> {
+            let lines = segments.lines().filter(|line| line.trim_start().starts_with(kind));
+            // The type, three addresses and two sizes come before the flags, which may be apart, and one column after.
+            let columns = lines.map(|line| line.split_whitespace().skip(6).collect::<Vec<_>>());
+            columns.map(|flags| flags[..flags.len() - 1].concat()).collect()
+        };
+        assert_eq!(flags_of("GNU_RELRO"), ["R"], "{segments}");
+        assert_eq!(flags_of("GNU_STACK"), ["RW"], "{segments}");
+        let loaded = flags_of("LOAD");
+        assert!(loaded.contains(&"RE".to_owned()), "{segments}");
+        assert!(!loaded.iter().any(|flags| flags.contains('W') && flags.contains('E')), "{segments}");
+    }
+}
+
 #[test]
 fn static_library_can_unwind() {
     let sections = run(Command::new("readelf").arg("-SW").arg(static_archive()));
