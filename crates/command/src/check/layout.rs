@@ -1,0 +1,99 @@
+//! In which layout a Droplet makes its contexts. The library finds that out at run time, from values in the context;
+//! a file shows it by its debug information or by the names that it exports.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::lines;
+use crate::elf::Object;
+use crate::elf::layout::Fields;
+
+/// The layouts that the library knows, with the tables that its own structs are compared with.
+const KNOWN: [(&str, &str); 2] = [
+    (DROPLET, include_str!("../../../../tests/data/layout-3.0.tsv")),
+    (BAREOS, include_str!("../../../../tests/data/layout-bareos.tsv")),
+];
+
+const DROPLET: &str = "Droplet 3.0";
+const BAREOS: &str = "Bareos' variant of Droplet";
+
+/// All names of Droplet 3.0, with the unit before each.
+const NAMES: &str = include_str!("../../../../scripts/droplet-symbols.tsv");
+
+/// The one of them that Bareos' variant keeps to itself.
+const NOT_IN_BAREOS: &str = "dpl_read_http_reply_buffered";
+
+/// What is known of a layout.
+pub enum Layout {
+    /// It is one of those that the library knows: its name, and what shows it.
+    Known(&'static str, &'static str),
+    /// It is none of them.
+    Other,
+    /// Neither debug information nor names tell.
+    Unknown,
+}
+
+impl Layout {
+    /// Returns whether the library certainly makes no pool for such contexts.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Layout::Other)
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Layout::Known(name, shown_by) => write!(f, "that of {name}, by {shown_by}"),
+            Layout::Other => f.write_str("neither that of Droplet 3.0 nor of Bareos, by its debug information"),
+            Layout::Unknown => f.write_str(
+                "cannot be told before it runs: the file has no debug information, and not all of Droplet's names. \
+                 The library looks at each context, and refuses one that it does not know",
+            ),
+        }
+    }
+}
+
+/// Returns the layout of a Droplet's contexts.
+pub fn of(droplet: &Object) -> Layout {
+    if let Some(fields) = &droplet.context {
+        let known = KNOWN.into_iter().find(|(_, table)| agrees(fields, table));
+        return known.map_or(Layout::Other, |(name, _)| Layout::Known(name, "its debug information"));
+    }
+    let names = lines(NAMES).into_iter().filter_map(|line| Some(line.split_once('\t')?.1));
+    let missing: Vec<_> = names.filter(|name| !droplet.exports(name)).collect();
+    match missing[..] {
+        [] => Layout::Known(DROPLET, "its names"),
+        [NOT_IN_BAREOS] => Layout::Known(BAREOS, "its names"),
+        _ => Layout::Unknown,
+    }
+}
+
+/// Returns whether all fields lie where a table says.
+fn agrees(fields: &Fields, table: &str) -> bool {
+    let (size, places) = places_of(table);
+    fields.size == size
+        && places.iter().all(|(name, place)| match fields.places.get(*name) {
+            Some(found) => found == place,
+            // Only a bit field may lack its place.
+            None => place % 8 != 0 || *place < 32,
+        })
+}
+
+/// Returns the size of a context in a table, and the fields with their places in bits.
+fn places_of(table: &str) -> (u64, BTreeMap<&str, u64>) {
+    let (mut size, mut places) = (0, BTreeMap::new());
+    for line in table.lines() {
+        let columns: Vec<_> = line.split('\t').collect();
+        let ["dpl_ctx", member, place, bytes] = columns[..] else { continue };
+        if member == "(total size)" {
+            size = bytes.parse().unwrap_or_default();
+            continue;
+        }
+        let member = member.split(['[', ':']).next().unwrap_or_default();
+        let name = member.rsplit([' ', '*']).next().unwrap_or_default();
+        let (bytes, bits) = place.split_once(':').unwrap_or((place, "0"));
+        let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+        places.insert(name, 8 * number(bytes) + number(bits));
+    }
+    (size, places)
+}

@@ -1,0 +1,204 @@
+//! What preloading the library will do to a program, found by reading files. Nothing of the program is run.
+
+mod droplet;
+mod layout;
+mod names;
+mod openssl;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::elf::{Kind, Object};
+use crate::library;
+use crate::loader::{Loader, Missing};
+use crate::preload;
+use crate::process::Process;
+use crate::program;
+use droplet::Droplets;
+
+/// What was found, as lines of text.
+#[derive(Default)]
+pub struct Report {
+    lines: Vec<(&'static str, String)>,
+    /// Why preloading does not work.
+    obstacles: Vec<String>,
+    /// What is said in place of "preloading works".
+    good: Option<String>,
+}
+
+impl Report {
+    /// Returns whether the program runs, or can run, on the library.
+    pub fn is_good(&self) -> bool {
+        self.obstacles.is_empty()
+    }
+
+    fn say(&mut self, label: &'static str, text: impl Into<String>) {
+        self.lines.push((label, text.into()));
+    }
+
+    fn object(&mut self, text: impl Into<String>) {
+        self.obstacles.push(text.into());
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (label, text) in &self.lines {
+            writeln!(f, "{label:<12}{text}")?;
+        }
+        for obstacle in &self.obstacles {
+            writeln!(f, "preloading does not work: {obstacle}")?;
+        }
+        match &self.good {
+            _ if !self.is_good() => Ok(()),
+            Some(text) => writeln!(f, "{text}"),
+            None => writeln!(f, "preloading works"),
+        }
+    }
+}
+
+/// The files of a program.
+struct Subject {
+    /// The program is the first.
+    objects: Vec<Object>,
+    missing: Vec<Missing>,
+    is_process: bool,
+}
+
+/// Checks a program, with plugins that it loads, or a process.
+pub fn check(name: &OsStr, plugins: &[OsString], library: Option<PathBuf>) -> Result<Report, String> {
+    let mut report = Report::default();
+    let plugins: Result<Vec<_>, _> = plugins.iter().map(|path| read(Path::new(path))).collect();
+    let plugins = plugins?;
+    let number = name.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let subject = match number.and_then(|number| number.parse().ok()) {
+        Some(number) => of_process(number, plugins, &mut report)?,
+        None => of_program(name, plugins, &mut report)?,
+    };
+    for Missing { name, needed_by } in &subject.missing {
+        report.object(format!("the loader does not find {name}, which {} needs", needed_by.display()));
+    }
+    let droplets = Droplets::among(&subject.objects);
+    judge(&droplets, &mut report);
+    names::compare(&droplets, &mut report);
+    match droplets.ours {
+        Some(ours) => say_that_it_runs_on(ours, &mut report),
+        None => compare_with_library(&subject, &droplets, library, &mut report),
+    }
+    Ok(report)
+}
+
+fn read(path: &Path) -> Result<Object, String> {
+    Object::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn of_process(number: u32, plugins: Vec<Object>, report: &mut Report) -> Result<Subject, String> {
+    let process = Process::read(number)?;
+    let shown = process.objects[0].path.display().to_string();
+    report.say(
+        "process",
+        format!("{number}, {shown}, with {} files that it has loaded", process.objects.len()),
+    );
+    for reason in process.unreadable {
+        report.say("not read", reason);
+    }
+    if process.is_secure {
+        report.object("it has more rights than its caller: the loader ignores LD_PRELOAD for it");
+    }
+    report.good = Some("preloading works, from the next start of the process".to_owned());
+    let mut objects = process.objects;
+    objects.extend(plugins);
+    Ok(Subject { objects, missing: Vec::new(), is_process: true })
+}
+
+fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result<Subject, String> {
+    // A library is given by its path, and need not be executable.
+    let path = if name.as_encoded_bytes().contains(&b'/') {
+        PathBuf::from(name)
+    } else {
+        program::find(name).map_err(|error| error.to_string())?
+    };
+    let found = program::interpreted(&path).map_err(|error| error.to_string())?;
+    let program = read(&found.program)?;
+    let (shown, machine) = (path.display(), &program.machine);
+    match program.kind {
+        _ if found.is_script => {
+            report.say("program", format!("{shown}, a script that {} runs", program.path.display()));
+            report.say("", "programs that the script starts get the library as well: check them");
+        }
+        Kind::Library => {
+            report.say(
+                "program",
+                format!("{shown}, a shared library: what follows is for programs that load it"),
+            );
+        }
+        _ => report.say("program", format!("{shown}, {machine}")),
+    }
+    let loaded = Loader::new().load(program, plugins);
+    Ok(Subject { objects: loaded.objects, missing: loaded.missing, is_process: false })
+}
+
+/// Says where Droplet is, and what stands against leading its calls elsewhere.
+fn judge(droplets: &Droplets, report: &mut Report) {
+    for droplet in &droplets.theirs {
+        report.say("Droplet", droplets.place_of(droplet));
+        match droplet::bound(droplet) {
+            Ok(text) => report.say("binding", text),
+            Err(reason) => report.object(format!("{}: {reason}", droplet.path.display())),
+        }
+        let found = layout::of(droplet);
+        report.say("layout", found.to_string());
+        if found.is_refused() {
+            report.object("the library refuses contexts of this layout");
+        }
+    }
+}
+
+fn say_that_it_runs_on(ours: &Object, report: &mut Report) {
+    report.say("library", format!("{}, which is loaded", ours.path.display()));
+    report.good = Some(if droplet::is_standalone(ours) {
+        "preload nothing: it runs on libdroplet.so.0 of droplet-conn".to_owned()
+    } else {
+        "it runs on droplet-conn already".to_owned()
+    });
+}
+
+/// Says whether the library can be loaded, and goes with the OpenSSL of each Droplet.
+fn compare_with_library(subject: &Subject, droplets: &Droplets, named: Option<PathBuf>, report: &mut Report) {
+    match preload::obstacle(&subject.objects[0]) {
+        Some(reason) => report.object(reason),
+        None if droplets.theirs.is_empty() => say_without_droplet(subject, droplets, report),
+        None => {}
+    }
+    let library = match library::find(named) {
+        Ok(library) => library,
+        Err(reason) => return report.object(reason),
+    };
+    openssl::compare(subject, &droplets.theirs, &library, report);
+    report.say("library", library.path.display().to_string());
+    for Missing { name, .. } in Loader::new().load(library, Vec::new()).missing {
+        report.object(format!("the loader does not find {name}, which the library needs"));
+    }
+}
+
+fn say_without_droplet(subject: &Subject, droplets: &Droplets, report: &mut Report) {
+    if let Some(user) = droplets.users.first() {
+        let user = user.path.display();
+        return report.object(format!(
+            "{user} calls Droplet, which is not among the files that were read: check what loads it"
+        ));
+    }
+    report.object("no file that was read contains Droplet or calls it");
+    let loads_plugins = subject.objects.iter().any(|object| object.undefined.contains("dlopen"));
+    if loads_plugins && !subject.is_process {
+        report
+            .say("plugins", "it may load some: name them after the program, or check its process by number");
+    }
+}
+
+/// Returns the lines of a list, without comments.
+fn lines(list: &str) -> BTreeSet<&str> {
+    list.lines().filter(|line| !line.starts_with('#')).collect()
+}

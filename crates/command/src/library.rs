@@ -1,0 +1,56 @@
+//! The library that is preloaded.
+
+use std::env;
+use std::path::{Path, PathBuf, absolute};
+
+use crate::elf::{self, Object};
+use crate::loader::Loader;
+
+/// The name of the library.
+pub const NAME: &str = "libdroplet_conn.so.0";
+
+/// The variable that names the library's file.
+pub const VARIABLE: &str = "DPLX_LIBRARY";
+
+/// Folders of libraries, from the folder above that of this command. The first is also where a build puts it.
+const BESIDE: [&str; 3] = ["lib", "lib64", "lib/x86_64-linux-gnu"];
+
+/// Returns the library: the one that is named by the option or the variable, or the one that was installed with this
+/// command, or the one that the loader finds.
+pub fn find(named: Option<PathBuf>) -> Result<Object, String> {
+    if let Some(path) = named.or_else(|| env::var_os(VARIABLE).map(PathBuf::from)) {
+        return at(&path);
+    }
+    let own = env::current_exe().ok();
+    let above = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    let beside = above.into_iter().flat_map(|above| BESIDE.map(|folder| above.join(folder).join(NAME)));
+    if let Some(path) = beside.into_iter().find(|path| path.is_file()) {
+        return at(&path);
+    }
+    match Loader::new().library(NAME) {
+        Some(library) => at(&library.path),
+        None => Err(format!(
+            "{NAME} was not found beside this command or by the loader: name its file with --library or {VARIABLE}"
+        )),
+    }
+}
+
+/// Reads the library, and refuses what the loader would only warn of.
+fn at(path: &Path) -> Result<Object, String> {
+    let shown = path.display();
+    // A program may change its working directory before it starts others.
+    let path = absolute(path).map_err(|error| format!("{shown}: {error}"))?;
+    if path.to_string_lossy().contains([' ', ':', '\u{fffd}']) {
+        return Err(format!("{shown}: the loader takes blanks and colons in LD_PRELOAD as separators"));
+    }
+    let library = Object::read(&path).map_err(|error| match error {
+        elf::Error::NotElf => {
+            format!("{shown}: it is no shared library; preload {NAME}, not the linker's script")
+        }
+        _ => format!("{shown}: {error}"),
+    })?;
+    if library.soname.as_deref() != Some(NAME) {
+        return Err(format!("{shown}: it is not {NAME}"));
+    }
+    Ok(library)
+}

@@ -1,0 +1,93 @@
+//! What a running process has loaded.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::elf::{Error, Object};
+
+/// Type of the entry of the auxiliary vector that says that the process has more rights than its caller (`AT_SECURE`).
+const SECURE: u64 = 23;
+
+/// A running process.
+pub struct Process {
+    /// The files that it has loaded, the program first.
+    pub objects: Vec<Object>,
+    /// Files that were loaded and cannot be read, with the reason.
+    pub unreadable: Vec<String>,
+    /// True if it has more rights than its caller.
+    pub is_secure: bool,
+}
+
+impl Process {
+    /// Looks at a process.
+    pub fn read(number: u32) -> Result<Process, String> {
+        let folder = PathBuf::from(format!("/proc/{number}"));
+        let maps = fs::read_to_string(folder.join("maps")).map_err(|error| refusal(number, &error))?;
+        let program = fs::read_link(folder.join("exe")).map_err(|error| refusal(number, &error))?;
+        let secure = fs::read(folder.join("auxv")).is_ok_and(|vector| is_secure(&vector));
+        let mut process = Process { objects: Vec::new(), unreadable: Vec::new(), is_secure: secure };
+        // The link leads to the program also if its file was deleted.
+        let first = Object::read_from(&folder.join("exe"), &program);
+        process.objects.push(first.map_err(|error| format!("{}: {error}", program.display()))?);
+        for path in mapped(&maps).into_iter().filter(|path| *path != program) {
+            process.add(&folder, path);
+        }
+        Ok(process)
+    }
+
+    /// Adds a file that is mapped. The path is as the process sees it, which may have a root of its own.
+    fn add(&mut self, folder: &Path, path: PathBuf) {
+        let shown = path.to_string_lossy().into_owned();
+        if let Some(name) = shown.strip_suffix(" (deleted)") {
+            self.unreadable.push(format!("{name} was deleted or replaced since it was loaded"));
+            return;
+        }
+        let below_root = folder.join("root").join(path.strip_prefix("/").unwrap_or(&path));
+        match Object::read_from(&below_root, &path) {
+            Ok(object) => self.objects.push(object),
+            // A file of data.
+            Err(Error::NotElf) => {}
+            Err(error) => self.unreadable.push(format!("{shown}: {error}")),
+        }
+    }
+}
+
+/// Explains why a process cannot be looked at.
+fn refusal(number: u32, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let owner =
+                fs::metadata(format!("/proc/{number}")).map(|it| std::os::unix::fs::MetadataExt::uid(&it));
+            let owner = owner.map_or("another user".to_owned(), |owner| format!("user {owner}"));
+            format!(
+                "process {number} is that of {owner}, or hides itself: only that user or root can look at it"
+            )
+        }
+        io::ErrorKind::NotFound if Path::new(&format!("/proc/{number}")).exists() => {
+            format!("process {number} has no program: it belongs to the kernel, or has ended")
+        }
+        io::ErrorKind::NotFound => format!("there is no process {number}"),
+        _ => format!("process {number}: {error}"),
+    }
+}
+
+/// Returns the files that are mapped to be run, in the order of their paths.
+fn mapped(maps: &str) -> Vec<PathBuf> {
+    let paths = maps.lines().filter_map(|line| {
+        // ADDRESSES RIGHTS OFFSET DEVICE INODE PATH
+        let rights = line.split(' ').nth(1)?;
+        let path = &line[line.find('/')?..];
+        // Memory without a file of its own has such names.
+        let is_file =
+            !path.starts_with("/memfd:") && !path.starts_with("/dev/") && !path.starts_with("/SYSV");
+        (rights.contains('x') && is_file).then(|| PathBuf::from(path))
+    });
+    paths.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn is_secure(vector: &[u8]) -> bool {
+    let number = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).unwrap_or_default();
+    vector.chunks_exact(16).any(|entry| number(&entry[..8]) == SECURE && number(&entry[8..]) != 0)
+}
