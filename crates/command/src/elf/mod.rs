@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
 use object::Endianness;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{
@@ -84,11 +85,11 @@ pub struct Object {
     pub runpath: Option<String>,
     /// True if its own definitions come first for it (`-Bsymbolic`).
     pub is_symbolic: bool,
-    /// The names that it defines for others; true for those of protected visibility.
+    /// The names of Droplet and OpenSSL that it defines for others; true for those of protected visibility.
     pub defined: BTreeMap<String, bool>,
-    /// The names that it takes from others.
+    /// The names of these that it takes from others.
     pub undefined: BTreeSet<String>,
-    /// The names that the loader binds for it when it runs.
+    /// The names of these that the loader binds for it when it runs.
     pub bound_by_loader: BTreeSet<String>,
     /// The names that it defines for itself only, as far as it was not stripped.
     pub hidden: BTreeSet<String>,
@@ -230,7 +231,7 @@ impl Object {
     ) -> Result<(), Error> {
         let dynamic = sections.symbols(endian, data, elf::SHT_DYNSYM)?;
         for symbol in dynamic.iter().skip(1).filter(|symbol| !symbol.is_local()) {
-            let name = name_of(&dynamic, endian, symbol);
+            let Some(name) = name_of(&dynamic, endian, symbol) else { continue };
             if symbol.is_undefined(endian) {
                 self.undefined.insert(name);
             } else {
@@ -243,15 +244,12 @@ impl Object {
                 continue;
             }
             for symbol in relocations.iter().filter_map(|relocation| relocation.symbol(endian, false)) {
-                self.bound_by_loader.insert(name_of(&dynamic, endian, dynamic.symbol(symbol)?));
+                self.bound_by_loader.extend(name_of(&dynamic, endian, dynamic.symbol(symbol)?));
             }
         }
         let all = sections.symbols(endian, data, elf::SHT_SYMTAB)?;
         for symbol in all.iter().filter(|symbol| !symbol.is_undefined(endian)) {
-            let name = name_of(&all, endian, symbol);
-            if name.starts_with("dpl") && !self.exports(&name) {
-                self.hidden.insert(name);
-            }
+            self.hidden.extend(name_of(&all, endian, symbol).filter(|name| !self.exports(name)));
         }
         Ok(())
     }
@@ -284,12 +282,15 @@ fn machine_of(start: &[u8]) -> String {
     format!("{class} {name}")
 }
 
+/// Returns the name of a symbol, if it says something about Droplet. Libraries have tens of thousands of others.
 fn name_of<'data, R: ReadRef<'data>>(
     table: &SymbolTable<'data, Header, R>,
     endian: Endianness,
     symbol: &<Header as FileHeader>::Sym,
-) -> String {
-    String::from_utf8_lossy(table.symbol_name(endian, symbol).unwrap_or_default()).into_owned()
+) -> Option<String> {
+    let name = table.symbol_name(endian, symbol).unwrap_or_default();
+    let says_something = name.starts_with(b"dpl") || matches!(name, b"SSL_CTX_new" | b"dlopen");
+    says_something.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 fn has_trace_of_droplet<'data, R: ReadRef<'data>>(
@@ -299,5 +300,5 @@ fn has_trace_of_droplet<'data, R: ReadRef<'data>>(
 ) -> bool {
     let Some((_, section)) = sections.section_by_name(endian, b".rodata") else { return false };
     let constants = section.data(endian, data).unwrap_or_default();
-    constants.windows(TRACE_OF_DROPLET.len()).any(|part| part == TRACE_OF_DROPLET)
+    memmem::find(constants, TRACE_OF_DROPLET).is_some()
 }
