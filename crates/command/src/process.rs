@@ -34,6 +34,8 @@ impl Process {
         for path in mapped(&maps).into_iter().filter(|path| *path != program) {
             process.add(&folder, path);
         }
+        let environment = fs::read(folder.join("environ")).unwrap_or_default();
+        process.objects = in_order_of_loading(process.objects, &preloaded(&environment));
         Ok(process)
     }
 
@@ -85,6 +87,37 @@ fn mapped(maps: &str) -> Vec<PathBuf> {
         (rights.contains('x') && is_file).then(|| PathBuf::from(path))
     });
     paths.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Returns what the environment of a process preloads.
+fn preloaded(environment: &[u8]) -> Vec<String> {
+    let variables = environment.split(|byte| *byte == 0);
+    let list =
+        variables.filter_map(|variable| variable.strip_prefix(b"LD_PRELOAD=")).next().unwrap_or_default();
+    let list = String::from_utf8_lossy(list);
+    list.split([':', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Puts files, of which the first is the program, into the order in which names are looked up in them: the program, what
+/// is preloaded, and what these need, breadth first. Plugins come last.
+fn in_order_of_loading(mut files: Vec<Object>, preloaded: &[String]) -> Vec<Object> {
+    let mut ordered = vec![files.remove(0)];
+    let mut take = |wanted: &str, ordered: &mut Vec<Object>| {
+        let is_it = |file: &Object| file.name() == wanted || file.path == Path::new(wanted);
+        if let Some(at) = files.iter().position(is_it) {
+            ordered.push(files.remove(at));
+        }
+    };
+    preloaded.iter().for_each(|name| take(name, &mut ordered));
+    let mut at = 0;
+    while at < ordered.len() {
+        for name in ordered[at].needed.clone() {
+            take(&name, &mut ordered);
+        }
+        at += 1;
+    }
+    ordered.append(&mut files);
+    ordered
 }
 
 fn is_secure(vector: &[u8]) -> bool {

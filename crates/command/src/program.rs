@@ -107,6 +107,8 @@ fn interpreter_error(script: &Path, error: &Error) -> Error {
 /// Returns the first line of a script, without its `#!`.
 fn first_line(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::new();
+    // To open a FIFO would wait for its other end.
+    path.metadata().ok().filter(std::fs::Metadata::is_file)?;
     File::open(path).ok()?.take(LONGEST_LINE).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     Some(line.trim_ascii().to_vec())

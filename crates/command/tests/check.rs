@@ -291,6 +291,9 @@ fn wrong_use_is_told_from_a_program_that_does_not_work() {
     assert_says(&check(&library, &["/no/such/file"]), 2, "/no/such/file: No such file");
     assert_says(&check(&library, &[&text]), 2, "it is no ELF file");
     assert_says(&check(&library, &[&folder.0]), 2, "it is no regular file");
+    let fifo = folder.file("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()));
+    assert_says(&check(&library, &[fifo]), 2, "it is no regular file");
     let program = folder.program("program", &[]);
     assert_says(&check(&library, &[program.as_path(), &text]), 2, "text: it is no ELF file");
     assert_says(&check(&folder.file("none"), &[&program]), 1, "No such file");

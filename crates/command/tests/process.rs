@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{DROPLET, Folder, assert_says, check, droplet_conn, outcome, set_mode};
+use common::{DROPLET, Folder, LIBRARY, assert_says, check, droplet_conn, outcome, set_mode};
 
 /// A program that loads a plugin, says so, and waits for its end.
 const LOADER: &str = r#"
@@ -79,6 +79,34 @@ fn plugins_of_a_process_are_found() {
     let mut preloaded = droplet_conn();
     let running = Running::new(preloaded.arg("--library").arg(&library).arg(&loader).arg(&plugin));
     assert_says(&check(&library, &[running.number()]), 0, "it runs on droplet-conn already");
+}
+
+/// A library that was loaded has an effect only if it comes before Droplet.
+#[test]
+fn order_of_a_process_is_that_of_loading() {
+    let folder = Folder::new("order");
+    folder.library("a/libdroplet.so.0", "libdroplet.so.0", DROPLET, &[], &[]);
+    let library = folder.library("z/libdroplet_conn.so.0", "libdroplet_conn.so.0", LIBRARY, &[], &[]);
+    let source = format!("int dpl_put(void *); int (*used)(void *) = dpl_put;{LOADER}");
+    let link = |more: &[&str]| {
+        let more = [&["-Wl,--no-as-needed,-rpath,$ORIGIN/a:$ORIGIN/z"], more].concat();
+        folder.compile("loader", &source, &[], &more)
+    };
+    let (ours, theirs) = ("z/libdroplet_conn.so.0", "a/libdroplet.so.0");
+    let already = "it runs on droplet-conn already";
+
+    let program = link(&[theirs]);
+    let running = Running::new(droplet_conn().arg("--library").arg(&library).arg(&program));
+    assert_says(&check(&library, &[running.number()]), 0, already);
+    let running = Running::new(&mut Command::new(link(&[ours, theirs])));
+    assert_says(&check(&library, &[running.number()]), 0, already);
+    drop(running);
+    let running = Running::new(&mut Command::new(link(&[theirs, ours])));
+    assert_says(
+        &check(&library, &[running.number()]),
+        0,
+        "preloading works, from the next start of the process",
+    );
 }
 
 #[test]

@@ -107,10 +107,11 @@ impl Object {
 
     /// Reads a file that is known by another path.
     pub fn read_from(file: &Path, path: &Path) -> Result<Object, Error> {
-        let file = File::open(file).map_err(Error::Io)?;
+        // To open a FIFO would wait for its other end.
         if !file.metadata().map_err(Error::Io)?.is_file() {
             return Err(Error::Io(io::Error::other("it is no regular file")));
         }
+        let file = File::open(file).map_err(Error::Io)?;
         let data = ReadCache::new(file);
         let start: &[u8] = (&data).read_bytes_at(0, 20).unwrap_or_default();
         if !start.starts_with(&elf::ELFMAG) {
