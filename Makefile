@@ -32,7 +32,7 @@ FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(IN
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
-all: $(LIBRARIES) ## build the libraries into target/lib
+all: $(LIBRARIES) target/release/droplet-conn ## build the libraries into target/lib, and the command
 
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
@@ -96,6 +96,8 @@ mutants: ## changes to the code that no test notices: FILES= (a part of a path) 
 
 header: ## regenerate what is in include
 	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface -- --test-threads=1
+header: ## regenerate what is in include, and the pages of docs/man that come from it
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test man_pages -- --test-threads=1
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test
@@ -220,6 +222,10 @@ $(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
 # Cargo knows best whether there is anything to do. The plus: it shares the job server of make.
 $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so &: always
 	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
+# Cargo knows best whether there is anything to do.
+target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so \
+		target/release/droplet-conn &: always
+	cargo build --release --locked --package libdroplet --package libdroplet_conn --package droplet-conn-command
 
 .PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
 	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \

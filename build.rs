@@ -28,6 +28,10 @@ fn declarations(source: &Path, config: &cbindgen::Config) -> String {
     let mut text = Vec::new();
     exports.generate().expect("the exports make a header").write(&mut text);
     let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
+    let text = ["", "_MAJOR", "_MINOR", "_PATCH"].iter().fold(text, |text, part| {
+        let value = env::var(format!("CARGO_PKG_VERSION{part}")).expect("set by Cargo");
+        text.replace(&format!("@VERSION{part}@"), &value)
+    });
     // A safety section of Rust becomes a precondition, and a link becomes the name of the function.
     text.replace(" * # Safety\n * ", " * @pre ").replace("[`dpl", "dpl").replace("`]", "()")
 }

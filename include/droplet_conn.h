@@ -34,6 +34,14 @@
 #include <sys/uio.h>
 #include <time.h>
 
+/* The version of this header. That of the library in the process, which may be a later one, is dplx_version(). */
+#define DPLX_VERSION "0.1.0"
+#define DPLX_VERSION_MAJOR 0
+#define DPLX_VERSION_MINOR 1
+#define DPLX_VERSION_PATCH 0
+/* For comparisons: 1002003 is 1.2.3. */
+#define DPLX_VERSION_NUMBER (DPLX_VERSION_MAJOR * 1000000 + DPLX_VERSION_MINOR * 1000 + DPLX_VERSION_PATCH)
+
 /* Droplet's types come from its header if there is one: some of them have no tag, so they cannot be declared twice. */
 #if defined(__has_include) && !defined(__DROPLET_H__)
 #if __has_include(<droplet.h>)
@@ -861,7 +869,8 @@ void dpl_blacklist_host(dpl_ctx_t *ctx,
                         const char *portstr);
 
 /**
- * Returns the version of this library.
+ * Returns the version of this library. `DPLX_VERSION` is that of the header which a program was compiled with, and
+ * `DPLX_VERSION_NUMBER` the same for comparisons: 1002003 is 1.2.3.
  *
  * @return a constant such as "0.1.0", which is not freed
  */

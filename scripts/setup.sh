@@ -18,6 +18,7 @@ case ${1:-} in
 demo) needed=$build ;;
 test)
     needed="$build abigail-tools g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client"
+    needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client mandoc groff-base"
     programs='python3:python3 go:golang-go node:nodejs npm:npm' # what the examples are written in
     ;;
 soak) needed="$build openssl nginx-light haproxy stunnel4" programs=python3:python3 ;;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::loopback::{DeadHost, Server, certificate_in};
-use common::{empty_folder, outcome, root, run, shared_library, standalone_library};
+use common::{empty_folder, is_installed, outcome, root, run, shared_library, standalone_library};
 
 /// Runs an example over http and over https, and checks its output. `program` is the command without arguments.
 fn assert_output(name: &str, program: impl Fn() -> Command) {
@@ -42,16 +42,6 @@ fn with_library(command: &mut Command) -> &mut Command {
         .env("LD_LIBRARY_PATH", &library)
         .env("LIBRARY_PATH", &library)
         .env("CPATH", root().join("include"))
-}
-
-/// Returns whether a program is installed. scripts/setup.sh installs missing programs where it can.
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        println!("skipped: there is no {program}");
-    }
-    found
 }
 
 fn example(path: &str) -> PathBuf {

@@ -1,7 +1,9 @@
 //! Helpers of the tests of the finished libraries.
 #![allow(dead_code)] // a test does not use all of them
 
+pub mod declarations;
 pub mod loopback;
+pub mod man;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -38,6 +40,12 @@ pub fn static_archive() -> PathBuf {
 /// Returns the standalone library, which replaces the whole of Droplet.
 pub fn standalone_library() -> PathBuf {
     shared_library().with_file_name("standalone/libdroplet.so.0")
+}
+
+/// Returns the command, which is built with the libraries, unless these come from elsewhere.
+pub fn command() -> Option<PathBuf> {
+    let built = shared_library().with_file_name("../release/droplet-conn");
+    built.exists().then_some(built)
 }
 
 /// Returns the names of Droplet's that the library defines.
@@ -114,4 +122,14 @@ pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let file = folder.join(name);
     fs::write(&file, text).expect("a file can be written");
     file
+}
+
+/// Returns whether a program is installed. scripts/setup.sh installs missing programs where it can.
+pub fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        println!("skipped: there is no {program}");
+    }
+    found
 }

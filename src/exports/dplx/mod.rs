@@ -25,7 +25,8 @@ pub type dplx_log_t = Option<
     unsafe extern "C" fn(user: *mut c_void, ctx: *mut dpl_ctx_t, level: c_int, message: *const c_char),
 >;
 
-/// Returns the version of this library.
+/// Returns the version of this library. `DPLX_VERSION` is that of the header which a program was compiled with, and
+/// `DPLX_VERSION_NUMBER` the same for comparisons: 1002003 is 1.2.3.
 ///
 /// @return a constant such as "0.1.0", which is not freed
 #[unsafe(no_mangle)]
