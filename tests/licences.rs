@@ -10,13 +10,14 @@ use std::process::Command;
 
 use common::{root, run};
 
-/// The packages that are the libraries for C.
-const LIBRARIES: [&str; 2] = ["libdroplet_conn", "libdroplet"];
+/// The packages that are the libraries for C, and the command.
+const SHIPPED: [&str; 3] = ["libdroplet_conn", "libdroplet", "droplet-conn-command"];
 
 /// What the text begins with.
 const BEGINNING: &str = "\
-The libraries libdroplet_conn and libdroplet contain code of these Rust crates. Whoever passes on a binary has to pass on
-these texts with it. Where a crate can be had under several licences, the libraries use it under the one below.
+The libraries libdroplet_conn and libdroplet and the command droplet-conn contain code of these Rust crates. Whoever passes
+on a binary has to pass on
+these texts with it. Where a crate can be had under several licences, they use it under the one below.
 
 They also contain parts of Rust's standard library, which can be had under the MIT licence: Copyright (c) The Rust Project
 Contributors. Its text is that of the crates under the MIT licence. The file COPYRIGHT-library.html of the Rust toolchain
@@ -36,7 +37,7 @@ fn crates() -> Vec<Crate> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["tree", "--locked", "--prefix=none", "--edges=normal,no-proc-macro"]);
     cargo.args(["--format={p}\t{l}", "--target=x86_64-unknown-linux-gnu"]);
-    LIBRARIES.iter().for_each(|library| _ = cargo.args(["--package", library]));
+    SHIPPED.iter().for_each(|library| _ = cargo.args(["--package", library]));
     let listed = run(&mut cargo);
     let parsed = listed.lines().filter_map(|line| {
         let (package, licence) = line.split_once('\t')?;
@@ -68,6 +69,8 @@ fn text_of(package: &Crate, folders: &[PathBuf]) -> String {
     let folder = folder.unwrap_or_else(|| panic!("no source of {name} {version}"));
     let has = |name: &str| licence.split([' ', '/', '(', ')']).any(|word| word == name);
     let files: &[&str] = match () {
+        // Crates with one licence have it in LICENSE.
+        () if *licence == "MIT" => &["LICENSE-MIT", "LICENSE"],
         () if has("MIT") => &["LICENSE-MIT"],
         // The notice that comes with the terms stands in a file of its own.
         () if has("Apache-2.0") => &["LICENSE", "LICENSE-APACHE"],

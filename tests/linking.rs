@@ -331,6 +331,17 @@ fn preloading_with_the_documented_name() {
     assert!(complaint.contains("stand-in's own"), "{complaint}");
 }
 
+/// The command finds the library where the build has put it.
+#[test]
+fn preloading_by_the_command() {
+    let setup = Setup::new("command");
+    let program = setup.link(&[], &owned(&["-ldroplet"]));
+    let Some(command) = common::command() else { return println!("skipped: the command was not built") };
+    setup.assert_good(Command::new(&command).arg(&program), "by the command");
+    let said = run(Command::new(&command).arg("check").arg(&program).env("LD_LIBRARY_PATH", &setup.host));
+    assert!(said.ends_with("preloading works\n") && said.contains(&*setup.host.to_string_lossy()), "{said}");
+}
+
 /// An installation can be moved to another folder.
 #[test]
 fn installed_files_have_no_paths() {
