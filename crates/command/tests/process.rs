@@ -189,6 +189,23 @@ fn programs_with_more_rights_are_recognised() {
     assert_says(&as_nobody(&folder, &library, &with_capabilities), 1, "it has file capabilities");
 }
 
+/// The rights of a process are its own, whoever checks it.
+#[test]
+fn process_with_more_rights_is_recognised() {
+    if !is_root() {
+        return println!("skipped: only root can make a set-user-ID program of root's");
+    }
+    let folder = Folder::new("secure");
+    let library = folder.conn();
+    let loader = folder.compile("loader", LOADER, &[], &["-ldl"]);
+    let plugin = folder.library("plugin.so", "plugin.so", DROPLET, &[], &[]);
+    set_mode(&loader, 0o4755);
+    let running = Running::new(Command::new(&loader).arg(&plugin).uid(65534).gid(65534));
+    assert_says(&check(&library, &[running.number()]), 1, "it has more rights than its caller");
+    let running = Running::new(Command::new(&loader).arg(&plugin));
+    assert_says(&check(&library, &[running.number()]), 0, "preloading works");
+}
+
 /// Checks a program as a user who is not root.
 fn as_nobody(folder: &Folder, library: &Path, program: &Path) -> common::Outcome {
     let command = folder.file("droplet-conn");

@@ -64,7 +64,15 @@ struct Subject {
     /// The program is the first.
     objects: Vec<Object>,
     missing: Vec<Missing>,
-    is_process: bool,
+    /// None for a program that does not run.
+    process: Option<Rights>,
+}
+
+/// What a process may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    OfItsCaller,
+    MoreThanItsCaller,
 }
 
 /// Checks a program, with plugins that it loads, or a process.
@@ -104,13 +112,11 @@ fn of_process(number: u32, plugins: Vec<Object>, report: &mut Report) -> Result<
     for reason in process.unreadable {
         report.say("not read", reason);
     }
-    if process.is_secure {
-        report.object("it has more rights than its caller: the loader ignores LD_PRELOAD for it");
-    }
     report.good = Some("preloading works, from the next start of the process".to_owned());
     let mut objects = process.objects;
     objects.extend(plugins);
-    Ok(Subject { objects, missing: Vec::new(), is_process: true })
+    let rights = if process.is_secure { Rights::MoreThanItsCaller } else { Rights::OfItsCaller };
+    Ok(Subject { objects, missing: Vec::new(), process: Some(rights) })
 }
 
 fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result<Subject, String> {
@@ -137,7 +143,7 @@ fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result
         _ => report.say("program", format!("{shown}, {machine}")),
     }
     let loaded = Loader::new().load(program, plugins);
-    Ok(Subject { objects: loaded.objects, missing: loaded.missing, is_process: false })
+    Ok(Subject { objects: loaded.objects, missing: loaded.missing, process: None })
 }
 
 /// Says where Droplet is, and what stands against leading its calls elsewhere.
@@ -169,6 +175,9 @@ fn say_that_it_runs_on(ours: &Object, report: &mut Report) {
 fn compare_with_library(subject: &Subject, droplets: &Droplets, named: Option<PathBuf>, report: &mut Report) {
     match preload::obstacle(&subject.objects[0]) {
         Some(reason) => report.object(reason),
+        None if subject.process == Some(Rights::MoreThanItsCaller) => {
+            report.object("it has more rights than its caller: the loader ignores LD_PRELOAD for it");
+        }
         None if droplets.theirs.is_empty() => say_without_droplet(subject, droplets, report),
         None => {}
     }
@@ -192,7 +201,7 @@ fn say_without_droplet(subject: &Subject, droplets: &Droplets, report: &mut Repo
     }
     report.object("no file that was read contains Droplet or calls it");
     let loads_plugins = subject.objects.iter().any(|object| object.undefined.contains("dlopen"));
-    if loads_plugins && !subject.is_process {
+    if loads_plugins && subject.process.is_none() {
         report
             .say("plugins", "it may load some: name them after the program, or check its process by number");
     }
