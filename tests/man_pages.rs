@@ -337,7 +337,9 @@ fn variables_of_the_environment_are_on_the_page_of_the_library() {
     assert!(names.len() > 8, "{names:?}");
     let page = plain("droplet_conn.7");
     for name in names {
-        assert!(page.contains(name), "droplet_conn.7 does not have {name}");
+        // Its value may have another name there.
+        let variable = name.find('=').map_or(name, |at| &name[..=at]);
+        assert!(page.contains(variable), "droplet_conn.7 does not have {variable}");
     }
 }
 

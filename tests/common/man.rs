@@ -57,7 +57,7 @@ impl Comment {
                     parsed.parameters.push((name.to_owned(), text.to_owned()));
                 }
                 Some(("@return", text)) => parsed.returns = Some(capitalised(text)),
-                Some(("@pre", text)) => parsed.requires = Some(capitalised(text)),
+                Some(("@pre", text)) => parsed.requires = Some(format!("Required of the caller: {text}")),
                 _ => parsed.paragraphs.push(part.to_owned()),
             }
         }
@@ -81,7 +81,8 @@ impl Manual<'_> {
             ".\\\" Generated from the header's comments: make header\n.TH {upper} 3 {DATE} \"droplet\\-conn {}\"\n",
             self.version
         );
-        out += &format!(".SH NAME\n{} \\- {}\n", page.functions.join(", "), page.title);
+        out += &(".SH NAME\n".to_owned()
+            + &wrapped(&format!("{} \\- {}", page.functions.join(", "), page.title)));
         out += ".SH LIBRARY\n\\fBlibdroplet_conn\\fR (\\fB\\-ldroplet_conn\\fR), and \\fBlibdroplet\\fR of droplet\\-conn\n";
         out += &self.synopsis(page);
         let mut mentioned = BTreeSet::new();
@@ -151,7 +152,7 @@ impl Manual<'_> {
             out += &format!(".TP\n\\fI{name}\\fR\n{}", self.text(&capitalised(text), mentioned));
         }
         if let Some(text) = &comment.requires {
-            out += &format!(".PP\nRequired of the caller: {}", self.text(text, mentioned));
+            out += &format!(".PP\n{}", self.text(text, mentioned));
         }
         out
     }
