@@ -146,14 +146,17 @@ fn layouts_are_told_by_debug_information() {
         let bareos = droplet(CONTEXT, &[dwarf, "-DDROPLET_LAYOUT_BAREOS"]);
         assert_says(&check(bareos), 0, "that of Bareos' variant of Droplet, by its debug information");
     }
-    for (other, what) in [
-        ("struct dpl_ctx { char bytes[440]; int *next; } context;", "another size"),
-        ("struct dpl_ctx { int n_conn_max; char bytes[436]; } context;", "other fields"),
-    ] {
-        let found = check(droplet(other, &[]));
+    // A field more, and two fields in another order.
+    let known = fs::read_to_string(project("tests-c/host/layout-3.0.h")).expect("readable");
+    let (_, fields) = known.split_once("struct dpl_ctx {").expect("the struct");
+    let (fields, _) = fields.split_once("};").expect("its end");
+    let swapped = fields.replace("n_conn_max;", "x;").replace("n_conn_max_hits;", "n_conn_max;");
+    for other in [format!("{fields} long more;"), swapped.replace(" x;", " n_conn_max_hits;")] {
+        let types = "#define dpl_ctx another\n#include \"droplet.h\"\n#undef dpl_ctx\n";
+        let found = check(droplet(&format!("{types}struct dpl_ctx {{ {other} }} context;"), &[]));
         assert_says(&found, 1, "neither that of Droplet 3.0 nor of Bareos, by its debug information");
         assert_says(&found, 1, "the library refuses contexts of this layout");
-        assert!(!found.stdout.contains("works"), "{what}: {found:?}");
+        assert!(!found.stdout.contains("works"), "{found:?}");
     }
     let found = check(droplet("struct dpl_ctx *declared;", &["-s"]));
     assert_says(&found, 0, "cannot be told before it runs");
