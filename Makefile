@@ -6,7 +6,6 @@ DOCDIR ?= $(PREFIX)/share/doc
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DURATION ?= 3600
-RELEASE ?= trixie
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # Where Cargo builds, and what is made of that. A source folder may be read-only.
@@ -14,7 +13,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 $(if $(word 2,$(TARGET)),$(error CARGO_TARGET_DIR has blanks, which make cannot handle: $(TARGET)))
 RELEASE := $(TARGET)/$(CARGO_BUILD_TARGET:%=%/)release
 LIB := $(TARGET)/lib
-PACKAGES := libdroplet libdroplet_conn
+PACKAGES := libdroplet libdroplet_conn droplet-conn-command
 LIBRARIES := $(LIB)/libdroplet_conn.so.0 $(LIB)/libdroplet_conn_static.a $(LIB)/libdroplet_conn.so \
 	$(LIB)/standalone/libdroplet.so.0
 LINKED := libdroplet_conn_needed.o libdroplet_conn_static.a libdroplet_conn.so libdroplet_conn.a
@@ -32,7 +31,7 @@ FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(IN
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
-all: $(LIBRARIES) target/release/droplet-conn ## build the libraries into target/lib, and the command
+all: $(LIBRARIES) $(RELEASE)/droplet-conn ## build the libraries into target/lib, and the command
 
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
@@ -54,9 +53,9 @@ valgrind: ## the C programs under valgrind: PARTS= (plain alone tls)
 msrv: ## all code and the unit tests with the oldest Rust that may build it: RUSTC_MSRV=
 	@scripts/msrv.sh
 
-distribution: ## build and test in a root of another release of Debian: RELEASE= (trixie)
+distribution: ## build and test in a root of another release of Debian: SUITE= (trixie)
 	@scripts/setup.sh roots
-	@scripts/root.sh $(RELEASE) sh -c 'scripts/setup.sh distribution && make all && scripts/test.sh distribution'
+	@scripts/root.sh $(or $(SUITE),trixie) sh -c 'scripts/setup.sh distribution && make all && scripts/test.sh distribution'
 
 asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
 	@scripts/setup.sh memory
@@ -94,10 +93,9 @@ mutants: ## changes to the code that no test notices: FILES= (a part of a path) 
 	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --output target \
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
-header: ## regenerate what is in include
-	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface -- --test-threads=1
 header: ## regenerate what is in include, and the pages of docs/man that come from it
-	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test man_pages -- --test-threads=1
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface --test man_pages -- \
+		--test-threads=1
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test
@@ -220,17 +218,11 @@ $(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
 	ln -sf $(@F) $(@D)/libdroplet.so
 
 # Cargo knows best whether there is anything to do. The plus: it shares the job server of make.
-$(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so &: always
+$(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so $(RELEASE)/droplet-conn &: always
 	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
-# Cargo knows best whether there is anything to do.
-target/release/libdroplet_conn.so target/release/libdroplet_conn.a target/release/libdroplet.so \
-		target/release/droplet-conn &: always
-	cargo build --release --locked --package libdroplet --package libdroplet_conn --package droplet-conn-command
 
-.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
-	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
-	install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
-	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
-	uninstall-standalone dist deb deb-check rpm clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage mutants \
+	header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
+	install-standalone install-standalone-strip uninstall-standalone dist deb deb-check rpm clean c-programs c-host \
+	demo-program always
 .DELETE_ON_ERROR:

@@ -8,7 +8,7 @@
 #   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
 #   setup.sh roots      for roots of other releases of Debian; setup.sh distribution for the tests in one
 #   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
-#   setup.sh deb        for Debian packages; setup.sh rpm for RPMs; setup.sh roots to try packages out
+#   setup.sh deb        for Debian packages; setup.sh rpm for RPMs
 # Tools of Cargo's go to target/tools.
 set -eu
 build='binutils libssl-dev pkg-config'
@@ -17,8 +17,7 @@ tool=     # of Cargo's, which has its checksum
 case ${1:-} in
 demo) needed=$build ;;
 test)
-    needed="$build abigail-tools g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client"
-    needed="$build g++ valgrind strace openssl nginx-light stunnel4 python3-prometheus-client mandoc groff-base"
+    needed="$build abigail-tools g++ groff-base mandoc nginx-light openssl python3-prometheus-client stunnel4 strace valgrind"
     programs='python3:python3 go:golang-go node:nodejs npm:npm' # what the examples are written in
     ;;
 soak) needed="$build openssl nginx-light haproxy stunnel4" programs=python3:python3 ;;
@@ -27,20 +26,20 @@ memory) needed="$build openssl nginx-light stunnel4" ;;
 threads) needed="$build openssl rustc-web rust-web-src" ;;
 deb) needed="$build debhelper dpkg-dev lintian" ;;
 rpm) needed="$build rpm" ;;
-roots) needed="$build debootstrap iproute2" ;;
+roots) needed="debootstrap iproute2" ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
 mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
-roots) needed=debootstrap ;;
 distribution) needed="$build g++ strace openssl nginx-light stunnel4 python3 python3-prometheus-client" ;;
 coverage)
     # The version of LLVM that rustc has.
     llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|roots' >&2; exit 2 ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|rpm|roots' >&2; exit 2 ;;
+*)
+    echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|deb|rpm|coverage|mutants' >&2
+    exit 2
+    ;;
 esac
 
 for program in cargo cc; do
