@@ -75,6 +75,9 @@ run_test() {
     # These are slow and do not depend on linking. `tests-c/run.sh` without arguments runs them too.
     local long='addresses|aliases|allocations|blame|dead_names|fork|fork_busy|lookups|parked|peers|races|threads|tls_flood|tls_handshake|tls_read'
     suite 'C tests, linked' c_tests "demo|$long|tls_write|write" MODES='shared static'
+    # shellcheck disable=SC2046 # names without spaces
+    suite 'C tests, older layouts' env MODES=preload LAYOUTS='2014-06 2015-04' \
+        tests-c/run.sh $(sed -n 's/^IN_OLDER := //p' tests-c/Makefile)
     # The same library as alone; that it takes the other's place shows in a few.
     suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify
     # Those named tls_ use TLS in any case.

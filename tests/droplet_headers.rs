@@ -113,56 +113,41 @@ fn a_program_needs_no_other_header() {
     compile("program", "c++", "c++17", USE);
 }
 
-/// A struct as `c_struct!` declares it: its name in C, its size, and the offsets of its fields.
-struct CStruct {
-    name: String,
-    size: String,
-    fields: Vec<(String, String)>,
-}
-
-/// Reads the declarations of all structs.
-fn c_structs() -> Vec<CStruct> {
-    let files = ["src/abi/layout/mod.rs", "src/abi/layout/request.rs", "crates/droplet/src/abi/layout.rs"];
-    let read = |file| fs::read_to_string(root().join(file)).expect("text");
-    let mut found = Vec::new();
-    for line in files.map(read).concat().lines() {
-        if let Some((_, head)) = line.split_once(" = \"").filter(|_| line.starts_with("    pub struct ")) {
-            let (name, size) = head.split_once("\", ").expect("a size");
-            let size = size.trim_end_matches(" {").to_owned();
-            found.push(CStruct { name: name.to_owned(), size, fields: Vec::new() });
-        } else if let Some((offset, field)) = c_field(line) {
-            found.last_mut().expect("a struct").fields.push((field.to_owned(), offset.to_owned()));
+/// Returns an assertion in C for each row of the table that the library's structs agree with.
+fn assertions(table: &str) -> String {
+    let mut asserts = String::new();
+    // The members of a union or a struct within another stand before its own row.
+    let mut nested = Vec::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [name, member, offset, size] = columns[..] else { panic!("no row: {line}") };
+        let c_name = if name.ends_with("_t") { name.to_owned() } else { format!("struct {name}") };
+        let mut assert_at = |field: &str, offset: &str| {
+            let what = format!("{name}.{field}");
+            asserts += &format!("_Static_assert(offsetof({c_name}, {field}) == {offset}, \"{what}\");\n");
+        };
+        let field = member.split('[').next().and_then(|it| it.rsplit([' ', '*']).next()).expect("a name");
+        match (member.strip_prefix("(end) "), member) {
+            (_, "(total size)") => {
+                asserts += &format!("_Static_assert(sizeof({c_name}) == {size}, \"{name}\");\n");
+            }
+            (_, "union { ... }") => assert_at("time", offset),
+            (Some(outer), _) => {
+                let dot = if outer.is_empty() { "" } else { "." };
+                nested.drain(..).for_each(|(field, at)| assert_at(&format!("{outer}{dot}{field}"), at));
+            }
+            _ if member.starts_with("  ") => nested.push((field, offset)),
+            _ => assert_at(field, offset),
         }
     }
-    found
-}
-
-/// Reads a line `OFFSET FIELD: TYPE` within a struct.
-fn c_field(line: &str) -> Option<(&str, &str)> {
-    let (offset, field) = line.strip_prefix("        ")?.trim().split_once(' ')?;
-    offset.parse::<usize>().ok()?;
-    let (field, _) = field.split_once(':')?;
-    Some((offset, field.trim_start_matches("r#")))
+    asserts
 }
 
 #[test]
 fn structs_have_the_layout_of_the_library() {
-    let mut asserts = "#include <droplet.h>\n".to_owned();
-    // The context of 408 bytes belongs to Bareos' version of Droplet, which has other headers.
-    for CStruct { name, size, fields } in c_structs().into_iter().filter(|it| it.size != "408") {
-        let c_name = if name.ends_with("_t") { name.clone() } else { format!("struct {name}") };
-        asserts += &format!("_Static_assert(sizeof({c_name}) == {size}, \"{name}\");\n");
-        for (field, offset) in fields {
-            let member = match (name.as_str(), field.as_str()) {
-                ("dpl_condition_one_t", "content") => "time",
-                ("dpl_addr", "le_next") => "list.le_next",
-                ("dpl_addr", "le_prev") => "list.le_prev",
-                (_, field) => field,
-            };
-            let what = format!("{name}.{field}");
-            asserts += &format!("_Static_assert(offsetof({c_name}, {member}) == {offset}, \"{what}\");\n");
-        }
-    }
+    let table = fs::read_to_string(root().join("tests/data/layout-3.0.tsv")).expect("a table");
+    let asserts = assertions(&table);
     assert_eq!(asserts.matches("sizeof").count(), 14, "all structs were seen");
-    compile("layout", "c", "c11", &asserts);
+    assert_eq!(asserts.matches("offsetof").count(), table.matches('\n').count() - 3 - 14 - 3, "all fields");
+    compile("layout", "c", "c11", &format!("#include <droplet.h>\n{asserts}"));
 }

@@ -65,7 +65,7 @@ impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PoolError::Layout => f.write_str(
-                "this dpl_ctx_t is laid out neither as in Droplet 3.0 nor as in Bareos, \
+                "this dpl_ctx_t is laid out neither as in Droplet 3.0 since June 2014 nor as in Bareos, \
                  or has its pool already: no pool was made",
             ),
             PoolError::OpenSsl(foreign) => write!(f, "{foreign}: no pool was made"),

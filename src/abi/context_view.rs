@@ -1,4 +1,4 @@
-//! `dpl_ctx_t`: the one view of its fields, in either layout.
+//! `dpl_ctx_t`: the one view of its fields, in any layout.
 //!
 //! Programs write single fields while other threads are in this library, so no reference to a context is ever made:
 //! each field is read and written as a relaxed atomic, by its address.
@@ -11,8 +11,10 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
+use super::droplet;
 use super::layout::{
-    AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, ContextBareos, ContextHead,
+    AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, Context201406, Context201504,
+    ContextBareos, ContextHead,
 };
 use super::slab::ErasedName;
 use droplet_client::checkout::Settings;
@@ -42,16 +44,34 @@ struct Layout {
     cur_host: usize,
     blacklist_expiretime: usize,
     trace_level: usize,
+    /// Numbers that are 0 or 1, whatever the profile says.
+    switches: &'static [usize],
     max_redirects: usize,
     read_buf_size: usize,
     backend: usize,
     ssl_ctx: usize,
     conn_buckets: usize,
     n_conn_fds: usize,
+    cwds: usize,
+    cur_bucket: usize,
+    droplet_dir: usize,
+    profile_name: usize,
+    pricing_dir: usize,
 }
 
 macro_rules! layout {
-    ($context:ty, $use_https:expr, $keep_alive:expr, $reads:expr, $zero_is_for_ever:expr) => {
+    // A revision of 3.0, and those of its switches that stand after each other.
+    ($context:ty: $($switch:ident)*) => {
+        layout!(
+            $context,
+            (offset_of!($context, use_https), u32::MAX),
+            (offset_of!($context, keep_alive), u32::MAX),
+            &[$(offset_of!($context, $switch)),*],
+            1,
+            false
+        )
+    };
+    ($context:ty, $use_https:expr, $keep_alive:expr, $switches:expr, $reads:expr, $zero_is_for_ever:expr) => {
         Layout {
             n_conn_buckets: offset_of!($context, n_conn_buckets),
             n_conn_max: offset_of!($context, n_conn_max),
@@ -68,31 +88,35 @@ macro_rules! layout {
             cur_host: offset_of!($context, cur_host),
             blacklist_expiretime: offset_of!($context, blacklist_expiretime),
             trace_level: offset_of!($context, trace_level),
+            switches: $switches,
             max_redirects: offset_of!($context, max_redirects),
             read_buf_size: offset_of!($context, read_buf_size),
             backend: offset_of!($context, backend),
             ssl_ctx: offset_of!($context, ssl_ctx),
             conn_buckets: offset_of!($context, conn_buckets),
             n_conn_fds: offset_of!($context, n_conn_fds),
+            cwds: offset_of!($context, cwds),
+            cur_bucket: offset_of!($context, cur_bucket),
+            droplet_dir: offset_of!($context, droplet_dir),
+            profile_name: offset_of!($context, profile_name),
+            pricing_dir: offset_of!($context, pricing_dir),
         }
     };
 }
 
-static LAYOUTS: [Layout; 2] = [
-    layout!(
-        Context30,
-        (offset_of!(Context30, use_https), u32::MAX),
-        (offset_of!(Context30, keep_alive), u32::MAX),
-        1,
-        false
-    ),
+/// Every call looks for its context in this order.
+static LAYOUTS: [Layout; 4] = [
+    layout!(Context30: encode_slashes empty_folder_emulation keep_alive url_encoding preserve_root_path),
     layout!(
         ContextBareos,
         (offset_of!(ContextBareos, flags), BAREOS_USE_HTTPS),
         (offset_of!(ContextBareos, flags), BAREOS_KEEP_ALIVE),
+        &[],
         3,
         true
     ),
+    layout!(Context201504: encode_slashes empty_folder_emulation keep_alive url_encoding),
+    layout!(Context201406: encode_slashes keep_alive url_encoding),
 ];
 
 /// Values that a new context has in `n_conn_buckets`, `n_conn_max`, `n_conn_max_hits` and `conn_idle_time`, and that no
@@ -127,30 +151,51 @@ impl View {
         unsafe { AtomicPtr::from_ptr(self.context.byte_add(offset).cast()) }
     }
 
+    fn is_null(&self, offset: usize) -> bool {
+        self.pointer(offset).load(Ordering::Relaxed).is_null()
+    }
+
     #[inline]
     fn read(&self, offset: usize) -> c_int {
         self.int(offset).load(Ordering::Relaxed)
     }
 
-    /// Returns whether this is a new context in this layout.
+    /// Returns whether this is a new context in this layout. In another one, some of the places that are looked at have
+    /// fields whose values do not fit, whatever the profile says.
     fn is_new(&self) -> bool {
         let layout = self.layout;
         let limits =
             [layout.n_conn_buckets, layout.n_conn_max, layout.n_conn_max_hits, layout.conn_idle_time];
         limits.map(|offset| self.read(offset)) == LIMITS_OF_A_NEW_CONTEXT
             && self.read(layout.max_redirects) == REDIRECTS_OF_A_NEW_CONTEXT
-            && self.pointer(layout.conn_buckets).load(Ordering::Relaxed).is_null()
+            && layout.switches.iter().all(|&offset| matches!(self.read(offset), 0 | 1))
+            && droplet::is_in_a_loaded_object(self.backend())
+            && self.is_null(layout.conn_buckets)
             && self.read(layout.n_conn_fds) == 0
+            && self.has_its_names()
             && self.has_our_hosts()
     }
 
-    /// Returns the view of a new context, if its layout is known.
+    /// Returns whether the pointers behind the pool are those of a new context: Droplet sets the first two later. Of a
+    /// user without a home directory it knows no directory and no name, and then it needs `pricing_dir`.
+    fn has_its_names(&self) -> bool {
+        let layout = self.layout;
+        let is_set = |offset| !self.is_null(offset);
+        let names = [layout.droplet_dir, layout.profile_name, layout.pricing_dir].map(is_set);
+        self.is_null(layout.cwds)
+            && self.is_null(layout.cur_bucket)
+            && matches!(names, [true, true, _] | [false, false, true])
+    }
+
+    /// Returns the view of a new context, if it has one known layout, and no other one too.
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
     pub unsafe fn of_new(context: *mut ContextHead) -> Option<View> {
         // SAFETY: the contract of this function.
-        unsafe { View::in_each_layout(context) }.find(View::is_new)
+        let mut fitting = unsafe { View::in_each_layout(context) }.filter(View::is_new);
+        let view = fitting.next()?;
+        fitting.next().is_none().then_some(view)
     }
 
     /// Returns the context as it looks in each known layout. All fields but those of the true layout have

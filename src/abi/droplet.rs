@@ -8,6 +8,7 @@
 use std::ffi::{CStr, c_char};
 use std::mem::{self, MaybeUninit};
 use std::ptr;
+use std::slice;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{c_int, c_uint, c_void};
@@ -139,6 +140,27 @@ pub fn look_into_object_of(address: *const c_void) {
         }
         OBJECT.store(object, Ordering::Relaxed);
     }
+}
+
+/// Returns whether this address lies in the program or in a library, as constants do. Unlike dladdr(3) it knows static
+/// programs too.
+pub fn is_in_a_loaded_object(address: *const c_void) -> bool {
+    unsafe extern "C" fn contains(
+        object: *mut libc::dl_phdr_info,
+        _size: usize,
+        address: *mut c_void,
+    ) -> c_int {
+        // SAFETY: dl_iterate_phdr(3) passes an object that stays loaded during this call, with its program headers.
+        let (base, headers) = unsafe {
+            let object = &*object;
+            (object.dlpi_addr, slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
+        };
+        let offset = (address as u64).wrapping_sub(base);
+        let mut loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        loaded.any(|header| offset.wrapping_sub(header.p_vaddr) < header.p_memsz).into()
+    }
+    // SAFETY: `contains` has the type of the callback, and takes the address as a number only.
+    unsafe { libc::dl_iterate_phdr(Some(contains), address.cast_mut()) != 0 }
 }
 
 /// Returns a function that the linker has found, or else one of the object that the program loaded.

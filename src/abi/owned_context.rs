@@ -103,6 +103,7 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
     }
+    let bucket = duplicate(c"").map_err(out_of_memory)?;
     let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
     // SAFETY: `handed_out` points to a context that was just made, in the layout of 3.0.
     let made = unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
@@ -110,6 +111,9 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
         error.to_string()
     })?;
     made.read_environment(log);
+    // As in Droplet, a context has its pool before it has a bucket: by that its layout is told.
+    // SAFETY: it was just made, and no other thread knows it yet.
+    unsafe { (*(*handed_out).head.get()).cur_bucket = bucket.into_raw() };
     Ok(handed_out.cast())
 }
 
@@ -198,7 +202,6 @@ impl Context30 {
         self.ssl_cipher_list = duplicate(&profile.ssl_cipher_list)?.into_raw();
         self.pricing = copy(&profile.pricing)?;
         self.encrypt_key = copy(&profile.encrypt_key)?;
-        self.cur_bucket = duplicate(c"")?.into_raw();
         self.droplet_dir = duplicate(&profile.droplet_dir)?.into_raw();
         self.profile_name = duplicate(&profile.profile_name)?.into_raw();
         self.pricing_dir = copy(&profile.pricing_dir)?;

@@ -1,6 +1,6 @@
 //! `dpl_req_t`: the bucket that a request wants to connect to, and the host that it got.
 //!
-//! A request is plain C memory, the same in both layouts of contexts. So Droplet's functions work on requests of this
+//! A request is plain C memory, the same with all layouts of contexts. So Droplet's functions work on requests of this
 //! library, and this library's on Droplet's.
 
 use std::ffi::CStr;

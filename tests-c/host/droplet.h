@@ -1,7 +1,8 @@
 /*
  * The part of Droplet's interface that surrounds its connection subsystem,
  * written from the ABI tables. -DDROPLET_LAYOUT_BAREOS chooses the context
- * layout of Droplet as Bareos carried it, otherwise it is that of Droplet 3.0.
+ * layout of Droplet as Bareos carried it, otherwise it is that of Droplet 3.0,
+ * which layout-3.0.h has in its revisions.
  */
 #ifndef DROPLET_H
 #define DROPLET_H

@@ -1,4 +1,7 @@
-/* struct dpl_ctx of Droplet 3.0; included by droplet.h only. */
+/*
+ * struct dpl_ctx of Droplet 3.0; included by droplet.h only. -DDROPLET_LAYOUT_2014_06 and
+ * -DDROPLET_LAYOUT_2015_04 choose its older revisions.
+ */
 
 struct dpl_ctx {
     int n_conn_buckets;
@@ -33,11 +36,15 @@ struct dpl_ctx {
     unsigned int read_buf_size;
     char *encrypt_key;
     int encode_slashes;
+#ifndef DROPLET_LAYOUT_2014_06
     int empty_folder_emulation;
+#endif
     int keep_alive;
     int url_encoding;
     int max_redirects;
+#if !defined DROPLET_LAYOUT_2014_06 && !defined DROPLET_LAYOUT_2015_04
     int preserve_root_path;
+#endif
     uint32_t enterprise_number;
     struct dpl_backend_s *backend;
     int header_size;
@@ -62,7 +69,19 @@ struct dpl_ctx {
 #define DROPLET_CTX_AT(member, at) \
     DROPLET_ASSERT(offsetof(struct dpl_ctx, member) == (at), #member)
 
-DROPLET_ASSERT(sizeof(struct dpl_ctx) == 440, "dpl_ctx");
+/* What an older revision lacks in front of backend. */
+#ifdef DROPLET_LAYOUT_2014_06
+#define DROPLET_MAX_REDIRECTS_AT 228
+#define DROPLET_LACKS 8
+#elif defined DROPLET_LAYOUT_2015_04
+#define DROPLET_MAX_REDIRECTS_AT 232
+#define DROPLET_LACKS 8
+#else
+#define DROPLET_MAX_REDIRECTS_AT 232
+#define DROPLET_LACKS 0
+#endif
+
+DROPLET_ASSERT(sizeof(struct dpl_ctx) == 440 - DROPLET_LACKS, "dpl_ctx");
 DROPLET_CTX_AT(n_conn_buckets, 0);
 DROPLET_CTX_AT(use_https, 28);
 DROPLET_CTX_AT(addrlist, 32);
@@ -72,12 +91,12 @@ DROPLET_CTX_AT(aws_region, 73);
 DROPLET_CTX_AT(cert_verif, 152);
 DROPLET_CTX_AT(trace_level, 180);
 DROPLET_CTX_AT(read_buf_size, 200);
-DROPLET_CTX_AT(max_redirects, 232);
-DROPLET_CTX_AT(backend, 248);
-DROPLET_CTX_AT(ssl_ctx, 296);
-DROPLET_CTX_AT(conn_buckets, 312);
-DROPLET_CTX_AT(n_conn_fds, 320);
-DROPLET_CTX_AT(trace_func, 376);
-DROPLET_CTX_AT(lock, 384);
-DROPLET_CTX_AT(canary, 424);
-DROPLET_CTX_AT(backend_ctx, 432);
+DROPLET_CTX_AT(max_redirects, DROPLET_MAX_REDIRECTS_AT);
+DROPLET_CTX_AT(backend, 248 - DROPLET_LACKS);
+DROPLET_CTX_AT(ssl_ctx, 296 - DROPLET_LACKS);
+DROPLET_CTX_AT(conn_buckets, 312 - DROPLET_LACKS);
+DROPLET_CTX_AT(n_conn_fds, 320 - DROPLET_LACKS);
+DROPLET_CTX_AT(trace_func, 376 - DROPLET_LACKS);
+DROPLET_CTX_AT(lock, 384 - DROPLET_LACKS);
+DROPLET_CTX_AT(canary, 424 - DROPLET_LACKS);
+DROPLET_CTX_AT(backend_ctx, 432 - DROPLET_LACKS);

@@ -36,12 +36,14 @@ enum { STRING_MAX = 256 };
 
 BOOLEAN(use_https, use_https)
 BOOLEAN(cert_verif, cert_verif)
+BOOLEAN(url_encoding, url_encoding)
 NUMBER(blacklist_expiretime, blacklist_expiretime)
 NUMBER(connection_timeout, conn_timeout)
 NUMBER(read_timeout, read_timeout)
 NUMBER(write_timeout, write_timeout)
 NUMBER(read_buf_size, read_buf_size)
 NUMBER(header_size, header_size)
+NUMBER(enterprise_number, enterprise_number)
 STRING(pricing_dir, pricing_dir)
 STRING(ssl_ca_list, ssl_ca_list)
 STRING(ssl_crl_list, ssl_crl_list)
@@ -58,11 +60,13 @@ static bool set_port(dpl_ctx_t *ctx, const char *value) {
     return true;
 }
 
-/* The backend is only ever asked whether it is there: a context without hosts has one. */
-static bool set_backend(dpl_ctx_t *ctx, const char *value) {
-    static char posix[] = "posix";
+/* Only whether it needs hosts is ever asked. As in Droplet, a backend is a constant, by which a layout is told. */
+static struct dpl_backend_s {
+    const char *name;
+} s3 = {"s3"}, posix = {"posix"};
 
-    ctx->backend = strcmp(value, posix) == 0 ? (struct dpl_backend_s *)posix : NULL;
+static bool set_backend(dpl_ctx_t *ctx, const char *value) {
+    ctx->backend = strcmp(value, posix.name) == 0 ? &posix : &s3;
     return true;
 }
 
@@ -99,6 +103,8 @@ static const struct variable {
     {"write_timeout", set_write_timeout},
     {"read_buf_size", set_read_buf_size},
     {"header_size", set_header_size},
+    {"enterprise_number", set_enterprise_number},
+    {"url_encoding", set_url_encoding},
     {"pricing_dir", set_pricing_dir},
     {"ssl_ca_list", set_ssl_ca_list},
     {"ssl_crl_list", set_ssl_crl_list},
@@ -190,6 +196,7 @@ dpl_status_t dpl_profile_default(dpl_ctx_t *ctx) {
     ctx->enterprise_number = DPL_DEFAULT_ENTERPRISE_NUMBER;
     ctx->aws_auth_sign_version = DPL_DEFAULT_AWS_AUTH_SIGN_VERSION;
     strcpy(ctx->aws_region, DPL_DEFAULT_AWS_REGION);
+    ctx->backend = &s3;
     ctx->cert_verif = 1;
     ctx->keep_alive = 1;
     ctx->url_encoding = 1;
@@ -219,7 +226,7 @@ dpl_status_t dpl_profile_load(dpl_ctx_t *ctx, const char *droplet_dir, const cha
 }
 
 dpl_status_t dpl_profile_post(dpl_ctx_t *ctx) {
-    if (!ctx->addrlist && !ctx->backend) {
+    if (!ctx->addrlist && ctx->backend != &posix) {
         LOG_ERROR(ctx, "the profile names no host");
         return DPL_EINVAL;
     }

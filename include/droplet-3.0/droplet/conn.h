@@ -51,8 +51,8 @@ extern dpl_ctx_t *dpl_default_conn_ctx;
  * Makes the connection pool of a context. Droplet calls this when it makes a context. The caller frees the pool with
  * dpl_conn_pool_destroy().
  *
- * @param ctx a new context in the layout of Droplet 3.0 or of Bareos. Its connection limits have their default
- *        values, which no profile changes
+ * @param ctx a new context in a layout of Droplet 3.0 since June 2014, or of Bareos. Its connection limits have
+ *        their default values, which no profile changes
  * @return DPL_SUCCESS; DPL_FAILURE if the layout is unknown, or if the SSL_CTX was made by another OpenSSL than the
  *         one that this library is linked with; DPL_EINVAL if `ctx` is NULL; DPL_ENOMEM
  *
