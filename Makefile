@@ -72,6 +72,10 @@ tsan: ## the C programs that have threads, with ThreadSanitizer
 	@scripts/setup.sh threads
 	@scripts/tsan.sh
 
+cross: ## the libraries for another architecture, and the C programs on them in emulation: ARCH= (arm64)
+	@scripts/setup.sh cross
+	@scripts/cross.sh $(or $(ARCH),arm64)
+
 soak: all ## an hour with servers that fail at random: DURATION= (3600, seconds) SEED=
 	@scripts/setup.sh soak
 	@$(TESTS_C) soak
@@ -225,4 +229,13 @@ $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet
 	header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
 	install-standalone install-standalone-strip uninstall-standalone dist deb deb-check rpm clean c-programs c-host \
 	demo-program always
+.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
+	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
+	install-standalone uninstall-standalone clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
+	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
+	uninstall-standalone dist deb deb-check rpm clean c-programs c-host demo-program always
+.PHONY: help all demo test valgrind asan allocations models tsan cross soak long-tests coverage mutants header bench fuzz \
+	fuzz-smoke licences simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean \
+	c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -5,6 +5,7 @@
 #   setup.sh soak       for the long run
 #   setup.sh memory     for AddressSanitizer and failed allocations
 #   setup.sh threads    for ThreadSanitizer
+#   setup.sh cross      for the libraries on arm64
 #   setup.sh fuzz       for the fuzzer; setup.sh licences for cargo-deny
 #   setup.sh roots      for roots of other releases of Debian; setup.sh distribution for the tests in one
 #   setup.sh coverage   for coverage; setup.sh mutants for cargo-mutants
@@ -13,6 +14,7 @@
 set -eu
 build='binutils libssl-dev pkg-config'
 programs= # what may come from elsewhere than Debian, as PROGRAM:PACKAGE
+foreign=  # architecture of Debian, whose packages are needed too
 tool=     # of Cargo's, which has its checksum
 case ${1:-} in
 demo) needed=$build ;;
@@ -27,6 +29,12 @@ threads) needed="$build openssl rustc-web rust-web-src" ;;
 deb) needed="$build debhelper dpkg-dev lintian" ;;
 rpm) needed="$build rpm" ;;
 roots) needed="debootstrap iproute2" ;;
+roots) needed="$build debootstrap iproute2" ;;
+# dpkg has to know the architecture before apt-get can find its packages.
+cross)
+    needed="$build gcc-aarch64-linux-gnu qemu-user-static rustc-web libstd-rust-web-dev:arm64 libssl-dev:arm64"
+    foreign=arm64
+    ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
 mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
@@ -40,6 +48,10 @@ coverage)
     echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|deb|rpm|coverage|mutants' >&2
     exit 2
     ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|roots' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|rpm|roots' >&2; exit 2 ;;
+*) echo 'usage: setup.sh demo|test|soak|memory|threads|cross|fuzz|licences|coverage|mutants' >&2; exit 2 ;;
 esac
 
 for program in cargo cc; do
@@ -51,20 +63,29 @@ for program in $programs; do
 done
 command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }
 
+# A library may be installed for another architecture too, or only for that one.
+installed() {
+    case $1 in *:*) architecture=${1#*:} ;; *) architecture=$(dpkg --print-architecture) ;; esac
+    dpkg-query --show --showformat='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
+        grep -qxF -e "installed $architecture" -e 'installed all'
+}
 missing=
 for package in $needed; do
-    dpkg -s "$package" 2>/dev/null | grep -q '^Status: .* installed$' || missing="$missing $package"
+    installed "$package" || missing="$missing $package"
 done
 missing=${missing# }
 if [ -z "$missing" ]; then
     echo 'setup: nothing to install'
 elif [ "$(id -u)" != 0 ]; then
-    printf 'setup: packages are missing; run\n    sudo apt-get install %s\n' "$missing" >&2
+    echo 'setup: packages are missing; run' >&2
+    [ -z "$foreign" ] || printf '    sudo dpkg --add-architecture %s && sudo apt-get update\n' "$foreign" >&2
+    printf '    sudo apt-get install %s\n' "$missing" >&2
     exit 1
 else
     echo "setup: installing $missing"
     log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # nothing of it is to be started
+    [ -z "$foreign" ] || dpkg --add-architecture "$foreign"
     # shellcheck disable=SC2086 # one word a package
     { apt-get update && apt-get install --yes --no-install-recommends $missing; } >"$log" 2>&1 </dev/null ||
         { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }

@@ -9,6 +9,7 @@
 #   LAYOUTS, MODES   fewer of them
 #   JOBS=N           so many at a time (default 1); most programs wait most of the time
 #   VALGRIND=1       under valgrind
+#   EMULATOR=PROGRAM by this program (see ../scripts/cross.sh)
 #   SANITIZED=1      the programs were built with sanitizers (see ../scripts/asan.sh)
 #   DROPLET_TEST_TLS=1, DROPLET_TEST_CASE=NAME: see README.md
 set -u
@@ -23,7 +24,7 @@ slowest='dead_names lookups fork_busy tls_write races tls_handshake threads writ
 
 # $1 layout, $2 mode, $3 program. What it prints goes to $out/LAYOUT/MODE/PROGRAM.out and .err.
 run_one() {
-    preload= path= built=$2 checker=
+    preload= path= built=$2 checker=${EMULATOR:-}
     case $2 in
     preload) preload=$conn/libdroplet_conn.so.0 ;;
     swapped) built=preload path=$conn/standalone && mkdir -p "$out/$1/$2" ;;

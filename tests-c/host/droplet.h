@@ -241,7 +241,7 @@ DROPLET_ASSERT(sizeof(dpl_addr_t) == 64, "dpl_addr");
 DROPLET_AT(dpl_addr_t, h, 24);
 DROPLET_AT(dpl_addr_t, blacklist_expire_timestamp, 40);
 DROPLET_AT(dpl_addr_t, list, 48);
-DROPLET_ASSERT(sizeof(dpl_addrlist_t) == 56, "dpl_addrlist");
+DROPLET_ASSERT(sizeof(dpl_addrlist_t) == 16 + sizeof(pthread_mutex_t), "dpl_addrlist");
 DROPLET_AT(dpl_addrlist_t, lock, 16);
 DROPLET_ASSERT(sizeof(dpl_conn_t) == 168, "dpl_conn");
 DROPLET_AT(dpl_conn_t, hash_info, 32);

@@ -81,7 +81,7 @@ struct dpl_ctx {
 #define DROPLET_LACKS 0
 #endif
 
-DROPLET_ASSERT(sizeof(struct dpl_ctx) == 440 - DROPLET_LACKS, "dpl_ctx");
+DROPLET_ASSERT(sizeof(struct dpl_ctx) == 400 - DROPLET_LACKS + sizeof(pthread_mutex_t), "dpl_ctx");
 DROPLET_CTX_AT(n_conn_buckets, 0);
 DROPLET_CTX_AT(use_https, 28);
 DROPLET_CTX_AT(addrlist, 32);
@@ -98,5 +98,5 @@ DROPLET_CTX_AT(conn_buckets, 312 - DROPLET_LACKS);
 DROPLET_CTX_AT(n_conn_fds, 320 - DROPLET_LACKS);
 DROPLET_CTX_AT(trace_func, 376 - DROPLET_LACKS);
 DROPLET_CTX_AT(lock, 384 - DROPLET_LACKS);
-DROPLET_CTX_AT(canary, 424 - DROPLET_LACKS);
-DROPLET_CTX_AT(backend_ctx, 432 - DROPLET_LACKS);
+DROPLET_CTX_AT(canary, 384 - DROPLET_LACKS + sizeof(pthread_mutex_t));
+DROPLET_CTX_AT(backend_ctx, 392 - DROPLET_LACKS + sizeof(pthread_mutex_t));

@@ -63,7 +63,7 @@ struct dpl_ctx {
 #define DROPLET_CTX_AT(member, at) \
     DROPLET_ASSERT(offsetof(struct dpl_ctx, member) == (at), #member)
 
-DROPLET_ASSERT(sizeof(struct dpl_ctx) == 408, "dpl_ctx");
+DROPLET_ASSERT(sizeof(struct dpl_ctx) == 368 + sizeof(pthread_mutex_t), "dpl_ctx");
 DROPLET_CTX_AT(max_redirects, 4);
 DROPLET_CTX_AT(n_conn_buckets, 8);
 DROPLET_CTX_AT(write_timeout, 32);
@@ -80,5 +80,5 @@ DROPLET_CTX_AT(conn_buckets, 280);
 DROPLET_CTX_AT(n_conn_fds, 288);
 DROPLET_CTX_AT(trace_func, 344);
 DROPLET_CTX_AT(lock, 352);
-DROPLET_CTX_AT(canary, 392);
-DROPLET_CTX_AT(backend_ctx, 400);
+DROPLET_CTX_AT(canary, 352 + sizeof(pthread_mutex_t));
+DROPLET_CTX_AT(backend_ctx, 360 + sizeof(pthread_mutex_t));

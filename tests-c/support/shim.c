@@ -237,6 +237,12 @@ ssize_t writev(int fd, const struct iovec *iov, int n) {
     return REAL(writev)(fd, &first, 1);
 }
 
+#ifndef SYS_poll
+static int milliseconds(const struct timespec *time) {
+    return time ? (int)(time->tv_sec * 1000 + time->tv_nsec / 1000000) : -1;
+}
+#endif
+
 /* The library makes the calls that wait by it, so that they are no cancellation points. */
 long syscall(long number, ...) {
     va_list args;
@@ -247,8 +253,13 @@ long syscall(long number, ...) {
         arg[i] = va_arg(args, long);
     va_end(args);
     switch (number) {
+#ifdef SYS_poll
     case SYS_poll:
         return poll((struct pollfd *)arg[0], (nfds_t)arg[1], (int)arg[2]);
+#else
+    case SYS_ppoll:
+        return poll((struct pollfd *)arg[0], (nfds_t)arg[1], milliseconds((struct timespec *)arg[2]));
+#endif
     case SYS_sendmsg:
         return sendmsg((int)arg[0], (const struct msghdr *)arg[1], (int)arg[2]);
     case SYS_sendto:

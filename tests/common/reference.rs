@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-/// Reads a table. tests/data is in a folder above the package that is tested.
+/// Reads the table of this architecture. tests/data is in a folder above the package that is tested.
 fn reference(file: &str) -> String {
+    let file =
+        if cfg!(target_arch = "aarch64") { file.replace(".tsv", "-aarch64.tsv") } else { file.to_owned() };
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/data"));
-    let mut found = folders.filter_map(|folder| std::fs::read_to_string(folder.join(file)).ok());
+    let mut found = folders.filter_map(|folder| std::fs::read_to_string(folder.join(&file)).ok());
     found.next().unwrap_or_else(|| panic!("tests/data/{file} is missing"))
 }
 

@@ -23,8 +23,12 @@
 //! | [`os`] | clock, locks, fork, system calls, OpenSSL: the only `unsafe` code of this crate |
 //! | [`log`](mod@log), [`fault`], [`status`] | messages, faults of a host, results of a call |
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
-compile_error!("droplet-conn keeps the binary interface of x86-64 Linux with glibc only");
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("droplet-conn keeps the binary interface of Linux on x86-64 and aarch64 with glibc only");
 
 #[macro_use]
 pub mod log;

@@ -2,7 +2,7 @@
 
 use libc::{c_char, c_int, c_uint, c_void};
 
-use super::AddrListHead;
+use super::{AddrListHead, MUTEX};
 
 /// A `dpl_ctx_t` of any layout. Only [`crate::abi::context_view`] knows its fields.
 #[repr(C)]
@@ -12,7 +12,7 @@ pub struct ContextHead {
 
 /// Declares a context of Droplet 3.0: the fields that all of its revisions have, and those that follow.
 macro_rules! context_of_3_0 {
-    ($(#[$attribute:meta])* pub struct $name:ident = $size:literal { $($rest:tt)* }) => {
+    ($(#[$attribute:meta])* pub struct $name:ident = $size:tt { $($rest:tt)* }) => {
         c_struct! {
             $(#[$attribute])*
             pub struct $name = "dpl_ctx", $size {
@@ -56,7 +56,7 @@ macro_rules! context_of_3_0 {
 
 context_of_3_0! {
     /// A context of Droplet 3.0 as of June 2014.
-    pub struct Context201406 = 432 {
+    pub struct Context201406 = (392 + MUTEX) {
         220 keep_alive: c_int,
         224 url_encoding: c_int,
         228 max_redirects: c_int,
@@ -77,14 +77,14 @@ context_of_3_0! {
         360 event_log: *mut c_void,
         368 trace_func: *mut c_void,
         376 lock: libc::pthread_mutex_t,
-        416 canary: c_int,
-        424 backend_ctx: *mut c_void,
+        (376 + MUTEX) canary: c_int,
+        (384 + MUTEX) backend_ctx: *mut c_void,
     }
 }
 
 context_of_3_0! {
     /// A context of Droplet 3.0 as of April 2015.
-    pub struct Context201504 = 432 {
+    pub struct Context201504 = (392 + MUTEX) {
         220 empty_folder_emulation: c_int,
         224 keep_alive: c_int,
         228 url_encoding: c_int,
@@ -106,14 +106,14 @@ context_of_3_0! {
         360 event_log: *mut c_void,
         368 trace_func: *mut c_void,
         376 lock: libc::pthread_mutex_t,
-        416 canary: c_int,
-        424 backend_ctx: *mut c_void,
+        (376 + MUTEX) canary: c_int,
+        (384 + MUTEX) backend_ctx: *mut c_void,
     }
 }
 
 context_of_3_0! {
     /// A context of Droplet 3.0 as it has been since November 2015.
-    pub struct Context30 = 440 {
+    pub struct Context30 = (400 + MUTEX) {
         220 empty_folder_emulation: c_int,
         224 keep_alive: c_int,
         228 url_encoding: c_int,
@@ -136,14 +136,14 @@ context_of_3_0! {
         368 event_log: *mut c_void,
         376 trace_func: *mut c_void,
         384 lock: libc::pthread_mutex_t,
-        424 canary: c_int,
-        432 backend_ctx: *mut c_void,
+        (384 + MUTEX) canary: c_int,
+        (392 + MUTEX) backend_ctx: *mut c_void,
     }
 }
 
 c_struct! {
     /// A context of the variant of Droplet in Bareos.
-    pub struct ContextBareos = "dpl_ctx", 408 {
+    pub struct ContextBareos = "dpl_ctx", (368 + MUTEX) {
         0 flags: c_uint,
         4 max_redirects: c_int,
         8 n_conn_buckets: c_int,
@@ -190,8 +190,8 @@ c_struct! {
         336 event_log: *mut c_void,
         344 trace_func: *mut c_void,
         352 lock: libc::pthread_mutex_t,
-        392 canary: c_int,
-        400 backend_ctx: *mut c_void,
+        (352 + MUTEX) canary: c_int,
+        (360 + MUTEX) backend_ctx: *mut c_void,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The structs that C and this library share, to the byte.
 //!
 //! This is the only table of offsets: each line states the offset of a field, and a struct that differs does not
-//! compile. The offsets are those of x86-64 Linux with glibc.
+//! compile. The offsets are those of 64-bit Linux with glibc, which differ by architecture in what follows a mutex.
 
 use libc::{c_char, c_int, c_uint, c_void};
 
@@ -10,8 +10,8 @@ use libc::{c_char, c_int, c_uint, c_void};
 macro_rules! c_struct {
     (
         $(#[$attribute:meta])*
-        pub struct $name:ident = $c_name:literal, $size:literal {
-            $($offset:literal $field:ident: $type:ty,)*
+        pub struct $name:ident = $c_name:literal, $size:tt {
+            $($offset:tt $field:ident: $type:ty,)*
         }
     ) => {
         $(#[$attribute])*
@@ -37,6 +37,9 @@ macro_rules! c_struct {
         }
     };
 }
+
+/// Size of a mutex: 40 bytes on x86-64, 48 on aarch64.
+const MUTEX: usize = size_of::<libc::pthread_mutex_t>();
 
 mod context;
 mod request;
@@ -97,7 +100,7 @@ c_struct! {
 
 c_struct! {
     /// The part of a list of hosts that C sees.
-    pub struct AddrListHead = "dpl_addrlist", 56 {
+    pub struct AddrListHead = "dpl_addrlist", (16 + MUTEX) {
         0 addr_list: *mut Addr,
         8 default_port: *mut c_char,
         16 lock: libc::pthread_mutex_t,

@@ -6,6 +6,20 @@
 //! the exported name of each is a jump there: the linker exports only what Rust defines.
 #![allow(non_camel_case_types)]
 
+/// The instruction that goes on in another function, with the same arguments.
+#[cfg(target_arch = "x86_64")]
+macro_rules! jump {
+    () => {
+        "jmp {}"
+    };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! jump {
+    () => {
+        "b {}"
+    };
+}
+
 mod context;
 mod dict;
 mod httprequest;

@@ -21,7 +21,7 @@ pub type dpl_sbuf_t = Sbuf;
 std::arch::global_asm!(
     ".globl droplet_conn_sbuf_add_text",
     ".hidden droplet_conn_sbuf_add_text",
-    "droplet_conn_sbuf_add_text: jmp {}",
+    concat!("droplet_conn_sbuf_add_text: ", jump!()),
     sym add_text,
 );
 

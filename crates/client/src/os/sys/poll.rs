@@ -45,8 +45,19 @@ fn poll(fds: &mut [PollFd], milliseconds: c_int) -> io::Result<bool> {
     let count = fds.len() as libc::nfds_t;
     // SAFETY: PollFd is a transparent pollfd, and the slice is writable for `count` of them. A descriptor that is not
     // open is reported as an event.
-    check_count(unsafe { libc::syscall(libc::SYS_poll, fds.as_mut_ptr(), count, milliseconds) })
-        .map(|ready| ready > 0)
+    #[cfg(target_arch = "x86_64")]
+    let ready = unsafe { libc::syscall(libc::SYS_poll, fds.as_mut_ptr(), count, milliseconds) };
+    #[cfg(not(target_arch = "x86_64"))]
+    let ready = {
+        // Younger architectures have ppoll(2) only. It may write the time that is left.
+        let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+        let mut time = libc::timespec { tv_sec: seconds.into(), tv_nsec: i64::from(rest) * 1_000_000 };
+        let time = if milliseconds < 0 { std::ptr::null_mut() } else { &raw mut time };
+        let no_mask = std::ptr::null::<libc::sigset_t>();
+        // SAFETY: as above; the time is NULL or a timespec, and without a mask its size counts for nothing.
+        unsafe { libc::syscall(libc::SYS_ppoll, fds.as_mut_ptr(), count, time, no_mask, 0_usize) }
+    };
+    check_count(ready).map(|ready| ready > 0)
 }
 
 /// Waits until a descriptor is ready or the deadline has passed, and returns false if it has passed. `None` is no

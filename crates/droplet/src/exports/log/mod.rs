@@ -33,10 +33,10 @@ type TraceFunction =
 std::arch::global_asm!(
     ".globl droplet_conn_log_text",
     ".hidden droplet_conn_log_text",
-    "droplet_conn_log_text: jmp {}",
+    concat!("droplet_conn_log_text: ", jump!()),
     ".globl droplet_conn_trace_text",
     ".hidden droplet_conn_trace_text",
-    "droplet_conn_trace_text: jmp {}",
+    concat!("droplet_conn_trace_text: ", jump!()),
     sym log_text,
     sym trace_text,
 );
