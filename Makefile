@@ -225,17 +225,8 @@ $(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
 $(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so $(RELEASE)/droplet-conn &: always
 	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
 
-.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage mutants \
-	header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
+.PHONY: help all demo test valgrind msrv distribution cross asan allocations models tsan soak long-tests coverage \
+	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
 	install-standalone install-standalone-strip uninstall-standalone dist deb deb-check rpm clean c-programs c-host \
 	demo-program always
-.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
-	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install uninstall \
-	install-standalone uninstall-standalone clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind asan allocations models tsan soak long-tests coverage mutants header bench fuzz \
-	fuzz-smoke licences simulate simulation-mutations install install-strip uninstall install-standalone install-standalone-strip \
-	uninstall-standalone dist deb deb-check rpm clean c-programs c-host demo-program always
-.PHONY: help all demo test valgrind asan allocations models tsan cross soak long-tests coverage mutants header bench fuzz \
-	fuzz-smoke licences simulate simulation-mutations install uninstall install-standalone uninstall-standalone clean \
-	c-programs c-host demo-program always
 .DELETE_ON_ERROR:

@@ -28,8 +28,7 @@ memory) needed="$build openssl nginx-light stunnel4" ;;
 threads) needed="$build openssl rustc-web rust-web-src" ;;
 deb) needed="$build debhelper dpkg-dev lintian" ;;
 rpm) needed="$build rpm" ;;
-roots) needed="debootstrap iproute2" ;;
-roots) needed="$build debootstrap iproute2" ;;
+roots) needed='debootstrap iproute2' ;;
 # dpkg has to know the architecture before apt-get can find its packages.
 cross)
     needed="$build gcc-aarch64-linux-gnu qemu-user-static rustc-web libstd-rust-web-dev:arm64 libssl-dev:arm64"
@@ -45,13 +44,9 @@ coverage)
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
 *)
-    echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|deb|rpm|coverage|mutants' >&2
+    echo "usage: setup.sh $(sed -n 's/^\([a-z]*\)) needed.*/\1/p; s/^\([a-z]*\))$/\1/p' "$0" | paste -sd '|')" >&2
     exit 2
     ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants' >&2; exit 2 ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|roots' >&2; exit 2 ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|coverage|mutants|deb|rpm|roots' >&2; exit 2 ;;
-*) echo 'usage: setup.sh demo|test|soak|memory|threads|cross|fuzz|licences|coverage|mutants' >&2; exit 2 ;;
 esac
 
 for program in cargo cc; do
