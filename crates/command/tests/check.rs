@@ -142,9 +142,15 @@ fn layouts_are_told_by_debug_information() {
     };
     let check = |library_of_droplet: PathBuf| check(&library, &[library_of_droplet]);
     for dwarf in ["-gdwarf-4", "-gdwarf-5"] {
-        assert_says(&check(droplet(CONTEXT, &[dwarf])), 0, "that of Droplet 3.0, by its debug information");
-        let bareos = droplet(CONTEXT, &[dwarf, "-DDROPLET_LAYOUT_BAREOS"]);
-        assert_says(&check(bareos), 0, "that of Bareos' variant of Droplet, by its debug information");
+        for (revision, name) in [
+            ("NONE", "Droplet 3.0 of November 2015 and later"),
+            ("2015_04", "Droplet 3.0 of April 2015"),
+            ("2014_06", "Droplet 3.0 of June 2014"),
+            ("BAREOS", "Bareos' variant of Droplet"),
+        ] {
+            let found = check(droplet(CONTEXT, &[dwarf, &format!("-DDROPLET_LAYOUT_{revision}")]));
+            assert_says(&found, 0, &format!("that of {name}, by its debug information"));
+        }
     }
     // A field more, and two fields in another order.
     let known = fs::read_to_string(project("tests-c/host/layout-3.0.h")).expect("readable");
@@ -154,7 +160,7 @@ fn layouts_are_told_by_debug_information() {
     for other in [format!("{fields} long more;"), swapped.replace(" x;", " n_conn_max_hits;")] {
         let types = "#define dpl_ctx another\n#include \"droplet.h\"\n#undef dpl_ctx\n";
         let found = check(droplet(&format!("{types}struct dpl_ctx {{ {other} }} context;"), &[]));
-        assert_says(&found, 1, "neither that of Droplet 3.0 nor of Bareos, by its debug information");
+        assert_says(&found, 1, "neither that of Droplet 3.0 since June 2014 nor of Bareos, by its debug");
         assert_says(&found, 1, "the library refuses contexts of this layout");
         assert!(!found.stdout.contains("works"), "{found:?}");
     }
@@ -177,7 +183,11 @@ fn layouts_are_told_by_names() {
         let source: String = others.map(|name| format!("int {name};")).collect();
         folder.library("droplet.so", "libdroplet.so.0", &format!("{DROPLET}{source}"), &[], &[])
     };
-    assert_says(&check(&library, &[with_all_but(&[])]), 0, "that of Droplet 3.0, by its names");
+    assert_says(
+        &check(&library, &[with_all_but(&[])]),
+        0,
+        "that of Droplet 3.0, if it is not older than June 2014, by its names",
+    );
     let bareos = with_all_but(&["dpl_read_http_reply_buffered"]);
     assert_says(&check(&library, &[bareos]), 0, "that of Bareos' variant of Droplet, by its names");
     let older = with_all_but(&["dpl_addrlist_count"]);

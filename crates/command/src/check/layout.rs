@@ -9,12 +9,15 @@ use crate::elf::Object;
 use crate::elf::layout::Fields;
 
 /// The layouts that the library knows, with the tables that its own structs are compared with.
-const KNOWN: [(&str, &str); 2] = [
-    (DROPLET, include_str!("../../../../tests/data/layout-3.0.tsv")),
+const KNOWN: [(&str, &str); 4] = [
+    ("Droplet 3.0 of November 2015 and later", include_str!("../../../../tests/data/layout-3.0.tsv")),
+    ("Droplet 3.0 of April 2015", include_str!("../../../../tests/data/layout-2015-04.tsv")),
+    ("Droplet 3.0 of June 2014", include_str!("../../../../tests/data/layout-2014-06.tsv")),
     (BAREOS, include_str!("../../../../tests/data/layout-bareos.tsv")),
 ];
 
-const DROPLET: &str = "Droplet 3.0";
+/// Its names do not tell its revisions apart, which all call themselves 3.0.0.
+const DROPLET: &str = "Droplet 3.0, if it is not older than June 2014";
 const BAREOS: &str = "Bareos' variant of Droplet";
 
 /// All names of Droplet 3.0, with the unit before each.
@@ -44,7 +47,7 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Layout::Known(name, shown_by) => write!(f, "that of {name}, by {shown_by}"),
-            Layout::Other => f.write_str("neither that of Droplet 3.0 nor of Bareos, by its debug information"),
+            Layout::Other => f.write_str("neither that of Droplet 3.0 since June 2014 nor of Bareos, by its debug information"),
             Layout::Unknown => f.write_str(
                 "cannot be told before it runs: the file has no debug information, and not all of Droplet's names. \
                  The library looks at each context, and refuses one that it does not know",
