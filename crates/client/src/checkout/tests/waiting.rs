@@ -81,8 +81,12 @@ impl Fixture {
         let parked = Arc::downgrade(&endpoint);
         let mut attempts = HappyEyeballs::default();
         attempts.add(Attempt { endpoint, guard: None, connecting });
-        assert!(attempts.next(Instant::now() + Duration::from_millis(1), 1).unwrap().is_none());
-        assert_eq!(self.client.permits.open(), 0, "the address has refused");
+        let refused = (0..1000).any(|_| {
+            // On a busy machine a look may be over before it has begun.
+            assert!(attempts.next(Instant::now() + Duration::from_millis(1), 1).unwrap().is_none());
+            self.client.permits.open() == 0
+        });
+        assert!(refused, "the address accepts");
         self.client.park(attempts);
         parked
     }
