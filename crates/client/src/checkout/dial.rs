@@ -141,7 +141,7 @@ impl<C: ClientConnection> Client<C> {
     }
 
     /// Waits until an attempt ends, or until `until`, as [`HappyEyeballs::next`] does, or until the call is to end.
-    fn next_event(
+    pub(super) fn next_event(
         &self,
         call: &impl Call<C>,
         attempts: &mut HappyEyeballs,
@@ -302,7 +302,7 @@ impl<C: ClientConnection> Client<C> {
 
     /// Resumes the attempt that has waited for a permit for the longest time: if there is a permit, or once
     /// the head start of another attempt is over. Returns when to continue; `None` if no attempt waits.
-    fn resume_suspended(
+    pub(super) fn resume_suspended(
         &self,
         attempts: &mut HappyEyeballs,
         limit: i32,

@@ -40,10 +40,9 @@ impl HostName {
         if undotted.is_empty() || written.iter().any(is_odd) {
             return Err(Error::Invalid);
         }
-        let (unzoned, zone) = split_zone(undotted);
-        let address = address(unzoned);
-        let has_zone = address.is_some() && zone.is_some();
-        let peer_form = if has_zone { unzoned } else { undotted };
+        let peer_form = without_zone(undotted);
+        let address = address(peer_form);
+        let has_zone = peer_form.len() < undotted.len();
         let written = if address.is_some() { undotted } else { written };
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Error::Invalid);
         Ok(HostName { written: c_string(written)?, peer_form: c_string(peer_form)?, address, has_zone })
@@ -107,11 +106,11 @@ fn without_final_dot(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// Splits an address from its zone (RFC 4007, section 11).
-fn split_zone(name: &[u8]) -> (&[u8], Option<&[u8]>) {
+/// Returns an IPv6 address without its zone (RFC 4007, section 11). Other names have none.
+fn without_zone(name: &[u8]) -> &[u8] {
     match name.iter().position(|byte| *byte == b'%') {
-        Some(place) if is_ipv6(&name[..place]) => (&name[..place], Some(&name[place + 1..])),
-        _ => (name, None),
+        Some(place) if is_ipv6(&name[..place]) => &name[..place],
+        _ => name,
     }
 }
 
@@ -187,6 +186,7 @@ mod tests {
         assert_eq!(named("fe80::1%lo").unwrap().literal(), None, "its number may change");
         assert!(named("fe80::1").unwrap().literal().is_some());
         assert_eq!(forms("a%b"), some("a%b", "a%b", None));
+        assert_eq!(forms("127.0.0.1%lo"), some("127.0.0.1%lo", "127.0.0.1%lo", None), "only IPv6 has zones");
     }
 
     #[test]

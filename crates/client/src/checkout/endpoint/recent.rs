@@ -181,6 +181,7 @@ mod tests {
         assert!(Arc::ptr_eq(&recent.get(b"a", at(1000 + whole / 2)).unwrap(), &made));
         drop(made);
         assert!(recent.forget_unused(at(1000 + whole - 1))._endpoints.is_empty());
+        assert!(recent.forget_unused(at(1000 + whole))._endpoints.is_empty(), "it has just searched");
         assert_eq!(recent.forget_unused(at(1000 + 3 * whole / 2 - 1))._endpoints.len(), 1, "b is gone");
         assert!(recent.peek(b"a").is_some());
         assert_eq!(recent.forget_unused(at(1000 + 2 * whole))._endpoints.len(), 1);

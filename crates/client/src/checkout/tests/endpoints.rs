@@ -108,6 +108,8 @@ fn idle_connections_to_addresses_that_a_name_has_left_are_closed() {
     fixture.client.release(&FakeCall, connection);
     learn("127.0.0.2:80");
     assert_eq!(fixture.closed(), 0, "it is idle");
+    let is_at = |address: &str| stranger.is_at(|| Some(address.parse().unwrap()));
+    assert!(is_at("127.0.0.2:80") && !is_at("127.0.0.1:80"));
     fixture.client.maintain(&FakeCall, begin.after(Duration::from_secs(2)));
     assert_eq!(fixture.closed(), 1, "the next call closes it");
 }

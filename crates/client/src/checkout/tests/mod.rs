@@ -1,4 +1,6 @@
 #[cfg(not(model))]
+mod dialling;
+#[cfg(not(model))]
 mod endpoints;
 #[cfg(model = "shuttle")]
 mod models;

@@ -3,12 +3,9 @@
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::AtomicBool;
 
-use super::super::attempt::Attempt;
 use super::super::happy_eyeballs::HappyEyeballs;
 use super::*;
 use crate::hosts::HostMetrics;
-use crate::net::connect::{ConnectPlan, Connecting};
-use crate::net::resolve::Current;
 
 /// A call on a context that allows one connection. It waits, and counts its attempts to connect.
 #[derive(Default)]
@@ -62,25 +59,15 @@ impl Fixture {
 
     /// Parks an attempt without a socket and a permit: its address has refused, and it waits for a look-up that never
     /// ends. Returns its endpoint, which nobody else has.
-    fn park_in_grace(&self, timeout: Duration) -> Weak<Endpoint> {
+    pub fn park_in_grace(&self, timeout: Duration) -> Weak<Endpoint> {
         // Nobody listens at the port of a client.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let addresses = Addresses::of("endless.invalid", 80);
-        let endpoint = Endpoint::unlisted(c"80".to_owned(), addresses, self.client.pool.add_idle_set());
-        let plan = ConnectPlan {
-            addresses: Arc::clone(endpoint.addresses()),
-            timeout,
-            time_left: timeout,
-            permits: Arc::clone(&self.client.permits),
-            tls: None,
-        };
-        let current = Current::with_endless_look_up(&[taken.local_addr().unwrap()]);
         let permit = self.client.permits.acquire(1);
-        let connecting = Connecting::new(plan, current, permit, Instant::now());
-        let parked = Arc::downgrade(&endpoint);
+        let attempt = self.endless_attempt(&[taken.local_addr().unwrap()], permit, timeout);
+        let parked = Arc::downgrade(&attempt.endpoint);
         let mut attempts = HappyEyeballs::default();
-        attempts.add(Attempt { endpoint, guard: None, connecting });
+        attempts.add(attempt);
         let refused = (0..1000).any(|_| {
             // On a busy machine a look may be over before it has begun.
             assert!(attempts.next(Instant::now() + Duration::from_millis(1), 1).unwrap().is_none());
@@ -160,7 +147,7 @@ fn a_call_that_waits_for_a_probe_leaves_the_queue() {
 }
 
 /// Sleeps for a moment. False, for the sake of `any`.
-fn pause() -> bool {
+pub fn pause() -> bool {
     thread::sleep(Duration::from_millis(10));
     false
 }

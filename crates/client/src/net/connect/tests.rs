@@ -1,13 +1,16 @@
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 use openssl::ssl::{SslContext, SslMethod};
 
 use super::*;
+use crate::fault::Fault;
 use crate::net::host_name::HostName;
-use crate::net::resolve::{Current, LookUp};
+use crate::net::resolve::{Current, LookUp, LookupError};
 use crate::net::tls::{PeerName, Security};
 use crate::os::sys::{self, Event, PollFd};
+use crate::status;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LIMIT: i32 = 10;
@@ -216,10 +219,16 @@ fn a_server_is_not_to_blame_for_a_reset_that_nobody_has_seen_for_some_time() {
 
 #[test]
 fn a_host_is_not_to_blame_for_a_refusal_of_some_time_ago() {
-    for (pause, is_blamed) in [(TIMEOUT / 50, true), (TIMEOUT / 2, false)] {
+    let watched_long = TIMEOUT / 2 - TIMEOUT / 50;
+    for (pause, watched, is_blamed) in [
+        (TIMEOUT / 50, Duration::ZERO, true),
+        (TIMEOUT / 2, Duration::ZERO, false),
+        (TIMEOUT / 2, watched_long, true),
+    ] {
         let (_listener, refusing) = refusing();
         let mut case = Case::new(refusing);
         case.fail();
+        case.connecting.was_watched(case.begun + watched);
         case.addresses.end(&case.look_up, Ok(vec![refusing]));
         let Some(Err(error)) = case.look_after(pause) else { panic!("it goes on, or is open") };
         let (_, kind) = &error.causes[0];
@@ -251,4 +260,56 @@ fn head_starts_leave_time_for_all() {
     assert_eq!(head_start(milliseconds(200), 0), milliseconds(200), "the last one has all that is left");
     assert_eq!(head_start(milliseconds(200), 1000), milliseconds(10), "not all at once");
     assert_eq!(head_start(Duration::ZERO, usize::MAX), milliseconds(10));
+}
+
+#[test]
+fn an_address_has_a_head_start() {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let both = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
+    let mut case = Case::new(both[0]);
+    case.addresses.end(&case.look_up, Ok(both.to_vec()));
+    let mut sockets_after = |time| {
+        assert!(case.connecting.advance(&[], case.begun + time, LIMIT).is_none());
+        case.connecting.watch().count()
+    };
+    assert_eq!(sockets_after(Duration::ZERO), 1);
+    assert_eq!(sockets_after(CONNECTION_ATTEMPT_DELAY - Duration::from_millis(1)), 1);
+    assert_eq!(sockets_after(CONNECTION_ATTEMPT_DELAY), 2);
+}
+
+#[test]
+fn a_host_is_not_to_blame_if_the_limit_took_its_time() {
+    let (_listener, mut case) = accepted();
+    drop(case.connecting.suspend());
+    let permit = case.permits.acquire(LIMIT).unwrap();
+    let head_start = case.connecting.resume(permit, case.begun);
+    assert_eq!(head_start, 2 * CONNECTION_ATTEMPT_DELAY, "otherwise no slow connect would ever end");
+    assert!(case.advance_after(Duration::ZERO).is_none(), "it connects again");
+    let Some(Err(error)) = case.advance_after(TIMEOUT) else { panic!("it goes on, or is open") };
+    assert_eq!(error.status(), status::Error::Limit);
+    assert!(!is_anybody_to_blame(Some(Err(error))));
+}
+
+#[test]
+fn what_this_side_lacks_is_no_fault_of_a_host() {
+    let address = SocketAddr::from(([127, 0, 0, 1], 80));
+    let failed = |kind| ConnectError { causes: vec![(address, kind)], ..ConnectError::default() };
+    let error = |number| io::Error::from_raw_os_error(number);
+    let lack = failed(ConnectErrorKind::Call(error(libc::EMFILE)));
+    assert!(lack.local_fault().is_some() && lack.fault() == Fault::Local);
+    let refused = failed(ConnectErrorKind::Io(error(libc::ECONNREFUSED)));
+    assert!(refused.local_fault().is_none() && refused.fault() == Fault::Refused);
+    let looked_up = |look_up| ConnectError { look_up: Some(look_up), ..ConnectError::default() };
+    let crowded = looked_up(LookupError::Crowded);
+    assert!(crowded.local_fault().is_some() && crowded.fault() == Fault::Local);
+    let unknown = looked_up(LookupError::TimedOut);
+    assert!(unknown.local_fault().is_none() && unknown.fault() == Fault::Name);
+}
+
+#[test]
+fn a_timeout_is_never_too_old() {
+    let refused = ConnectErrorKind::Io(io::Error::from_raw_os_error(libc::ECONNREFUSED));
+    assert!(refused.may_be_over(), "the host may be back");
+    assert!(!ConnectErrorKind::TimedOut.may_be_over() && !refused.left_alone().may_be_over());
 }

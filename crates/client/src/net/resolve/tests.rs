@@ -167,6 +167,15 @@ fn a_zone_is_looked_up_at_once() {
 }
 
 #[test]
+fn nobody_waits_for_a_look_up_while_an_address_is_known() {
+    let addresses = named("name");
+    addresses.learn(Ok(one(1)));
+    addresses.state.lock().look_up = Some(LookUp::idle(addresses.name()));
+    assert!(addresses.current().is_ok_and(|current| current.look_up.is_some()));
+    assert!(addresses.wait(soon()).is_ok_and(|found| *found == *one(1)));
+}
+
+#[test]
 fn those_who_ask_for_a_name_at_the_same_time_share_a_look_up() {
     let name = "x".repeat(64);
     let hosts: Vec<_> = (1..=8).map(|port| Addresses::of(&name, port)).collect();

@@ -90,8 +90,11 @@ mod tests {
         exchange.count(Some(5));
         assert!(!exchange.awaits_reply());
         exchange.write();
+        assert!(exchange.can_count());
         exchange.count(Some(5));
         assert!(exchange.awaits_reply(), "the bytes came before the write");
+        exchange.settle();
+        assert!(!exchange.awaits_reply() && !exchange.can_count());
     }
 
     #[test]

@@ -156,3 +156,36 @@ impl AsRawFd for Socket {
 fn is_under_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// Connects from this address, and returns the outcome.
+    fn connect(own: SocketAddr, to: impl FnOnce(SocketAddr) -> SocketAddr) -> io::Result<()> {
+        let fresh = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        fresh.bind(&own.into())?;
+        let peer = to(fresh.local_addr()?.as_socket().expect("an address"));
+        fresh.connect(&peer.into())?;
+        let descriptor = Descriptor::of_new(fresh.into())?;
+        let socket = Socket { descriptor, peer, exchange: Exchange::NEW, permit: None };
+        socket.end_connect(&PollFd::writable(&socket))
+    }
+
+    #[test]
+    fn a_socket_that_is_connected_to_itself_was_refused() {
+        let own = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let outcome = connect(own, |own| own);
+        assert_eq!(outcome.err().and_then(|error| error.raw_os_error()), Some(libc::ECONNREFUSED));
+    }
+
+    #[test]
+    fn a_socket_may_have_the_number_of_its_peers_port() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let peer = listener.local_addr().unwrap();
+        let own = SocketAddr::from(([127, 0, 0, 2], peer.port()));
+        assert!(connect(own, |_| peer).is_ok());
+    }
+}

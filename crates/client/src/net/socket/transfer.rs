@@ -184,4 +184,21 @@ mod tests {
         });
         assert!(outcome.is_ok());
     }
+
+    #[test]
+    fn a_signal_does_not_end_a_transfer() {
+        let mut calls = 0;
+        let outcome = with_timeout(PollFd::readable(&std::io::stdin()), Some(Duration::ZERO), || {
+            calls += 1;
+            if calls == 1 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(3) }
+        });
+        assert_eq!(outcome.ok(), Some(3));
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_told_from_other_failures() {
+        let failed = |number| TransferError::Io(io::Error::from_raw_os_error(number)).error();
+        assert_eq!(failed(libc::ENOMEM), Error::OutOfMemory);
+        assert_eq!(failed(libc::ECONNRESET), Error::Failure);
+    }
 }
