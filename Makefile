@@ -11,7 +11,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # Where Cargo builds, and what is made of that. A source folder may be read-only.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 $(if $(word 2,$(TARGET)),$(error CARGO_TARGET_DIR has blanks, which make cannot handle: $(TARGET)))
-RELEASE := $(TARGET)/$(CARGO_BUILD_TARGET:%=%/)release
+BUILT := $(TARGET)/$(CARGO_BUILD_TARGET:%=%/)release
 LIB := $(TARGET)/lib
 PACKAGES := libdroplet libdroplet_conn droplet-conn-command
 LIBRARIES := $(LIB)/libdroplet_conn.so.0 $(LIB)/libdroplet_conn_static.a $(LIB)/libdroplet_conn.so \
@@ -31,7 +31,7 @@ FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(IN
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
-all: $(LIBRARIES) $(RELEASE)/droplet-conn ## build the libraries into target/lib, and the command
+all: $(LIBRARIES) $(BUILT)/droplet-conn ## build the libraries into target/lib, and the command
 
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo
@@ -98,8 +98,8 @@ mutants: ## changes to the code that no test notices: FILES= (a part of a path) 
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
 header: ## regenerate what is in include, and the pages of docs/man that come from it
-	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface --test man_pages -- \
-		--test-threads=1
+	UPDATE_HEADER=1 cargo test --locked --test header --test droplet_headers --test interface --test man_pages \
+		-- --test-threads=1
 
 bench: all ## what checkouts, connects and writes cost beside the bare system calls
 	@scripts/setup.sh test
@@ -127,7 +127,7 @@ licences: ## the licences, versions, sources and advisories of all crates; write
 install install-standalone: | $(filter all,$(MAKECMDGOALS))
 
 install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= BINDIR= MANDIR= DESTDIR=
-	@scripts/is-built.sh $(LIB)/libdroplet_conn.so.0 $(LINKED:%=$(LIB)/%)
+	@scripts/is-built.sh $(LIB)/libdroplet_conn.so.0 $(LINKED:%=$(LIB)/%) $(BUILT)/droplet-conn
 	install -d "$(TO)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(LIB)/libdroplet_conn.so.0 "$(TO)/libdroplet_conn.so.$(VERSION)"
 	ln -sf libdroplet_conn.so.$(VERSION) "$(TO)/libdroplet_conn.so.0"
@@ -136,11 +136,12 @@ install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCD
 	$(FILL_IN) droplet_conn.pc.in >"$(TO)/pkgconfig/droplet_conn.pc"
 	install -d "$(LICENCES_TO)"
 	install -m 644 $(LICENCES) "$(LICENCES_TO)"
-	[ ! -e $(RELEASE)/droplet-conn ] || install -D -m 755 $(RELEASE)/droplet-conn "$(DESTDIR)$(BINDIR)/droplet-conn"
+	install -D -m 755 $(BUILT)/droplet-conn "$(DESTDIR)$(BINDIR)/droplet-conn"
 	for page in $(PAGES); do install -D -m 644 $$page "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 
 install-strip: install ## the same without line numbers: those go to LIBDIR/.debug, where debuggers look
 	scripts/strip.sh "$(TO)" libdroplet_conn.so.$(VERSION) libdroplet_conn_static.a
+	strip "$(DESTDIR)$(BINDIR)/droplet-conn"
 
 uninstall: ## with the variables that install had
 	rm -f $(LINKED:%="$(TO)"/%) "$(TO)"/libdroplet_conn.so.0 "$(TO)"/libdroplet_conn.so.$(VERSION) \
@@ -180,7 +181,7 @@ deb: ## the Debian packages of HEAD, in target/dist
 deb-check: ## build, install, use and remove them in clean roots of Debian, as root: SUITES= (bookworm trixie)
 	@scripts/setup.sh roots
 	@archive=$$(packaging/dist.sh $(TARGET)/dist $(PACKAGES)) && for suite in $(or $(SUITES),bookworm trixie); do \
-		packaging/check.sh $$suite $$archive $(TARGET)/roots || exit 1; done
+		packaging/check.sh $$suite $$archive $(TARGET)/packages || exit 1; done
 
 rpm: ## the RPMs of HEAD, in target/dist
 	@scripts/setup.sh rpm
@@ -202,11 +203,11 @@ demo-program: $(LIBRARIES)
 	+$(TESTS_C) ../target/tests-c/3.0/preload/demo
 
 # Removed first: programs may be running on it.
-$(LIB)/libdroplet_conn.so.0: $(RELEASE)/libdroplet_conn.so Makefile
+$(LIB)/libdroplet_conn.so.0: $(BUILT)/libdroplet_conn.so Makefile
 	@mkdir -p $(@D)
 	cp --remove-destination $< $@
 
-$(LIB)/libdroplet_conn_static.a: $(RELEASE)/libdroplet_conn.a exports.txt scripts/static-library.sh
+$(LIB)/libdroplet_conn_static.a: $(BUILT)/libdroplet_conn.a exports.txt scripts/static-library.sh
 	scripts/static-library.sh $< exports.txt $@ dplx_
 
 # What -ldroplet_conn finds.
@@ -215,17 +216,17 @@ $(LIB)/libdroplet_conn.so $(LIB)/libdroplet_conn.a $(LIB)/libdroplet_conn_needed
 	CC='$(CC)' scripts/linker-scripts.sh exports.txt $(@D)
 
 # It has its own folder. In that of the others, a linker would find it instead of Droplet.
-$(LIB)/standalone/libdroplet.so.0: $(RELEASE)/libdroplet.so
+$(LIB)/standalone/libdroplet.so.0: $(BUILT)/libdroplet.so
 	@mkdir -p $(@D)
 	@rm -f $(LIB)/libdroplet.so $(LIB)/libdroplet.so.0
 	cp --remove-destination $< $@
 	ln -sf $(@F) $(@D)/libdroplet.so
 
 # Cargo knows best whether there is anything to do. The plus: it shares the job server of make.
-$(RELEASE)/libdroplet_conn.so $(RELEASE)/libdroplet_conn.a $(RELEASE)/libdroplet.so $(RELEASE)/droplet-conn &: always
+$(BUILT)/libdroplet_conn.so $(BUILT)/libdroplet_conn.a $(BUILT)/libdroplet.so $(BUILT)/droplet-conn &: always
 	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
 
-.PHONY: help all demo test valgrind msrv distribution cross asan allocations models tsan soak long-tests coverage \
+.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
 	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
 	install-standalone install-standalone-strip uninstall-standalone dist deb deb-check rpm clean c-programs c-host \
 	demo-program always

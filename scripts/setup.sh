@@ -44,7 +44,7 @@ coverage)
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
 *)
-    echo "usage: setup.sh $(sed -n 's/^\([a-z]*\)) needed.*/\1/p; s/^\([a-z]*\))$/\1/p' "$0" | paste -sd '|')" >&2
+    echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants|deb|rpm' >&2
     exit 2
     ;;
 esac

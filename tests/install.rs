@@ -78,12 +78,14 @@ fn install_without_cargo(name: &str, built: &[&str], target: &str) -> (Output, B
     (output, files_in(&stage))
 }
 
-const CONN: [&str; 5] = [
+/// What `make install` installs, from `target/lib`.
+const CONN: [&str; 6] = [
     "libdroplet_conn.so.0",
     "libdroplet_conn_static.a",
     "libdroplet_conn.so",
     "libdroplet_conn.a",
     "libdroplet_conn_needed.o",
+    "../release/droplet-conn",
 ];
 const STANDALONE: &str = "standalone/libdroplet.so.0";
 
@@ -106,7 +108,7 @@ fn libraries_are_installed_without_cargo_and_without_each_other() {
 fn what_was_not_built_is_named() {
     for (name, built, target, missing) in [
         ("install-nothing", &[][..], "install", "libdroplet_conn.so.0"),
-        ("install-half", &CONN[..3], "install", "libdroplet_conn.a"),
+        ("install-half", &CONN[..3], "install", "libdroplet_conn_needed.o"),
         ("install-other", &CONN[..], "install-standalone", "libdroplet.so.0"),
     ] {
         let (output, files) = install_without_cargo(name, built, target);
@@ -137,7 +139,7 @@ fn quick_cargo() -> String {
         while [ $# != 0 ]; do [ \"$1\" != --target-dir ] || to=$2; shift; done
         to=$to/${{CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}}release
         mkdir -p \"$to\"
-        cp '{0}/libdroplet_conn.so' '{0}/libdroplet_conn.a' '{0}/libdroplet.so' \"$to\"
+        cp '{0}/libdroplet_conn.so' '{0}/libdroplet_conn.a' '{0}/libdroplet.so' '{0}/droplet-conn' \"$to\"
         ",
         built.display()
     )
@@ -212,7 +214,8 @@ fn files_are_installed_and_uninstalled() {
     let to_stage = format!("DESTDIR={}", stage.display());
     install(&["install", "PREFIX=/usr", &to_stage]);
     let version = version();
-    let expected = BTreeSet::from([
+    let mut expected = BTreeSet::from([
+        "usr/bin/droplet-conn".to_owned(),
         "usr/include/droplet_conn.h".to_owned(),
         "usr/lib/libdroplet_conn.a".to_owned(),
         "usr/lib/libdroplet_conn.so".to_owned(),
@@ -224,6 +227,9 @@ fn files_are_installed_and_uninstalled() {
         "usr/share/doc/libdroplet_conn/LICENSE".to_owned(),
         "usr/share/doc/libdroplet_conn/THIRD-PARTY.txt".to_owned(),
     ]);
+    let pages = files_in(&root().join("docs/man"));
+    let section = |page: &str| page.rsplit('.').next().expect("a section").to_owned();
+    expected.extend(pages.iter().map(|page| format!("usr/share/man/man{}/{page}", section(page))));
     assert_eq!(files_in(&stage), expected);
     let description = fs::read_to_string(stage.join("usr/lib/pkgconfig/droplet_conn.pc")).expect("installed");
     assert!(description.contains("prefix=/usr\n"), "the staging folder is not in it: {description}");
