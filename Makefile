@@ -6,6 +6,7 @@ DOCDIR ?= $(PREFIX)/share/doc
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DURATION ?= 3600
+RELEASE ?= trixie
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # Where Cargo builds, and what is made of that. A source folder may be read-only.
@@ -53,9 +54,9 @@ valgrind: ## the C programs under valgrind: PARTS= (plain alone tls)
 msrv: ## all code and the unit tests with the oldest Rust that may build it: RUSTC_MSRV=
 	@scripts/msrv.sh
 
-distribution: ## build and test in a root of another release of Debian: SUITE= (trixie)
+distribution: ## build and test in a root of another release of Debian: RELEASE= (trixie)
 	@scripts/setup.sh roots
-	@scripts/root.sh $(or $(SUITE),trixie) sh -c 'scripts/setup.sh distribution && make all && scripts/test.sh distribution'
+	@scripts/root.sh $(RELEASE) sh -c 'scripts/setup.sh distribution && make all && scripts/test.sh distribution'
 
 asan: ## the C programs with AddressSanitizer, LeakSanitizer and UBSan
 	@scripts/setup.sh memory
@@ -94,7 +95,7 @@ coverage: ## which lines the tests run: a report in target/coverage, compared wi
 
 mutants: ## changes to the code that no test notices: FILES= (a part of a path) SHARD= (such as 0/8) DIFF= (a file)
 	@scripts/setup.sh mutants
-	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --package droplet-client --output target \
+	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --output target \
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
 header: ## regenerate what is in include, and the pages of docs/man that come from it
@@ -226,7 +227,7 @@ $(LIB)/standalone/libdroplet.so.0: $(BUILT)/libdroplet.so
 $(BUILT)/libdroplet_conn.so $(BUILT)/libdroplet_conn.a $(BUILT)/libdroplet.so $(BUILT)/droplet-conn &: always
 	+scripts/build.sh $(TARGET) $(PACKAGES:%=--package %)
 
-.PHONY: help all demo test valgrind msrv distribution asan allocations models tsan soak long-tests coverage \
+.PHONY: help all demo test valgrind msrv distribution cross asan allocations models tsan soak long-tests coverage \
 	mutants header bench fuzz fuzz-smoke licences simulate simulation-mutations install install-strip uninstall \
 	install-standalone install-standalone-strip uninstall-standalone dist deb deb-check rpm clean c-programs c-host \
 	demo-program always

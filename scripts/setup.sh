@@ -44,7 +44,7 @@ coverage)
     needed="$build openssl nginx-light stunnel4 python3-prometheus-client llvm-$llvm"
     ;;
 *)
-    echo 'usage: setup.sh demo|test|soak|memory|threads|fuzz|licences|roots|distribution|coverage|mutants|deb|rpm' >&2
+    echo 'usage: setup.sh demo|test|soak|memory|threads|cross|fuzz|licences|roots|distribution|coverage|mutants|deb|rpm' >&2
     exit 2
     ;;
 esac
