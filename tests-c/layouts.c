@@ -119,10 +119,31 @@ static void names_may_be_missing(void) {
     server_stop(server);
 }
 
+/* A program may make the pool of a context again that was in use, with what Droplet has set meanwhile. */
+static void pool_may_be_made_again(void) {
+    static char bucket[] = "";
+    dpl_ctx_t *ctx;
+
+    server = server_answering(1);
+    ctx = context_over_server(server, "");
+    REQUIRE(ctx, "a context is made");
+    CHECK(answered(ctx, 1), "it is used");
+    dpl_conn_pool_destroy(ctx);
+    ctx->cwds = (dpl_dict_t *)(void *)bucket;
+    ctx->cur_bucket = bucket;
+    CHECK_STATUS(dpl_conn_pool_init(ctx), DPL_SUCCESS, "its pool is made again");
+    CHECK(answered(ctx, 2), "it works");
+    ctx->cwds = NULL;
+    ctx->cur_bucket = NULL;
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
 int main(void) {
     test_begin("layouts");
     RUN(profile_does_not_hide_the_layout);
     RUN(other_layouts_are_refused);
     RUN(names_may_be_missing);
+    RUN(pool_may_be_made_again);
     return test_end();
 }

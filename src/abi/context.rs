@@ -122,6 +122,8 @@ impl Context {
         held.view.pool_field().store(ptr::null_mut(), Ordering::Relaxed);
         held.print_statistics();
         held.client.detach();
+        // A pool that is made again begins without connections.
+        held.view.open_connections().store(0, Ordering::Relaxed);
         if !held.client.end_waits() {
             // A call still uses it.
             mem::forget(held);

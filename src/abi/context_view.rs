@@ -16,6 +16,7 @@ use super::layout::{
     AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, Context201406, Context201504,
     ContextBareos, ContextHead,
 };
+use super::owned_context::is_backend_of_ours;
 use super::slab::ErasedName;
 use droplet_client::checkout::Settings;
 use droplet_client::hosts::Hosts;
@@ -176,14 +177,15 @@ impl View {
             && self.has_our_hosts()
     }
 
-    /// Returns whether the pointers behind the pool are those of a new context: Droplet sets the first two later. Of a
-    /// user without a home directory it knows no directory and no name, and then it needs `pricing_dir`.
+    /// Returns whether the pointers behind the pool are those of a context. Droplet sets the first two later: a program
+    /// may make the pool again. In a context of `dplx_ctx_new` only the second one is set. Of a user without a home
+    /// directory Droplet knows no directory and no name, and then it needs `pricing_dir`.
     fn has_its_names(&self) -> bool {
         let layout = self.layout;
         let is_set = |offset| !self.is_null(offset);
         let names = [layout.droplet_dir, layout.profile_name, layout.pricing_dir].map(is_set);
-        self.is_null(layout.cwds)
-            && self.is_null(layout.cur_bucket)
+        let (has_directories, has_bucket) = (is_set(layout.cwds), is_set(layout.cur_bucket));
+        (has_directories == has_bucket || has_bucket && is_backend_of_ours(self.backend()))
             && matches!(names, [true, true, _] | [false, false, true])
     }
 

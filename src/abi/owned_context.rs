@@ -84,6 +84,11 @@ fn backend_head(backend: &Backend) -> *mut c_void {
     head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
 }
 
+/// Returns whether this is the value of the `backend` field of a context that [`create`] made.
+pub fn is_backend_of_ours(backend: *const c_void) -> bool {
+    BACKEND_HEADS.as_ptr_range().contains(&backend.cast())
+}
+
 /// Makes a context from a profile and gives it to C, which frees it with [`destroy`]. Errors are returned as text,
 /// warnings are logged.
 pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut ContextHead, String> {
