@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 20] = [
+const ABI: [&str; 21] = [
     "memory",
     "layout",
     "sized",
@@ -23,6 +23,7 @@ const ABI: [&str; 20] = [
     "droplet",
     "dictionary",
     "addrlist",
+    "backends",
     "context_view",
     "request",
     "uses",

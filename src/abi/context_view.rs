@@ -11,12 +11,12 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
+use super::backends;
 use super::droplet;
 use super::layout::{
     AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, Context201406, Context201504,
     ContextBareos, ContextHead,
 };
-use super::owned_context::is_backend_of_ours;
 use super::slab::ErasedName;
 use droplet_client::checkout::Settings;
 use droplet_client::hosts::Hosts;
@@ -185,7 +185,7 @@ impl View {
         let is_set = |offset| !self.is_null(offset);
         let names = [layout.droplet_dir, layout.profile_name, layout.pricing_dir].map(is_set);
         let (has_directories, has_bucket) = (is_set(layout.cwds), is_set(layout.cur_bucket));
-        (has_directories == has_bucket || has_bucket && is_backend_of_ours(self.backend()))
+        (has_directories == has_bucket || has_bucket && backends::is_of_ours(self.backend()))
             && matches!(names, [true, true, _] | [false, false, true])
     }
 

@@ -8,9 +8,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
 
-use libc::{c_char, c_int, c_uint, c_void};
+use libc::{c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
+use super::backends;
 use super::call::ContextCall;
 use super::context::Context;
 use super::context_view::{LIMITS_OF_A_NEW_CONTEXT, REDIRECTS_OF_A_NEW_CONTEXT};
@@ -22,7 +23,7 @@ use droplet_client::log;
 use droplet_client::log::Log;
 
 use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
-use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
+use droplet_client::profile::{HostList, Profile};
 use droplet_client::status::Error;
 
 /// The functions by which C makes and frees a context.
@@ -55,38 +56,6 @@ impl InSlab for OwnedContext {
     fn slab() -> &'static Slab<OwnedContext> {
         &OWNED
     }
-}
-
-/// Target of a context's `backend` field: the name, and functions, all of them NULL here.
-#[repr(C)]
-struct BackendHead {
-    name: *const c_char,
-    functions: [*const c_void; 31],
-}
-
-// SAFETY: the pointers lead to constants.
-unsafe impl Sync for BackendHead {}
-
-static BACKEND_HEADS: [BackendHead; BACKENDS.len()] = {
-    let mut heads =
-        [const { BackendHead { name: ptr::null(), functions: [ptr::null(); 31] } }; BACKENDS.len()];
-    let mut at = 0;
-    while at < BACKENDS.len() {
-        heads[at].name = BACKENDS[at].name.as_ptr();
-        at += 1;
-    }
-    heads
-};
-
-/// Returns the value of the `backend` field for a backend.
-fn backend_head(backend: &Backend) -> *mut c_void {
-    let head = BACKENDS.iter().position(|other| other == backend).map(|at| &raw const BACKEND_HEADS[at]);
-    head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
-}
-
-/// Returns whether this is the value of the `backend` field of a context that [`create`] made.
-pub fn is_backend_of_ours(backend: *const c_void) -> bool {
-    BACKEND_HEADS.as_ptr_range().contains(&backend.cast())
 }
 
 /// Makes a context from a profile and gives it to C, which frees it with [`destroy`]. Errors are returned as text,
@@ -185,7 +154,7 @@ fn with_plain_fields(profile: &Profile) -> Context30 {
     fields.url_encoding = profile.url_encoding.into();
     fields.preserve_root_path = profile.preserve_root_path.into();
     fields.enterprise_number = profile.enterprise_number;
-    fields.backend = backend_head(&profile.backend);
+    fields.backend = backends::head(&profile.backend);
     fields.header_size = profile.header_size;
     fields
 }

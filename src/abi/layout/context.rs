@@ -4,7 +4,7 @@ use libc::{c_char, c_int, c_uint, c_void};
 
 use super::{AddrListHead, MUTEX};
 
-/// A `dpl_ctx_t` of any layout. Only [`crate::abi::context_view`] knows its fields.
+/// A `dpl_ctx_t` of any layout. Only `context_view` knows its fields.
 #[repr(C)]
 pub struct ContextHead {
     _opaque: [u8; 0],
