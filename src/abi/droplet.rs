@@ -99,12 +99,23 @@ std::arch::global_asm!(
     ".quad droplet_conn_dict_add_if_any",
     ".quad droplet_conn_dict_free_if_any",
     ".quad droplet_conn_dict_get_value_if_any",
+    ".weakref droplet_conn_own_log_if_any, droplet_conn_log",
+    ".weakref droplet_conn_own_trace_if_any, droplet_conn_trace",
+    ".globl droplet_conn_weak_own",
+    ".hidden droplet_conn_weak_own",
+    "droplet_conn_weak_own:",
+    ".quad droplet_conn_own_log_if_any",
+    ".quad droplet_conn_own_trace_if_any",
     ".popsection",
 );
 
 unsafe extern "C" {
     #[link_name = "droplet_conn_weak"]
     static LINKED: [Option<Function>; COUNT];
+    /// `dpl_log` and `dpl_trace` of `libdroplet.so.0` itself, by the names that `variadic.c` defines. The names of Droplet
+    /// lead to placeholders within that library (crates/libdroplet).
+    #[link_name = "droplet_conn_weak_own"]
+    static OWN: [Option<Function>; 2];
 }
 
 /// Functions that the linker did not see, because the program loaded Droplet by dlopen(3); NULL if there are none.
@@ -120,7 +131,7 @@ pub fn look_into_object_of(address: *const c_void) {
     // returned.
     unsafe {
         let mut object = MaybeUninit::<libc::Dl_info>::uninit();
-        if LINKED[LOG].is_some() || libc::dladdr(address, object.as_mut_ptr()) == 0 {
+        if linked(LOG).is_some() || libc::dladdr(address, object.as_mut_ptr()) == 0 {
             return;
         }
         let name = object.assume_init().dli_fname;
@@ -163,11 +174,18 @@ pub fn is_in_a_loaded_object(address: *const c_void) -> bool {
     unsafe { libc::dl_iterate_phdr(Some(contains), address.cast_mut()) != 0 }
 }
 
+/// Returns a function that the linker has found.
+fn linked(which: usize) -> Option<Function> {
+    // SAFETY: both are constants after loading.
+    let (own, linked) = unsafe { (OWN.get(which).copied().flatten(), LINKED[which]) };
+    own.or(linked)
+}
+
 /// Returns a function that the linker has found, or else one of the object that the program loaded.
 fn function(which: usize) -> Option<Function> {
     let loaded = LOADED[which].load(Ordering::Relaxed);
-    // SAFETY: a constant after loading; a loaded pointer is NULL or what dlsym(3) gave for a function.
-    unsafe { LINKED[which].or(mem::transmute::<*mut c_void, Option<Function>>(loaded)) }
+    // SAFETY: a loaded pointer is NULL or what dlsym(3) gave for a function.
+    linked(which).or(unsafe { mem::transmute::<*mut c_void, Option<Function>>(loaded) })
 }
 
 /// Returns Droplet's `dpl_log`, if the process has one.
@@ -184,8 +202,8 @@ pub fn trace() -> Option<TraceFunction> {
 
 /// Returns Droplet's `dpl_req_free`, if the process has one.
 pub fn free_request() -> Option<FreeRequest> {
-    // SAFETY: a constant after loading, and `dpl_req_free` has this type.
-    unsafe { mem::transmute(LINKED[FREE_REQUEST]) }
+    // SAFETY: `dpl_req_free` has this type.
+    unsafe { mem::transmute(linked(FREE_REQUEST)) }
 }
 
 /// Returns Droplet's functions on dictionaries, if the process has them.
