@@ -32,8 +32,3 @@ pub fn head(backend: &Backend) -> *mut c_void {
     let head = BACKENDS.iter().position(|other| other == backend).map(|at| &raw const BACKEND_HEADS[at]);
     head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
 }
-
-/// Returns whether this is the value of the `backend` field of a context of this library.
-pub fn is_of_ours(backend: *const c_void) -> bool {
-    BACKEND_HEADS.as_ptr_range().contains(&backend.cast())
-}

@@ -75,14 +75,15 @@ impl fmt::Display for PoolError {
 }
 
 impl Context {
-    /// Makes the pool of a new context. Returns the context as this library sees it.
+    /// Makes the pool of a new context. Returns the context as this library sees it. `is_own` says that this library made
+    /// it.
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
-    pub unsafe fn make(context: *mut ContextHead) -> Result<&'static Context, PoolError> {
+    pub unsafe fn make(context: *mut ContextHead, is_own: bool) -> Result<&'static Context, PoolError> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         // SAFETY: `context` points to a `dpl_ctx_t` (contract of this function).
-        let view = unsafe { View::of_new(context) }.ok_or(PoolError::Layout)?;
+        let view = unsafe { View::of_new(context, is_own) }.ok_or(PoolError::Layout)?;
         if let Some(foreign) = view.foreign_openssl() {
             return Err(PoolError::OpenSsl(foreign));
         }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use libc::{c_int, c_void};
 
 use super::addrlist::AddrList;
-use super::backends;
 use super::droplet;
 use super::layout::{
     AddrListHead, BAREOS_KEEP_ALIVE, BAREOS_USE_HTTPS, Context30, Context201406, Context201504,
@@ -163,7 +162,7 @@ impl View {
 
     /// Returns whether this is a new context in this layout. In another one, some of the places that are looked at have
     /// fields whose values do not fit, whatever the profile says.
-    fn is_new(&self) -> bool {
+    fn is_new(&self, is_own: bool) -> bool {
         let layout = self.layout;
         let limits =
             [layout.n_conn_buckets, layout.n_conn_max, layout.n_conn_max_hits, layout.conn_idle_time];
@@ -173,29 +172,29 @@ impl View {
             && droplet::is_in_a_loaded_object(self.backend())
             && self.is_null(layout.conn_buckets)
             && self.read(layout.n_conn_fds) == 0
-            && self.has_its_names()
+            && self.has_its_names(is_own)
             && self.has_our_hosts()
     }
 
     /// Returns whether the pointers behind the pool are those of a context. Droplet sets the first two later: a program
-    /// may make the pool again. In a context of `dplx_ctx_new` only the second one is set. Of a user without a home
+    /// may make the pool again. In a context of this library's own, only the second one may be set. Of a user without a home
     /// directory Droplet knows no directory and no name, and then it needs `pricing_dir`.
-    fn has_its_names(&self) -> bool {
+    fn has_its_names(&self, is_own: bool) -> bool {
         let layout = self.layout;
         let is_set = |offset| !self.is_null(offset);
         let names = [layout.droplet_dir, layout.profile_name, layout.pricing_dir].map(is_set);
         let (has_directories, has_bucket) = (is_set(layout.cwds), is_set(layout.cur_bucket));
-        (has_directories == has_bucket || has_bucket && backends::is_of_ours(self.backend()))
-            && matches!(names, [true, true, _] | [false, false, true])
+        (has_directories == has_bucket || is_own) && matches!(names, [true, true, _] | [false, false, true])
     }
 
-    /// Returns the view of a new context, if it has one known layout, and no other one too.
+    /// Returns the view of a new context, if it has one known layout, and no other one too. `is_own` says that this
+    /// library made it.
     ///
     /// # Safety
     /// `context` points to a `dpl_ctx_t` of some revision of Droplet.
-    pub unsafe fn of_new(context: *mut ContextHead) -> Option<View> {
+    pub unsafe fn of_new(context: *mut ContextHead, is_own: bool) -> Option<View> {
         // SAFETY: the contract of this function.
-        let mut fitting = unsafe { View::in_each_layout(context) }.filter(View::is_new);
+        let mut fitting = unsafe { View::in_each_layout(context) }.filter(|view| view.is_new(is_own));
         let view = fitting.next()?;
         fitting.next().is_none().then_some(view)
     }

@@ -58,6 +58,11 @@ impl InSlab for OwnedContext {
     }
 }
 
+/// Returns whether [`create`] made this context.
+pub fn is_own(context: *mut ContextHead) -> bool {
+    OWNED.get(context.cast()).is_some()
+}
+
 /// Makes a context from a profile and gives it to C, which frees it with [`destroy`]. Errors are returned as text,
 /// warnings are logged.
 pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut ContextHead, String> {
@@ -80,7 +85,7 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     let bucket = duplicate(c"").map_err(out_of_memory)?;
     let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
     // SAFETY: `handed_out` points to a context that was just made, in the layout of 3.0.
-    let made = unsafe { Context::make(handed_out.cast()) }.map_err(|error| {
+    let made = unsafe { Context::make(handed_out.cast(), true) }.map_err(|error| {
         drop(OWNED.take(handed_out));
         error.to_string()
     })?;

@@ -15,6 +15,7 @@ use crate::abi::call::ContextCall;
 use crate::abi::connection::Connection;
 use crate::abi::context::Context;
 use crate::abi::memory::string;
+use crate::abi::owned_context::is_own;
 use crate::abi::request::Request;
 use droplet_client::fault::Fault;
 use droplet_client::net::authority::Authority;
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn dpl_conn_pool_init(ctx: *mut dpl_ctx_t) -> dpl_status_t
             return Error::Invalid.status();
         }
         // SAFETY: not NULL, so it points to a `dpl_ctx_t` (contract of this function).
-        let made = unsafe { Context::make(ctx) };
+        let made = unsafe { Context::make(ctx, is_own(ctx)) };
         code(made.map(|context| context.read_environment(&call_log(Some(context), NAME))).map_err(|reason| {
             refuse(None, NAME, &reason.to_string());
             reason.error()
