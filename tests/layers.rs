@@ -12,7 +12,7 @@ use common::root;
 const CLIENT: [&str; 8] = ["os", "http", "pool", "net", "hosts", "profile", "checkout", "api"];
 
 /// The files and folders of src/abi, from the lowest.
-const ABI: [&str; 21] = [
+const ABI: [&str; 20] = [
     "memory",
     "layout",
     "sized",
@@ -23,7 +23,6 @@ const ABI: [&str; 21] = [
     "droplet",
     "dictionary",
     "addrlist",
-    "backends",
     "context_view",
     "request",
     "uses",

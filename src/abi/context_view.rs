@@ -176,8 +176,8 @@ impl View {
             && self.has_our_hosts()
     }
 
-    /// Returns whether the pointers behind the pool are those of a context. Droplet sets the first two later: a program
-    /// may make the pool again. In a context of this library's own, only the second one may be set. Of a user without a home
+    /// Returns whether the pointers behind the pool are those of a context. Droplet sets the first two after the
+    /// pool, and a program may make the pool again. In a context of this library's own, only the second one is set. Of a user without a home
     /// directory Droplet knows no directory and no name, and then it needs `pricing_dir`.
     fn has_its_names(&self, is_own: bool) -> bool {
         let layout = self.layout;

@@ -60,7 +60,6 @@
 //!   slab  hostent  log_callback  droplet            handles; the program's log function; Droplet's functions
 //!   dictionary                                      dpl_dict_t
 //!   addrlist                                        dpl_addrlist_t, dpl_addr_t
-//!   backends                                        what the backend field of our own contexts points to
 //!   context_view                                    fields of dpl_ctx_t
 //!   request                                         dpl_req_t
 //!   uses                                            uses of connections that another thread may cancel
@@ -73,7 +72,6 @@
 //! ```
 
 pub(crate) mod addrlist;
-pub(crate) mod backends;
 pub mod bounded_call;
 pub(crate) mod call;
 pub mod connection;

@@ -8,10 +8,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
 
-use libc::{c_int, c_uint, c_void};
+use libc::{c_char, c_int, c_uint, c_void};
 
 use super::addrlist::{AddError, AddrList};
-use super::backends;
 use super::call::ContextCall;
 use super::context::Context;
 use super::context_view::{LIMITS_OF_A_NEW_CONTEXT, REDIRECTS_OF_A_NEW_CONTEXT};
@@ -23,7 +22,7 @@ use droplet_client::log;
 use droplet_client::log::Log;
 
 use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
-use droplet_client::profile::{HostList, Profile};
+use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
 use droplet_client::status::Error;
 
 /// The functions by which C makes and frees a context.
@@ -58,6 +57,33 @@ impl InSlab for OwnedContext {
     }
 }
 
+/// Target of a context's `backend` field: the name, and functions, all of them NULL here.
+#[repr(C)]
+struct BackendHead {
+    name: *const c_char,
+    functions: [*const c_void; 31],
+}
+
+// SAFETY: the pointers lead to constants.
+unsafe impl Sync for BackendHead {}
+
+static BACKEND_HEADS: [BackendHead; BACKENDS.len()] = {
+    let mut heads =
+        [const { BackendHead { name: ptr::null(), functions: [ptr::null(); 31] } }; BACKENDS.len()];
+    let mut at = 0;
+    while at < BACKENDS.len() {
+        heads[at].name = BACKENDS[at].name.as_ptr();
+        at += 1;
+    }
+    heads
+};
+
+/// Returns the value of the `backend` field for a backend.
+fn backend_head(backend: &Backend) -> *mut c_void {
+    let head = BACKENDS.iter().position(|other| other == backend).map(|at| &raw const BACKEND_HEADS[at]);
+    head.map_or(ptr::null_mut(), |head| head.cast_mut().cast())
+}
+
 /// Returns whether [`create`] made this context.
 pub fn is_own(context: *mut ContextHead) -> bool {
     OWNED.get(context.cast()).is_some()
@@ -82,7 +108,6 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
     if let Some(tls) = profile.tls_context().map_err(|fault| fault.to_string())? {
         fields.ssl_ctx = hand_over_context(tls);
     }
-    let bucket = duplicate(c"").map_err(out_of_memory)?;
     let handed_out = OWNED.insert(context).map_err(out_of_memory)?.into_raw();
     // SAFETY: `handed_out` points to a context that was just made, in the layout of 3.0.
     let made = unsafe { Context::make(handed_out.cast(), true) }.map_err(|error| {
@@ -90,9 +115,6 @@ pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut Co
         error.to_string()
     })?;
     made.read_environment(log);
-    // As in Droplet, a context has its pool before it has a bucket: by that its layout is told.
-    // SAFETY: it was just made, and no other thread knows it yet.
-    unsafe { (*(*handed_out).head.get()).cur_bucket = bucket.into_raw() };
     Ok(handed_out.cast())
 }
 
@@ -159,7 +181,7 @@ fn with_plain_fields(profile: &Profile) -> Context30 {
     fields.url_encoding = profile.url_encoding.into();
     fields.preserve_root_path = profile.preserve_root_path.into();
     fields.enterprise_number = profile.enterprise_number;
-    fields.backend = backends::head(&profile.backend);
+    fields.backend = backend_head(&profile.backend);
     fields.header_size = profile.header_size;
     fields
 }
@@ -181,6 +203,7 @@ impl Context30 {
         self.ssl_cipher_list = duplicate(&profile.ssl_cipher_list)?.into_raw();
         self.pricing = copy(&profile.pricing)?;
         self.encrypt_key = copy(&profile.encrypt_key)?;
+        self.cur_bucket = duplicate(c"")?.into_raw();
         self.droplet_dir = duplicate(&profile.droplet_dir)?.into_raw();
         self.profile_name = duplicate(&profile.profile_name)?.into_raw();
         self.pricing_dir = copy(&profile.pricing_dir)?;
