@@ -17,11 +17,7 @@ const LONG: Duration = Duration::from_secs(100);
 /// A call that looks for an interruption every 10 ms, and whose connects succeed.
 struct AttentiveCall;
 
-impl Log for AttentiveCall {
-    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
-    fn note(&self, _: fmt::Arguments<'_>) {}
-    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
-}
+logs_nothing!(AttentiveCall);
 
 impl Call<Fake> for AttentiveCall {
     fn settings(&self) -> Settings {
@@ -37,13 +33,7 @@ impl Call<Fake> for AttentiveCall {
         Ok(None)
     }
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Fake, Error> {
-        Ok(Fake {
-            endpoint: Arc::clone(endpoint),
-            shard: ShardNumber::own(),
-            closed: Arc::default(),
-            _permit: None,
-            _stream: Some(stream),
-        })
+        Ok(Fake::over(stream, endpoint))
     }
 }
 

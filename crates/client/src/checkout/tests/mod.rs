@@ -31,6 +31,19 @@ struct Fake {
     _stream: Option<Stream>,
 }
 
+impl Fake {
+    /// A connection over a stream that was connected to an endpoint.
+    fn over(stream: Stream, endpoint: &Arc<Endpoint>) -> Fake {
+        Fake {
+            endpoint: Arc::clone(endpoint),
+            shard: ShardNumber::own(),
+            closed: Arc::default(),
+            _permit: None,
+            _stream: Some(stream),
+        }
+    }
+}
+
 impl Drop for Fake {
     fn drop(&mut self) {
         self.closed.fetch_add(1, Ordering::Relaxed);
@@ -73,14 +86,22 @@ impl ClientConnection for Fake {
     }
 }
 
+/// Lets a call log nothing.
+macro_rules! logs_nothing {
+    ($call:ty) => {
+        impl Log for $call {
+            fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
+            fn note(&self, _: fmt::Arguments<'_>) {}
+            fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
+        }
+    };
+}
+pub(super) use logs_nothing;
+
 /// A call on a context that allows one connection. Every new connect fails.
 struct FakeCall;
 
-impl Log for FakeCall {
-    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
-    fn note(&self, _: fmt::Arguments<'_>) {}
-    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
-}
+logs_nothing!(FakeCall);
 
 impl Call<Fake> for FakeCall {
     fn settings(&self) -> Settings {

@@ -9,11 +9,7 @@ use crate::os::sync::model::{explore, spawn};
 /// A call on a context that allows one connection. It waits for that without end, and can connect.
 struct PatientCall;
 
-impl Log for PatientCall {
-    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
-    fn note(&self, _: fmt::Arguments<'_>) {}
-    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
-}
+logs_nothing!(PatientCall);
 
 impl Call<Fake> for PatientCall {
     fn settings(&self) -> Settings {
@@ -26,13 +22,7 @@ impl Call<Fake> for PatientCall {
         Ok(None)
     }
     fn wrap(&self, stream: Stream, endpoint: &Arc<Endpoint>) -> Result<Fake, Error> {
-        Ok(Fake {
-            endpoint: Arc::clone(endpoint),
-            shard: ShardNumber::own(),
-            closed: Arc::default(),
-            _permit: None,
-            _stream: Some(stream),
-        })
+        Ok(Fake::over(stream, endpoint))
     }
 }
 

@@ -23,11 +23,7 @@ impl WaitingCall {
     }
 }
 
-impl Log for WaitingCall {
-    fn log(&self, _: Level, _: Location, _: fmt::Arguments<'_>) {}
-    fn note(&self, _: fmt::Arguments<'_>) {}
-    fn trace(&self, _: Location, _: fmt::Arguments<'_>) {}
-}
+logs_nothing!(WaitingCall);
 
 impl Call<Fake> for WaitingCall {
     fn settings(&self) -> Settings {
