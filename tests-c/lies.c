@@ -82,7 +82,8 @@ static struct server *servers[SERVERS];
 static dpl_ctx_t *ctx;
 static _Atomic char *deeds;
 static atomic_long next_number, asked;
-static long requests, fewest; /* at most; at least, and until one meets a misdeed */
+static long requests; /* no more are asked */
+static long fewest;   /* so many are asked in any case, and then more until one meets a misdeed */
 static atomic_bool finished;
 
 static atomic_long answered_well, answered_wrongly, failed_excusably, failed, without_connection;

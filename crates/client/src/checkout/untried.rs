@@ -85,7 +85,8 @@ impl<'a, C: ClientConnection> Untried<'a, C> {
     }
 
     /// Returns the next target: a host whose probe is due comes first, then available ones in turn, then suspects, then
-    /// other hosts whose probe is due, and then the last resort. So several dead hosts delay a call no more than one.
+    /// other hosts whose probe is due, and then the last resort. So several dead hosts delay a call
+    /// no longer than one does.
     pub fn next(&mut self) -> Result<Option<Target>, Error> {
         match &mut self.source {
             Source::Named(endpoint) => Ok(endpoint.take().map(|endpoint| (endpoint, None))),

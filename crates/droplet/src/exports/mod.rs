@@ -2,8 +2,9 @@
 //! [`droplet_conn::exports`]: a pointer becomes a reference, a safe call is made, its result becomes a status; no panic
 //! leaves.
 //!
-//! Rust cannot define functions with a variable number of arguments. `variadic.c` defines them under hidden names, and
-//! the exported name of each is a jump there: the linker exports only what Rust defines.
+//! Rust cannot define functions with a variable number of arguments. `variadic.c` defines them under names of its own;
+//! `crates/libdroplet` gives them Droplet's names. What they call here has a hidden name, which is a jump to a function
+//! in Rust: a name with `#[no_mangle]` would be exported.
 #![allow(non_camel_case_types)]
 
 /// The instruction that goes on in another function, with the same arguments.

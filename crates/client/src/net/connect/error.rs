@@ -87,7 +87,9 @@ impl fmt::Display for ConnectErrorKind {
             ConnectErrorKind::TimedOut => f.write_str("Connection timed out"),
             ConnectErrorKind::Tls(error) => f.write_str(&error.reason),
             ConnectErrorKind::GivenUp => f.write_str("given up, no connection was free (n_conn_max)"),
-            ConnectErrorKind::LeftAlone(reason) => write!(f, "{reason}; no call went on with it in time"),
+            ConnectErrorKind::LeftAlone(reason) => {
+                write!(f, "{reason}, noticed late: no call looked at this connect meanwhile")
+            }
         }
     }
 }

@@ -25,8 +25,8 @@ pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// The shortest head start ("Minimum Connection Attempt Delay", RFC 8305, sections 5 and 8).
 const SHORTEST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
-/// Returns the head start of an attempt, if `others` are to be tried after it in the time that is left: each has an equal
-/// part of it.
+/// Returns the head start of an attempt that `others` are to follow in the time that is left: an equal part of that time,
+/// within the two bounds above.
 pub fn head_start(time_left: Duration, others: usize) -> Duration {
     let share = time_left / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
     share.clamp(SHORTEST_ATTEMPT_DELAY, CONNECTION_ATTEMPT_DELAY)
@@ -38,8 +38,7 @@ pub struct ConnectPlan {
     pub addresses: Arc<Addresses>,
     /// The longest time it may take: the look-up of the name, all addresses, and TLS.
     pub timeout: Duration,
-    /// The time that the call which begins it has left for it. Each address is tried before it is over, if it is long
-    /// enough.
+    /// The time that the call has left. All addresses are tried within this time, if it is 10 ms or more for each.
     pub time_left: Duration,
     /// The source of permits: each socket needs one.
     pub permits: Arc<Permits>,
