@@ -66,8 +66,8 @@ fn live(seed: u64, config: &Config, steps: &[Step], shows_trace: bool) {
     THREAD.set(Some(DRIVER));
     really(|| {
         // Before the library registers its own.
-        // SAFETY: the handler stays in memory.
-        unsafe { libc::pthread_atfork(None, None, Some(program::be_alone)) };
+        // SAFETY: the handlers stay in memory.
+        unsafe { libc::pthread_atfork(None, Some(program::await_child), Some(program::be_alone)) };
         for _ in 0..config.threads {
             with(|world| world.threads.push(Thread::new(true)));
         }

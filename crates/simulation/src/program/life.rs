@@ -114,6 +114,14 @@ impl Actor {
     }
 }
 
+/// The first handler of a fork in the parent. It waits until the child has ended: otherwise both would write their
+/// traces at once, in an order that no seed repeats.
+pub extern "C" fn await_child() {
+    // Fork is what collects the child.
+    let arguments = [libc::P_ALL.into(), 0, 0, (libc::WEXITED | libc::WNOWAIT).into(), 0, 0];
+    real::system_call(libc::SYS_waitid, arguments);
+}
+
 /// The first handler of a fork in the child: no other thread is there any more.
 pub extern "C" fn be_alone() {
     // SAFETY: it takes a number.

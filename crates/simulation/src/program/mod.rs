@@ -18,7 +18,7 @@ use crate::real::simulated;
 use crate::threads::Time;
 use crate::world::{World, with};
 
-pub use life::{be_alone, close, give_all_back, live, open, prove_recovery};
+pub use life::{await_child, be_alone, close, give_all_back, live, open, prove_recovery};
 
 /// A connection that a thread of the program has.
 #[derive(Clone)]
