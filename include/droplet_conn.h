@@ -1228,7 +1228,7 @@ void dplx_req_free(dpl_req_t *req);
 /**
  * Returns the statistics of the connections of a context. The numbers are read one after the other while other
  * threads go on, so they may not match each other exactly. With `DPLX_STATS=1` in the environment a table of them
- * goes to stderr when a context is freed.
+ * goes to stderr when a context is freed, or when the process exits without that.
  *
  * @param ctx the context
  * @param stats receives the statistics. The caller sets its `size`

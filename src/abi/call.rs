@@ -86,7 +86,7 @@ impl ContextCall {
         if waiting > 0 {
             log!(self, Warning, "calls still wait for a connection of this context: {waiting}");
         }
-        self.context.client().end_stats_file(self, self.context.view().hosts());
+        self.context.client().publish_last_statistics(self, self.context.view().hosts());
         self.context.unmake();
     }
 

@@ -11,7 +11,7 @@ use super::context_view::{ContextId, View};
 use super::droplet;
 use super::layout::ContextHead;
 use super::slab::{InSlab, Slab};
-use droplet_client::checkout::{Client, HostStatistics, Table};
+use droplet_client::checkout::{Client, HostStatistics};
 use droplet_client::log;
 use droplet_client::log::Log;
 use droplet_client::os::clock;
@@ -121,7 +121,6 @@ impl Context {
     pub fn unmake(&'static self) {
         let Some(held) = CONTEXTS.take(self) else { return };
         held.view.pool_field().store(ptr::null_mut(), Ordering::Relaxed);
-        held.print_statistics();
         held.client.detach();
         // A pool that is made again begins without connections.
         held.view.open_connections().store(0, Ordering::Relaxed);
@@ -154,13 +153,6 @@ impl Context {
     /// Returns the statistics of its hosts.
     pub fn host_statistics(&self) -> Vec<HostStatistics> {
         self.view.hosts().map_or(Vec::new(), |hosts| self.client.host_statistics(hosts))
-    }
-
-    /// Prints the statistics on stderr, if the environment has `DPLX_STATS=1`.
-    fn print_statistics(&self) {
-        if Table::is_wanted() {
-            self.client.table(self.view.hosts()).print();
-        }
     }
 
     /// Returns its fields.
@@ -204,6 +196,14 @@ impl Connection {
     #[inline]
     pub fn context(&self) -> Option<&'static Context> {
         Context::with_id(self.context_id())
+    }
+}
+
+/// Publishes the statistics of the contexts that were not freed, at the end of the process. It reads nothing of what the
+/// program has allocated, since that may be gone, and logs nothing.
+pub fn publish_statistics_at_exit() {
+    for context in CONTEXTS.owned_by_c().filter_map(|context| CONTEXTS.get(context)) {
+        context.client.publish_at_exit();
     }
 }
 

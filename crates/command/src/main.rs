@@ -26,7 +26,7 @@ Runs PROGRAM with libdroplet_conn preloaded, or says whether preloading will wor
   --library FILE  the library; otherwise DPLX_LIBRARY of the environment, or the one
                   that is installed with this command, or that the loader finds
   --stats         have the library print its statistics on stderr when the program
-                  frees a context
+                  frees a context or exits
   --stats=FILE    have it write them to FILE, for Prometheus, while the program runs
   --version       print the version
 

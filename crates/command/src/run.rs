@@ -18,7 +18,7 @@ pub const FAILED: u8 = 125;
 
 /// Statistics that the library is asked for.
 pub enum Statistics {
-    /// A table on stderr, whenever the program frees a context.
+    /// A table on stderr, whenever the program frees a context, or exits.
     Table,
     /// A file for Prometheus, while the program runs.
     File(PathBuf),

@@ -39,7 +39,7 @@ macro_rules! c_struct {
 }
 
 /// Size of a mutex: 40 bytes on x86-64, 48 on aarch64.
-const MUTEX: usize = size_of::<libc::pthread_mutex_t>();
+pub const MUTEX: usize = size_of::<libc::pthread_mutex_t>();
 
 mod context;
 mod request;

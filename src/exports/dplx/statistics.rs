@@ -4,13 +4,23 @@ use std::ffi::CStr;
 
 use libc::{c_char, c_int, size_t};
 
+use crate::abi::context::publish_statistics_at_exit;
 use crate::abi::sized::{SizeFirst, fill};
-use crate::exports::{context, dpl_ctx_t, dpl_status_t, guard, refuse};
+use crate::exports::{context, dpl_ctx_t, dpl_status_t, guard, guard_aside, refuse};
 use droplet_client::checkout::{HostStatistics, PoolStatistics};
 use droplet_client::fault::{self, FAULTS, Fault};
 use droplet_client::hosts::{self, CircuitState};
 use droplet_client::pool::metrics::{self, CLOSE_REASONS, CloseReason};
 use droplet_client::status::{Error, SUCCESS};
+
+/// exit(3) calls what this section has, after the functions that the program has registered with atexit(3).
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
+
+extern "C" fn at_exit() {
+    guard_aside(c"exit", (), publish_statistics_at_exit);
+}
 
 /// Reason why a connection was closed: an index into `closed` of dplx_pool_stats_t.
 #[repr(C)]
@@ -174,7 +184,7 @@ unsafe impl SizeFirst for dplx_host_stats_t {}
 
 /// Returns the statistics of the connections of a context. The numbers are read one after the other while other
 /// threads go on, so they may not match each other exactly. With `DPLX_STATS=1` in the environment a table of them
-/// goes to stderr when a context is freed.
+/// goes to stderr when a context is freed, or when the process exits without that.
 ///
 /// @param ctx the context
 /// @param stats receives the statistics. The caller sets its `size`

@@ -300,10 +300,7 @@ static CONTEXTS: Lock<Vec<Weak<Inner>>> = Lock::new(Vec::new());
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if Table::is_wanted() {
-            self.statistics().print();
-        }
-        self.client.end_stats_file(&self.call(), Some(&self.hosts));
+        self.client.publish_last_statistics(&self.call(), Some(&self.hosts));
         let own: *const Inner = self;
         CONTEXTS.lock().retain(|context| context.as_ptr() != own);
     }

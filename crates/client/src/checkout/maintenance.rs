@@ -174,16 +174,14 @@ impl<C: ClientConnection> Client<C> {
     fn update_stats_file(&self, call: &impl Call<C>, now: Moment) {
         let Some(file) = &self.stats_file else { return };
         // Before the first checkout there are no hosts.
-        let hosts =
-            self.pool.find_per_shard(|shard| shard.rotation.as_ref().map(|it| Arc::clone(it.hosts())));
-        let Some(hosts) = hosts else { return };
+        let Some(hosts) = self.hosts_in_use() else { return };
         if file.is_due(now) {
             file.update(self.table(Some(&hosts)), false, call);
         }
     }
 
     /// Leaves its last statistics to the file of the process, if that is wanted.
-    pub fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
+    pub(super) fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
         let Some(file) = &self.stats_file else { return };
         let mut table = self.table(hosts);
         // They are closed with the context.

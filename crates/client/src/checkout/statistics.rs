@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Client, ClientConnection, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
+use crate::log::{self, Log};
 use crate::os::clock::Moment;
 use crate::os::sys;
 use crate::pool::Known;
@@ -81,6 +82,29 @@ impl<C: ClientConnection> Client<C> {
     pub fn table(&self, hosts: Option<&Arc<Hosts>>) -> Table {
         let hosts = hosts.map_or_else(Vec::new, |hosts| self.host_statistics(hosts));
         Table { pool: self.statistics(), hosts }
+    }
+
+    /// Publishes the last statistics of a context that is about to be freed, as the environment wants it: as a table, in
+    /// a file.
+    pub fn publish_last_statistics(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
+        if Table::is_wanted() {
+            self.table(hosts).print();
+        }
+        self.end_stats_file(log, hosts);
+    }
+
+    /// Publishes the last statistics of a context that was not freed before its process ends, unless the process has
+    /// done nothing with it, as most forked children.
+    pub fn publish_at_exit(&self) {
+        let PoolStatistics { reused, counts, .. } = self.statistics();
+        if reused + counts.created + counts.failed > 0 {
+            self.publish_last_statistics(&log::Unread, self.hosts_in_use().as_ref());
+        }
+    }
+
+    /// The list of hosts of the last checkout.
+    pub(super) fn hosts_in_use(&self) -> Option<Arc<Hosts>> {
+        self.pool.find_per_shard(|shard| shard.rotation.as_ref().map(|it| Arc::clone(it.hosts())))
     }
 
     /// Statistics of the hosts of a list, in list order.
