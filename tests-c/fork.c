@@ -1,4 +1,5 @@
 /* A process that forks: the child keeps its hands off the connections of its parent. */
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,6 +17,20 @@
 
 static struct server *server;
 static dpl_ctx_t *ctx;
+
+/* The library's first look-up reads a variable of the environment. This makes it wait there. */
+static atomic_bool waits_for_variable, waits_now;
+
+char *getenv(const char *name) {
+    static char *(*of_libc)(const char *);
+
+    if (!of_libc)
+        *(void **)&of_libc = dlsym(RTLD_NEXT, "getenv");
+    if (waits_for_variable && strcmp(name, "DPLX_LOOK_UP") == 0)
+        for (waits_now = true; waits_for_variable;)
+            sleep_ms(1);
+    return of_libc(name);
+}
 
 static void begin(void) {
     server = server_answering(1);
@@ -314,8 +329,44 @@ static void probe_of_the_parent_is_not_waited_for(void) {
     end();
 }
 
+static bool look_up(dpl_conn_t *unused) {
+    dpl_conn_t *conn = dpl_conn_open_host(ctx, AF_INET, "localhost", server_port(server));
+
+    (void)unused;
+    dpl_conn_release(conn);
+    return conn != NULL;
+}
+
+static void *look_up_in_thread(void *unused) {
+    (void)unused;
+    look_up(NULL);
+    return NULL;
+}
+
+static bool look_up_without_waiting(dpl_conn_t *unused) {
+    waits_for_variable = false;
+    return look_up(unused);
+}
+
+static void first_look_up_is_under_way(void) {
+    pthread_t thread;
+    pid_t child;
+
+    begin();
+    waits_for_variable = true;
+    pthread_create(&thread, NULL, look_up_in_thread, NULL);
+    REQUIRE(EVENTUALLY(waits_now), "it reads its variable of the environment");
+    child = in_child(look_up_without_waiting, NULL);
+    CHECK(ended_well(child), "the child does not wait for the parent's thread");
+    waits_for_variable = false;
+    pthread_join(thread, NULL);
+    CHECK(look_up(NULL), "the parent looks names up");
+    end();
+}
+
 int main(void) {
     test_begin("fork");
+    RUN(first_look_up_is_under_way); /* before any other */
     RUN(child_connects_anew);
     RUN(child_may_free_the_context);
     RUN(both_go_on_at_once);

@@ -112,3 +112,16 @@ fn unsafe_code_of_the_core_stands_in_os() {
         assert!(!has_unsafe || file.starts_with(&allowed), "{}", file.display());
     }
 }
+
+/// The standard library's cells that are set once are locks that no fork takes into account: a child would wait for a
+/// thread that it lacks.
+#[test]
+fn shipped_code_has_no_cell_that_is_set_once() {
+    let folders = ["src", "crates/client/src", "crates/droplet/src"];
+    for file in folders.iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        let text = fs::read_to_string(&file).expect("readable");
+        for cell in ["LazyLock", "OnceLock", "Once::new"] {
+            assert!(!text.contains(cell), "{} has a {cell}", file.display());
+        }
+    }
+}

@@ -11,9 +11,9 @@ use libc::{c_char, c_int, c_uint, c_void};
 
 use super::{dpl_buffer_func_t, dpl_conn_t, dpl_dict_t, dpl_header_func_t, dpl_status_t};
 use crate::abi::droplet;
-use crate::exports::call_log;
+use crate::exports::{call_log, guard_aside};
 use droplet_client::log;
-use droplet_client::os::sys;
+use droplet_client::os::sys::Switch;
 
 /// Type of `dpl_read_http_reply`.
 type Read = unsafe extern "C" fn(
@@ -58,6 +58,9 @@ static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
 const KNOWN: u8 = 1;
 
+/// On if Droplet's reader reads.
+static HANDS_OVER: Switch = Switch::new("DPLX_REPLY_READER", "droplet");
+
 /// Returns the next `dpl_read_http_reply`, if it is to read.
 pub fn read() -> Option<Read> {
     // SAFETY: NULL, or what dlsym(3) gave for a function of this type.
@@ -78,7 +81,7 @@ pub fn read_buffered() -> Option<ReadBuffered> {
 
 fn next(which: usize) -> *mut c_void {
     if STATE.load(Ordering::Acquire) == UNKNOWN {
-        decide();
+        guard_aside(NAMES[0], (), decide);
     }
     NEXT[which].load(Ordering::Relaxed)
 }
@@ -86,7 +89,7 @@ fn next(which: usize) -> *mut c_void {
 /// Reads the environment. Threads that come at once find the same, and one of them logs it.
 #[cold]
 fn decide() {
-    let hands_over = sys::environment("DPLX_REPLY_READER").is_some_and(|value| value == "droplet");
+    let hands_over = HANDS_OVER.is_on();
     if hands_over {
         for (next, name) in NEXT.iter().zip(NAMES) {
             next.store(droplet::next_definition(name), Ordering::Relaxed);

@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::net::host_name::HostName;
 use crate::os::fork;
 use crate::os::lock::{Condvar, Futex, Guard, Lock};
 use crate::os::sys::resolver::{self, ResolverError};
-use crate::os::sys::{self, Event};
+use crate::os::sys::{self, Event, Switch};
 use crate::status::{Error, local_fault};
 
 /// The largest number of threads. A name server that is dead keeps each for half a minute or so.
@@ -28,9 +28,8 @@ const MOST_THREADS: usize = 64;
 /// The largest number of look-ups that wait for a thread.
 const MOST_WAITING: usize = 1024;
 
-/// True if the environment has `DPLX_LOOK_UP=caller`: each look-up is made in the thread that asks for it.
-static IN_CALLER: LazyLock<bool> =
-    LazyLock::new(|| sys::environment("DPLX_LOOK_UP").is_some_and(|value| value == "caller"));
+/// On if each look-up is made in the thread that asks for it.
+static IN_CALLER: Switch = Switch::new("DPLX_LOOK_UP", "caller");
 
 /// The answer of the resolver: addresses without a port, each once.
 pub type Answer = Result<Vec<SocketAddr>, LookupError>;
@@ -154,7 +153,7 @@ impl Asked {
     /// Starts a thread for the look-up, if it needs one. Without a thread, or if the environment wants that, the caller
     /// makes the look-up itself, however long that takes.
     pub fn go_on(self) {
-        self.go_on_in(*IN_CALLER);
+        self.go_on_in(IN_CALLER.is_on());
     }
 
     fn go_on_in(self, in_caller: bool) {

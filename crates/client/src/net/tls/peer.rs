@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
@@ -11,7 +10,7 @@ use openssl::ssl::{SslRef, SslVerifyMode};
 use openssl::x509::verify::X509CheckFlags;
 
 use crate::os::libssl::{self, Identities};
-use crate::os::sys;
+use crate::os::sys::Switch;
 
 /// The name of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +41,8 @@ impl fmt::Display for PeerName {
     }
 }
 
-/// True unless the environment has `DPLX_TLS_VERIFY_HOST=off`: contexts that verify certificates also check the name.
-static VERIFY_NAMES: LazyLock<bool> =
-    LazyLock::new(|| sys::environment("DPLX_TLS_VERIFY_HOST").is_none_or(|value| value != "off"));
+/// On if contexts that verify certificates do not check the name.
+static ANY_NAME: Switch = Switch::new("DPLX_TLS_VERIFY_HOST", "off");
 
 /// Sends the server name, unless it is an address (RFC 6066, section 3). If the context verifies certificates, also
 /// has the name in the certificate checked.
@@ -52,7 +50,7 @@ pub fn set_peer(ssl: &mut SslRef, peer: &PeerName) -> Result<(), ErrorStack> {
     if let PeerName::Dns(name) = peer {
         ssl.set_hostname(name)?;
     }
-    let is_checked = *VERIFY_NAMES && ssl.verify_mode().contains(SslVerifyMode::PEER);
+    let is_checked = !ANY_NAME.is_on() && ssl.verify_mode().contains(SslVerifyMode::PEER);
     // Names that the program has set on its SSL_CTX stand: it may know the server by another name.
     if !is_checked || Identities::of_context(ssl.ssl_context()).is_any() {
         return Ok(());

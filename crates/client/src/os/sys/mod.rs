@@ -20,6 +20,7 @@ mod file;
 mod poll;
 pub mod resolver;
 mod socket;
+mod switch;
 mod threads;
 mod time;
 
@@ -37,6 +38,7 @@ pub use socket::{
     Activity, Traffic, activity, is_nonblocking, is_silent, make_blocking, peek, receive, send, shut_down,
     traffic,
 };
+pub use switch::Switch;
 pub use threads::{at_every_fork, start_thread, thread_id, without_cancellation};
 #[cfg(not(model))]
 pub use threads::{futex_wait, futex_wake};
