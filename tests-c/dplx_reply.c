@@ -84,6 +84,7 @@ static void fields_are_found_by_name(void) {
     cookie = dplx_reply_field(ends.conn, "SET-COOKIE", 1);
     CHECK_STR(cookie, "b=2", "the second of two");
     CHECK_STR(dplx_reply_field(ends.conn, "Set-Cookie", 0), "a=1, x", "the first");
+    CHECK(dplx_reply_field(ends.conn, "set-cookie", 1) == cookie, "the second again has the same address");
     CHECK(!dplx_reply_field(ends.conn, "Set-Cookie", 2), "there is no third");
     CHECK_STR(dplx_reply_field(ends.conn, "Empty", 0), "", "an empty one");
     CHECK_STR(dplx_reply_field(ends.conn, "Content-Length", 0), "5", "the length is one too");

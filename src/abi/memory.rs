@@ -1,6 +1,6 @@
 //! Blocks of memory that C may free, and strings from C.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 
 use libc::c_char;
@@ -61,6 +61,15 @@ impl<T> Drop for Block<T> {
         // SAFETY: a block comes from malloc(3), and `into_raw` forgets one that is given to C.
         unsafe { libc::free(self.0.as_ptr().cast()) };
     }
+}
+
+/// Copies a text that a server chose, of any length, as a string. A text with a NUL in it is none.
+pub fn c_string(text: &[u8]) -> Result<CString, Error> {
+    let mut copy = Vec::new();
+    // With room for the NUL, so that nothing is allocated afterwards.
+    copy.try_reserve_exact(text.len() + 1).map_err(|_| Error::OutOfMemory)?;
+    copy.extend_from_slice(text);
+    CString::new(copy).map_err(|_| Error::Failure)
 }
 
 /// A block from malloc(3) that grows. It ends with a NUL, which does not count.

@@ -6,33 +6,37 @@ use std::ptr;
 use libc::c_char;
 
 use super::Connection;
+use crate::abi::memory;
 use droplet_client::http::reader::ReplyReader;
+use droplet_client::status::Error;
 
-/// A reply, and its fields as C gets them.
+/// A reply, and those of its values that C has asked for.
 pub struct SteppedReply {
     /// The reader of the reply.
     pub reader: ReplyReader,
-    /// Names and values, once the head was read and C has asked for one.
-    fields: Vec<(CString, CString)>,
+    /// Values by the places of their fields, as C got them.
+    values: Vec<(usize, CString)>,
 }
 
 impl SteppedReply {
     /// A reply of which nothing was read.
     pub fn new(reader: ReplyReader) -> SteppedReply {
-        SteppedReply { reader, fields: Vec::new() }
+        SteppedReply { reader, values: Vec::new() }
     }
 
     /// Returns the value of the `index`-th field of this name, counted from 0, in whatever case; NULL if there is none.
-    pub fn field(&mut self, name: &CStr, index: usize) -> *const c_char {
-        if self.fields.is_empty() {
-            // The parser lets no NUL through.
-            let text = |text: &[u8]| CString::new(text).unwrap_or_default();
-            let fields = self.reader.fields().iter();
-            self.fields = fields.map(|(name, value)| (text(name), text(value))).collect();
+    pub fn field(&mut self, name: &CStr, index: usize) -> Result<*const c_char, Error> {
+        let fields = self.reader.fields().iter().enumerate();
+        let mut named = fields.filter(|(_, (it, _))| it.eq_ignore_ascii_case(name.to_bytes()));
+        let Some((place, (_, value))) = named.nth(index) else { return Ok(ptr::null()) };
+        if let Some((_, value)) = self.values.iter().find(|(it, _)| *it == place) {
+            return Ok(value.as_ptr());
         }
-        let is_named = |it: &CStr| it.to_bytes().eq_ignore_ascii_case(name.to_bytes());
-        let mut named = self.fields.iter().filter(|(it, _)| is_named(it));
-        named.nth(index).map_or(ptr::null(), |(_, value)| value.as_ptr())
+        let value = memory::c_string(value)?;
+        self.values.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        let pointer = value.as_ptr();
+        self.values.push((place, value));
+        Ok(pointer)
     }
 }
 

@@ -112,7 +112,7 @@ pub unsafe extern "C" fn dplx_reply_read(
 /// @param name the name of the field, in any case
 /// @param index 0 for the first value, 1 for the second, and so on
 /// @return the value, a string that the connection owns until the next request is written or the connection is given
-///         back; NULL if there is none, or the head was not read, or for NULL
+///         back; NULL if there is none, or the head was not read, or for NULL, or if memory is short
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `name` is NULL or a string.
@@ -133,8 +133,12 @@ pub unsafe extern "C" fn dplx_reply_field(
         let Some(mut connection) = in_use(conn, NAME) else { return ptr::null() };
         let mut value = ptr::null();
         if let Some(mut reply) = connection.take_reply() {
-            value = reply.field(name, index as usize);
+            let found = reply.field(name, index as usize);
             connection.keep_reply(reply);
+            value = found.unwrap_or_else(|error| {
+                refuse(connection.context(), NAME, &error.to_string());
+                ptr::null()
+            });
         }
         connection.into_raw();
         value

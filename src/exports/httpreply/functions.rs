@@ -2,7 +2,8 @@
 
 use libc::{c_uint, c_void};
 
-use super::{c_string, dpl_buffer_func_t, dpl_header_func_t};
+use super::{dpl_buffer_func_t, dpl_header_func_t};
+use crate::abi::memory::c_string;
 use crate::exports::dpl_status_t;
 use droplet_client::http::reader::Receiver;
 use droplet_client::status::{Error, SUCCESS};

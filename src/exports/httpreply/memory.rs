@@ -4,9 +4,9 @@ use std::ptr;
 
 use libc::{c_char, c_int, c_uint};
 
-use super::{c_string, dpl_dict_t};
+use super::dpl_dict_t;
 use crate::abi::dictionary::Dictionary;
-use crate::abi::memory::Growing;
+use crate::abi::memory::{Growing, c_string};
 use droplet_client::http::reader::Receiver;
 use droplet_client::status::Error;
 

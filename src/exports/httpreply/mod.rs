@@ -12,7 +12,7 @@ mod memory;
 mod next;
 pub(super) mod reading;
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use libc::{c_char, c_int, c_uint, c_void};
 
@@ -270,9 +270,4 @@ unsafe fn read_into_memory(
         unsafe { memory.hand_over(&results, is_last) };
         outcome.map_or_else(|error| status(&error), |reply| dpl_map_http_status(reply.status.into()))
     })
-}
-
-/// Returns the name or the value of a field as a string. The parser lets no NUL through.
-fn c_string(text: &[u8]) -> Result<CString, Error> {
-    CString::new(text).map_err(|_| Error::Failure)
 }
