@@ -3,6 +3,7 @@
 //! A call that succeeds returns `DPL_SUCCESS`, 0. A call that fails returns the negative code of an [`Error`].
 #![forbid(unsafe_code)]
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 
@@ -38,47 +39,54 @@ impl Error {
     pub const fn status(self) -> i32 {
         self as i32
     }
-
-    const ALL: [Error; 9] = [
-        Error::Failure,
-        Error::NotFound,
-        Error::Invalid,
-        Error::TimedOut,
-        Error::OutOfMemory,
-        Error::System,
-        Error::Limit,
-        Error::NameTooLong,
-        Error::Unsupported,
-    ];
-
-    const fn text(self) -> &'static str {
-        match self {
-            Error::Failure => "failure",
-            Error::NotFound => "no such host",
-            Error::Invalid => "invalid argument",
-            Error::TimedOut => "timed out",
-            Error::OutOfMemory => "out of memory",
-            Error::System => "the system refused",
-            Error::Limit => "connection limit reached",
-            Error::NameTooLong => "name too long",
-            Error::Unsupported => "not supported without Droplet",
-        }
-    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(meaning(self.status()))
     }
 }
 
 impl std::error::Error for Error {}
 
-/// Returns the text for the status code of a failure.
+/// The meaning of each `dpl_status_t`, by its number without the sign.
+static MEANINGS: [&CStr; 22] = [
+    c"success",
+    c"failure",
+    c"not found",
+    c"invalid argument",
+    c"timed out",
+    c"out of memory",
+    c"the system refused",
+    c"input or output error",
+    c"connection limit reached",
+    c"name too long",
+    c"not a directory",
+    c"directory not empty",
+    c"is a directory",
+    c"exists already",
+    c"not supported",
+    c"redirected",
+    c"too many redirections",
+    c"connect failed",
+    c"permission denied",
+    c"precondition failed",
+    c"conflict",
+    c"range not available",
+];
+
+/// Returns the meaning of a status code.
+#[cold]
+pub fn meaning_for_c(status: i32) -> &'static CStr {
+    let meaning = status.checked_neg().and_then(|number| MEANINGS.get(usize::try_from(number).ok()?));
+    meaning.unwrap_or(&c"unknown status")
+}
+
+/// Returns the meaning of a status code.
 #[cold]
 pub fn meaning(status: i32) -> &'static str {
-    let found = Error::ALL.into_iter().find(|error| error.status() == status);
-    found.map_or("failure", Error::text)
+    // Each is in ASCII.
+    meaning_for_c(status).to_str().unwrap_or_default()
 }
 
 /// Returns the status code of a result without a value.

@@ -3,10 +3,10 @@
 use std::ffi::CStr;
 use std::io;
 use std::ptr;
-use std::time::Instant;
 
 use libc::c_int;
 
+use super::time;
 use crate::abi::bounded_call::BoundedCall;
 use crate::abi::call::ContextCall;
 use crate::abi::last_error;
@@ -14,7 +14,7 @@ use crate::abi::request::Request;
 use crate::abi::uses;
 use crate::exports::conn::{handed_out, in_use};
 use crate::exports::{context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, refuse};
-use droplet_client::os::clock;
+use droplet_client::os::sys;
 use droplet_client::status::{Error, SUCCESS};
 
 /// Gets a connection to one of the hosts of a context, idle or new, as dpl_try_connect() does, without a request.
@@ -82,7 +82,8 @@ unsafe fn connect(
     // SAFETY: each is NULL or valid for its type, and only the caller uses the request (contract of this function).
     let (context, mut request) = unsafe { (context(ctx, function), Request::from_pointer(req)) };
     let Some(context) = context else { return ptr::null_mut() };
-    let deadline = clock::milliseconds(timeout_ms).map(|time| Instant::now() + time);
+    let Ok(timeout) = time(timeout_ms, function) else { return ptr::null_mut() };
+    let deadline = sys::deadline(timeout);
     let bounded = BoundedCall { call: ContextCall::new(context, function), deadline, use_number };
     let bucket = request.as_ref().and_then(Request::virtual_bucket);
     let outcome = bounded.call.checkout_by(&bounded, bucket).and_then(|mut connection| {

@@ -6,13 +6,13 @@ use std::slice;
 
 use libc::{c_int, c_void, size_t, ssize_t};
 
+use super::time;
 use crate::abi::connection::{Connection, peer_name};
 use crate::abi::last_error;
 use crate::exports::conn::in_use;
 use crate::exports::transfer::write;
 use crate::exports::{dpl_conn_t, dpl_status_t, guard, read_failed, refuse};
 use droplet_client::net::stream::TransferError;
-use droplet_client::os::clock;
 use droplet_client::status::{Error, SUCCESS, code};
 
 /// Reads what there is, at least one byte, from a plain or TLS connection. Bytes that Droplet's reply reader has left
@@ -80,13 +80,14 @@ fn read(
     timeout_ms: c_int,
     function: &'static CStr,
 ) -> Result<usize, Error> {
+    let timeout = time(timeout_ms, function)?;
     if connection.is_broken() && connection.stream().tls().is_some() && !connection.was_cancelled() {
         // OpenSSL forbids further reads. A plain socket may still hold the server's reason for rejecting the request.
         let peer = peer_name(connection);
         refuse(connection.context(), function, &format!("read from {peer}: the connection failed before"));
         return Err(Error::Failure);
     }
-    connection.read(buffer, clock::milliseconds(timeout_ms)).map_err(|error| {
+    connection.read(buffer, timeout).map_err(|error| {
         let peer = peer_name(connection);
         if matches!(error, TransferError::TimedOut) {
             // The caller asked for this timeout, so it is not logged.
@@ -121,6 +122,7 @@ pub unsafe extern "C" fn dplx_conn_write(
             refuse(None, NAME, &format!("invalid block ({size} bytes)"));
             return Error::Invalid.status();
         }
+        let Ok(timeout) = time(timeout_ms, NAME) else { return Error::Invalid.status() };
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let block: &[u8] = match size {
             0 => &[],
@@ -128,7 +130,6 @@ pub unsafe extern "C" fn dplx_conn_write(
             _ => unsafe { slice::from_raw_parts(data.cast::<u8>(), size) },
         };
         connection.begin_exchange();
-        let timeout = clock::milliseconds(timeout_ms);
         let written = write(&mut connection, &mut [IoSlice::new(block)], timeout, NAME);
         connection.into_raw();
         code(written)

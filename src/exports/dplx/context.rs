@@ -5,6 +5,7 @@ use std::ptr;
 
 use libc::{c_char, c_int};
 
+use super::time;
 use crate::abi::context::Context;
 use crate::abi::memory::string;
 use crate::abi::owned_context::{self, Maker};
@@ -70,8 +71,7 @@ pub unsafe extern "C" fn dplx_ctx_set_wait(ctx: *mut dpl_ctx_t, milliseconds: c_
     guard(NAME, Error::Failure.status(), || {
         // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return Error::Invalid.status() };
-        if milliseconds < -1 {
-            refuse(Some(context), NAME, &format!("invalid number of milliseconds: {milliseconds}"));
+        if time(milliseconds, NAME).is_err() {
             return Error::Invalid.status();
         }
         context.set_wait(milliseconds);

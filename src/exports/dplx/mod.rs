@@ -9,11 +9,16 @@ mod request;
 mod statistics;
 mod status;
 
+use std::ffi::CStr;
+use std::time::Duration;
+
 use libc::{c_char, c_int, c_void};
 
-use super::{dpl_ctx_t, guard};
+use super::{dpl_ctx_t, guard, refuse};
 use crate::abi::last_error;
 use crate::abi::log_callback::{self, User};
+use droplet_client::os::clock;
+use droplet_client::status::Error;
 
 /// Log callback: a program's function for messages.
 ///
@@ -24,6 +29,16 @@ use crate::abi::log_callback::{self, User};
 pub type dplx_log_t = Option<
     unsafe extern "C" fn(user: *mut c_void, ctx: *mut dpl_ctx_t, level: c_int, message: *const c_char),
 >;
+
+/// Returns a time in milliseconds as a duration; `None` for -1, which is for ever. Other negative numbers are refused: who
+/// has computed one, from a deadline that is over, does not want to wait for ever.
+fn time(milliseconds: c_int, function: &'static CStr) -> Result<Option<Duration>, Error> {
+    if milliseconds < -1 {
+        refuse(None, function, &format!("invalid time: {milliseconds} ms"));
+        return Err(Error::Invalid);
+    }
+    Ok(clock::milliseconds(milliseconds))
+}
 
 /// Returns the version of this library. `DPLX_VERSION` is that of the header which a program was compiled with, and
 /// `DPLX_VERSION_NUMBER` the same for comparisons: 1002003 is 1.2.3.

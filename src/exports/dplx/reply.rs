@@ -7,6 +7,7 @@ use std::time::Instant;
 use libc::{c_char, c_int, c_uint, c_void, size_t, ssize_t};
 
 use super::connection::read_into;
+use super::time;
 use crate::abi::connection::{Connection, SteppedReply, peer_name};
 use crate::abi::last_error;
 use crate::abi::memory::string;
@@ -16,7 +17,7 @@ use crate::exports::{dpl_conn_t, guard, guard_aside, read_failed, refuse};
 use droplet_client::http::error::{ReadError, SyntaxError};
 use droplet_client::http::reader::{ReplyReader, Source};
 use droplet_client::net::stream::TransferError;
-use droplet_client::os::{clock, sys};
+use droplet_client::os::sys;
 use droplet_client::status::Error;
 
 /// A connection as a source of bytes, up to a deadline.
@@ -152,6 +153,7 @@ fn step<T>(
     function: &'static CStr,
     take: impl FnOnce(&mut ReplyReader, &mut Until<'_>) -> Result<T, StepError>,
 ) -> Result<T, Error> {
+    let timeout = time(timeout_ms, function)?;
     let begun = connection.take_reply();
     let is_over = begun.as_ref().is_some_and(|reply| reply.reader.is_over());
     let is_begun = begun.as_ref().is_some_and(|reply| reply.reader.is_begun());
@@ -169,7 +171,7 @@ fn step<T>(
         let wanted = Wanted { body: !connection.is_head_request(), data: true };
         Box::new(SteppedReply::new(ReplyReader::new(reading::expected(connection, wanted))))
     });
-    let deadline = sys::deadline(clock::milliseconds(timeout_ms));
+    let deadline = sys::deadline(timeout);
     let outcome = take(&mut reply.reader, &mut Until { connection: &mut *connection, deadline });
     if reply.reader.is_over() && !is_over {
         reading::finish(connection, &reply.reader.reply());
