@@ -131,7 +131,8 @@ pub fn look_into_object_of(address: *const c_void) {
     // returned.
     unsafe {
         let mut object = MaybeUninit::<libc::Dl_info>::uninit();
-        if linked(LOG).is_some() || libc::dladdr(address, object.as_mut_ptr()) == 0 {
+        let is_known = linked(LOG).is_some() || !OBJECT.load(Ordering::Relaxed).is_null();
+        if is_known || libc::dladdr(address, object.as_mut_ptr()) == 0 {
             return;
         }
         let name = object.assume_init().dli_fname;

@@ -334,9 +334,8 @@ fn given_back(conn: *mut dpl_conn_t, function: &'static CStr) -> Option<Connecti
 #[track_caller]
 fn known(conn: *mut dpl_conn_t, recalled: Option<Connection>, function: &'static CStr) -> Option<Connection> {
     if recalled.is_none() && !conn.is_null() {
-        let fault =
-            "this connection is not in use: it was given back before, or was not created by this library";
-        refuse(None, function, fault);
+        let why = "it was given back before, another call uses it, or this library has not made it";
+        refuse(None, function, &format!("this connection is not in use: {why}"));
     }
     recalled
 }

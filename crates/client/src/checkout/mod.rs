@@ -272,7 +272,8 @@ impl<C: ClientConnection> Client<C> {
         let now = Moment::now();
         self.maintain(call, now);
         let endpoint = self.endpoint_named(hosts, authority, now);
-        let reuse = || self.reuse(call, &endpoint, now);
+        // The call may have waited at the limit before.
+        let reuse = || self.reuse(call, &endpoint, Moment::now());
         let connection =
             self.when_there_is_room(call, reuse, || Untried::only(self, Arc::clone(&endpoint)))?;
         if connection.reuses() == 0 {
