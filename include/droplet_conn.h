@@ -1196,7 +1196,7 @@ ssize_t dplx_reply_read(dpl_conn_t *conn,
  * @param name the name of the field, in any case
  * @param index 0 for the first value, 1 for the second, and so on
  * @return the value, a string that the connection owns until the next request is written or the connection is given
- *         back; NULL if there is none, or the head was not read, or for NULL
+ *         back; NULL if there is none, or the head was not read, or for NULL, or if memory is short
  *
  * @pre `conn` is NULL or came from a function of this library; `name` is NULL or a string.
  */
