@@ -470,9 +470,11 @@ static void cancel_may_come_first(void) {
     dpl_conn_t *conn;
 
     ctx = context_over_server(alive, "");
+    logs_collect();
     CHECK_STATUS(dplx_cancel(use), DPL_SUCCESS, "a use is cancelled before its call");
     CHECK(!dplx_connect_cancellable(ctx, NULL, use, -1), "which fails");
     CHECK(strstr(dplx_last_error(), "cancelled"), "for this reason");
+    CHECK_INT(logs_count(), 0, "which is not logged: the program has asked for it");
     CHECK_INT(server_accepted(alive), 0, "before it connects");
     CHECK(!dplx_connect_cancellable(ctx, NULL, use, -1), "a number serves once");
     CHECK(!dplx_connect_cancellable(ctx, NULL, 0, -1), "and 0 never");

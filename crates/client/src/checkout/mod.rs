@@ -111,7 +111,7 @@ pub enum Interruption {
 }
 
 impl Interruption {
-    /// Logs it, and returns the failure of the call.
+    /// Logs it, unless the program has asked for it, and returns the failure of the call.
     fn report(self, call: &impl Log) -> Error {
         match self {
             Interruption::TimedOut => {
@@ -119,7 +119,7 @@ impl Interruption {
                 Error::TimedOut
             }
             Interruption::Cancelled => {
-                log!(call, Error, "this call was cancelled before it had a connection");
+                call.note(format_args!("this call was cancelled before it had a connection"));
                 Error::Failure
             }
         }
