@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a command in another release of Debian: in a root of its own, made at the first run, with this tree at /src.
+# Runs a command in another release of Debian: in a root of its own, made at the first run, with this tree at /tree.
 #   root.sh bullseye|bookworm|trixie COMMAND...
 # Needs root and debootstrap. The mirror is the one that apt has here. Cargo has the crates that it has here, and no
 # network. Debian 11 gets the Rust toolchain of here, since its own is too old. target/ there is
@@ -28,13 +28,13 @@ make_root() {
         { tail -n 5 "$log" >&2; echo "root: debootstrap failed; all it said is in $log" >&2; exit 1; }
     apt-config dump | grep -i '^Acquire::.*proxy' >"$root.new/etc/apt/apt.conf.d/90proxy" || true
     cp /etc/hosts /etc/resolv.conf "$root.new/etc"
-    mkdir -p "$root.new/src" "$root.new/cargo/registry" "$root.new/toolchain"
     mv "$root.new" "$root"
 }
 
 mount_parts() {
-    mount --bind . "$root/src"
-    mount --bind "$root.target" "$root/src/target"
+    mkdir -p "$root/tree" "$root/cargo/registry" "$root/toolchain"
+    mount --bind . "$root/tree"
+    mount --bind "$root.target" "$root/tree/target"
     mount --bind "${CARGO_HOME:-$HOME/.cargo}/registry" "$root/cargo/registry"
     [ -n "$rust" ] || mount --bind --read-only "$(rustc --print sysroot)" "$root/toolchain"
     mount --rbind /dev "$root/dev"
@@ -70,4 +70,4 @@ shift
 mount_parts
 install_needed
 # shellcheck disable=SC2016 # for the inner shell
-there sh -c 'cd /src && exec "$@"' sh "$@"
+there sh -c 'cd /tree && exec "$@"' sh "$@"

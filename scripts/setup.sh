@@ -37,7 +37,7 @@ cross)
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
 licences) needed=$build tool=cargo-deny@0.20.2 ;;
 mutants) needed=$build tool=cargo-mutants@27.1.0 ;;
-distribution) needed="$build g++ strace openssl nginx-light stunnel4 python3 python3-prometheus-client" ;;
+distribution) needed="$build abigail-tools g++ libzstd-dev zlib1g-dev strace openssl nginx-light stunnel4 python3 python3-prometheus-client" ;;
 coverage)
     # The version of LLVM that rustc has.
     llvm=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')

@@ -7,6 +7,7 @@
 #include "support/check.h"
 #include "support/client.h"
 #include "support/context.h"
+#include "support/error_queue.h"
 #include "support/logs.h"
 #include "support/peer.h"
 
@@ -72,8 +73,8 @@ static void missing_certificate_fails_the_handshake(void) {
     char line[256];
 
     CHECK(checkout(host.ctx) == NULL, "TLS 1.2: there is no connection");
-    snprintf(line, sizeof line, "%s: TLS handshake: sslv3 alert handshake failure",
-             peer_name(host.peer));
+    snprintf(line, sizeof line, "%s: TLS handshake: %s", peer_name(host.peer),
+             tls_error_text(SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE));
     CHECK(logs_with(line) == 1, "the log says why");
     CHECK_INT(hosts_available(host.ctx), 0, "the host is out");
     forget(host);

@@ -313,6 +313,7 @@ static void errors_of_a_read_are_the_programs(void) {
     struct peer *peer = peer_start(server_tls_new(NULL));
     dpl_ctx_t *ctx = context_over(peer_name(peer), "read_timeout = 1");
     dpl_conn_t *conn = checkout(ctx);
+    unsigned long reason;
     char byte;
     int n;
 
@@ -324,10 +325,10 @@ static void errors_of_a_read_are_the_programs(void) {
     send_garbage(peer, 0);
     n = SSL_read(conn->ssl, &byte, 1);
     CHECK_INT(SSL_get_error(conn->ssl, n), SSL_ERROR_SSL, "one that meets garbage");
-    CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_WRONG_VERSION_NUMBER, "leaves its reason");
+    reason = ERR_peek_error();
+    CHECK_INT(ERR_GET_LIB(reason), ERR_LIB_SSL, "leaves its reason");
     dpl_conn_release(conn);
-    CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_WRONG_VERSION_NUMBER,
-              "which stays when the connection is given back");
+    CHECK(ERR_peek_error() == reason, "which stays when the connection is given back");
     ERR_clear_error();
     dpl_ctx_free(ctx);
     peer_stop(peer);

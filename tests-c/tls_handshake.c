@@ -9,6 +9,7 @@
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/error_queue.h"
 #include "support/link.h"
 #include "support/logs.h"
 #include "support/peer.h"
@@ -154,7 +155,11 @@ static void plain_http_is_a_failure(void) {
 }
 
 static void alert_is_a_failure(void) {
-    check_fails(refuse_by_alert, 0, "TLS handshake: sslv3 alert handshake failure");
+    char reason[256];
+
+    snprintf(reason, sizeof reason, "TLS handshake: %s",
+             tls_error_text(SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE));
+    check_fails(refuse_by_alert, 0, reason);
 }
 
 static void another_host_takes_over(void) {

@@ -162,9 +162,11 @@ fn shared() -> Vec<String> {
     owned(&["-ldroplet_conn", "-ldroplet"])
 }
 
-/// `-ldroplet_conn -ldroplet -lssl -lcrypto -lpthread -ldl -lm`
+/// `-ldroplet_conn -ldroplet -lpthread -ldl -lm`, and what OpenSSL's static libraries need.
 fn shared_names_static() -> Vec<String> {
-    [shared(), owned(&NEEDED)].concat()
+    let openssl = run(Command::new("pkg-config").args(["--static", "--libs", "openssl"]));
+    let openssl = openssl.split_whitespace().map(str::to_owned).collect();
+    [shared(), owned(&NEEDED), openssl].concat()
 }
 
 /// `libdroplet_conn.a libdroplet.a -lssl -lcrypto -lpthread -ldl -lm`

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "support/check.h"
@@ -20,6 +21,11 @@ static const struct {
     {"other.c", "check", "", 22, ERR_LIB_X509, X509_R_CERT_ALREADY_IN_HASH_TABLE},
     {"program.c", "finish", "a third", 33, ERR_LIB_USER, 77},
 };
+
+const char *tls_error_text(int reason) {
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+    return ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+}
 
 void raise_own(int n) {
     ERR_clear_error();
