@@ -61,7 +61,7 @@ typedef struct dpl_req dpl_req_t;
 typedef struct dpl_addr dpl_addr_t;
 /** A list of hosts. */
 typedef struct dpl_addrlist dpl_addrlist_t;
-/** A dictionary, which only Droplet has functions for. */
+/** A dictionary. Its functions are in Droplet and in libdroplet.so.0, not in libdroplet_conn. */
 typedef struct dpl_dict dpl_dict_t;
 
 /** Status of a call. Codes without a comment are not returned by this library. */
@@ -69,7 +69,7 @@ typedef enum {
   DPL_SUCCESS = 0,
   /** The host or the network failed, or no host is left. */
   DPL_FAILURE = -1,
-  /** The host is not in the list. */
+  /** What was asked for is not there: the host is not in the list, the use is over, or the reply has status 404. */
   DPL_ENOENT = -2,
   /** An argument is invalid. */
   DPL_EINVAL = -3,
@@ -80,7 +80,7 @@ typedef enum {
   /** The local system failed, for example because it is out of descriptors. */
   DPL_ESYS = -6,
   DPL_EIO = -7,
-  /** `n_conn_max` of the context allows no further connection. */
+  /** `n_conn_max` of the context allows no further connection, or a body is longer than an unsigned int can say. */
   DPL_ELIMIT = -8,
   /** The name of a host is longer than DNS allows. */
   DPL_ENAMETOOLONG = -9,
@@ -88,13 +88,19 @@ typedef enum {
   DPL_ENOTEMPTY = -11,
   DPL_EISDIR = -12,
   DPL_EEXIST = -13,
+  /** There is no Droplet in the process whose dictionary could hold the fields of a reply. */
   DPL_ENOTSUPP = -14,
+  /** The reply has status 301 or 302. */
   DPL_EREDIRECT = -15,
   DPL_ETOOMANYREDIR = -16,
   DPL_ECONNECT = -17,
+  /** The reply has status 403. */
   DPL_EPERM = -18,
+  /** The reply has status 412. */
   DPL_EPRECOND = -19,
+  /** The reply has status 409. */
   DPL_ECONFLICT = -20,
+  /** The reply has status 416. */
   DPL_ERANGEUNAVAIL = -21
 } dpl_status_t;
 
@@ -345,7 +351,8 @@ typedef struct {
    */
   uint64_t reused;
   /**
-   * Checkouts that found no idle connection to the host whose turn it was.
+   * Checkouts that found no idle connection to the host whose turn it was, and so had to connect or to wait. How many of
+   * them waited at `n_conn_max` is in `limit_waits`.
    */
   uint64_t waits;
   /**
@@ -403,7 +410,7 @@ typedef struct {
    */
   int32_t fault;
   /**
-   * End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for ever.
+   * End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for good.
    */
   int64_t blacklisted_until;
   /**
@@ -481,6 +488,13 @@ void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 /**
  * Takes the lock under which a program may walk the list. The thread that holds it may take it again.
  *
+ * A host (dpl_addr_t) that a function returns belongs to the list, and is valid until it leaves the list.
+ * dpl_addrlist_set_from_str() frees the hosts that leave; dpl_addrlist_clear_nolock(), dpl_addrlist_free() and the free of
+ * the context that has the list free all; dpl_addrlist_remove_nolock() gives the host to its caller. The first takes this
+ * lock itself. So a program in which other threads change the list holds the lock from before the call that returns a
+ * host until it does not use the host any more. The addresses of a host change only when a thread takes the lock, its
+ * `blacklist_expire_timestamp` at any time.
+ *
  * @param addrlist the list; NULL has no effect
  *
  * @pre `addrlist` is NULL or a list.
@@ -540,7 +554,9 @@ dpl_status_t dpl_addrlist_set_from_str(dpl_addrlist_t *addrlist,
                                        const char *addrlist_str);
 
 /**
- * Puts a host that the caller made into the list, at a random place. The list then owns it.
+ * Puts a host that the caller made into the list, at a random place. The list then owns it. If `addrlist` or `addr` is
+ * NULL, or the host's name or port is missing or malformed, that is logged, and the caller still owns it:
+ * dpl_addrlist_count_nolock() is then the same as before.
  *
  * @param addrlist the list; NULL has no effect
  * @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()
@@ -623,7 +639,8 @@ dpl_status_t dpl_addrlist_refresh_blacklist_nolock(dpl_addrlist_t *addrlist);
  *
  * @param addrlist the list; NULL counts as an empty one
  * @param n the number, counted from 0
- * @param addrp receives the host, which the list owns; NULL if there is none
+ * @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+ *        is none
  * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
@@ -636,20 +653,26 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
  * Gets a random one of the hosts that are not blacklisted.
  *
  * @param addrlist the list; NULL counts as an empty one
- * @param addrp receives the host, which the list owns; NULL if there is none
+ * @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+ *        is none
  * @return as dpl_addrlist_get_nth()
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
  */
-dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
+dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist,
+                                   dpl_addr_t **addrp);
 
 /**
  * Finds the host of this name and port or, without one, the host at an address of the name.
  *
+ * If no host of the list has this name, and it is no literal address, it is looked up, which takes 5 seconds at most.
+ * With `DPLX_LOOK_UP=caller` in the environment it takes as long as the resolver does. Meanwhile the caller holds the
+ * lock, so other threads that want it wait; calls that get connections do not take it.
+ *
  * @param addrlist the list; NULL counts as an empty one
  * @param host a name, which may be looked up, or a literal address
  * @param portstr a decimal port
- * @return the host, which the list owns; NULL if it is not in the list
+ * @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -663,7 +686,7 @@ dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
  * @param addrlist the list; NULL counts as an empty one
  * @param host one or more addresses
  * @param port the port, in host byte order
- * @return the host, which the list owns; NULL if it is not in the list
+ * @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
  *
  * @pre `addrlist` is NULL or a list; `host` is NULL or points to a valid `hostent`.
  */
@@ -672,12 +695,12 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
                                          unsigned short port);
 
 /**
- * Blacklists a host.
+ * Blacklists a host. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
  *
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+ * @param expiretime the time in seconds; -1 is for good. Any other negative number counts as 0
  * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
@@ -689,7 +712,7 @@ dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
                                     time_t expiretime);
 
 /**
- * Lifts a host's blacklisting.
+ * Lifts a host's blacklisting. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
  *
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
@@ -763,8 +786,10 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
  *         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
- *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
- *         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
+ *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters, the most that fit into the 255 bytes of
+ *         RFC 1035, section 2.3.4; DPL_EINVAL if `ctx` or `req` is NULL, if the bucket contains a blank, a bracket or a
+ *         control character (a line end), if the context has `use_https` and no SSL_CTX, or if it was freed during the
+ *         call
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
  * uses; `connp` is NULL or writable.
@@ -838,7 +863,8 @@ void dpl_conn_terminate(dpl_conn_t *conn);
  *        any address, also NULL
  * @param n_iov the number of entries, without an upper limit
  * @param timeout the longest time without progress in seconds; -1 waits for ever, 0 does not wait
- * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_FAILURE
+ * @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_ENOMEM if memory
+ *         runs out; DPL_FAILURE for any other reason
  *
  * @pre `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` entries, each of which
  * describes readable memory.
@@ -856,6 +882,10 @@ dpl_status_t dpl_conn_writev_all(dpl_conn_t *conn,
  * closed when it is given back. If its reply was complete, the idle connections of the host stay open. If it was
  * reused and nothing came back on it, the host is not blacklisted: the host had closed the connection while it was
  * idle.
+ *
+ * If `host` is neither the name of a host in the profile nor `BUCKET.HOST` of one that connections were made to nor a
+ * literal address, it is looked up, which takes `conn_timeout` seconds at most. If that is negative, or with
+ * `DPLX_LOOK_UP=caller` in the environment, it takes as long as the resolver does.
  *
  * @param ctx the context
  * @param host the host: its name in the profile, `BUCKET.HOST`, any name that leads to its address, or the `host`
@@ -958,8 +988,8 @@ dpl_conn_t *dplx_connect_cancellable(dpl_ctx_t *ctx,
  * Returns the number of a new use, for one call of dplx_connect_cancellable(). The number is known before the call, so
  * that another thread can cancel it at any time. A use lasts until its connection is given back, or the call fails.
  *
- * @return the number, which no other use has; 0 if memory is short. Use it for a call: otherwise it takes some memory for
- *         as long as the process lives
+ * @return the number, which no other use has; 0 if memory is short. It takes some memory, which is freed when the use is
+ *         over. A number that no call gets keeps its memory until the process ends
  */
 uint64_t dplx_use_new(void);
 
@@ -1009,7 +1039,7 @@ dpl_status_t dplx_cancel(uint64_t use);
  * @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
  * @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
  *         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
- *         DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
+ *         DPL_ENOMEM if memory runs out; DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
  *
  * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
  */
@@ -1154,14 +1184,17 @@ const char *dplx_conn_address(dpl_conn_t *conn);
  * writes next.
  *
  * The library knows from what was written by its functions whether the request is a HEAD, whose reply has no body.
- * A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection. It
- * blames no host, whatever the status: that is for dpl_blacklist_host().
+ * A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection.
+ *
+ * No host is blacklisted, whatever the status is. A program that takes a status such as 503 for a fault of the host calls
+ * dpl_blacklist_host().
  *
  * @param conn the connection
  * @param timeout_ms the time to wait for the head in milliseconds; -1 waits for ever, 0 does not wait
  * @return the status of HTTP, from 100 to 999; again the same until the next request. A negative dpl_status_t on
- *         failure: DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL for NULL; DPL_FAILURE if there is no
- *         reply or it cannot be read. Then the connection is closed when it is given back
+ *         failure: DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL for NULL; DPL_ENOMEM if memory
+ *         runs out; DPL_FAILURE if there is no reply or it cannot be read. After the latter two the connection is closed
+ *         when it is given back
  *
  * @pre `conn` is NULL or came from a function of this library.
  */
@@ -1178,8 +1211,9 @@ int dplx_reply_status(dpl_conn_t *conn,
  * @param size the size of `buffer` in bytes, at least 1
  * @param timeout_ms the time to wait in milliseconds; -1 waits for ever, 0 does not wait
  * @return the number of bytes; 0 at the end of the reply; a negative dpl_status_t on failure: DPL_ETIMEOUT, after which
- *         the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0; DPL_FAILURE if the reply is
- *         cut short or cannot be read. Then the connection is closed when it is given back
+ *         the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0; DPL_ENOMEM if memory
+ *         runs out; DPL_FAILURE if the reply is cut short or cannot be read. After the latter two the connection is
+ *         closed when it is given back
  *
  * @pre `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.
  */

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use common::declarations::{Declaration, declarations};
 use common::loopback::{DeadHost, Server};
-use common::man::{Manual, Page};
+use common::man::{Manual, Page, words_between};
 use common::{empty_folder, outcome, root, run, shared_library};
 
 const fn page(
@@ -63,7 +63,7 @@ const PAGES: [Page; 22] = [
     page("dpl_addr_get_ident", "write an address as text", &["dpl_addr_get_ident"], &[]),
     page(
         "dpl_addrlist_blacklist",
-        "take a host out for a time",
+        "blacklist a host for a time",
         &[
             "dpl_addrlist_blacklist",
             "dpl_addrlist_unblacklist",
@@ -204,6 +204,16 @@ fn each_function_is_on_one_page() {
     functions.sort();
     described.sort();
     assert_eq!(described, functions, "left: pages, right: the header");
+}
+
+#[test]
+fn rules_for_all_functions_are_those_of_the_header() {
+    let header = fs::read_to_string(root().join("include/droplet_conn.h")).expect("readable");
+    let page = fs::read_to_string(folder().join("droplet_conn.7")).expect("readable");
+    let rules = words_between(&header, "These rules hold for all functions:", "The functions whose names");
+    assert!(rules.len() > 50, "{rules:?}");
+    let of_page = words_between(&page, ".SS Rules for all functions", ".SH");
+    assert_eq!(of_page, rules, "left: droplet_conn(7), right: the header");
 }
 
 /// Each example runs with a dead host and a live one.

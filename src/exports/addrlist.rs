@@ -87,6 +87,13 @@ pub unsafe extern "C" fn dpl_addrlist_free(addrlist: *mut dpl_addrlist_t) {
 
 /// Takes the lock under which a program may walk the list. The thread that holds it may take it again.
 ///
+/// A host (dpl_addr_t) that a function returns belongs to the list, and is valid until it leaves the list.
+/// dpl_addrlist_set_from_str() frees the hosts that leave; dpl_addrlist_clear_nolock(), dpl_addrlist_free() and the free of
+/// the context that has the list free all; dpl_addrlist_remove_nolock() gives the host to its caller. The first takes this
+/// lock itself. So a program in which other threads change the list holds the lock from before the call that returns a
+/// host until it does not use the host any more. The addresses of a host change only when a thread takes the lock, its
+/// `blacklist_expire_timestamp` at any time.
+///
 /// @param addrlist the list; NULL has no effect
 ///
 /// # Safety
@@ -185,7 +192,9 @@ pub unsafe extern "C" fn dpl_addrlist_set_from_str(
     unsafe { with_hosts(addrlist, addrlist_str, c"dpl_addrlist_set_from_str", AddrList::set) }
 }
 
-/// Puts a host that the caller made into the list, at a random place. The list then owns it.
+/// Puts a host that the caller made into the list, at a random place. The list then owns it. If `addrlist` or `addr` is
+/// NULL, or the host's name or port is missing or malformed, that is logged, and the caller still owns it:
+/// dpl_addrlist_count_nolock() is then the same as before.
 ///
 /// @param addrlist the list; NULL has no effect
 /// @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()

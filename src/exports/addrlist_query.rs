@@ -99,7 +99,8 @@ pub unsafe extern "C" fn dpl_addrlist_refresh_blacklist_nolock(
 ///
 /// @param addrlist the list; NULL counts as an empty one
 /// @param n the number, counted from 0
-/// @param addrp receives the host, which the list owns; NULL if there is none
+/// @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+///        is none
 /// @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
 ///
 /// # Safety
@@ -117,7 +118,8 @@ pub unsafe extern "C" fn dpl_addrlist_get_nth(
 /// Gets a random one of the hosts that are not blacklisted.
 ///
 /// @param addrlist the list; NULL counts as an empty one
-/// @param addrp receives the host, which the list owns; NULL if there is none
+/// @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+///        is none
 /// @return as dpl_addrlist_get_nth()
 ///
 /// # Safety
@@ -133,10 +135,14 @@ pub unsafe extern "C" fn dpl_addrlist_get_rand(
 
 /// Finds the host of this name and port or, without one, the host at an address of the name.
 ///
+/// If no host of the list has this name, and it is no literal address, it is looked up, which takes 5 seconds at most.
+/// With `DPLX_LOOK_UP=caller` in the environment it takes as long as the resolver does. Meanwhile the caller holds the
+/// lock, so other threads that want it wait; calls that get connections do not take it.
+///
 /// @param addrlist the list; NULL counts as an empty one
 /// @param host a name, which may be looked up, or a literal address
 /// @param portstr a decimal port
-/// @return the host, which the list owns; NULL if it is not in the list
+/// @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
@@ -159,7 +165,7 @@ pub unsafe extern "C" fn dpl_addrlist_get_byname_nolock(
 /// @param addrlist the list; NULL counts as an empty one
 /// @param host one or more addresses
 /// @param port the port, in host byte order
-/// @return the host, which the list owns; NULL if it is not in the list
+/// @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
 ///
 /// # Safety
 /// `addrlist` is NULL or a list; `host` is NULL or points to a valid `hostent`.
@@ -179,12 +185,12 @@ pub unsafe extern "C" fn dpl_addrlist_get_byip_nolock(
     })
 }
 
-/// Blacklists a host.
+/// Blacklists a host. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
 ///
 /// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()
 /// @param portstr a decimal port
-/// @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+/// @param expiretime the time in seconds; -1 is for good. Any other negative number counts as 0
 /// @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
 ///         `host` or `portstr` is NULL
 ///
@@ -207,7 +213,7 @@ pub unsafe extern "C" fn dpl_addrlist_blacklist(
     }
 }
 
-/// Lifts a host's blacklisting.
+/// Lifts a host's blacklisting. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
 ///
 /// @param addrlist the list
 /// @param host as in dpl_addrlist_get_byname_nolock()

@@ -94,8 +94,10 @@ pub unsafe extern "C" fn dpl_conn_pool_destroy(ctx: *mut dpl_ctx_t) {
 /// @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
 ///         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
 ///         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
-///         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters (RFC 1035); DPL_EINVAL if
-///         `ctx` or `req` is NULL, or if the bucket contains a blank, a bracket or a control character (a line end)
+///         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters, the most that fit into the 255 bytes of
+///         RFC 1035, section 2.3.4; DPL_EINVAL if `ctx` or `req` is NULL, if the bucket contains a blank, a bracket or a
+///         control character (a line end), if the context has `use_https` and no SSL_CTX, or if it was freed during the
+///         call
 ///
 /// # Safety
 /// `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
@@ -236,7 +238,8 @@ pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
 ///        any address, also NULL
 /// @param n_iov the number of entries, without an upper limit
 /// @param timeout the longest time without progress in seconds; -1 waits for ever, 0 does not wait
-/// @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_FAILURE
+/// @return DPL_SUCCESS; DPL_ETIMEOUT; DPL_EINVAL if `conn` or `iov` is NULL or `n_iov` is negative; DPL_ENOMEM if memory
+///         runs out; DPL_FAILURE for any other reason
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `iov` is NULL or points to `n_iov` entries, each of which
@@ -269,6 +272,10 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
 /// closed when it is given back. If its reply was complete, the idle connections of the host stay open. If it was
 /// reused and nothing came back on it, the host is not blacklisted: the host had closed the connection while it was
 /// idle.
+///
+/// If `host` is neither the name of a host in the profile nor `BUCKET.HOST` of one that connections were made to nor a
+/// literal address, it is looked up, which takes `conn_timeout` seconds at most. If that is negative, or with
+/// `DPLX_LOOK_UP=caller` in the environment, it takes as long as the resolver does.
 ///
 /// @param ctx the context
 /// @param host the host: its name in the profile, `BUCKET.HOST`, any name that leads to its address, or the `host`

@@ -3,11 +3,8 @@
 //! Each function follows one pattern: pointers become references, a safe function is called, its result becomes a
 //! status. No panic leaves a function. [`crate::abi`] explains what the pointers lead to.
 //!
-//! These rules hold for all functions, so their documentation does not repeat them:
-//!
-//! - A string ends with a NUL, and is not used after the call.
-//! - A NULL whose meaning is not documented is logged, and the function returns `DPL_EINVAL` or NULL or has no effect.
-//! - Any number of threads may call the functions at once. A connection is used by one thread at a time.
+//! The rules that hold for all functions are at the top of the header (`cbindgen.toml`), so that the documentation of each
+//! does not repeat them.
 #![allow(non_camel_case_types)]
 
 mod addrlist;

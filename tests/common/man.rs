@@ -241,3 +241,12 @@ fn code(program: &str) -> String {
     });
     lines.collect()
 }
+
+/// The words between two texts, without punctuation and what man(7) marks them with.
+pub fn words_between(text: &str, begin: &str, end: &str) -> Vec<String> {
+    let between = text.split_once(begin).and_then(|(_, rest)| Some(rest.split_once(end)?.0));
+    let between = between.unwrap_or_else(|| panic!("{begin:?} and {end:?}"));
+    let words = between.split(|it: char| !it.is_alphanumeric() && it != '_');
+    let is_markup = |word: &&str| matches!(*word, "" | "IP" | "bu" | "2" | "B" | "BR" | "3");
+    words.filter(|word| !is_markup(word)).map(str::to_owned).collect()
+}

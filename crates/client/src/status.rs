@@ -13,7 +13,7 @@ use std::io;
 pub enum Error {
     /// `DPL_FAILURE`: the peer or the network failed, or no host is left.
     Failure = -1,
-    /// `DPL_ENOENT`: no such host.
+    /// `DPL_ENOENT`: no such host or use.
     NotFound = -2,
     /// `DPL_EINVAL`: an invalid argument.
     Invalid = -3,
@@ -23,7 +23,7 @@ pub enum Error {
     OutOfMemory = -5,
     /// `DPL_ESYS`: the local system refused, for example for lack of descriptors.
     System = -6,
-    /// `DPL_ELIMIT`: the context has `n_conn_max` connections.
+    /// `DPL_ELIMIT`: the context has `n_conn_max` connections, or a body is too long.
     Limit = -8,
     /// `DPL_ENAMETOOLONG`: a host name longer than DNS allows.
     NameTooLong = -9,

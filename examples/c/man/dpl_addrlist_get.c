@@ -8,9 +8,9 @@ int main(void) {
     dpl_addr_t *host;
 
     printf("%u hosts: %s\n", dpl_addrlist_count(hosts), text);
+    dpl_addrlist_lock(hosts); /* for as long as `host` is used */
     if (dpl_addrlist_get_nth(hosts, 5, &host) != DPL_SUCCESS) /* the second one: 5 modulo 2 */
         return 1;
-    dpl_addrlist_lock(hosts);
     host = dpl_addrlist_get_byname_nolock(hosts, "127.0.0.2", "80");
     dpl_addrlist_unlock(hosts);
     free(text);

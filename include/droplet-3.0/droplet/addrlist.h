@@ -75,6 +75,13 @@ void dpl_addrlist_free(dpl_addrlist_t *addrlist);
 /**
  * Takes the lock under which a program may walk the list. The thread that holds it may take it again.
  *
+ * A host (dpl_addr_t) that a function returns belongs to the list, and is valid until it leaves the list.
+ * dpl_addrlist_set_from_str() frees the hosts that leave; dpl_addrlist_clear_nolock(), dpl_addrlist_free() and the free of
+ * the context that has the list free all; dpl_addrlist_remove_nolock() gives the host to its caller. The first takes this
+ * lock itself. So a program in which other threads change the list holds the lock from before the call that returns a
+ * host until it does not use the host any more. The addresses of a host change only when a thread takes the lock, its
+ * `blacklist_expire_timestamp` at any time.
+ *
  * @param addrlist the list; NULL has no effect
  *
  * @pre `addrlist` is NULL or a list.
@@ -134,7 +141,9 @@ dpl_status_t dpl_addrlist_set_from_str(dpl_addrlist_t *addrlist,
                                        const char *addrlist_str);
 
 /**
- * Puts a host that the caller made into the list, at a random place. The list then owns it.
+ * Puts a host that the caller made into the list, at a random place. The list then owns it. If `addrlist` or `addr` is
+ * NULL, or the host's name or port is missing or malformed, that is logged, and the caller still owns it:
+ * dpl_addrlist_count_nolock() is then the same as before.
  *
  * @param addrlist the list; NULL has no effect
  * @param addr the host. It and each of its `host`, `portstr`, `hbuf` and `h` are blocks from malloc()
@@ -217,7 +226,8 @@ dpl_status_t dpl_addrlist_refresh_blacklist_nolock(dpl_addrlist_t *addrlist);
  *
  * @param addrlist the list; NULL counts as an empty one
  * @param n the number, counted from 0
- * @param addrp receives the host, which the list owns; NULL if there is none
+ * @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+ *        is none
  * @return DPL_SUCCESS; DPL_ENOENT if there is none; DPL_EINVAL if `addrp` is NULL or `n` is negative
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
@@ -230,20 +240,26 @@ dpl_status_t dpl_addrlist_get_nth(dpl_addrlist_t *addrlist,
  * Gets a random one of the hosts that are not blacklisted.
  *
  * @param addrlist the list; NULL counts as an empty one
- * @param addrp receives the host, which the list owns; NULL if there is none
+ * @param addrp receives the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if there
+ *        is none
  * @return as dpl_addrlist_get_nth()
  *
  * @pre `addrlist` is NULL or a list; `addrp` is NULL or writable.
  */
-dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist, dpl_addr_t **addrp);
+dpl_status_t dpl_addrlist_get_rand(dpl_addrlist_t *addrlist,
+                                   dpl_addr_t **addrp);
 
 /**
  * Finds the host of this name and port or, without one, the host at an address of the name.
  *
+ * If no host of the list has this name, and it is no literal address, it is looked up, which takes 5 seconds at most.
+ * With `DPLX_LOOK_UP=caller` in the environment it takes as long as the resolver does. Meanwhile the caller holds the
+ * lock, so other threads that want it wait; calls that get connections do not take it.
+ *
  * @param addrlist the list; NULL counts as an empty one
  * @param host a name, which may be looked up, or a literal address
  * @param portstr a decimal port
- * @return the host, which the list owns; NULL if it is not in the list
+ * @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
  *
  * @pre `addrlist` is NULL or a list; `host` and `portstr` are NULL or strings.
  */
@@ -257,7 +273,7 @@ dpl_addr_t *dpl_addrlist_get_byname_nolock(dpl_addrlist_t *addrlist,
  * @param addrlist the list; NULL counts as an empty one
  * @param host one or more addresses
  * @param port the port, in host byte order
- * @return the host, which the list owns; NULL if it is not in the list
+ * @return the host, which the list owns (dpl_addrlist_lock() says for how long it is valid); NULL if it is not in the list
  *
  * @pre `addrlist` is NULL or a list; `host` is NULL or points to a valid `hostent`.
  */
@@ -266,12 +282,12 @@ dpl_addr_t *dpl_addrlist_get_byip_nolock(dpl_addrlist_t *addrlist,
                                          unsigned short port);
 
 /**
- * Blacklists a host.
+ * Blacklists a host. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
  *
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()
  * @param portstr a decimal port
- * @param expiretime the time in seconds; -1 for ever. Any other negative number counts as 0
+ * @param expiretime the time in seconds; -1 is for good. Any other negative number counts as 0
  * @return DPL_SUCCESS; DPL_ENOENT if the host is not in the list; DPL_FAILURE if `addrlist` is NULL; DPL_EINVAL if
  *         `host` or `portstr` is NULL
  *
@@ -283,7 +299,7 @@ dpl_status_t dpl_addrlist_blacklist(dpl_addrlist_t *addrlist,
                                     time_t expiretime);
 
 /**
- * Lifts a host's blacklisting.
+ * Lifts a host's blacklisting. The call may look its name up, and take as long as dpl_addrlist_get_byname_nolock().
  *
  * @param addrlist the list
  * @param host as in dpl_addrlist_get_byname_nolock()

@@ -107,8 +107,8 @@ unsafe fn connect(
 /// Returns the number of a new use, for one call of dplx_connect_cancellable(). The number is known before the call, so
 /// that another thread can cancel it at any time. A use lasts until its connection is given back, or the call fails.
 ///
-/// @return the number, which no other use has; 0 if memory is short. Use it for a call: otherwise it takes some memory for
-///         as long as the process lives
+/// @return the number, which no other use has; 0 if memory is short. It takes some memory, which is freed when the use is
+///         over. A number that no call gets keeps its memory until the process ends
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_use_new() -> u64 {
     const NAME: &CStr = c"dplx_use_new";

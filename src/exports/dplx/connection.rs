@@ -30,7 +30,7 @@ use droplet_client::status::{Error, SUCCESS, code};
 /// @param timeout_ms the time to wait for the first byte in milliseconds; -1 waits for ever, 0 does not wait
 /// @return the number of bytes; 0 at the end, when the peer sends no more; a negative dpl_status_t on failure:
 ///         DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0;
-///         DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
+///         DPL_ENOMEM if memory runs out; DPL_FAILURE, also if TLS ends without a close_notify, or after dplx_cancel()
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.

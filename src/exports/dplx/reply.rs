@@ -54,14 +54,17 @@ type StepError = ReadError<TransferError, std::convert::Infallible>;
 /// writes next.
 ///
 /// The library knows from what was written by its functions whether the request is a HEAD, whose reply has no body.
-/// A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection. It
-/// blames no host, whatever the status: that is for dpl_blacklist_host().
+/// A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection.
+///
+/// No host is blacklisted, whatever the status is. A program that takes a status such as 503 for a fault of the host calls
+/// dpl_blacklist_host().
 ///
 /// @param conn the connection
 /// @param timeout_ms the time to wait for the head in milliseconds; -1 waits for ever, 0 does not wait
 /// @return the status of HTTP, from 100 to 999; again the same until the next request. A negative dpl_status_t on
-///         failure: DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL for NULL; DPL_FAILURE if there is no
-///         reply or it cannot be read. Then the connection is closed when it is given back
+///         failure: DPL_ETIMEOUT, after which the call may be repeated; DPL_EINVAL for NULL; DPL_ENOMEM if memory
+///         runs out; DPL_FAILURE if there is no reply or it cannot be read. After the latter two the connection is closed
+///         when it is given back
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library.
@@ -85,8 +88,9 @@ pub unsafe extern "C" fn dplx_reply_status(conn: *mut dpl_conn_t, timeout_ms: c_
 /// @param size the size of `buffer` in bytes, at least 1
 /// @param timeout_ms the time to wait in milliseconds; -1 waits for ever, 0 does not wait
 /// @return the number of bytes; 0 at the end of the reply; a negative dpl_status_t on failure: DPL_ETIMEOUT, after which
-///         the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0; DPL_FAILURE if the reply is
-///         cut short or cannot be read. Then the connection is closed when it is given back
+///         the call may be repeated; DPL_EINVAL if `conn` or `buffer` is NULL or `size` is 0; DPL_ENOMEM if memory
+///         runs out; DPL_FAILURE if the reply is cut short or cannot be read. After the latter two the connection is
+///         closed when it is given back
 ///
 /// # Safety
 /// `conn` is NULL or came from a function of this library; `buffer` is NULL or writable for `size` bytes.

@@ -126,7 +126,8 @@ pub struct dplx_pool_stats_t {
     pub created: u64,
     /// Checkouts that got an idle connection.
     pub reused: u64,
-    /// Checkouts that found no idle connection to the host whose turn it was.
+    /// Checkouts that found no idle connection to the host whose turn it was, and so had to connect or to wait. How many of
+    /// them waited at `n_conn_max` is in `limit_waits`.
     pub waits: u64,
     /// Those of the `waits` that failed.
     pub failed: u64,
@@ -157,7 +158,7 @@ pub struct dplx_host_stats_t {
     pub state: i32,
     /// The fault it was last blacklisted for, a dplx_fault_t; -1 if it is available or suspect.
     pub fault: i32,
-    /// End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for ever.
+    /// End of the blacklisting as a time(2); 0 if it is not blacklisted, -1 if it is for good.
     pub blacklisted_until: i64,
     /// Idle connections to it.
     pub idle: u64,

@@ -2,8 +2,8 @@
 //!
 //! A reply is read completely: by its length, in chunks, or until the peer closes the connection. Replies of 1xx are
 //! skipped, except for the `100 Continue` that a request has asked for. Each read waits for at most the time of
-//! `ContextView::reply_timeout`. A line of the head may have 102,400 bytes, or `header_size` if that is more. The head,
-//! with the replies of 1xx and the empty lines before it, may have 16 times as many.
+//! `View::reply_timeout` ([`crate::abi::context_view`]). A line of the head may have 102,400 bytes, or `header_size` if
+//! that is more. The head, with the replies of 1xx and the empty lines before it, may have 16 times as many.
 //!
 //! With `DPLX_REPLY_READER=droplet` in the environment the functions that read hand over to Droplet's own ([`next`]).
 

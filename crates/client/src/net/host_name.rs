@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::os::sys::resolver;
 use crate::status::Error;
 
-/// The largest length of a DNS name in characters (RFC 1035, section 2.3.4).
+/// The largest length of a DNS name in characters. RFC 1035, section 2.3.4 allows 255 bytes. A name of 253 characters
+/// takes them: in a message a byte with its length stands before each label, which is one more than there are dots, and a
+/// zero stands at the end (section 3.1).
 const MAX_LENGTH: usize = 253;
 
 /// The name of a host, in the form that is looked up and in the form that is sent to the peer.

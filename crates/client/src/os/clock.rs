@@ -95,7 +95,7 @@ pub fn seconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_secs)
 }
 
-/// Returns a time in seconds from C for which a host is blacklisted. `None` for -1, which is for ever. Zero for any
+/// Returns a time in seconds from C for which a host is blacklisted. `None` for -1, which is for good. Zero for any
 /// other negative number.
 pub fn expiry(seconds: i64) -> Option<Duration> {
     (seconds != -1).then(|| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
