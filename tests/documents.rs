@@ -212,27 +212,136 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn documented_log_messages_are_in_the_source() {
-    let source: String = sources().iter().map(|path| fs::read_to_string(path).expect("readable")).collect();
+/// What stands in the log table for a part of a message that differs from one to the next.
+const PLACEHOLDERS: [&str; 10] =
+    ["ADDRESS", "REASON", "NAME:PORT", "NAME", "FILE:LINE", "VARIABLE", "…", "(N)", ": N", " N "];
+
+/// The messages of the log table, each as its fixed parts; the first is empty if the message begins with another part.
+fn documented_messages() -> Vec<Vec<String>> {
     let document = Document::named("docs/observability.md");
     let rows =
         document.text.lines().filter(|line| line.starts_with("| error |") || line.starts_with("| warning |"));
+    let cells: Vec<_> = rows.map(|row| row.split(" | ").nth(1).expect("a message").to_owned()).collect();
+    let messages = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    messages
+        .map(|message| {
+            let mut message = message.to_owned();
+            for placeholder in PLACEHOLDERS {
+                message = message.replace(placeholder, "\n");
+            }
+            message.split('\n').map(str::trim).map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn documented_log_messages_are_in_the_source() {
+    let source: String = sources().iter().map(|path| fs::read_to_string(path).expect("readable")).collect();
     let mut count = 0;
-    for row in rows {
-        let message = row.split('`').nth(1).expect("a message");
-        let mut message = message.to_owned();
-        for placeholder in
-            ["ADDRESS", "REASON", "NAME:PORT", "NAME", "FILE:LINE", "VARIABLE", "…", "(N)", ": N"]
-        {
-            message = message.replace(placeholder, "\n");
-        }
-        for part in message.split('\n').map(str::trim).filter(|part| part.len() > 3) {
-            assert!(source.contains(part), "no message says {part:?}: {row}");
+    for message in documented_messages() {
+        for part in message.iter().filter(|part| part.len() > 3) {
+            assert!(source.contains(part.as_str()), "no message says {part:?}: {message:?}");
             count += 1;
         }
     }
-    assert!(count >= 15, "{count} messages");
+    assert!(count >= 30, "{count} parts of messages");
+}
+
+/// The string literals among the arguments of a call, whose text begins behind its opening parenthesis.
+fn literals_of_call(text: &str) -> Vec<String> {
+    let (mut found, mut depth, mut characters) = (Vec::new(), 1, text.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '(' => depth += 1,
+            ')' if depth == 1 => break,
+            ')' => depth -= 1,
+            '"' => {
+                let is_end = |it: &char, escaped: &mut bool| {
+                    let ends = *it == '"' && !*escaped;
+                    *escaped = *it == '\\' && !*escaped;
+                    ends
+                };
+                let mut escaped = false;
+                found.push(characters.by_ref().take_while(|it| !is_end(it, &mut escaped)).collect());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A format string with a NUL in place of each argument.
+fn without_arguments(format: &str) -> String {
+    let mut pieces = format.split('{');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + "\0" + piece.split_once('}').map_or("", |(_, rest)| rest))
+}
+
+/// Whether a text begins with the first of the parts, and has the others in this order.
+fn has_in_order(mut text: &str, parts: &[String]) -> bool {
+    text.starts_with(parts[0].as_str())
+        && parts.iter().all(|part| {
+            let rest = text.split_once(part.as_str()).map(|(_, rest)| rest);
+            text = rest.unwrap_or_default();
+            rest.is_some()
+        })
+}
+
+/// The log table has a row for each message. A message that is made elsewhere than in the call that logs it is not found
+/// here.
+#[test]
+fn log_messages_are_documented() {
+    let documented = documented_messages();
+    let (mut missing, mut count) = (Vec::new(), 0);
+    for path in sources() {
+        let is_of_library = ["src", "crates/client/src"].iter().any(|it| path.starts_with(root().join(it)));
+        let source = fs::read_to_string(&path).expect("readable");
+        let shipped = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: Vec<_> = shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        let calls = ["log!(", "refuse("].iter().flat_map(|call| code.split(call).skip(1));
+        for message in calls.filter(|_| is_of_library).flat_map(literals_of_call) {
+            let message = without_arguments(&message);
+            // A name that is an argument, or a message of which nothing is fixed.
+            if !message.trim_matches(['\0', ':']).contains(' ')
+                || message.trim_matches(['\0', ' ', ':']).is_empty()
+            {
+                continue;
+            }
+            count += 1;
+            if !documented.iter().any(|parts| has_in_order(&message, parts)) {
+                missing.push(format!("{}: {message:?}", path.display()));
+            }
+        }
+    }
+    assert!(count >= 40, "{count} messages");
+    assert!(missing.is_empty(), "docs/observability.md lacks\n{}", missing.join("\n"));
+}
+
+/// A table needs a header and a separator, or it is shown as text (GitHub Flavored Markdown, section 4.10).
+#[test]
+fn tables_have_a_header() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for document in documents() {
+        let prose = document.prose();
+        let mut before = "";
+        let mut lines = prose.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.starts_with('|') && !before.starts_with('|') {
+                let cells = |line: &str| line.trim().trim_matches('|').split('|').count();
+                let separator = lines.peek().copied().unwrap_or_default();
+                let is_separator =
+                    separator.contains("---") && separator.chars().all(|it| "|-: ".contains(it));
+                if !is_separator || cells(separator) != cells(line) {
+                    wrong.push(format!("{}: {line}", document.says()));
+                }
+                count += 1;
+            }
+            before = line;
+        }
+    }
+    assert!(count > 20, "{count} tables");
+    assert!(wrong.is_empty(), "tables without a header:\n{}", wrong.join("\n"));
 }
 
 /// The source whose path ends so.
