@@ -87,10 +87,10 @@ run_test() {
         tests-c/run.sh $(sed -n 's/^IN_OLDER := //p' tests-c/Makefile)
     # The same library as alone; that it takes the other's place shows in a few.
     suite 'C tests, swapped' env MODES=swapped tests-c/run.sh checkout hosts misuse tls_verify
-    # Those named tls_ use TLS in any case.
     # Droplet's own reader, and the traces that it leaves.
     suite "C tests, Droplet's reader" env DPLX_REPLY_READER=droplet MODES=preload LAYOUTS=3.0 \
         tests-c/run.sh blame exchange lies probes stale tls_idle tls_unread
+    # Those named tls_ use TLS in any case.
     suite 'C tests over TLS' c_tests 'demo|tls_.*' DROPLET_TEST_TLS=1 MODES=preload
 }
 

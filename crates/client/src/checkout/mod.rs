@@ -1,14 +1,18 @@
 //! Checkout and release: a connection for a request, to one of the hosts of a list.
 //!
 //! A checkout takes the next host of the rotation (`rotation`) and an idle connection to it that is still good.
-//! Without one it connects. The way down:
+//! Without one it connects. The files on the way down to connect(2):
 //!
 //! 1. [`Client::checkout`], here;
-//! 2. `dial`: tries one host after the other, and decides who is to blame for a failure;
-//! 3. `happy_eyeballs`: the attempts on these hosts, side by side;
-//! 4. `attempt`: one host, its guard in the list of hosts, and the connect under way;
-//! 5. [`Connecting`](crate::net::connect::Connecting): the addresses of that host;
-//! 6. [`Socket::connect`](crate::net::socket::Socket::connect): connect(2).
+//! 2. `waiting`: waits at the limit of connections, if the context says so;
+//! 3. `dial`: tries one host after the other;
+//! 4. `untried`: the hosts that are left to try, in their order;
+//! 5. `happy_eyeballs`: the attempts on these hosts, side by side;
+//! 6. `attempt`: one host, its guard in the list of hosts, and the connect under way;
+//! 7. [`Connecting`](crate::net::connect::Connecting): the addresses of that host;
+//! 8. [`Socket::connect`](crate::net::socket::Socket::connect): connect(2).
+//!
+//! `outcomes` decides who is to blame for a failure.
 //!
 //! An attempt that no checkout waits for any more is parked, and `maintenance` goes on with it.
 #![forbid(unsafe_code)]

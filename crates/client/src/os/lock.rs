@@ -2,7 +2,7 @@
 //!
 //! The types are parking_lot's (`lock_api`). The raw locks are our own, for two reasons:
 //! - parking_lot's raw lock keeps waiting threads in a table of the process, which has locks of its own. A forked
-//!   child may find these locked (14 of 440 children hung).
+//!   child may find these locked (https://github.com/Amanieu/parking_lot/issues/515).
 //! - A thread that waits on it for the first time registers a destructor. If memory is short, glibc then ends the
 //!   process.
 //!

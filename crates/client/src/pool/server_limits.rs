@@ -5,7 +5,8 @@
 //!
 //! - The kernel knows when the peer has closed, so the idle time of an ending is exact, no matter when the connection is
 //!   looked at. Two idle times agree if they differ by no more than a second, since some servers look at their
-//!   connections once a second (lighttpd, Tomcat), and by no more than a quarter.
+//!   connections once a second (lighttpd in `connection_check_timeout`, Tomcat in `NioEndpoint.Poller.timeout`), and by no
+//!   more than a quarter.
 //! - Connections that end together although they were idle for different times, or that outlive the idle time of another
 //!   one, say that the server was restarted.
 //! - A server that closes as soon as it has replied has a limit on requests, if it does so twice after the same number,
@@ -21,8 +22,9 @@ use crate::os::clock::{Moment, TICK};
 /// The time for which a limit holds.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// A connection that ends sooner after its last reply does not end because it is idle. No server is known to have a
-/// shorter idle timeout.
+/// A connection that ends sooner after its last reply counts as ended for the number of its requests. A server whose idle
+/// timeout is shorter is taken for one with a limit on requests. By default it is seconds: 75 in nginx, 5 in Apache and
+/// lighttpd.
 const PROMPT: Duration = Duration::from_millis(100);
 
 /// Endings within this time may have one cause.

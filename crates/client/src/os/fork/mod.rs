@@ -14,8 +14,8 @@
 //! program, and that may wait for the thread that forks.
 //!
 //! Calls of the system's resolver ([`ResolverCall`]) hold locks of libc for an instant at their beginning and end, which
-//! libc does not free in a child either: of 30,000 children forked during look-ups, 3 hung in their first look-up. A fork
-//! waits for such calls as long as they take without a name server. While they wait for one, they hold no lock.
+//! libc does not free in a child either: its first look-up may hang. A fork waits for such calls as long as they take
+//! without a name server. While they wait for one, they hold no lock.
 
 mod gate;
 mod thread;
