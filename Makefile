@@ -95,7 +95,7 @@ coverage: ## which lines the tests run: a report in target/coverage, compared wi
 
 mutants: ## changes to the code that no test notices: FILES= (a part of a path) SHARD= (such as 0/8) DIFF= (a file)
 	@scripts/setup.sh mutants
-	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --output target \
+	PATH=$(CURDIR)/target/tools/bin:$$PATH CARGO_INCREMENTAL=1 cargo mutants --package droplet-client --output target \
 		$(FILES:%=--re '%') $(SHARD:%=--shard %) $(DIFF:%=--in-diff %)
 
 header: ## regenerate what is in include, and the pages of docs/man that come from it
