@@ -95,3 +95,51 @@ impl fmt::Display for Milliseconds {
 fn text(text: &CStr) -> String {
     text.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::{CircuitState, Host, HostMetrics};
+    use crate::net::resolve::Addresses;
+
+    /// The table of a context with one host.
+    fn table(known: Known, counts: Counts) -> String {
+        let host = HostStatistics {
+            host: Host::new(c"80".to_owned(), Addresses::of("127.0.0.1", 80), 1),
+            state: CircuitState::Closed,
+            fault: None,
+            idle: 2,
+            known,
+            metrics: HostMetrics { attempts: 5, ..HostMetrics::default() },
+        };
+        let pool = PoolStatistics { idle: 2, in_use: 1, connecting: 0, waiting: 0, reused: 40, counts };
+        Table { pool, hosts: vec![host] }.to_string()
+    }
+
+    #[test]
+    fn what_has_not_happened_has_no_line() {
+        let mut closed = [0; metrics::CLOSE_REASONS];
+        closed[metrics::CloseReason::Stale as usize] = 2;
+        let waited = Duration::from_millis(30);
+        let counts =
+            Counts { created: 5, closed, waits: 4, waited, longest_wait: waited, ..Counts::default() };
+        let expected = "  \
+  checkouts  40 reused a connection; 4 had to wait, 7.5 ms on average, 30.0 ms at most; 0 failed
+  opened     5; now 2 idle, 1 in use, 0 under way
+  closed     2 (2 stale)
+  host                           state                       idle attempts TLS full  resumed  failures
+  127.0.0.1:80                   available                      2        5        0        0  0
+";
+        assert_eq!(table(Known::default(), counts), expected);
+    }
+
+    #[test]
+    fn waits_at_the_limit_and_limits_of_servers_have_lines() {
+        let counts = Counts { limit_waits: 3, limit_timeouts: 1, ..Counts::default() };
+        let known = Known { idle: Some(Duration::from_secs(5)), uses: None };
+        let text = table(known, counts);
+        let has_line = |line: &str| text.lines().any(|other| other.trim() == line);
+        assert!(has_line("waited     3 at n_conn_max; 0 wait now, 1 have waited in vain"), "{text}");
+        assert!(has_line(&known.to_string()), "{text}");
+    }
+}
