@@ -62,6 +62,12 @@ impl Maintenance {
         self.work.fetch_or(kind, Ordering::SeqCst);
     }
 
+    /// Returns whether there is work of any kind.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.work.load(Ordering::Relaxed) != 0
+    }
+
     fn remove_work(&self, kind: u8) {
         self.work.fetch_and(!kind, Ordering::SeqCst);
     }
@@ -109,7 +115,7 @@ impl<C: ClientConnection> Client<C> {
     pub(super) fn maintain(&self, call: &impl Call<C>, now: Moment) -> Moment {
         let maintenance = &self.maintenance;
         let due = maintenance.next_sweep.load(Ordering::Relaxed);
-        if maintenance.work.load(Ordering::Relaxed) != 0 || now.nanoseconds() >= due {
+        if maintenance.has_work() || now.nanoseconds() >= due {
             return sys::without_cancellation(|| self.do_due_work(call, now, due));
         }
         now

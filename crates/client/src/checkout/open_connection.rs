@@ -56,12 +56,17 @@ impl Reads {
 
     /// Notes whether the last read timed out.
     fn set_timed_out(&mut self, timed_out: bool) {
-        self.0 = self.0 & !Reads::TIMED_OUT | if timed_out { Reads::TIMED_OUT } else { 0 };
+        self.0 &= !Reads::TIMED_OUT;
+        if timed_out {
+            self.0 |= Reads::TIMED_OUT;
+        }
     }
 
     /// Notes whether something was read.
     fn add(&mut self, any: bool) {
-        self.0 |= u8::from(any) * Reads::ANY;
+        if any {
+            self.0 |= Reads::ANY;
+        }
     }
 
     /// Notes that the peer had closed the connection while it was idle. Returns whether that was noted before.

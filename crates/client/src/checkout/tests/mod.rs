@@ -5,6 +5,10 @@ mod endpoints;
 #[cfg(model = "shuttle")]
 mod models;
 #[cfg(not(model))]
+mod open_connection;
+#[cfg(not(model))]
+mod slow_hosts;
+#[cfg(not(model))]
 mod waiting;
 
 use std::fmt;
@@ -226,6 +230,8 @@ fn other_threads_see_the_list_change() {
 #[test]
 fn another_list_has_another_rotation() {
     let mut fixture = Fixture::new(1);
+    let rotation = || fixture.client.current_rotation(&fixture.hosts);
+    assert!(Arc::ptr_eq(&rotation(), &rotation()), "it is made anew for each checkout");
     fixture.release_new(1);
     assert_eq!(fixture.use_once(0), Some(1));
     fixture.hosts = Hosts::new();
@@ -324,38 +330,6 @@ fn a_host_that_failed_keeps_no_idle_connections() {
     fixture.client.release(&FakeCall, in_use);
     assert_eq!(fixture.closed(), 2, "a connection in use meanwhile was pooled");
     assert_eq!(fixture.use_once(0), Some(2));
-}
-
-#[test]
-fn a_checkout_probes_one_host_before_it_tries_those_that_work() {
-    let fixture = Fixture::new(4);
-    for handle in [1, 2, 4] {
-        let host = fixture.host(handle);
-        fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::TimedOut);
-    }
-    let mut untried = Untried::hosts(&fixture.client, &fixture.hosts, 0, None);
-    let mut guards = Vec::new();
-    for (handle, left) in [(1, 3), (3, 2), (2, 1), (4, 0)] {
-        let (_, guard) = untried.next().unwrap().expect("a host is left");
-        guards.extend(guard);
-        assert_eq!(guards.last().unwrap().host().handle(), handle);
-        assert_eq!(untried.count(), left);
-    }
-    assert!(untried.next().unwrap().is_none());
-}
-
-#[test]
-fn no_idle_connection_serves_as_a_probe() {
-    let fixture = Fixture::new(2);
-    (1..=2).for_each(|handle| fixture.release_new(handle));
-    let host = fixture.host(1);
-    fixture.client.blacklist(&FakeCall, &fixture.hosts, &host, Fault::Replied);
-    fixture.hosts.blacklist(&host, Moment::now(), Some(Duration::ZERO), Fault::Replied);
-    // The probe needs a new connection, which fails.
-    assert_eq!(fixture.use_once(0), Some(2), "the other host's connection is used");
-    fixture.hosts.remove(2);
-    assert_eq!(fixture.use_once(0), None);
-    assert_eq!(fixture.closed(), 1, "its own connection was closed");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod handshake;
 mod peer;
 mod sessions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 
 use std::ffi::c_void;

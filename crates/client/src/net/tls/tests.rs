@@ -13,10 +13,8 @@ use super::*;
 use crate::os::sys::PollFd;
 use crate::pool::permits::Permits;
 
-/// Starts a server for one connection, and runs `serve` on it.
-fn server<R: Send + 'static>(
-    serve: impl FnOnce(SslStream<std::net::TcpStream>) -> R + Send + 'static,
-) -> (SocketAddr, JoinHandle<R>) {
+/// The side of a server, with a certificate of its own.
+pub fn acceptor() -> SslAcceptor {
     let key = PKey::ec_gen("P-256").unwrap();
     let mut certificate = X509Builder::new().unwrap();
     certificate.set_pubkey(&key).unwrap();
@@ -26,7 +24,14 @@ fn server<R: Send + 'static>(
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
     acceptor.set_private_key(&key).unwrap();
     acceptor.set_certificate(&certificate.build()).unwrap();
-    let acceptor = acceptor.build();
+    acceptor.build()
+}
+
+/// Starts a server for one connection, and runs `serve` on it.
+fn server<R: Send + 'static>(
+    serve: impl FnOnce(SslStream<std::net::TcpStream>) -> R + Send + 'static,
+) -> (SocketAddr, JoinHandle<R>) {
+    let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let thread = thread::spawn(move || serve(acceptor.accept(listener.accept().unwrap().0).unwrap()));
