@@ -110,9 +110,10 @@ fn a_call_that_finds_its_room_taken_pauses() {
 #[test]
 fn calls_that_wait_go_on_with_parked_attempts() {
     let fixture = Fixture::new(1);
-    let parked = fixture.park_in_grace(Duration::from_millis(1000));
+    // The grace is a tenth of it.
+    let parked = fixture.park_in_grace(Duration::from_secs(10));
     let in_use = fixture.client.permits.acquire(1);
-    assert!(matches!(fixture.checkout_waiting(&WaitingCall::new(2000)), Err(Error::Limit)));
+    assert!(matches!(fixture.checkout_waiting(&WaitingCall::new(3000)), Err(Error::Limit)));
     assert!(parked.upgrade().is_none(), "nobody saw that its time was over");
     drop(in_use);
 }
