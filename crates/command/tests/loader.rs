@@ -4,32 +4,38 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use common::{DROPLET, Folder, Outcome, PROGRAM, assert_says, droplet_conn, outcome};
+use common::{DROPLET, Folder, Outcome, PROGRAM, assert_says, droplet_conn, native, outcome};
+
+const LOADER: &str =
+    if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
 
 /// Returns the path that the loader itself takes for Droplet. Only for programs of this test: it maps them.
-fn by_the_loader(program: &Path, library_path: &str) -> Option<String> {
-    let mut loader = Command::new("/lib64/ld-linux-x86-64.so.2");
-    let listed = outcome(loader.env("LD_LIBRARY_PATH", library_path).arg("--list").arg(program)).stdout;
+fn by_the_loader(working: &Path, program: &Path, library_path: &str) -> Option<String> {
+    let mut loader = native(LOADER);
+    loader.current_dir(working).env("LD_LIBRARY_PATH", library_path);
+    let listed = outcome(loader.arg("--list").arg(program)).stdout;
     let line = listed.lines().find(|line| line.contains("libdroplet.so.0"))?.to_owned();
-    let path = line.split_once("=> ").map_or(line.trim(), |(_, path)| path).split(" (").next()?.to_owned();
-    (path != "not found").then_some(path)
+    let path = line.split_once("=> ").map_or(line.trim(), |(_, path)| path).split(" (").next()?;
+    (path != "not found").then(|| working.join(path).display().to_string())
 }
 
-fn check(program: &Path, library: &Path, library_path: &str) -> Outcome {
+fn check(working: &Path, program: &Path, library: &Path, library_path: &str) -> Outcome {
     let mut command = droplet_conn();
+    command.current_dir(working);
     command.env("LD_LIBRARY_PATH", library_path).env("DPLX_LIBRARY", library);
     outcome(command.arg("check").arg(program))
 }
 
-/// Asserts that the loader and the command take the same file, and that it is this one.
+/// Asserts that the loader and the command take the same file, and that it is this one. The folder `a` is the working
+/// directory.
 #[track_caller]
 fn assert_takes(folder: &Folder, program: &Path, library_path: &str, expected: Option<&str>) {
     let library = folder.file("lib/libdroplet_conn.so.0");
-    let found = check(program, &library, library_path);
-    let real = |path: &str| fs::canonicalize(path).expect("a file");
-    let loaders = by_the_loader(program, library_path).map(|path| real(&path));
+    let working = folder.file("a");
+    let found = check(&working, program, &library, library_path);
+    let real = |path: &str| fs::canonicalize(working.join(path)).expect("a file");
+    let loaders = by_the_loader(&working, program, library_path).map(|path| real(&path));
     assert_eq!(loaders, expected.map(|name| real(&folder.file(name).display().to_string())), "the loader");
     let Some(loaders) = loaders else {
         return assert_says(&found, 1, "the loader does not find libdroplet.so.0, which ");
@@ -66,7 +72,7 @@ fn libraries_are_found_where_the_loader_finds_them() {
     );
     // One for another machine is passed by.
     let mut foreign = fs::read(folder.file("a/libdroplet.so.0")).expect("readable");
-    foreign[18] = 183;
+    foreign[18] ^= 1;
     folder.write("foreign/libdroplet.so.0", foreign);
     assert_takes(&folder, &program(&[]), &format!("{}:{b}", path("foreign")), Some("b/libdroplet.so.0"));
     // A name with a slash is a path.
@@ -93,5 +99,39 @@ fn rpath_is_inherited_and_runpath_is_not() {
         let more = ["libbetween.so", "-Wl,-rpath,$ORIGIN:$ORIGIN/a", "-Wl,--allow-shlib-undefined"];
         let program = folder.compile("program", source, &[programs], &more);
         assert_takes(&folder, &program, "", expected);
+    }
+}
+
+/// An empty list is none, and an empty entry of a list is the working directory.
+#[test]
+fn empty_lists_are_none() {
+    let folder = Folder::new("empty");
+    folder.conn();
+    for place in ["a", "b"] {
+        fs::create_dir(folder.file(place)).expect("a folder");
+        folder.library(&format!("{place}/libdroplet.so.0"), "libdroplet.so.0", DROPLET, &[], &[]);
+    }
+    let b = folder.file("b").display().to_string();
+    let program = |flags: &[&str]| folder.compile("program", PROGRAM, flags, &["a/libdroplet.so.0"]);
+    assert_takes(&folder, &program(&[]), "", None);
+    assert_takes(&folder, &program(&[]), ":", Some("a/libdroplet.so.0"));
+    assert_takes(&folder, &program(&[]), "/none;", Some("a/libdroplet.so.0"));
+    for tags in ["-Wl,--disable-new-dtags", "-Wl,--enable-new-dtags"] {
+        let program = program(&[tags, "-Wl,-rpath,PLACE"]);
+        // Linkers leave an empty list out.
+        let bytes = fs::read(&program).expect("readable");
+        let at = bytes.windows(6).position(|part| part == b"PLACE\0").expect("the list");
+        for (list, expected) in [(&b"\0"[..], None), (b":\0", Some("a/libdroplet.so.0"))] {
+            let mut bytes = bytes.clone();
+            bytes[at..at + list.len()].copy_from_slice(list);
+            fs::write(&program, bytes).expect("writable");
+            assert_takes(&folder, &program, "", expected);
+            assert_takes(
+                &folder,
+                &program,
+                &b,
+                Some(expected.filter(|_| tags.contains("disable")).unwrap_or("b/libdroplet.so.0")),
+            );
+        }
     }
 }

@@ -151,6 +151,9 @@ fn in_list(list: &str, name: &str, of: &Path) -> Option<Object> {
     });
     folders.into_iter().find_map(|folder| library_at(&folder.join(name)))
 }
+    if list.is_empty() {
+        return None;
+    }
 
 /// Replaces what the loader replaces in a path that stands in a file. One path becomes several, since what `$LIB` is
 /// depends on the system.

@@ -69,7 +69,7 @@ impl Folder {
     pub fn compile(&self, name: &str, source: &str, flags: &[&str], more: &[&str]) -> PathBuf {
         let file = self.write(&format!("{name}.c"), source);
         let path = self.file(name);
-        let mut compiler = Command::new("cc");
+        let mut compiler = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
         compiler.current_dir(&self.0).args(["-O1", "-w"]).args(flags).arg(file).args(more);
         let output = compiler.arg("-o").arg(&path).output().expect("there is a C compiler");
         assert!(output.status.success(), "{compiler:?}: {}", text(&output.stderr));
@@ -112,9 +112,17 @@ pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its rights can be set");
 }
 
+/// A program for the machine that these tests are built for, which is not this one if there is an emulator.
+pub fn native(program: impl AsRef<OsStr>) -> Command {
+    let Some(emulator) = env::var_os("EMULATOR") else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.arg(program.as_ref());
+    command
+}
+
 /// The command, without variables of the environment that it reads.
 pub fn droplet_conn() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_droplet-conn"));
+    let mut command = native(env!("CARGO_BIN_EXE_droplet-conn"));
     ["LD_LIBRARY_PATH", "LD_PRELOAD", "DPLX_LIBRARY", "DPLX_STATS", "DPLX_STATS_FILE"]
         .iter()
         .for_each(|variable| _ = command.env_remove(variable));
