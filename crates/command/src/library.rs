@@ -3,17 +3,15 @@
 use std::env;
 use std::path::{Path, PathBuf, absolute};
 
-use crate::elf::{self, Object};
+use crate::elf::{self, Kind, Object, our_machine};
 use crate::loader::Loader;
+use crate::target::TARGET;
 
 /// The name of the library.
 pub const NAME: &str = "libdroplet_conn.so.0";
 
 /// The variable that names the library's file.
 pub const VARIABLE: &str = "DPLX_LIBRARY";
-
-/// Folders of libraries, from the folder above that of this command. The first is also where a build puts it.
-const BESIDE: [&str; 3] = ["lib", "lib64", "lib/x86_64-linux-gnu"];
 
 /// Returns the library: the one that is named by the option or the variable, or the one that was installed with this
 /// command, or the one that the loader finds.
@@ -23,7 +21,9 @@ pub fn find(named: Option<PathBuf>) -> Result<Object, String> {
     }
     let own = env::current_exe().ok();
     let above = own.as_deref().and_then(Path::parent).and_then(Path::parent);
-    let beside = above.into_iter().flat_map(|above| BESIDE.map(|folder| above.join(folder).join(NAME)));
+    // The first is also where a build puts it.
+    let folders = ["lib".to_owned(), "lib64".to_owned(), format!("lib/{}", TARGET.multiarch)];
+    let beside = above.into_iter().flat_map(|above| folders.each_ref().map(|it| above.join(it).join(NAME)));
     if let Some(path) = beside.into_iter().find(|path| path.is_file()) {
         return at(&path);
     }
@@ -50,6 +50,13 @@ fn at(path: &Path) -> Result<Object, String> {
         _ => format!("{shown}: {error}"),
     })?;
     if library.soname.as_deref() != Some(NAME) {
+    if library.kind == Kind::Foreign && library.machine != our_machine() {
+        return Err(format!(
+            "{shown}: it is for {}, and this command for {}",
+            library.machine,
+            our_machine()
+        ));
+    }
         return Err(format!("{shown}: it is not {NAME}"));
     }
     Ok(library)

@@ -9,6 +9,7 @@ mod preload;
 mod process;
 mod program;
 mod run;
+mod target;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -6,10 +6,8 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, getxattr, statvfs};
 use rustix::process::{getgid, getuid};
 
-use crate::elf::{Kind, OUR_MACHINE, Object};
-
-/// The loader of glibc on x86-64.
-const LOADER: &str = "ld-linux-x86-64.so.2";
+use crate::elf::{Kind, Object, our_machine};
+use crate::target::TARGET;
 
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
@@ -19,8 +17,8 @@ const GROUP_MAY_RUN: u32 = 0o0010;
 /// Returns why nothing, or not the library, can be preloaded into a program. `None` if it can.
 pub fn obstacle(program: &Object) -> Option<String> {
     match program.kind {
-        Kind::Foreign if program.machine != OUR_MACHINE => {
-            Some(format!("it is a {} program, and the library is for {OUR_MACHINE}", program.machine))
+        Kind::Foreign if program.machine != our_machine() => {
+            Some(format!("it is a {} program, and the library is for {}", program.machine, our_machine()))
         }
         Kind::Foreign => Some("it is an object file, not a program".to_owned()),
         Kind::StaticProgram => {
@@ -29,10 +27,11 @@ pub fn obstacle(program: &Object) -> Option<String> {
         Kind::Library => None,
         Kind::Program => {
             let loader = program.interpreter.as_deref()?;
-            if loader.file_name().is_some_and(|name| name != LOADER) {
+            if loader.file_name().is_some_and(|name| name != TARGET.loader) {
                 let loader = loader.display();
                 return Some(format!(
-                    "its loader is {loader}, and the library needs that of glibc, {LOADER}"
+                    "its loader is {loader}, and the library needs that of glibc, {}",
+                    TARGET.loader
                 ));
             }
             more_rights(&program.path)

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{DROPLET, Folder, PROGRAM, assert_says, check, droplet_conn, outcome};
+use common::{DROPLET, Folder, PROGRAM, assert_says, check, droplet_conn, native, outcome};
 
 const GOOD: &str = "\npreloading works\n";
 
@@ -94,17 +94,31 @@ fn programs_without_preloading_are_recognised() {
     let musl = folder.compile("musl", PROGRAM, &[musl], &["libdroplet.so.0", "-Wl,-rpath,$ORIGIN"]);
     assert_says(&check(&library, &[musl]), 1, "its loader is /lib/ld-musl-x86_64.so.1");
 
-    let native = fs::read(folder.file("program")).expect("readable");
-    for (class, machine, name) in [(1, 3, "32-bit x86"), (1, 62, "32-bit x86-64"), (2, 183, "64-bit ARM")] {
-        let mut foreign = native.clone();
-        foreign[4] = class;
-        foreign[18] = machine;
-        let foreign = folder.write("foreign", foreign);
-        assert_says(
-            &check(&library, &[foreign]),
-            1,
-            &format!("it is a {name} program, and the library is for"),
-        );
+    let bytes = fs::read(folder.file("program")).expect("readable");
+    let own = u16::from(bytes[18]);
+    let (own_name, other, other_name) = match own {
+        62 => ("x86-64", 183, "AArch64"),
+        _ => ("AArch64", 62, "x86-64"),
+    };
+    let (little, big) = (1, 2);
+    for (class, order, machine, name) in [
+        (1, little, 3, "32-bit x86".to_owned()),
+        (1, little, own, format!("32-bit {own_name}")),
+        (2, little, other, format!("64-bit {other_name}")),
+        (2, big, own, format!("64-bit {own_name}, big-endian")),
+    ] {
+        let as_foreign = |file: &str| {
+            let mut foreign = fs::read(folder.file(file)).expect("readable");
+            (foreign[4], foreign[5]) = (class, order);
+            let machine = if order == big { machine.to_be_bytes() } else { machine.to_le_bytes() };
+            foreign[18..20].copy_from_slice(&machine);
+            folder.write("foreign", foreign)
+        };
+        let says = format!("it is a {name} program, and the library is for 64-bit {own_name}\n");
+        assert_says(&check(&library, &[as_foreign("program")]), 1, &says);
+        let says = format!("foreign: it is for {name}, and this command for 64-bit {own_name}\n");
+        let foreign = as_foreign("lib/libdroplet_conn.so.0");
+        assert_says(&check(&foreign, &[folder.file("program")]), 1, &says);
     }
 }
 
@@ -289,7 +303,7 @@ fn nothing_of_the_program_is_run() {
     assert_says(&check(&library, &[&program]), 0, GOOD);
     assert!(!trace.exists());
     // The trap works.
-    outcome(&mut std::process::Command::new(program));
+    outcome(&mut native(program));
     assert!(trace.exists());
 }
 

@@ -7,13 +7,14 @@ use std::fmt;
 use super::lines;
 use crate::elf::Object;
 use crate::elf::layout::Fields;
+use crate::target::TARGET;
 
-/// The layouts that the library knows, with the tables that its own structs are compared with.
+/// The layouts that the library knows.
 const KNOWN: [(&str, &str); 4] = [
-    ("Droplet 3.0 of November 2015 and later", include_str!("../../../../tests/data/layout-3.0.tsv")),
-    ("Droplet 3.0 of April 2015", include_str!("../../../../tests/data/layout-2015-04.tsv")),
-    ("Droplet 3.0 of June 2014", include_str!("../../../../tests/data/layout-2014-06.tsv")),
-    (BAREOS, include_str!("../../../../tests/data/layout-bareos.tsv")),
+    ("Droplet 3.0 of November 2015 and later", TARGET.contexts.november_2015),
+    ("Droplet 3.0 of April 2015", TARGET.contexts.april_2015),
+    ("Droplet 3.0 of June 2014", TARGET.contexts.june_2014),
+    (BAREOS, TARGET.contexts.bareos),
 ];
 
 /// Its names do not tell its revisions apart, which all call themselves 3.0.0.

@@ -17,6 +17,8 @@ use object::read::elf::{
 };
 use object::read::{ReadCache, ReadRef, SectionIndex};
 
+use crate::target::TARGET;
+
 type Header = FileHeader64<Endianness>;
 type Sections<'data, R> = SectionTable<'data, Header, R>;
 
@@ -118,7 +120,7 @@ impl Object {
             return Err(Error::NotElf);
         }
         let mut object = Object::empty(path, machine_of(start));
-        if object.machine != OUR_MACHINE {
+        if object.machine != our_machine() {
             return Ok(object);
         }
         let header = Header::parse(&data)?;
@@ -256,31 +258,44 @@ impl Object {
     }
 }
 
-/// The machine that the library is for.
-pub const OUR_MACHINE: &str = "64-bit x86-64";
+/// Returns the name of the machine that the library is for.
+pub fn our_machine() -> String {
+    machine_name(elf::ELFCLASS64, elf::ELFDATA2LSB, TARGET.machine)
+}
 
-/// Returns the class and the machine that the beginning of an ELF file names.
+/// Returns the name of the machine that the beginning of an ELF file is for.
 fn machine_of(start: &[u8]) -> String {
     let [class, order] = [4, 5].map(|at| start.get(at).copied().unwrap_or_default());
     let bytes = [18, 19].map(|at| start.get(at).copied().unwrap_or_default());
+    let order = elf::DataEncoding(order);
     let machine =
-        if order == elf::ELFDATA2MSB.0 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-    let class = match elf::FileClass(class) {
+        if order == elf::ELFDATA2MSB { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    machine_name(elf::FileClass(class), order, elf::Machine(machine))
+}
+
+/// Returns a name that no other machine has, since machines are compared by it.
+fn machine_name(class: elf::FileClass, order: elf::DataEncoding, machine: elf::Machine) -> String {
+    let class = match class {
         elf::ELFCLASS32 => "32-bit",
         elf::ELFCLASS64 => "64-bit",
         _ => "unknown",
     };
-    let name = match elf::Machine(machine) {
+    let order = match order {
+        elf::ELFDATA2LSB => "",
+        elf::ELFDATA2MSB => ", big-endian",
+        _ => ", of unknown byte order",
+    };
+    let name = match machine {
         elf::EM_X86_64 => "x86-64",
         elf::EM_386 => "x86",
-        elf::EM_AARCH64 => "ARM",
+        elf::EM_AARCH64 => "AArch64",
         elf::EM_ARM => "ARM",
         elf::EM_RISCV => "RISC-V",
         elf::EM_PPC64 => "POWER",
         elf::EM_S390 => "S/390",
-        _ => return format!("{class} machine {machine}"),
+        _ => return format!("{class} machine {}{order}", machine.0),
     };
-    format!("{class} {name}")
+    format!("{class} {name}{order}")
 }
 
 /// Returns the name of a symbol, if it says something about Droplet. Libraries have tens of thousands of others.

@@ -3,15 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::target::TARGET;
+
 /// What the list begins with, in the format that glibc has written since 2.2. Until 2.31 an older list stands before it.
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 
 /// Length of the part before the entries, and of an entry.
 const HEADER: usize = 48;
 const ENTRY: usize = 24;
-
-/// `flags` of an entry: a library of glibc on x86-64.
-const X86_64: u32 = 0x0303;
 
 /// The libraries that the loader knows by name.
 #[derive(Default)]
@@ -49,7 +48,7 @@ impl Cache {
 /// Returns the name and the path of an entry, and whether it is for certain processors. `None` if it is for another
 /// machine.
 fn entry(list: &[u8], at: usize) -> Option<((String, PathBuf), bool)> {
-    if number(list, at)? != X86_64 {
+    if number(list, at)? != TARGET.cache_flags {
         return None;
     }
     let name = text(list, number(list, at + 4)?)?;
@@ -94,9 +93,9 @@ mod tests {
     #[test]
     fn libraries_of_this_machine_are_found() {
         let bytes = list(&[
-            (X86_64, 1 << 62, "libx.so.1", "/lib/glibc-hwcaps/libx.so.1"),
+            (TARGET.cache_flags, 1 << 62, "libx.so.1", "/lib/glibc-hwcaps/libx.so.1"),
             (0x0003, 0, "libx.so.1", "/lib32/libx.so.1"),
-            (X86_64, 0, "libx.so.1", "/lib/libx.so.1"),
+            (TARGET.cache_flags, 0, "libx.so.1", "/lib/libx.so.1"),
         ]);
         let old = [b"ld.so-1.7.0\0", &bytes[..]].concat();
         for bytes in [&bytes, &old] {
@@ -108,8 +107,10 @@ mod tests {
 
     #[test]
     fn damaged_lists_are_read_as_far_as_they_go() {
-        let whole =
-            list(&[(X86_64, 0, "libx.so.1", "/lib/libx.so.1"), (X86_64, 0, "liby.so.1", "/lib/liby.so.1")]);
+        let whole = list(&[
+            (TARGET.cache_flags, 0, "libx.so.1", "/lib/libx.so.1"),
+            (TARGET.cache_flags, 0, "liby.so.1", "/lib/liby.so.1"),
+        ]);
         for length in 0..whole.len() {
             Cache::parse(&whole[..length]);
         }

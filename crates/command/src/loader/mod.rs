@@ -11,14 +11,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::elf::{Kind, Object};
+use crate::target::TARGET;
 use cache::Cache;
-
-/// Folders that the loader looks into at the end, on Debian and elsewhere.
-const DEFAULT_FOLDERS: [&str; 6] =
-    ["/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"];
-
-/// What `$LIB` may stand for.
-const LIB: [&str; 2] = ["lib/x86_64-linux-gnu", "lib64"];
 
 /// A library that was not found.
 #[derive(Debug)]
@@ -111,7 +105,7 @@ impl Loader {
 
     fn by_default(&self, name: &str) -> Option<Object> {
         let known = self.cache.path(name).and_then(|path| library_at(path));
-        known.or_else(|| DEFAULT_FOLDERS.iter().find_map(|folder| library_at(&Path::new(folder).join(name))))
+        known.or_else(|| default_folders().iter().find_map(|folder| library_at(&folder.join(name))))
     }
 }
 
@@ -143,17 +137,29 @@ impl Loaded {
     }
 }
 
-/// Looks a name up in a list of folders that stands in a file.
+/// Returns the folders that the loader looks into at the end, on Debian and elsewhere.
+fn default_folders() -> Vec<PathBuf> {
+    let [multiarch, lib64] = lib();
+    let folders = [lib64, multiarch, "lib".to_owned()].into_iter();
+    folders.flat_map(|folder| [Path::new("/").join(&folder), Path::new("/usr").join(&folder)]).collect()
+}
+
+/// Returns what `$LIB` may stand for.
+fn lib() -> [String; 2] {
+    [format!("lib/{}", TARGET.multiarch), "lib64".to_owned()]
+}
+
+/// Looks a name up in a list of folders that stands in a file. An empty list is none.
 fn in_list(list: &str, name: &str, of: &Path) -> Option<Object> {
+    if list.is_empty() {
+        return None;
+    }
     let folders = list.split(':').flat_map(|folder| {
         // An empty one is the working directory.
         expand(if folder.is_empty() { "." } else { folder }, of)
     });
     folders.into_iter().find_map(|folder| library_at(&folder.join(name)))
 }
-    if list.is_empty() {
-        return None;
-    }
 
 /// Replaces what the loader replaces in a path that stands in a file. One path becomes several, since what `$LIB` is
 /// depends on the system.
@@ -163,8 +169,8 @@ fn expand(path: &str, of: &Path) -> Vec<PathBuf> {
     let set = |path: &str, token: &str, value: &str| {
         path.replace(&format!("${{{token}}}"), value).replace(&format!("${token}"), value)
     };
-    let path = set(&set(path, "ORIGIN", &origin), "PLATFORM", "x86_64");
-    let mut paths: Vec<_> = LIB.iter().map(|lib| PathBuf::from(set(&path, "LIB", lib))).collect();
+    let path = set(&set(path, "ORIGIN", &origin), "PLATFORM", TARGET.platform);
+    let mut paths: Vec<_> = lib().iter().map(|lib| PathBuf::from(set(&path, "LIB", lib))).collect();
     paths.dedup();
     paths
 }
