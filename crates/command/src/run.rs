@@ -76,11 +76,10 @@ pub fn run(
         Ok(path) => path,
         Err(error) => return error.into(),
     };
-    match program::interpreted(&path) {
-        Err(error) => return error.into(),
-        // What a script starts is not known, so an interpreter without a loader may still pass the library on.
-        Ok(program) if program.is_script => {}
-        Ok(program) => warn(&program.program),
+    let interpreted = program::interpreted(&path);
+    // What a script starts is not known, so an interpreter without a loader may still pass the library on.
+    if interpreted.as_ref().is_ok_and(|program| !program.is_script) {
+        warn(&path);
     }
     let mut command = Command::new(&path);
     command.arg0(name).args(arguments).env("LD_PRELOAD", preloaded(library.path));
@@ -91,7 +90,9 @@ pub fn run(
         None => {}
     }
     let error = command.exec();
-    let text = format!("{}: {error}", path.display());
+    // The system's error does not say that it means the interpreter.
+    let reason = interpreted.err().map(|reason| format!("; {reason}")).unwrap_or_default();
+    let text = format!("{}: {error}{reason}", path.display());
     if error.kind() == io::ErrorKind::NotFound { Error::NotFound(text) } else { Error::NotExecutable(text) }
 }
 

@@ -139,6 +139,19 @@ fn scripts_are_their_interpreters() {
     }
     let lost = folder.script("lost", "#!/usr/bin/env no-such-program-here\n");
     assert_says(&check(&library, &[lost]), 2, "its interpreter no-such-program-here: not found in PATH");
+    let no_path = folder.script("no_path", "#!program\n");
+    let with_return = folder.script("with_return", &format!("#!{}\r\n", program.display()));
+    let env = |words: &str| format!("#!/usr/bin/env {words}\n");
+    let option = folder.script("option", &env("-S -u A program"));
+    let quotes = folder.script("quotes", &env("-S \"A=a b\" program"));
+    let folders = folder.script("folders", &env("-S PATH=/none program"));
+    let libraries = folder.script("libraries", &env("-S LD_LIBRARY_PATH=/none program"));
+    let blank = folder.script("blank", &env("program -x"));
+    for script in [no_path, with_return, option, quotes, folders, libraries, blank] {
+        let mut command = droplet_conn();
+        let found = outcome(command.env("PATH", &path).arg("check").arg(script));
+        assert_says(&found, 2, "the program cannot be told: ");
+    }
     let endless = folder.file("endless");
     folder.script("endless", &format!("#!{}\n", endless.display()));
     assert_says(&check(&library, &[endless]), 2, "too many interpreters");

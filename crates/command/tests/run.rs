@@ -3,8 +3,9 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
-use common::{Folder, LIBRARY, assert_says, droplet_conn, outcome};
+use common::{Folder, LIBRARY, assert_says, droplet_conn, native, outcome};
 
 /// Prints the preloaded libraries, its name and its argument, and ends with a status of its own.
 const SHOWS: &str = "#!/bin/sh\necho \"preloaded $LD_PRELOAD, called $0 with $1\"\nexit 7\n";
@@ -59,7 +60,7 @@ fn library_is_found_beside_the_command() {
     fs::create_dir(folder.file("bin")).expect("a folder");
     let command = folder.file("bin/droplet-conn");
     fs::copy(env!("CARGO_BIN_EXE_droplet-conn"), &command).expect("a copy");
-    let run = || outcome(std::process::Command::new(&command).env_remove("DPLX_LIBRARY").arg("true"));
+    let run = || outcome(Command::new(&command).env_remove("DPLX_LIBRARY").arg("true"));
     assert_says(&run(), 0, LOADED);
     fs::create_dir_all(folder.file("lib/x86_64-linux-gnu")).expect("a folder");
     fs::rename(
@@ -71,7 +72,7 @@ fn library_is_found_beside_the_command() {
     // The loader's own places come last.
     fs::rename(folder.file("lib/x86_64-linux-gnu"), folder.file("elsewhere")).expect("one file system");
     assert_says(&run(), 125, "libdroplet_conn.so.0 was not found beside this command or by the loader");
-    let mut command = std::process::Command::new(&command);
+    let mut command = Command::new(&command);
     assert_says(&outcome(command.env("LD_LIBRARY_PATH", folder.file("elsewhere")).arg("true")), 0, LOADED);
 }
 
@@ -135,4 +136,45 @@ fn programs_without_effect_run_with_a_warning() {
         assert_says(&found, 0, "ran\n");
         assert_says(&found, 0, "static: the library has no effect: it is linked statically");
     }
+}
+
+/// The system and env(1) decide which program is the interpreter of a script. The command only guesses.
+#[test]
+fn scripts_run_that_run_without_the_command() {
+    let folder = Folder::new("scripts");
+    let library = folder.conn();
+    for line in [
+        "#!/usr/bin/env -S -u FOO sh",
+        "#!/usr/bin/env -S \"FOO=a b\" sh",
+        "#!/usr/bin/env -S -C /tmp sh",
+        "#!/usr/bin/env -S PATH=/bin:/usr/bin sh",
+        "#!",
+        "#! ",
+        "#!sh",
+    ] {
+        let script = folder.script("script", &format!("{line}\necho ran\nexit 3\n"));
+        // Where the interpreter without a folder is.
+        let run =
+            |command: &mut Command| outcome(command.current_dir("/bin").env("PATH", "/usr/bin").arg(&script));
+        // As execvp(3) does.
+        let alone = run(Command::new("sh").args(["-c", "\"$1\"", "sh"]));
+        let found = run(droplet_conn().env("DPLX_LIBRARY", &library));
+        assert_says(&alone, 3, "ran\n");
+        assert_says(&found, 3, "ran\n");
+        assert_eq!(found.stderr, "", "{line}");
+    }
+    let lost = folder.script("lost", "#!/usr/bin/env no-such-program-here\n");
+    assert_says(&outcome(droplet_conn().env("DPLX_LIBRARY", &library).arg(lost)), 127, "env: ");
+}
+
+/// Where programs are emulated, so is this one.
+#[test]
+fn compiled_program_runs_with_the_library() {
+    let folder = Folder::new("compiled");
+    let library = folder.conn();
+    let program = folder.compile("program", "int main(int argc, char **argv) { return argc; }", &[], &[]);
+    let run = native(&program);
+    let mut command = droplet_conn();
+    command.arg("--library").arg(&library).arg(run.get_program()).args(run.get_args());
+    assert_says(&outcome(command.args(["x", "y"])), 3, LOADED);
 }

@@ -126,7 +126,8 @@ fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result
     } else {
         program::find(name).map_err(|error| error.to_string())?
     };
-    let found = program::interpreted(&path).map_err(|error| error.to_string())?;
+    let found =
+        program::interpreted(&path).map_err(|error| format!("the program cannot be told: {error}"))?;
     let program = read(&found.program)?;
     let (shown, machine) = (path.display(), &program.machine);
     match program.kind {
