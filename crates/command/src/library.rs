@@ -16,7 +16,8 @@ pub const VARIABLE: &str = "DPLX_LIBRARY";
 /// Returns the library: the one that is named by the option or the variable, or the one that was installed with this
 /// command, or the one that the loader finds.
 pub fn find(named: Option<PathBuf>) -> Result<Object, String> {
-    if let Some(path) = named.or_else(|| env::var_os(VARIABLE).map(PathBuf::from)) {
+    let variable = || env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = named.or_else(variable) {
         return at(&path);
     }
     let own = env::current_exe().ok();
@@ -49,7 +50,6 @@ fn at(path: &Path) -> Result<Object, String> {
         }
         _ => format!("{shown}: {error}"),
     })?;
-    if library.soname.as_deref() != Some(NAME) {
     if library.kind == Kind::Foreign && library.machine != our_machine() {
         return Err(format!(
             "{shown}: it is for {}, and this command for {}",
@@ -57,6 +57,7 @@ fn at(path: &Path) -> Result<Object, String> {
             our_machine()
         ));
     }
+    if library.soname.as_deref() != Some(NAME) {
         return Err(format!("{shown}: it is not {NAME}"));
     }
     Ok(library)

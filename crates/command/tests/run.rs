@@ -62,6 +62,9 @@ fn library_is_found_beside_the_command() {
     fs::copy(env!("CARGO_BIN_EXE_droplet-conn"), &command).expect("a copy");
     let run = || outcome(Command::new(&command).env_remove("DPLX_LIBRARY").arg("true"));
     assert_says(&run(), 0, LOADED);
+    // An empty variable names no file.
+    let mut empty = Command::new(&command);
+    assert_says(&outcome(empty.env("DPLX_LIBRARY", "").arg("true")), 0, LOADED);
     fs::create_dir_all(folder.file("lib/x86_64-linux-gnu")).expect("a folder");
     fs::rename(
         folder.file("lib/libdroplet_conn.so.0"),
