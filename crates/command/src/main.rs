@@ -29,13 +29,15 @@ Runs PROGRAM with libdroplet_conn preloaded, or says whether preloading will wor
   --stats         have the library print its statistics on stderr when the program
                   frees a context or exits
   --stats=FILE    have it write them to FILE, for Prometheus, while the program runs
-  --version       print the version
+  -h, --help      print this
+  -V, --version   print the version
 
 `droplet-conn -- check` runs a program named check.
 
-Exit status: that of PROGRAM; 125 if this command fails, 126 if PROGRAM cannot be
-run, 127 if it is not found. Of check: 0 if preloading works or is not needed, 1 if
-it does not work, 2 if the program cannot be examined or the use is wrong.
+Exit status: that of PROGRAM; 125 if this command fails, or its use is wrong, 126 if
+PROGRAM cannot be run, 127 if it is not found. Of check: 0 if preloading works or is
+not needed, 1 if it does not work, 2 if the program cannot be examined, or what
+follows check is wrong.
 ";
 
 /// The exit status of a check that could not be made.
@@ -45,66 +47,81 @@ const NOT_CHECKED: u8 = 2;
 enum Task {
     Help,
     Version,
-    Run { library: Option<PathBuf>, statistics: Option<run::Statistics>, words: Vec<OsString> },
-    Check { library: Option<PathBuf>, words: Vec<OsString> },
+    Run { name: OsString, arguments: Vec<OsString> },
+    Check { name: OsString, plugins: Vec<OsString> },
 }
 
 fn main() -> ExitCode {
-    match parse(lexopt::Parser::from_env()) {
+    let mut line = CommandLine::default();
+    match line.read(lexopt::Parser::from_env()) {
         Ok(Task::Help) => print(HELP, 0),
         Ok(Task::Version) => print(concat!("droplet-conn ", env!("CARGO_PKG_VERSION"), "\n"), 0),
-        Ok(Task::Run { library, statistics, words }) => {
-            let Some((name, arguments)) = words.split_first() else {
-                return fail("no program is named; see droplet-conn --help", run::FAILED);
-            };
-            let error = run::run(library, statistics, name, arguments.to_vec());
+        Ok(Task::Run { name, arguments }) => {
+            let error = run::run(line.library, line.statistics, &name, arguments);
             fail(&error.to_string(), error.status())
         }
-        Ok(Task::Check { library, words }) => {
-            let Some((name, plugins)) = words.split_first() else {
-                return fail("no program is named; see droplet-conn --help", NOT_CHECKED);
-            };
-            match check::check(name, plugins, library) {
-                Ok(report) => print(&report.to_string(), u8::from(!report.is_good())),
-                Err(reason) => fail(&reason, NOT_CHECKED),
-            }
+        Ok(Task::Check { name, plugins }) => match check::check(&name, &plugins, line.library) {
+            Ok(report) => print(&report.to_string(), u8::from(!report.is_good())),
+            Err(reason) => fail(&reason, NOT_CHECKED),
+        },
+        Err(error) => {
+            let status = if line.is_check { NOT_CHECKED } else { run::FAILED };
+            fail(&format!("{error}; see droplet-conn --help"), status)
         }
-        Err(error) => fail(&format!("{error}; see droplet-conn --help"), run::FAILED),
     }
 }
 
-fn parse(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
-    let (mut library, mut statistics) = (None, None);
-    let mut words = Vec::new();
-    let mut is_check = false;
-    loop {
-        // After it, `check` is a program.
-        let is_end = parser.try_raw_args().is_some_and(|rest| rest.peek() == Some("--".as_ref()));
-        let Some(argument) = parser.next()? else { break };
-        match argument {
-            Long("help") | Short('h') => return Ok(Task::Help),
-            Long("version") | Short('V') => return Ok(Task::Version),
-            Long("library") => library = Some(parser.value()?.into()),
-            Long("stats") => {
-                let file = parser.optional_value();
-                statistics =
-                    Some(file.map_or(run::Statistics::Table, |file| run::Statistics::File(file.into())));
+/// The command line, as far as it was read.
+#[derive(Default)]
+struct CommandLine {
+    library: Option<PathBuf>,
+    statistics: Option<run::Statistics>,
+    is_check: bool,
+}
+
+impl CommandLine {
+    fn read(&mut self, mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
+        let mut words = Vec::new();
+        loop {
+            // After it, `check` is a program.
+            let is_end = parser.try_raw_args().is_some_and(|rest| rest.peek() == Some("--".as_ref()));
+            let Some(argument) = parser.next()? else { break };
+            match argument {
+                Long("help") | Short('h') => return Ok(Task::Help),
+                Long("version") | Short('V') => return Ok(Task::Version),
+                Long("library") => self.library = Some(file("--library", parser.value()?)?),
+                Long("stats") if !self.is_check => {
+                    self.statistics = Some(match parser.optional_value() {
+                        Some(value) => run::Statistics::File(file("--stats", value)?),
+                        None => run::Statistics::Table,
+                    });
+                }
+                Value(word) if word == "check" && !self.is_check && !is_end => self.is_check = true,
+                Value(word) => words.push(word),
+                other => return Err(other.unexpected()),
             }
-            Value(word) => {
-                words.push(word);
-                is_check = words == ["check"] && !is_end;
+            if !self.is_check && !words.is_empty() {
                 // The rest is the program's.
                 words.extend(parser.raw_args()?);
                 break;
             }
-            other => return Err(other.unexpected()),
         }
+        if self.is_check && self.statistics.is_some() {
+            return Err("--stats is for a program that runs, not for check".into());
+        }
+        let mut words = words.into_iter();
+        let name = words.next().ok_or("no program is named")?;
+        Ok(if self.is_check {
+            Task::Check { name, plugins: words.collect() }
+        } else {
+            Task::Run { name, arguments: words.collect() }
+        })
     }
-    if is_check {
-        words.remove(0);
-        return Ok(Task::Check { library, words });
-    }
-    Ok(Task::Run { library, statistics, words })
+}
+
+/// Returns the file that an option names.
+fn file(option: &str, value: OsString) -> Result<PathBuf, lexopt::Error> {
+    if value.is_empty() { Err(format!("{option}: its file has no name").into()) } else { Ok(value.into()) }
 }
 
 /// Prints on stdout. A reader that has gone away is no failure.

@@ -325,7 +325,7 @@ fn wrong_use_is_told_from_a_program_that_does_not_work() {
     let folder = Folder::new("use");
     let library = folder.conn();
     let text = folder.write("text", "text");
-    let nothing: [&Path; 0] = [];
+    let nothing: [&str; 0] = [];
     assert_says(&check(&library, &nothing), 2, "no program is named");
     assert_says(&check(&library, &["no-such-program-here"]), 2, "not found in PATH");
     assert_says(&check(&library, &["/no/such/file"]), 2, "/no/such/file: No such file");
@@ -345,4 +345,29 @@ fn wrong_use_is_told_from_a_program_that_does_not_work() {
     }
     let without = folder.compile("without", "int main(void) { return 0; }", &[], &[]);
     assert_says(&check(&library, &[without]), 1, "no file that was read contains Droplet or calls it");
+}
+
+/// Options come before `check` or after it. What is wrong after it has the status of a check that was not made.
+#[test]
+fn options_of_check() {
+    let folder = Folder::new("options");
+    let (library, program) =
+        (folder.conn().display().to_string(), folder.program("program", &[]).display().to_string());
+    let run = |words: &[&str]| outcome(droplet_conn().args(words));
+    assert_says(&run(&["check", "--library", &library, &program]), 0, GOOD);
+    assert_says(&run(&["check", &program, "--library", &library]), 0, GOOD);
+    assert_says(&run(&["check", "--library", &library, "--", &program]), 0, GOOD);
+    assert_says(&run(&["check", "--help"]), 0, "usage: droplet-conn");
+    assert_says(&run(&["check", "-V"]), 0, "droplet-conn ");
+    assert_says(&run(&["check", "--", "--help"]), 2, "--help: not found in PATH");
+    assert_says(&run(&["check", "check"]), 2, "check: not found in PATH");
+    for wrong in [
+        &["check", "--bogus", &program][..],
+        &["check", &program, "--stats"],
+        &["--stats", "check", &program],
+        &["check", "--library=", &program],
+    ] {
+        assert_says(&run(wrong), 2, "; see droplet-conn --help");
+    }
+    assert_says(&run(&["--bogus", "check", &program]), 125, "--bogus");
 }

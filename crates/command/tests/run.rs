@@ -123,7 +123,11 @@ fn failures_have_the_status_of_env() {
     assert_says(&run(&[&name(&empty)]), 0, LOADED);
     assert_says(&run(&[]), 125, "no program is named");
     assert_says(&run(&["--no-such-option", "true"]), 125, "--no-such-option");
-    assert_says(&run(&["--help"]), 0, "usage: droplet-conn");
+    assert_says(&run(&["--library=", "true"]), 125, "--library: its file has no name");
+    assert_says(&run(&["--stats=", "true"]), 125, "--stats: its file has no name");
+    for option in ["-h, --help ", "-V, --version "] {
+        assert_says(&run(&["--help"]), 0, option);
+    }
     assert_says(&run(&["--version"]), 0, concat!("droplet-conn ", env!("CARGO_PKG_VERSION")));
 }
 
