@@ -184,7 +184,8 @@ fn layouts_are_told_by_debug_information() {
     let (_, fields) = known.split_once("struct dpl_ctx {").expect("the struct");
     let (fields, _) = fields.split_once("};").expect("its end");
     let swapped = fields.replace("n_conn_max;", "x;").replace("n_conn_max_hits;", "n_conn_max;");
-    for other in [format!("{fields} long more;"), swapped.replace(" x;", " n_conn_max_hits;")] {
+    let renamed = fields.replace("n_conn_buckets;", "x;");
+    for other in [format!("{fields} long more;"), swapped.replace(" x;", " n_conn_max_hits;"), renamed] {
         let types = "#define dpl_ctx another\n#include \"droplet.h\"\n#undef dpl_ctx\n";
         let found = check(droplet(&format!("{types}struct dpl_ctx {{ {other} }} context;"), &[]));
         assert_says(&found, 1, "neither that of Droplet 3.0 since June 2014 nor of Bareos, by its debug");

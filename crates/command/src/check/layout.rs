@@ -72,19 +72,26 @@ pub fn of(droplet: &Object) -> Layout {
     }
 }
 
-/// Returns whether all fields lie where a table says.
-fn agrees(fields: &Fields, table: &str) -> bool {
-    let (size, places) = places_of(table);
-    fields.size == size
-        && places.iter().all(|(name, place)| match fields.places.get(*name) {
-            Some(found) => found == place,
-            // Only a bit field may lack its place.
-            None => place % 8 != 0 || *place < 32,
-        })
+/// The place of a field in a table.
+struct Place {
+    in_bits: u64,
+    is_bit_field: bool,
 }
 
-/// Returns the size of a context in a table, and the fields with their places in bits.
-fn places_of(table: &str) -> (u64, BTreeMap<&str, u64>) {
+/// Returns whether a context has all fields of a table, and each lies where the table says. Of a bit field the place may
+/// be unknown.
+fn agrees(fields: &Fields, table: &str) -> bool {
+    let (size, places) = places_of(table);
+    let is_there = |(name, place): (&&str, &Place)| match fields.places.get(*name) {
+        Some(Some(found)) => *found == place.in_bits,
+        Some(None) => place.is_bit_field,
+        None => false,
+    };
+    fields.size == size && places.iter().all(is_there)
+}
+
+/// Returns the size of a context in a table, and the fields with their places.
+fn places_of(table: &str) -> (u64, BTreeMap<&str, Place>) {
     let (mut size, mut places) = (0, BTreeMap::new());
     for line in table.lines() {
         let columns: Vec<_> = line.split('\t').collect();
@@ -95,9 +102,10 @@ fn places_of(table: &str) -> (u64, BTreeMap<&str, u64>) {
         }
         let member = member.split(['[', ':']).next().unwrap_or_default();
         let name = member.rsplit([' ', '*']).next().unwrap_or_default();
-        let (bytes, bits) = place.split_once(':').unwrap_or((place, "0"));
+        let (bytes, bits) = place.split_once(':').map_or((place, None), |(bytes, bits)| (bytes, Some(bits)));
         let number = |text: &str| text.parse::<u64>().unwrap_or_default();
-        places.insert(name, 8 * number(bytes) + number(bits));
+        let in_bits = 8 * number(bytes) + bits.map_or(0, number);
+        places.insert(name, Place { in_bits, is_bit_field: bits.is_some() });
     }
     (size, places)
 }

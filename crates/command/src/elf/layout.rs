@@ -10,14 +10,14 @@ use object::read::elf::SectionHeader;
 
 use super::Sections;
 
-/// Where each field begins, in bits, and the size of the whole in bytes. Fields whose place is not described in a way
-/// that this reads (bit fields of old compilers) are left out.
+/// Where each field begins, in bits, and the size of the whole in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fields {
     /// The size in bytes.
     pub size: u64,
-    /// The fields by name.
-    pub places: BTreeMap<String, u64>,
+    /// The fields by name. `None` for a bit field whose place is not described in a way that this reads: before DWARF 5,
+    /// it is counted from the other end.
+    pub places: BTreeMap<String, Option<u64>>,
 }
 
 type Reader<'data> = EndianSlice<'data, RunTimeEndian>;
@@ -62,7 +62,9 @@ fn in_unit(dwarf: &gimli::Dwarf<Reader>, unit: &gimli::Unit<Reader>) -> Option<F
             let place = number(member, gimli::DW_AT_data_bit_offset).or(bytes.map(|bytes| 8 * bytes));
             let is_old_bit_field =
                 member.attr(gimli::DW_AT_bit_size).is_ok_and(|it| it.is_some()) && bytes.is_some();
-            if let (Some(name), Some(place), false) = (name(dwarf, unit, member), place, is_old_bit_field) {
+            let place = place.filter(|_| !is_old_bit_field);
+            let is_field = member.tag() == gimli::DW_TAG_member;
+            if let Some(name) = name(dwarf, unit, member).filter(|_| is_field) {
                 places.insert(name, place);
             }
         }
