@@ -30,7 +30,7 @@ offline() {
 
 if ! [ -e "$folder/$suite.tar" ]; then
     echo "== $suite: root"
-    debootstrap --variant=minbase "$suite" "$root" >/dev/null
+    "$(dirname "$0")/../scripts/base-root.sh" "$suite" "$root"
     # A user, since distributions do not build as root.
     inside useradd --create-home builder
     get update

@@ -19,15 +19,8 @@ root=target/roots/$release
 log=$root.log
 
 make_root() {
-    # shellcheck disable=SC2016 # apt's own variable
-    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
-    [ -n "$mirror" ] || { echo 'root: apt has no mirror of Debian' >&2; exit 1; }
-    echo "root: making a root of $release, which takes minutes" >&2
     rm -rf --one-file-system "$root.new" # of a run that was stopped
-    debootstrap --variant=minbase "$release" "$root.new" "$mirror" >"$log" 2>&1 ||
-        { tail -n 5 "$log" >&2; echo "root: debootstrap failed; all it said is in $log" >&2; exit 1; }
-    apt-config dump | grep -i '^Acquire::.*proxy' >"$root.new/etc/apt/apt.conf.d/90proxy" || true
-    cp /etc/hosts /etc/resolv.conf "$root.new/etc"
+    scripts/base-root.sh "$release" "$root.new"
     mv "$root.new" "$root"
 }
 
