@@ -61,6 +61,7 @@ fn libraries_are_found_where_the_loader_finds_them() {
     assert_takes(&folder, &program(&[]), "", None);
     assert_takes(&folder, &program(&[]), &b, Some("b/libdroplet.so.0"));
     assert_takes(&folder, &program(&[]), &format!("{};{a}", path("none")), Some("a/libdroplet.so.0"));
+    assert_takes(&folder, &program(&[]), "$ORIGIN/b", Some("b/libdroplet.so.0"));
     assert_takes(&folder, &program(&[rpath, &rpath_of(&a)]), &b, Some("a/libdroplet.so.0"));
     assert_takes(&folder, &program(&[runpath, &rpath_of(&a)]), &b, Some("b/libdroplet.so.0"));
     assert_takes(&folder, &program(&[runpath, &rpath_of(&a)]), "", Some("a/libdroplet.so.0"));

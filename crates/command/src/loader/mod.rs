@@ -60,7 +60,7 @@ impl Loader {
 
     /// Returns the file that the loader takes for a name that the program needs, before any library of its own.
     pub fn library(&self, name: &str) -> Option<Object> {
-        self.in_environment(name).or_else(|| self.by_default(name))
+        self.in_environment(name, Path::new("/")).or_else(|| self.by_default(name))
     }
 
     /// Adds what is needed by the files from this one on, breadth first.
@@ -93,14 +93,15 @@ impl Loader {
             found = loaded.rpaths(by).iter().find_map(|(list, of)| in_list(list, name, of));
         }
         found
-            .or_else(|| self.in_environment(name))
+            .or_else(|| self.in_environment(name, &loaded.objects[0].path))
             .or_else(|| in_list(object.runpath.as_deref()?, name, &object.path))
             .or_else(|| self.by_default(name))
     }
 
-    fn in_environment(&self, name: &str) -> Option<Object> {
+    /// Looks a name up in `LD_LIBRARY_PATH`, where `$ORIGIN` is the folder of the program.
+    fn in_environment(&self, name: &str, program: &Path) -> Option<Object> {
         let list = self.from_environment.as_ref()?.to_str()?.replace(';', ":");
-        in_list(&list, name, Path::new("/"))
+        in_list(&list, name, program)
     }
 
     fn by_default(&self, name: &str) -> Option<Object> {
