@@ -73,7 +73,7 @@ tsan: ## the C programs that have threads, with ThreadSanitizer
 	@scripts/setup.sh threads
 	@scripts/tsan.sh
 
-cross: ## the libraries for another architecture, and the C programs on them in emulation: ARCH= (arm64)
+cross: ## the libraries and the command for another architecture, tested in emulation: ARCH= (arm64)
 	@scripts/setup.sh cross
 	@scripts/cross.sh $(or $(ARCH),arm64)
 

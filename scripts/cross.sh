@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the libraries for another architecture, and runs the C programs of tests-c on them in QEMU's user emulation:
-# preloaded in the layouts of 3.0 and Bareos, plain and over TLS, and as libdroplet.so.0. Before that, the structs are
-# compared with the tables of that architecture.
+# Builds the libraries and the command for another architecture, and runs the C programs of tests-c on the libraries in
+# QEMU's user emulation: preloaded in the layouts of 3.0 and Bareos, plain and over TLS, and as libdroplet.so.0. Before
+# that, the structs are compared with the tables of that architecture, and the command is tried.
 #   cross.sh arm64             all of it
 #   cross.sh arm64 PROGRAM...  these programs
 #
@@ -44,8 +44,9 @@ export "CC_${target//-/_}=$gnu-gcc" "AR_${target//-/_}=$gnu-ar"
 export PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR=/usr/lib/$gnu/pkgconfig:/usr/share/pkgconfig
 export CC=$gnu-gcc AR=$gnu-ar LD=$gnu-ld OBJCOPY=$gnu-objcopy OBJDUMP=$gnu-objdump
 
-libraries() {
-    cargo build --quiet --release --locked --package libdroplet --package libdroplet_conn --target $target --target-dir $out
+build() {
+    cargo build --quiet --release --locked --package libdroplet --package libdroplet_conn --package droplet-conn-command \
+        --target $target --target-dir $out
     mkdir -p $out/lib/standalone
     cp --remove-destination $out/$target/release/libdroplet_conn.so $out/lib/libdroplet_conn.so.0
     cp --remove-destination $out/$target/release/libdroplet.so $out/lib/standalone/libdroplet.so.0
@@ -60,11 +61,31 @@ structs() {
         structs_agree_with_the_reference_tables
 }
 
+# The command's own tests, but for those that look into /proc, where they would see the emulator, or have a shell of this
+# machine preload the library. The list of libraries that ldconfig has made is that of this machine, too. Then one program
+# with the finished libraries. The kernel cannot run it, so the command becomes the emulator, which passes LD_PRELOAD on.
+command_works() {
+    local tests=(cargo test --quiet --locked --package droplet-conn-command --target "$target" --target-dir "$out")
+    "${tests[@]}" --bins --test check --test loader -- --skip this_machine_has_a_list_with_libc
+    "${tests[@]}" --test run compiled_program
+    local command=("$emulator" "$out/$target/release/droplet-conn" --library "$out/lib/libdroplet_conn.so.0")
+    local program=$out/tests-c/3.0/preload/checkout
+    programs "../$program"
+    "${command[@]}" --version
+    "${command[@]}" check "$program" | tee "$out/command"
+    grep -qx 'preloading works' "$out/command"
+    if ! "${command[@]}" --stats "$emulator" "$program" >"$out/command" 2>&1 ||
+        ! grep -q '^droplet-conn .*:$' "$out/command"; then
+        cat "$out/command"
+        return 1
+    fi
+}
+
 programs() {
     make --silent --jobs="$(nproc)" --directory=tests-c OUT=../$out/tests-c CONN=../$out/lib WITHOUT=fork_signal "$@"
 }
 
-libraries
+build
 structs
 # As under valgrind: emulation takes several times as long, and checks of time do not count.
 export OUT=../$out/tests-c CONN=../$out/lib EMULATOR=$emulator JOBS=${JOBS:-$((2 * $(nproc)))}
@@ -75,6 +96,7 @@ if [ $# != 0 ]; then
     MODES=preload tests-c/run.sh "$@"
     exit
 fi
+command_works
 programs preload alone
 all=$(printf '%s\n' tests-c/*.c tests-c/alone/*.c | sed 's|.*/||; s|\.c$||' | grep -vxE "$without")
 failed=0
