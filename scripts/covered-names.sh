@@ -31,8 +31,7 @@ table() {
 }
 
 if [ "${1:-}" = --write ]; then
-    table >target/coverage
-    sed -i -e '/^| unit | Droplet | /,/^| \*\*all\*\* /{/^| \*\*all\*\* /r target/coverage
+    table | sed -i -e '/^| unit | Droplet | /,/^| \*\*all\*\* /{/^| \*\*all\*\* /r /dev/stdin
 d}' docs/compatibility.md
 else
     table
