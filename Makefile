@@ -22,15 +22,19 @@ TESTS_C := $(MAKE) --silent --no-print-directory -C tests-c CONN=$(abspath $(LIB
 LONG = $(basename $(notdir $(shell grep -l soak_wanted tests-c/*.c)))
 TO = $(DESTDIR)$(LIBDIR)
 HEADERS_TO = $(DESTDIR)$(INCLUDEDIR)/droplet-3.0
+# In the folder of Droplet's own headers.
+DROPLETS_HEADERS := $(patsubst include/droplet-3.0/%,%,$(wildcard include/droplet-3.0/*.h include/droplet-3.0/droplet/*.h))
 PAGES := $(wildcard docs/man/*.[137])
 # Licences have to go with binaries.
 LICENCES := LICENSE THIRD-PARTY.txt
 LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet_conn
 STANDALONE_LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet
+# Folders that may be shared: others may have put files there.
+REMOVE_EMPTY = for folder in $(1); do [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-26s %s\n", $$1, $$2 }' Makefile
 
 all: $(LIBRARIES) $(BUILT)/droplet-conn ## build the libraries into target/lib, and the command
 
@@ -149,7 +153,8 @@ uninstall: ## with the variables that install had
 		"$(TO)"/.debug/libdroplet_conn.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet_conn.pc \
 		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h "$(DESTDIR)$(BINDIR)/droplet-conn"
 	for page in $(PAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
-	rm -rf "$(LICENCES_TO)"
+	rm -f $(LICENCES:%="$(LICENCES_TO)"/%)
+	$(call REMOVE_EMPTY,"$(LICENCES_TO)")
 
 # Not part of the above: where there is a Droplet it would take its place.
 install-standalone: ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
@@ -164,13 +169,15 @@ install-standalone: ## libdroplet.so.0 and its headers, where there is no Drople
 	install -d "$(STANDALONE_LICENCES_TO)"
 	install -m 644 $(LICENCES) "$(STANDALONE_LICENCES_TO)"
 
-install-standalone-strip: install-standalone
+install-standalone-strip: install-standalone ## the same without line numbers, as in install-strip
 	scripts/strip.sh "$(TO)" libdroplet.so.$(VERSION)
 
 uninstall-standalone: ## with the variables that install-standalone had
 	rm -f "$(TO)"/libdroplet.so "$(TO)"/libdroplet.so.0 "$(TO)"/libdroplet.so.$(VERSION) \
 		"$(TO)"/.debug/libdroplet.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet-3.0.pc
-	rm -rf "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)"
+	rm -f $(DROPLETS_HEADERS:%="$(HEADERS_TO)"/%) "$(HEADERS_TO)"/droplet_conn.h \
+		$(LICENCES:%="$(STANDALONE_LICENCES_TO)"/%)
+	$(call REMOVE_EMPTY,"$(HEADERS_TO)"/droplet "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)")
 
 dist: ## an archive of the sources of HEAD and of the crates they need, which builds without a network
 	@packaging/dist.sh $(TARGET)/dist $(PACKAGES)

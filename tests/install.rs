@@ -269,8 +269,52 @@ fn standalone_library_is_installed_and_uninstalled() {
     let headers = files_in(&root().join("include/droplet-3.0"));
     expected.extend(headers.into_iter().map(|header| format!("usr/include/droplet-3.0/{header}")));
     assert_eq!(files_in(&stage), expected);
-    make(&["uninstall-standalone", "PREFIX=/usr", &to_stage]);
-    assert_eq!(files_in(&stage), BTreeSet::new());
+    // Also where nothing is left to remove.
+    for _ in 0..2 {
+        make(&["uninstall-standalone", "PREFIX=/usr", &to_stage]);
+        assert_eq!(files_in(&stage), BTreeSet::new());
+        assert!(
+            !stage.join("usr/include/droplet-3.0").exists()
+                && !stage.join("usr/share/doc/libdroplet").exists()
+        );
+    }
+}
+
+/// The folders may also be those of the original, or of a package.
+#[test]
+fn files_of_others_stay() {
+    let stage = empty_folder("install-others");
+    let to_stage = format!("DESTDIR={}", stage.display());
+    let others = [
+        "usr/include/droplet-3.0/of_others.h",
+        "usr/include/droplet-3.0/droplet/of_others.h",
+        "usr/share/doc/libdroplet/of_others",
+        "usr/share/doc/libdroplet_conn/of_others",
+    ];
+    for file in others.map(|file| stage.join(file)) {
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::write(file, "").expect("a file");
+    }
+    install(&["install", "install-standalone", "PREFIX=/usr", &to_stage]);
+    make(&["uninstall", "uninstall-standalone", "PREFIX=/usr", &to_stage]);
+    assert_eq!(files_in(&stage), others.map(str::to_owned).into());
+}
+
+/// All but the steps of others, which stand at the end of the list.
+#[test]
+fn make_lists_its_targets() {
+    let makefile = fs::read_to_string(root().join("Makefile")).expect("readable");
+    let (targets, _) = makefile.split_once("# ---- steps of the above ----").expect("the steps");
+    let rules = targets.lines().filter_map(|line| line.split_once(':')).map(|(names, _)| names);
+    let is_rule = |names: &&str| {
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'-' | b' ');
+        names.starts_with(|first: char| first.is_ascii_lowercase()) && names.bytes().all(is_name)
+    };
+    let wanted: BTreeSet<_> = rules.filter(is_rule).flat_map(|names| names.split(' ')).collect();
+    let listed = make(&["help"]);
+    let listed: BTreeSet<_> = listed.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert!(wanted.len() > 30, "{wanted:?}");
+    assert_eq!(wanted.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 const DROPLETS_PROGRAM: &str = r#"
