@@ -10,6 +10,7 @@
  * - A string ends with a NUL, and is not used after the call.
  * - A NULL whose meaning is not documented is logged, and the function returns DPL_EINVAL or NULL or has no
  *   effect.
+ * - A time in milliseconds that is less than -1 is refused in the same way: -1 alone is for ever.
  * - Any number of threads may call the functions at once. A connection is used by one thread at a time.
  * - No function changes the disposition of a signal or raises SIGPIPE.
  * - After a failure dplx_last_error() returns the reason.
