@@ -4,9 +4,12 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 /// A Droplet with the functions that matter here. `CALLED` says how those are declared that its other units call.
 pub const DROPLET: &str = r#"
@@ -142,8 +145,16 @@ pub struct Outcome {
 
 /// Runs a command.
 pub fn outcome(command: &mut Command) -> Outcome {
-    let Output { status, stdout, stderr } =
-        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A process that another test has just forked may still have a file open for writing that this one has copied.
+    let is_busy = |tried: &io::Result<Output>| {
+        tried.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
+    };
+    let mut tried = command.output();
+    while is_busy(&tried) {
+        thread::sleep(Duration::from_millis(10));
+        tried = command.output();
+    }
+    let Output { status, stdout, stderr } = tried.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     Outcome { status: status.code().unwrap_or(-1), stdout: text(&stdout), stderr: text(&stderr) }
 }
 
