@@ -1,3 +1,5 @@
+mod handshakes;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
@@ -150,10 +152,21 @@ fn a_limit_that_was_lowered_holds_for_the_next_address() {
 fn a_suspended_connect_hands_its_permit_out() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut case = Case::new(listener.local_addr().unwrap());
+    assert!(case.connecting.has_permit() && !case.connecting.was_held_up());
     let given_up = case.connecting.suspend();
+    assert!(!case.connecting.has_permit() && case.connecting.was_held_up());
     assert_eq!(case.permits.open(), 1, "it is given back where no lock is held");
     drop(given_up);
     assert_eq!(case.permits.open(), 0);
+}
+
+#[test]
+fn a_connect_that_waits_for_a_permit_ends_at_its_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut case = Case::new(listener.local_addr().unwrap());
+    drop(case.connecting.suspend());
+    let Some(Err(error)) = case.look_after(TIMEOUT) else { panic!("it goes on, or is open") };
+    assert_eq!(error.status(), status::Error::Limit);
 }
 
 fn tls_plan() -> TlsPlan {
@@ -281,6 +294,7 @@ fn an_address_has_a_head_start() {
 #[test]
 fn a_host_is_not_to_blame_if_the_limit_took_its_time() {
     let (_listener, mut case) = accepted();
+    assert!(case.connecting.has_permit(), "it is that of its socket");
     drop(case.connecting.suspend());
     let permit = case.permits.acquire(LIMIT).unwrap();
     let head_start = case.connecting.resume(permit, case.begun);

@@ -27,7 +27,7 @@ impl Exchange {
         self.awaits_reply = true;
     }
 
-    /// Notes a read of `count` bytes, at least one.
+    /// Notes a read of `count` bytes. After the end of the stream, which has none, no reply comes either.
     #[inline]
     pub fn read(&mut self, count: usize) {
         self.awaits_reply = false;

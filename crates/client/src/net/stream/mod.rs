@@ -73,9 +73,7 @@ impl Stream {
         match self {
             Stream::Plain(socket) => {
                 let count = with_timeout(PollFd::readable(socket), timeout, || sys::receive(socket, buffer))?;
-                if count > 0 {
-                    socket.exchange.read(count);
-                }
+                socket.exchange.read(count);
                 Ok(count)
             }
             Stream::Tls(stream) => stream.read(buffer, timeout),
@@ -170,5 +168,64 @@ impl AsRawFd for Stream {
             Stream::Tls(stream) => stream.as_raw_fd(),
             Stream::File(file) => file.as_raw_fd(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::pool::permits::Permits;
+
+    /// Returns a connection, and the peer's end.
+    fn connected() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let permit = Permits::new(Box::new(|_| {})).acquire(1).unwrap();
+        let socket = Socket::connect(listener.local_addr().unwrap(), permit).unwrap();
+        let stream = Stream::Plain(socket);
+        wait(&stream, PollFd::writable);
+        (stream, listener.accept().unwrap().0)
+    }
+
+    fn wait(stream: &Stream, awaited: fn(&Stream) -> PollFd) {
+        let deadline = Some(Instant::now() + Duration::from_secs(20));
+        assert!(sys::wait(&mut [awaited(stream)], deadline).unwrap());
+    }
+
+    /// Returns what can be read without waiting.
+    fn left(stream: &mut Stream) -> Vec<u8> {
+        let mut bytes = [0; 16];
+        let count = stream.read(&mut bytes, Some(Duration::ZERO)).unwrap_or(0);
+        bytes[..count].to_vec()
+    }
+
+    #[test]
+    fn only_an_empty_line_is_taken() {
+        for (sent, is_taken, rest) in
+            [("\r\n", true, ""), ("\r\nHTTP", true, "HTTP"), ("HT", false, "HT"), ("\r", false, "\r")]
+        {
+            let (mut stream, mut peer) = connected();
+            peer.write_all(sent.as_bytes()).unwrap();
+            wait(&stream, PollFd::readable);
+            assert_eq!(stream.take_empty_line(), is_taken, "{sent:?}");
+            assert_eq!(left(&mut stream), rest.as_bytes(), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn data_and_the_end_are_no_silence() {
+        let (mut stream, mut peer) = connected();
+        assert!(stream.is_silent());
+        peer.write_all(b"x").unwrap();
+        wait(&stream, PollFd::readable);
+        assert!(!stream.is_silent());
+        assert_eq!(left(&mut stream), b"x");
+        assert!(stream.is_silent());
+        drop(peer);
+        wait(&stream, PollFd::readable);
+        assert!(!stream.is_silent());
     }
 }

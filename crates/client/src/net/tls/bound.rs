@@ -124,3 +124,33 @@ impl Bound {
         self.last_read = Some(Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_does_not_wait_reads_so_much_and_no_more() {
+        // Thousands of records of a few bytes, or records of the largest size that stay within the bound of bytes.
+        for (bytes, most) in [(3, u64::from(MOST_READS)), (16 * 1024, 16)] {
+            let mut bound = Bound::default();
+            let reads = (1..).take_while(|_| {
+                let is_allowed = bound.allows_another_read();
+                bound.count_read(bytes);
+                is_allowed
+            });
+            assert_eq!(reads.count() as u64, most, "of {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn many_reads_end_with_their_time() {
+        let mut bound = Bound::default();
+        let in_time = (0..10 * READS_WITHOUT_CLOCK).filter(|_| bound.is_in_time(Some(Duration::ZERO)));
+        assert_eq!(in_time.count(), READS_WITHOUT_CLOCK as usize, "the usual operation needs no clock");
+        for timeout in [None, Some(Duration::from_secs(600)), Some(Duration::MAX)] {
+            let mut bound = Bound::default();
+            assert!((0..10 * READS_WITHOUT_CLOCK).all(|_| bound.is_in_time(timeout)), "{timeout:?}");
+        }
+    }
+}

@@ -150,3 +150,45 @@ fn ip_text(octets: &[u8]) -> Option<String> {
     let any = v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
     any.ok().map(|address| address.to_string())
 }
+
+#[cfg(all(test, openssl3))]
+mod tests {
+    use std::io;
+
+    use openssl::ssl::{Ssl, SslContext, SslMethod};
+
+    use super::*;
+    use crate::os::libssl::errors_with;
+
+    // ERR_R_* of <openssl/err.h>, and SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE.
+    const MALLOC_FAILURE: i32 = 0xC0100;
+    const INTERNAL_ERROR: i32 = 0xC0103;
+    const ASN1_LIB: i32 = 0x8000D;
+    const ALERT: i32 = 1040;
+
+    #[test]
+    fn what_this_machine_lacks_is_no_fault_of_the_peer() {
+        let ssl = Ssl::new(&SslContext::builder(SslMethod::tls_client()).unwrap().build()).unwrap();
+        let io = |number| SslError::Io(io::Error::from_raw_os_error(number));
+        for (error, fault, status) in [
+            (io(libc::ENOMEM), Fault::Local, Some(Error::OutOfMemory)),
+            (SslError::OutOfMemory, Fault::Local, Some(Error::OutOfMemory)),
+            (SslError::Tls(errors_with(INTERNAL_ERROR)), Fault::Local, None),
+            (io(libc::ECONNRESET), Fault::Reset, None),
+            (SslError::Closed, Fault::Reset, None),
+            (SslError::Tls(errors_with(ASN1_LIB)), Fault::Tls, None),
+            (SslError::Tls(errors_with(ALERT)), Fault::Tls, None),
+        ] {
+            let error_of_handshake = HandshakeError::of(&error, &ssl, &PeerName::new("name"));
+            assert_eq!(
+                (error_of_handshake.fault, error_of_handshake.local_fault()),
+                (fault, status),
+                "{error:?}"
+            );
+        }
+        for (reason, status) in [(MALLOC_FAILURE, Error::OutOfMemory), (INTERNAL_ERROR, Error::System)] {
+            let error = HandshakeError::of_setup(&errors_with(reason));
+            assert_eq!((error.fault, error.local_fault()), (Fault::Local, Some(status)), "{reason:#x}");
+        }
+    }
+}

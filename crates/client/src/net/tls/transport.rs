@@ -167,3 +167,18 @@ fn without_wait(mut operation: impl FnMut() -> io::Result<usize>) -> Result<usiz
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_does_not_end_a_transfer() {
+        let mut calls = 0;
+        let outcome = without_wait(|| {
+            calls += 1;
+            if calls == 1 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(3) }
+        });
+        assert_eq!(outcome.ok(), Some(3));
+    }
+}

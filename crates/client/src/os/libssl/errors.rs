@@ -50,6 +50,26 @@ pub fn take_errors() -> ErrorStack {
     ErrorStack::get()
 }
 
+/// Leaves an error of libssl with this reason in the queue.
+#[cfg(all(test, openssl3))]
+fn fail_with(reason: i32) {
+    /// `ERR_LIB_SSL`.
+    const LIBRARY: i32 = 20;
+    // SAFETY: they add an error to the queue of this thread. NULL is no text.
+    unsafe {
+        openssl_sys::ERR_new();
+        openssl_sys::ERR_set_error(LIBRARY, reason, std::ptr::null());
+    }
+}
+
+/// Returns the errors of an operation that has failed for this reason.
+#[cfg(all(test, openssl3))]
+pub fn errors_with(reason: i32) -> ErrorStack {
+    take_errors();
+    fail_with(reason);
+    take_errors()
+}
+
 #[cfg(openssl3)]
 mod aside {
     use std::ffi::{c_char, c_int, c_ulong};
@@ -171,11 +191,7 @@ mod tests {
 
     /// Leaves an error in the queue.
     fn fail() {
-        // SAFETY: they add an error to the queue of this thread. NULL is no text.
-        unsafe {
-            openssl_sys::ERR_new();
-            openssl_sys::ERR_set_error(128, 7, std::ptr::null());
-        }
+        fail_with(7);
     }
 
     fn count() -> usize {

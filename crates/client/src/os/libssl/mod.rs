@@ -16,6 +16,8 @@ use crate::os::fork::TlsStep;
 
 pub use bio::{Method, Operation, Transport};
 pub use channel::{Channel, SslError, is_out_of_memory};
+#[cfg(all(test, openssl3))]
+pub use errors::errors_with;
 pub use errors::with_own_errors;
 pub use library::{Foreign, foreign};
 pub use verification::{
