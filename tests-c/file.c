@@ -1,8 +1,11 @@
 /* Connections to local files, pipes and the like. */
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -236,6 +239,43 @@ static bool is_refused(int fd) {
     return status != DPL_SUCCESS;
 }
 
+/* Takes the counter of an eventfd away. */
+static void *take_counter(void *arg) {
+    uint64_t value;
+
+    sleep_ms(200);
+    REQUIRE(read(*(int *)arg, &value, sizeof value) == sizeof value, "there is room");
+    return NULL;
+}
+
+/* poll(2) sees room for 1, and more is to be added. */
+static void write_waits_for_room_enough(void) {
+    uint64_t almost_all = UINT64_MAX - 2, more = 5, found = 0;
+    struct iovec iov = {.iov_base = &more, .iov_len = sizeof more};
+    int fd, own;
+    dpl_conn_t *conn;
+    pthread_t taker;
+    double began;
+
+    begin();
+    own = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    fd = dup(own);
+    REQUIRE(write(own, &almost_all, sizeof almost_all) == sizeof almost_all, "an eventfd is almost full");
+    conn = dpl_conn_open_file(ctx, fd);
+    began = seconds_now();
+    CHECK_STATUS(dpl_conn_writev_all(conn, &iov, 1, 1), DPL_ETIMEOUT, "nobody makes room");
+    CHECK(in_time(began, 3), "in time");
+    dpl_conn_release(conn);
+    conn = dpl_conn_open_file(ctx, dup(own));
+    REQUIRE(pthread_create(&taker, NULL, take_counter, &own) == 0, "somebody makes room");
+    CHECK_STATUS(dpl_conn_writev_all(conn, &iov, 1, (int)patience(10)), DPL_SUCCESS, "and it is written");
+    pthread_join(taker, NULL);
+    CHECK(read(own, &found, sizeof found) == sizeof found && found == more, "once");
+    dpl_conn_release(conn);
+    close(own);
+    end();
+}
+
 static void bad_descriptor_is_refused(void) {
     int fd;
 
@@ -279,6 +319,7 @@ int main(void) {
     RUN(broken_pipe_is_a_failure);
     RUN(full_disk_is_a_failure);
     RUN(stalled_pipe_times_out);
+    RUN(write_waits_for_room_enough);
     RUN(bad_descriptor_is_refused);
     RUN(context_needs_no_hosts);
     return test_end();

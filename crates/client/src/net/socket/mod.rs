@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, SockRef, Type};
 
 use exchange::Exchange;
-pub use transfer::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
+pub use transfer::{TransferError, wait_readable, wait_to_retry, with_timeout, write_all};
 
 use crate::os::clock::ShortMoment;
 use crate::os::sys::{self, Descriptor, PollFd};

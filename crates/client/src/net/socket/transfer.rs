@@ -79,10 +79,7 @@ pub fn write_all(
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if deadline.is_none() {
-                    deadline = sys::deadline(timeout);
-                }
-                wait_writable(fd, deadline)?;
+                wait_to_retry(PollFd::writable(fd), &mut deadline, timeout)?;
             }
             Err(error) => return Err(TransferError::Io(error)),
         }
@@ -101,21 +98,29 @@ pub fn with_timeout(
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait(awaited, *deadline.get_or_insert_with(|| sys::deadline(timeout)))?;
+                wait_to_retry(awaited, &mut deadline, timeout)?;
             }
             outcome => return outcome.map_err(TransferError::Io),
         }
     }
 }
 
+/// Waits where an operation would block. The first wait sets the deadline. Once that has passed, there is no other:
+/// poll(2) may see an event again and again with which the operation can do nothing.
+pub fn wait_to_retry(
+    awaited: PollFd,
+    deadline: &mut Option<Option<Instant>>,
+    timeout: Option<Duration>,
+) -> Result<(), TransferError> {
+    if deadline.flatten().is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(TransferError::TimedOut);
+    }
+    wait(awaited, *deadline.get_or_insert_with(|| sys::deadline(timeout)))
+}
+
 /// Waits until there is something to read.
 pub fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
     wait(PollFd::readable(fd), deadline)
-}
-
-/// Waits until there is room to write.
-pub fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> Result<(), TransferError> {
-    wait(PollFd::writable(fd), deadline)
 }
 
 fn wait(fd: PollFd, deadline: Option<Instant>) -> Result<(), TransferError> {
@@ -129,6 +134,7 @@ fn wait(fd: PollFd, deadline: Option<Instant>) -> Result<(), TransferError> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
@@ -193,6 +199,26 @@ mod tests {
             if calls == 1 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(3) }
         });
         assert_eq!(outcome.ok(), Some(3));
+    }
+
+    #[test]
+    fn a_wait_that_is_of_no_use_ends_at_the_deadline() {
+        // There is room at any time.
+        let (room, _peer) = UnixStream::pair().unwrap();
+        for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+            let begin = Instant::now();
+            let outcome =
+                with_timeout(
+                    PollFd::writable(&room),
+                    Some(timeout),
+                    || Err(io::ErrorKind::WouldBlock.into()),
+                );
+            assert!(matches!(outcome, Err(TransferError::TimedOut)) && begin.elapsed() >= timeout);
+            let mut slices = [IoSlice::new(b"abc")];
+            let outcome =
+                write_all(&mut slices, Some(timeout), &room, |_| Err(io::ErrorKind::WouldBlock.into()));
+            assert!(matches!(outcome, Err(TransferError::TimedOut)));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use crate::net::socket::{TransferError, wait_readable, wait_writable, with_timeout, write_all};
+use crate::net::socket::{TransferError, wait_readable, wait_to_retry, with_timeout, write_all};
 use crate::os::sys::{self, Descriptor, FileKind, PollFd};
 
 /// The number of bytes that a pipe accepts without blocking, once poll(2) has seen room (`PIPE_BUF`, pipe(7)).
@@ -66,17 +66,17 @@ fn write_after_waits(
     pieces: &mut [IoSlice<'_>],
     timeout: Option<Duration>,
 ) -> Result<(), TransferError> {
-    let mut deadline = sys::deadline(timeout);
+    let mut deadline = None;
     for piece in pieces {
         let mut left: &[u8] = piece;
         while !left.is_empty() {
-            wait_writable(file, deadline)?;
+            wait_to_retry(PollFd::writable(file), &mut deadline, timeout)?;
             let some = &left[..left.len().min(PIPE_BUFFER)];
             match sys::without_sigpipe(|| sys::write(file, some)) {
                 Ok(0) => return Err(TransferError::Io(io::ErrorKind::WriteZero.into())),
                 Ok(written) => {
                     left = &left[written..];
-                    deadline = sys::deadline(timeout);
+                    deadline = None;
                 }
                 Err(error) if is_transient(&error) => {}
                 Err(error) => return Err(TransferError::Io(error)),

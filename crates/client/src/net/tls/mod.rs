@@ -18,7 +18,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use foreign_types_shared::ForeignTypeRef;
 use openssl::ssl::{SslContext, SslRef, SslSession, SslSessionRef, SslVerifyMode, SslVersion};
@@ -30,9 +30,9 @@ use sessions::Scope;
 pub use sessions::Sessions;
 use transport::{Timeout, Transport};
 
-use crate::net::socket::{Socket, TransferError, wait_readable, wait_writable};
+use crate::net::socket::{Socket, TransferError, wait_to_retry};
 use crate::os::libssl::{self, Channel, SslError, in_tls_step, is_out_of_memory, with_own_errors};
-use crate::os::sys::{self, Descriptor};
+use crate::os::sys::{self, Descriptor, PollFd};
 
 /// The largest plaintext of a record in bytes (RFC 8446, section 5.1).
 const RECORD: usize = 16 * 1024;
@@ -193,27 +193,20 @@ impl TlsStream {
     /// As [`super::Stream::read`].
     pub fn read(&mut self, buffer: &mut [u8], timeout: Option<Duration>) -> Result<usize, TransferError> {
         let outcome = self.run(Timeout::NoWait, |channel| {
-            let mut deadline: Option<Option<Instant>> = None;
+            let mut deadline = None;
             loop {
                 let error = match in_tls_step(|| channel.read(buffer)) {
                     Ok(count) => return Ok(count),
                     Err(error) => error,
                 };
-                let wants_write = match error {
+                let awaited = match error {
                     SslError::Closed => return Ok(0),
-                    SslError::WantsRead => false,
-                    SslError::WantsWrite => true,
+                    SslError::WantsRead => PollFd::readable,
+                    SslError::WantsWrite => PollFd::writable,
                     other => return Err(transfer_error(other)),
                 };
-                // A wait succeeds also when it is too late, if messages of TLS itself keep coming.
-                if deadline.flatten().is_some_and(|deadline| deadline <= Instant::now()) {
-                    return Err(TransferError::TimedOut);
-                }
-                let deadline = *deadline.get_or_insert_with(|| sys::deadline(timeout));
-                match wants_write {
-                    true => wait_writable(channel.transport(), deadline)?,
-                    false => wait_readable(channel.transport(), deadline)?,
-                }
+                // Messages of TLS itself may keep coming.
+                wait_to_retry(awaited(channel.transport()), &mut deadline, timeout)?;
             }
         });
         self.channel.transport_mut().timed_out = matches!(outcome, Err(TransferError::TimedOut));
