@@ -1,7 +1,9 @@
 /* Names whose addresses change, in a hosts file of the test's own, and how often they are looked
  * up. */
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/check.h"
 #include "support/client.h"
@@ -249,6 +251,32 @@ static void opened_host_is_not_forgotten_between_requests(void) {
     check_looked_up_once(open_b);
 }
 
+/* ---- threads ------------------------------------------------------------------------- */
+
+static void check_thread_of_look_up(const char *setting, bool is_callers) {
+    struct server *server;
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n"))
+        return;
+    setenv("DPLX_LOOK_UP", setting, 1);
+    server = server_named(1);
+    ctx = context_over_name("a.test", server, "");
+    CHECK(answered(ctx, 1), "a host by name answers");
+    CHECK_INT(look_ups, 1, "its name was looked up");
+    CHECK_INT(looked_up_by == gettid(), is_callers, "in the thread that the environment asks for");
+    dpl_ctx_free(ctx);
+    server_stop(server);
+}
+
+static void look_up_has_a_thread_of_its_own(void) {
+    check_thread_of_look_up("", false);
+}
+
+static void look_up_is_made_by_the_caller_if_wanted(void) {
+    check_thread_of_look_up("caller", true);
+}
+
 int main(void) {
     test_begin("lookups");
     RUN(name_that_is_gone_keeps_its_address);
@@ -259,5 +287,7 @@ int main(void) {
     RUN(final_dot_is_for_the_look_up_alone);
     RUN(virtual_host_is_not_forgotten_between_requests);
     RUN(opened_host_is_not_forgotten_between_requests);
+    RUN(look_up_has_a_thread_of_its_own);
+    RUN(look_up_is_made_by_the_caller_if_wanted);
     return test_end();
 }

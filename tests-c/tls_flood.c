@@ -243,47 +243,6 @@ static void long_reply_is_read(void) {
     check_long_reply_is_read(50);
 }
 
-/* Two records, and a pause in each that is shorter than the client's read_timeout of 2 s. */
-static void *speak_in_halves(void *arg) {
-    SSL *server = arg;
-
-    for (int i = 0; i < 2; i++) {
-        BIO *socket = SSL_get_wbio(server);
-        BIO *memory = BIO_new(BIO_s_mem());
-        char record[256];
-        int len;
-
-        BIO_up_ref(socket);
-        SSL_set0_wbio(server, memory);
-        SSL_write(server, "a piece", 7);
-        len = BIO_read(memory, record, sizeof record);
-        SSL_set0_wbio(server, socket);
-        send_raw(SSL_get_fd(server), record, (size_t)len / 2);
-        sleep_ms(600);
-        send_raw(SSL_get_fd(server), record + len / 2, (size_t)(len - len / 2));
-        sleep_ms(2500);
-    }
-    return NULL;
-}
-
-static void each_record_has_its_time(void) {
-    struct line line = idle_in(TLS1_3_VERSION);
-    pthread_t speaker;
-    char text[7];
-
-    line.ctx->read_timeout = (int)patience(2);
-    take(&line);
-    REQUIRE(client_to_peer(line.conn, line.server, "a request"), "a request is made");
-    REQUIRE(pthread_create(&speaker, NULL, speak_in_halves, line.server) == 0, "the server speaks");
-    for (int i = 0; i < 2; i++) {
-        CHECK_INT(SSL_read(line.conn->ssl, text, sizeof text), sizeof text, "a piece is read");
-        sleep_ms(2800); /* until a half of the next one has come */
-    }
-    pthread_join(speaker, NULL);
-    give(&line);
-    line_end(line);
-}
-
 /* They are no flood yet. */
 static void many_tickets_are_taken_in(void) {
     struct line line = idle_in(TLS1_3_VERSION);
@@ -338,7 +297,6 @@ int main(void) {
     RUN(flood_instead_of_a_reply_is_a_timeout);
     RUN(slow_flood_instead_of_a_reply_is_a_timeout);
     RUN(long_reply_is_read);
-    RUN(each_record_has_its_time);
     RUN(many_tickets_are_taken_in);
     RUN(nonblocking_socket_is_not_waited_for);
     RUN(timeout_of_the_socket_is_kept);

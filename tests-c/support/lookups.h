@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "support/check.h"
 #include "support/clock.h"
@@ -21,6 +22,9 @@ static atomic_int look_up_ms;
 
 /* Number of look-ups of names, not of addresses. */
 static atomic_int look_ups;
+
+/* The thread of the last of these. */
+static atomic_int looked_up_by;
 
 /* Turns the answers round. The resolver sorts what it finds in a file; a name server's answers come
  * in any order. */
@@ -45,7 +49,10 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     int outcome;
 
     sleep_ms(look_up_ms);
-    look_ups += !(hints && hints->ai_flags & AI_NUMERICHOST);
+    if (!(hints && hints->ai_flags & AI_NUMERICHOST)) {
+        looked_up_by = gettid();
+        look_ups++;
+    }
     outcome = ((look_up *)dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
     if (outcome == 0 && backwards)
         *found = reversed(*found);

@@ -1,4 +1,7 @@
+use std::fs::File;
 use std::io::Write;
+use std::process::Command;
+use std::{env, iter};
 
 use openssl::ssl::SslVersion;
 
@@ -94,4 +97,42 @@ fn a_server_is_to_blame_for_what_it_sends_to_a_handshake_that_was_left_alone() {
         case.wait_until_ready();
         assert_eq!(is_anybody_to_blame(case.look_after(late)), is_blamed, "{answer:?}");
     }
+}
+
+/// Runs a test of this module again in a process that may have few descriptors. Returns whether this is that process.
+fn is_short_of_descriptors(test: &str) -> bool {
+    const SHORT: &str = "DROPLET_TEST_SHORT_OF_DESCRIPTORS";
+    if env::var_os(SHORT).is_some() {
+        return true;
+    }
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::{test}")])
+        .env(SHORT, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+    false
+}
+
+#[test]
+fn a_look_up_that_cannot_be_watched_makes_no_busy_loop() {
+    if !is_short_of_descriptors("a_look_up_that_cannot_be_watched_makes_no_busy_loop") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut case = Case::with_tls(listener.local_addr().unwrap(), Some(tls_plan()));
+    connect_next(&mut case, Duration::ZERO, Duration::ZERO);
+    let all: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    for nth in 1..=2 {
+        let time = CONNECTION_ATTEMPT_DELAY * nth;
+        assert!(case.advance_after(time).is_none(), "the handshake goes on");
+        assert_eq!(case.connecting.wake_at(), case.begun + time + CONNECTION_ATTEMPT_DELAY);
+    }
+    drop(all);
+    assert!(case.advance_after(CONNECTION_ATTEMPT_DELAY * 3).is_none());
+    assert_eq!(case.connecting.wake_at(), case.begun + TIMEOUT, "it is watched");
 }
