@@ -160,6 +160,10 @@ static void every_failure_has_a_text(void) {
     FAILS(dplx_req_new(NULL, NULL) == NULL, "the context is NULL");
     FAILS(dplx_conn_read(NULL, &byte, 1, 0) == DPL_EINVAL, "the connection is NULL");
     FAILS(dplx_conn_write(NULL, &byte, 1, 0) == DPL_EINVAL, "the connection is NULL");
+    FAILS(dplx_conn_reply_complete(NULL) == DPL_EINVAL, "the connection is NULL");
+    FAILS(dplx_conn_fd(NULL) == -1, "the connection is NULL");
+    FAILS(dplx_conn_info(NULL, NULL) == DPL_EINVAL, "the connection is NULL");
+    CHECK_INT(logs_with("dplx_"), 0, "misuse of dplx_ functions is told there only");
     FAILS(dplx_connect(ctx, -2) == NULL, "invalid time: -2 ms");
     FAILS(dplx_ctx_set_wait(ctx, -2) == DPL_EINVAL, "invalid time: -2 ms");
     FAILS(dplx_cancel(999999) == DPL_ENOENT, dplx_status_text(DPL_ENOENT));
@@ -170,10 +174,6 @@ static void every_failure_has_a_text(void) {
     FAILS(dplx_reply_read(conn, &byte, 1, -2) == DPL_EINVAL, "invalid time: -2 ms");
     CHECK(answered_on(conn, 1), "the connection can be used afterwards");
     dpl_conn_release(conn);
-    FAILS(dplx_conn_reply_complete(NULL) == DPL_EINVAL, "the connection is NULL");
-    FAILS(dplx_conn_fd(NULL) == -1, "the connection is NULL");
-    FAILS(dplx_conn_info(NULL, NULL) == DPL_EINVAL, "the connection is NULL");
-    CHECK_INT(logs_with("dplx_"), 0, "misuse of dplx_ functions is told there only");
 
     memset(bucket, 'b', sizeof bucket - 1);
     dpl_req_add_behavior(req, DPL_BEHAVIOR_VIRTUAL_HOSTING);

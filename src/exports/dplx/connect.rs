@@ -82,7 +82,7 @@ unsafe fn connect(
     // SAFETY: each is NULL or valid for its type, and only the caller uses the request (contract of this function).
     let (context, mut request) = unsafe { (context(ctx, function), Request::from_pointer(req)) };
     let Some(context) = context else { return ptr::null_mut() };
-    let Ok(timeout) = time(timeout_ms, function) else { return ptr::null_mut() };
+    let Ok(timeout) = time(timeout_ms, Some(context), function) else { return ptr::null_mut() };
     let deadline = sys::deadline(timeout);
     let bounded = BoundedCall { call: ContextCall::new(context, function), deadline, use_number };
     let bucket = request.as_ref().and_then(Request::virtual_bucket);

@@ -80,7 +80,7 @@ fn read(
     timeout_ms: c_int,
     function: &'static CStr,
 ) -> Result<usize, Error> {
-    let timeout = time(timeout_ms, function)?;
+    let timeout = time(timeout_ms, connection.context(), function)?;
     if connection.is_broken() && connection.stream().tls().is_some() && !connection.was_cancelled() {
         // OpenSSL forbids further reads. A plain socket may still hold the server's reason for rejecting the request.
         let peer = peer_name(connection);
@@ -122,8 +122,11 @@ pub unsafe extern "C" fn dplx_conn_write(
             refuse(None, NAME, &format!("invalid block ({size} bytes)"));
             return Error::Invalid.status();
         }
-        let Ok(timeout) = time(timeout_ms, NAME) else { return Error::Invalid.status() };
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
+        let Ok(timeout) = time(timeout_ms, connection.context(), NAME) else {
+            connection.into_raw();
+            return Error::Invalid.status();
+        };
         let block: &[u8] = match size {
             0 => &[],
             // SAFETY: not NULL, so it is readable for `size` bytes (contract of this function).

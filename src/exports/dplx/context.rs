@@ -71,7 +71,7 @@ pub unsafe extern "C" fn dplx_ctx_set_wait(ctx: *mut dpl_ctx_t, milliseconds: c_
     guard(NAME, Error::Failure.status(), || {
         // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
         let Some(context) = (unsafe { context(ctx, NAME) }) else { return Error::Invalid.status() };
-        if time(milliseconds, NAME).is_err() {
+        if time(milliseconds, Some(context), NAME).is_err() {
             return Error::Invalid.status();
         }
         context.set_wait(milliseconds);

@@ -15,6 +15,7 @@ use std::time::Duration;
 use libc::{c_char, c_int, c_void};
 
 use super::{dpl_ctx_t, guard, refuse};
+use crate::abi::context::Context;
 use crate::abi::last_error;
 use crate::abi::log_callback::{self, User};
 use droplet_client::os::clock;
@@ -32,9 +33,14 @@ pub type dplx_log_t = Option<
 
 /// Returns a time in milliseconds as a duration; `None` for -1, which is for ever. Other negative numbers are refused: who
 /// has computed one, from a deadline that is over, does not want to wait for ever.
-fn time(milliseconds: c_int, function: &'static CStr) -> Result<Option<Duration>, Error> {
+#[track_caller]
+fn time(
+    milliseconds: c_int,
+    context: Option<&'static Context>,
+    function: &'static CStr,
+) -> Result<Option<Duration>, Error> {
     if milliseconds < -1 {
-        refuse(None, function, &format!("invalid time: {milliseconds} ms"));
+        refuse(context, function, &format!("invalid time: {milliseconds} ms"));
         return Err(Error::Invalid);
     }
     Ok(clock::milliseconds(milliseconds))

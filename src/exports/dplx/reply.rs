@@ -157,7 +157,7 @@ fn step<T>(
     function: &'static CStr,
     take: impl FnOnce(&mut ReplyReader, &mut Until<'_>) -> Result<T, StepError>,
 ) -> Result<T, Error> {
-    let timeout = time(timeout_ms, function)?;
+    let timeout = time(timeout_ms, connection.context(), function)?;
     let begun = connection.take_reply();
     let is_over = begun.as_ref().is_some_and(|reply| reply.reader.is_over());
     let is_begun = begun.as_ref().is_some_and(|reply| reply.reader.is_begun());
