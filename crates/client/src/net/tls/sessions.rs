@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use foreign_types_shared::ForeignType;
@@ -63,9 +64,16 @@ struct State {
     notice: Option<String>,
 }
 
+/// A session, shared so that nobody calls OpenSSL while the cache is locked.
+struct Saved {
+    session: SslSession,
+    /// True for TLS 1.3, where a ticket serves once (RFC 8446, appendix C.4).
+    serves_once: bool,
+}
+
 #[derive(Default)]
 struct Cache {
-    newest_last: VecDeque<SslSession>,
+    newest_last: VecDeque<Arc<Saved>>,
     scope: Option<Scope>,
     /// The process that has made them, by [`fork::generation`].
     forks: u32,
@@ -76,22 +84,18 @@ impl Cache {
         self.forks == fork::generation() && self.scope.as_ref() == Some(scope)
     }
 
-    /// Returns the newest session. One of TLS 1.3 is removed, since a ticket serves once (RFC 8446, appendix C.4).
-    /// Sessions that cannot be resumed, since their connection has failed, are moved to `unwanted`.
-    fn take(&mut self, unwanted: &mut VecDeque<SslSession>) -> Option<SslSession> {
-        let newest = self.newest_last.iter().rposition(|session| libssl::is_resumable(session));
-        *unwanted = self.newest_last.split_off(newest.map_or(0, |place| place + 1));
-        let newest = self.newest_last.pop_back()?;
-        if newest.protocol_version() != SslVersion::TLS1_3 {
-            self.newest_last.push_back(newest.clone());
-        }
-        Some(newest)
+    /// Returns the newest session. One that serves once is removed.
+    fn take(&mut self) -> Option<Arc<Saved>> {
+        let newest = self.newest_last.back()?;
+        if newest.serves_once { self.newest_last.pop_back() } else { Some(Arc::clone(newest)) }
     }
 }
 
 impl Sessions {
     /// Adds a session. A full cache drops the oldest one.
     pub fn put(&self, session: SslSession, scope: Scope) {
+        let serves_once = session.protocol_version() == SslVersion::TLS1_3;
+        let saved = Arc::new(Saved { session, serves_once });
         let mut state = self.state.lock();
         let mut unwanted = Cache::default();
         if !state.cache.has_scope(&scope) {
@@ -100,7 +104,7 @@ impl Sessions {
         }
         let sessions = &mut state.cache.newest_last;
         let surplus = if sessions.len() >= MAX_SESSIONS { sessions.pop_front() } else { None };
-        sessions.push_back(session);
+        sessions.push_back(saved);
         drop(state);
         discard((unwanted, surplus));
     }
@@ -108,16 +112,28 @@ impl Sessions {
     /// Returns a session to offer on a new connection of this scope.
     pub fn take(&self, scope: &Scope) -> Option<SslSession> {
         let now = Moment::now();
-        let mut state = self.state.lock();
-        let (mut unwanted, mut taken) = (Cache::default(), None);
-        if state.cache.has_scope(scope) && state.paused_until <= now {
-            taken = state.cache.take(&mut unwanted.newest_last);
-        } else {
-            unwanted = mem::take(&mut state.cache);
+        loop {
+            let mut state = self.state.lock();
+            if !state.cache.has_scope(scope) || state.paused_until > now {
+                let unwanted = mem::take(&mut state.cache);
+                drop(state);
+                discard(unwanted);
+                return None;
+            }
+            let newest = state.cache.take();
+            drop(state);
+            let newest = newest?;
+            if libssl::is_resumable(&newest.session) {
+                return Some(newest.session.clone());
+            }
+            self.drop_one(newest);
         }
-        drop(state);
+    }
+
+    /// Drops a session that cannot be resumed, since its connection has failed.
+    fn drop_one(&self, unwanted: Arc<Saved>) {
+        self.state.lock().cache.newest_last.retain(|other| !Arc::ptr_eq(other, &unwanted));
         discard(unwanted);
-        taken
     }
 
     /// Drops all sessions.
