@@ -83,22 +83,23 @@ fn functions_with_variable_arguments_are_those_of_c() {
     }
 }
 
-/// The probes of a library, each with the number of its arguments, as tracers read them.
-fn probes(library: &Path) -> BTreeSet<(String, usize)> {
+/// The tracepoints of a library, each with the number of its arguments, as tracers read them.
+fn tracepoints(library: &Path) -> BTreeSet<(String, usize)> {
     let notes = run(Command::new("readelf").arg("-n").arg(library));
     let value = |line: &str, name: &str| line.trim().strip_prefix(name).map(str::trim).map(str::to_owned);
-    let probes = notes.split("NT_STAPSDT").skip(1).map(|note| {
+    let tracepoints = notes.split("NT_STAPSDT").skip(1).map(|note| {
         let find = |name: &str| note.lines().find_map(|line| value(line, name)).unwrap_or_default();
         assert_eq!(find("Provider:"), "droplet_conn");
         (find("Name:"), find("Arguments:").split_whitespace().count())
     });
-    probes.collect()
+    tracepoints.collect()
 }
 
 #[test]
-fn libraries_have_the_documented_probes() {
+fn libraries_have_the_documented_tracepoints() {
     let document = fs::read_to_string(root().join("docs/observability.md")).expect("readable");
-    let section = document.split("\n## ").find(|section| section.starts_with("Probes\n")).expect("Probes");
+    let section =
+        document.split("\n## ").find(|section| section.starts_with("Tracepoints\n")).expect("Tracepoints");
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
     // "name, port (strings); the fault" are three arguments.
     let documented: BTreeSet<_> = rows
@@ -110,7 +111,7 @@ fn libraries_have_the_documented_probes() {
         .collect();
     assert_eq!(documented.len(), 4);
     for library in [shared_library(), standalone_library()] {
-        assert_eq!(probes(&library), documented, "left: {}, right: the document", library.display());
+        assert_eq!(tracepoints(&library), documented, "left: {}, right: the document", library.display());
     }
 }
 
