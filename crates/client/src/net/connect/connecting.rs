@@ -172,7 +172,7 @@ impl Connecting {
         if now >= self.ends_at() {
             self.error.age = now.saturating_duration_since(self.deadline);
             self.time_out();
-            return Some(Err(self.take_error()));
+            return Some(Err(mem::take(&mut self.error)));
         }
         while !self.is_suspended && !self.untried.is_empty() && self.wants_next_address(now) {
             self.try_next_address(now, limit);
@@ -183,15 +183,11 @@ impl Connecting {
         if !self.has_no_socket() || !self.untried.is_empty() {
             return None;
         }
-        let Some(awaited) = &mut self.awaited else { return Some(Err(self.take_error())) };
+        let Some(awaited) = &mut self.awaited else { return Some(Err(mem::take(&mut self.error))) };
         if !self.error.causes.is_empty() {
             awaited.begin_grace(self.plan.timeout, now);
         }
         None
-    }
-
-    fn take_error(&mut self) -> ConnectError {
-        mem::take(&mut self.error)
     }
 
     /// Takes the answer of the look-up, if it has ended: addresses that are new are tried, and those that the name no
