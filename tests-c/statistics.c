@@ -1,5 +1,4 @@
-/* Statistics: what they count, and the table that shows them. */
-#include <fcntl.h>
+/* Statistics: what they count. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "support/context.h"
 #include "support/dplx.h"
 #include "support/logs.h"
-#include "support/scratch.h"
 
 static dplx_pool_stats_t pool_stats(dpl_ctx_t *ctx) {
     dplx_pool_stats_t stats = {.size = sizeof stats};
@@ -285,102 +283,7 @@ static void sizes_are_respected(void) {
     server_stop(servers[1]);
 }
 
-/* ---- the table --------------------------------------------------------------------- */
-
-/* Prints on stderr the lines that a context of a dead and a live host logs when it is freed. */
-static void print_table(char *text, size_t size) {
-    struct server *servers[] = {server_start((struct server_options){.refuse = true}),
-                                server_answering(1)};
-    dpl_ctx_t *ctx = context_over_servers(servers, 2, "blacklist_expiretime = 1000");
-    char path[256];
-    int own = dup(STDERR_FILENO), file;
-    ssize_t length;
-
-    for (int i = 0; i < 6; i++)
-        CHECK(answered(ctx, i), "request %d is answered", i);
-    snprintf(path, sizeof path, "%s/stderr", scratch_dir());
-    file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    dup2(file, STDERR_FILENO);
-    dpl_ctx_free(ctx);
-    dup2(own, STDERR_FILENO);
-    length = pread(file, text, size - 1, 0);
-    text[length > 0 ? length : 0] = '\0';
-    close(file);
-    server_stop(servers[0]);
-    server_stop(servers[1]);
-}
-
-static void table_is_printed_on_request(void) {
-    char text[4096];
-
-    setenv("DPLX_STATS", "1", 1);
-    print_table(text, sizeof text);
-    fprintf(stderr, "%s", text);
-    CHECK(strstr(text, "5 reused"), "it tells how often connections were reused");
-    CHECK(strstr(text, "127.0.0.1:") && strstr(text, "available"), "and which host is available");
-    CHECK(strstr(text, "out for ") && strstr(text, " s (refused)"), "which one is out and why");
-    CHECK(strstr(text, "1 (1 refused)"), "and what failed");
-}
-
-static void no_table_is_printed_without(void) {
-    char text[4096];
-
-    unsetenv("DPLX_STATS");
-    print_table(text, sizeof text);
-    CHECK_STR(text, "", "nothing is printed");
-    setenv("DPLX_STATS", "0", 1);
-    print_table(text, sizeof text);
-    CHECK_STR(text, "", "nor if it is switched off");
-}
-
-/* Has a child make some requests with a context that it does not free, and end by exit(3). Reads what it prints.
-   Returns its number. */
-static pid_t child_exits(int requests, char *text, size_t size) {
-    struct server *server = server_answering(1);
-    char path[256];
-    ssize_t length;
-    pid_t child;
-    int file;
-
-    snprintf(path, sizeof path, "%s/stderr", scratch_dir());
-    file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    child = fork();
-    if (child == 0) {
-        dpl_ctx_t *ctx = context_over_server(server, "");
-
-        dup2(file, STDERR_FILENO);
-        for (int i = 0; i < requests; i++)
-            answered(ctx, i);
-        exit(EXIT_SUCCESS);
-    }
-    CHECK(waitpid(child, NULL, 0) == child, "the child has ended");
-    length = pread(file, text, size - 1, 0);
-    text[length > 0 ? length : 0] = '\0';
-    close(file);
-    server_stop(server);
-    return child;
-}
-
-static void process_exits_without_freeing(void) {
-    char text[4096], path[256], *rest;
-    pid_t child;
-
-    setenv("DPLX_STATS", "1", 1);
-    child_exits(3, text, sizeof text);
-    fprintf(stderr, "%s", text);
-    rest = strstr(text, "2 reused");
-    CHECK(rest && strstr(rest, "127.0.0.1:"), "the table is printed");
-    CHECK(rest && !strstr(rest + 1, "2 reused"), "once");
-    child_exits(0, text, sizeof text);
-    CHECK(!strstr(text, "checkouts"), "but not if the process has used no connection");
-    unsetenv("DPLX_STATS");
-    snprintf(path, sizeof path, "%s/%s", scratch_dir(), "%p.prom");
-    setenv("DPLX_STATS_FILE", path, 1);
-    child = child_exits(3, text, sizeof text);
-    CHECK_STR(text, "", "nothing is printed without DPLX_STATS");
-    snprintf(path, sizeof path, "%s/%d.prom", scratch_dir(), (int)child);
-    CHECK_INT(access(path, R_OK), 0, "the file is there");
-}
+/* ---- a child ----------------------------------------------------------------------- */
 
 static void child_counts_from_zero(void) {
     struct server *server = server_answering(1);
@@ -417,33 +320,6 @@ static void child_counts_from_zero(void) {
     server_stop(server);
 }
 
-/* ---- the file ---------------------------------------------------------------------- */
-
-static void unwritable_file_is_one_log_line(void) {
-    struct server *server = server_answering(1);
-    dpl_ctx_t *ctx;
-    char path[256];
-
-    snprintf(path, sizeof path, "%s/missing/x.prom", scratch_dir());
-    setenv("DPLX_STATS_FILE", path, 1);
-    logs_collect();
-    for (int i = 0; i < 3; i++) {
-        ctx = context_over_server(server, "");
-        CHECK(answered(ctx, i), "request %d is answered", i);
-        dpl_ctx_free(ctx);
-    }
-    CHECK_INT(logs_with(path), 1, "the log has one line of it");
-    CHECK_INT(logs_with("No such file or directory"), 1, "which says why");
-    snprintf(path, sizeof path, "%s/x.prom", scratch_dir());
-    setenv("DPLX_STATS_FILE", path, 1);
-    ctx = context_over_server(server, "");
-    CHECK(answered(ctx, 4), "another path: a request is answered");
-    dpl_ctx_free(ctx);
-    CHECK_INT(access(path, R_OK), 0, "the file is there");
-    CHECK_INT(logs_with("statistics file"), 1, "and no other line");
-    server_stop(server);
-}
-
 int main(void) {
     test_begin("statistics");
     RUN(connections_are_counted);
@@ -456,10 +332,6 @@ int main(void) {
     RUN(failed_checkouts_are_counted);
     RUN(handshakes_are_counted);
     RUN(sizes_are_respected);
-    RUN(table_is_printed_on_request);
-    RUN(no_table_is_printed_without);
-    RUN(process_exits_without_freeing);
     RUN(child_counts_from_zero);
-    RUN(unwritable_file_is_one_log_line);
     return test_end();
 }
