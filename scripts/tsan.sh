@@ -21,8 +21,8 @@ runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib/librustc-stable_rt.tsan
 
 # Those with threads of their own, and lookups, in which the library has some. dead_names is left out: it replaces
 # pthread_create(3), as ThreadSanitizer does, which then does not know the thread.
-with_threads='threads races fork fork_busy cancel dplx_cancel dplx_errors dplx_reply dplx_uses waits limits last_resort
-    lies lookups parked probes slow stale heads write'
+with_threads='threads races fork fork_busy cancel dplx_cancel dplx_errors dplx_reply dplx_uses waits waits_in_order
+    limits last_resort lies lookups parked probes slow stale heads write'
 over_tls='threads races lies tls_errors tls_flood'
 
 library() {
