@@ -5,13 +5,19 @@ set -eu
 cd "$(dirname "$0")/.."
 export CONN=../target/lib LAYOUTS=3.0 DROPLET_TEST_SOAK=1
 unset MAKEFLAGS MAKELEVEL
-programs='3.0/preload/allocations 3.0/alone/allocations 3.0/alone/memory'
+programs='allocations allocations_lists allocations_replies'
 for program in $programs; do
-    make --silent --directory=tests-c CONN=$CONN ../target/tests-c/$program
+    make --silent --directory=tests-c CONN=$CONN ../target/tests-c/3.0/preload/"$program" \
+        ../target/tests-c/3.0/alone/"$program"
 done
+make --silent --directory=tests-c CONN=$CONN ../target/tests-c/3.0/alone/memory
 failed=0
-MODES='preload alone' tests-c/run.sh allocations memory || failed=1
-DROPLET_TEST_TLS=1 MODES=preload tests-c/run.sh allocations || failed=1
+# shellcheck disable=SC2086 # names without spaces
+MODES='preload alone' tests-c/run.sh $programs memory || failed=1
+# shellcheck disable=SC2086
+DROPLET_TEST_TLS=1 MODES=preload tests-c/run.sh $programs || failed=1
 # How many there were.
-sed -n 's/^# \(.*: [0-9]* allocations\)$/\1/p' target/tests-c/3.0/alone/allocations.err target/tests-c/3.0/alone/memory.err
+for program in $programs memory; do
+    sed -n 's/^# \(.*: [0-9]* allocations\)$/\1/p' target/tests-c/3.0/alone/"$program".err
+done
 exit $failed

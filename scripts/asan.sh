@@ -17,13 +17,15 @@ sanitize='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit
 
 # Programs that do not fit, and why. All others run.
 left_out='
-demo         is no test
-allocations  replaces malloc(3), and so does the sanitizer
-memory       the same
-dead_names   replaces pthread_create(3): the sanitizer does not know the threads that are joined
-faults       the same (support/shim.c)
-stacks       has stacks of 16 KiB, and the sanitizer makes every frame larger
-tls_library  loads a second OpenSSL with RTLD_DEEPBIND, which the sanitizer refuses'
+demo                 is no test
+allocations          replaces malloc(3), and so does the sanitizer
+allocations_lists    the same
+allocations_replies  the same
+memory               the same
+dead_names           replaces pthread_create(3): the sanitizer does not know the threads that are joined
+faults               the same (support/shim.c)
+stacks               has stacks of 16 KiB, and the sanitizer makes every frame larger
+tls_library          loads a second OpenSSL with RTLD_DEEPBIND, which the sanitizer refuses'
 
 libraries() {
     # With a target named, Cargo gives the flags to no build script.

@@ -10,70 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/certificate.h"
 #include "support/check.h"
 #include "support/clock.h"
-#include "support/context.h"
 #include "support/dplx.h"
 #include "support/exhaust.h"
+#include "support/exhaust_context.h"
 #include "support/heap.h"
 #include "support/loopback.h"
 #include "support/scratch.h"
 
-/* The servers are in the process of the case, and the scenarios in its children: only their own allocations count. */
-static struct server *server, *dead;
-
-static dpl_ctx_t *ctx;
-static char profile[1024];
-
-static void say_nothing(dpl_ctx_t *unused, dpl_log_level_t level, const char *message) {
-    (void)unused;
-    (void)level;
-    if (getenv("SHOW_LOG"))
-        fprintf(stderr, "# %s\n", message);
-}
-
-static void describe(const char *hosts, const char *more) {
-    int len = 0;
-
-    if (tls_wanted())
-        len = snprintf(profile, sizeof profile, "use_https = true\nssl_ca_list = \"%s\"\n",
-                       authority_file());
-    snprintf(profile + len, sizeof profile - (size_t)len, "host = \"%s\"\n%s\n", hosts, more);
-}
-
-static void make_context(void) {
-    describe(server_name(server), "");
-    ctx = dplx_ctx_new(profile);
-    REQUIRE(ctx, "a context is made");
-}
-
-/* Whatever the layout of this program is, dplx_ctx_new() makes contexts in that of Droplet 3.0. */
-static int *n_conn_max(dpl_ctx_t *of) {
-    return (int *)of + 1;
-}
-
-static void free_context(void) {
-    dplx_ctx_free(ctx);
-    ctx = NULL;
-}
-
-static void nobody_is_blamed(void) {
-    dplx_host_stats_t hosts[4] = {{.size = sizeof *hosts}};
-    int i, count = ctx ? dplx_host_stats(ctx, hosts, 4) : 0, available = 0;
-
-    for (i = 0; i < count && i < 4; i++)
-        available += hosts[i].state == DPLX_HOST_AVAILABLE;
-    if (ctx && available == 0)
-        complain("the host is blamed");
-}
-
-/* The program's own text of an error fits. */
-static bool failed_for_memory(const char *call) {
-    if (!strstr(dplx_last_error(), "emory"))
-        complain("%s: its text is \"%s\"", call, dplx_last_error());
-    return false;
-}
+static struct server *dead;
 
 /* ---- requests ---------------------------------------------------------------------- */
 
@@ -179,121 +125,6 @@ static bool live_a_life(void) {
 
 static void describe_a_life(void) {
     describe(server_name(server), "");
-}
-
-/* ---- a long reply ------------------------------------------------------------------ */
-
-static void answer_at_length(void) {
-    server_behave(server, ANSWER_AT_LENGTH);
-}
-
-static bool read_at_length(void) {
-    static const char get[] = "GET / HTTP/1.1\r\nX-Number: 7\r\n\r\n";
-    dpl_conn_t *conn = dplx_connect(ctx, LIMIT_MS);
-    char *body = NULL;
-    unsigned int len = 0;
-    int status;
-    bool done;
-
-    if (!conn)
-        return failed_for_memory("dplx_connect");
-    done = succeeded(dplx_conn_write(conn, get, sizeof get - 1, LIMIT_MS), "dplx_conn_write") &&
-           succeeded(dpl_read_http_reply(conn, 1, &body, &len, NULL, NULL), "dpl_read_http_reply");
-    if (done && len != AT_LENGTH)
-        complain("a body of %u bytes", len);
-    free(body);
-    dpl_conn_release(conn);
-    if (!done)
-        return false;
-    conn = dplx_connect(ctx, LIMIT_MS);
-    if (!conn)
-        return failed_for_memory("dplx_connect");
-    done = succeeded(dplx_conn_write(conn, get, sizeof get - 1, LIMIT_MS), "dplx_conn_write");
-    status = done ? dplx_reply_status(conn, LIMIT_MS) : 0;
-    done = status == 200 || (status < 0 && succeeded(status, "dplx_reply_status"));
-    if (done && !dplx_reply_field(conn, "X-Last", 0))
-        done = failed_for_memory("dplx_reply_field");
-    dpl_conn_terminate(conn);
-    return done;
-}
-
-/* ---- lists ------------------------------------------------------------------------- */
-
-static dpl_addrlist_t *list;
-
-static bool text_is(const char *expected) {
-    char *text = dpl_addrlist_get(list);
-    bool same = text && strcmp(text, expected) == 0;
-
-    if (text && !same)
-        complain("the list is %.99s", text);
-    free(text);
-    return same;
-}
-
-static bool change_a_list(void) {
-    dpl_addr_t *addr;
-    bool done;
-
-    list = dpl_addrlist_create_from_str("80", "127.0.0.2:81");
-    if (!list)
-        return failed_for_memory("dpl_addrlist_create_from_str");
-    done = succeeded(dpl_addrlist_add(list, "127.0.0.3", "82"), "dpl_addrlist_add") &&
-           succeeded(dpl_addrlist_add_from_str(list, "127.0.0.4,[::1]:85"), "dpl_addrlist_add_from_str") &&
-           succeeded(dpl_addrlist_blacklist(list, "127.0.0.3", "82", 9), "dpl_addrlist_blacklist") &&
-           succeeded(dpl_addrlist_unblacklist(list, "127.0.0.3", "82"), "dpl_addrlist_unblacklist") &&
-           succeeded(dpl_addrlist_get_nth(list, 2, &addr), "dpl_addrlist_get_nth");
-    if (done && dpl_addrlist_count(list) != 4)
-        complain("%u hosts", dpl_addrlist_count(list));
-    dpl_addrlist_free(list);
-    return done;
-}
-
-static void make_list(void) {
-    list = dpl_addrlist_create_from_str(NULL, "127.0.0.2:81");
-}
-
-static void free_list(void) {
-    dpl_addrlist_free(list);
-}
-
-/* A list is set whole or not at all. */
-static bool set_a_list(void) {
-    static const char before[] = "127.0.0.2:81", after[] = "127.0.0.3:81";
-    bool done = succeeded(dpl_addrlist_set_from_str(list, after), "dpl_addrlist_set_from_str");
-    bool told;
-
-    heap_pause();
-    told = text_is(done ? after : before);
-    heap_go_on();
-    if (!told)
-        complain("no text of a list");
-    return done && succeeded(dpl_addrlist_set_from_str(list, before), "dpl_addrlist_set_from_str");
-}
-
-enum { MANY = 300 };
-
-static char many[MANY * 24];
-
-static void name_many(void) {
-    char *end = many;
-
-    for (int i = 0; i < MANY; i++)
-        end += sprintf(end, "127.1.%d.%d:80,", i / 250, i % 250 + 1);
-}
-
-static bool use_many_hosts(void) {
-    char *text;
-    bool done;
-
-    list = dpl_addrlist_create_from_str("80", many);
-    if (!list)
-        return failed_for_memory("dpl_addrlist_create_from_str");
-    text = dpl_addrlist_get(list);
-    done = text || failed_for_memory("dpl_addrlist_get");
-    free(text);
-    dpl_addrlist_free(list);
-    return done;
 }
 
 /* ---- statistics -------------------------------------------------------------------- */
@@ -417,6 +248,11 @@ static void *give_back_later(void *unused) {
     return NULL;
 }
 
+/* Whatever the layout of this program is, dplx_ctx_new() makes contexts in that of Droplet 3.0. */
+static int *n_conn_max(dpl_ctx_t *of) {
+    return (int *)of + 1;
+}
+
 static void fill_the_limit(void) {
     make_context();
     *n_conn_max(ctx) = 1;
@@ -460,12 +296,6 @@ static const struct exhausted requests[] = {
     {"a wait at the limit", fill_the_limit, wait_at_the_limit, nobody_is_blamed, free_context, 3},
 };
 
-static const struct exhausted lists[] = {
-    {.name = "a list", .act = change_a_list},
-    {"a list that is set", make_list, set_a_list, NULL, free_list, 0},
-    {.name = "a list of many hosts", .prepare = name_many, .act = use_many_hosts, .stride = 397},
-};
-
 static const struct exhausted others[] = {
     {"statistics", make_idle, read_statistics, nobody_is_blamed, free_context, 0},
     {"a file", make_context, write_to_a_file, NULL, free_context, 0},
@@ -473,49 +303,27 @@ static const struct exhausted others[] = {
     {.name = "statistics in a file", .prepare = want_statistics, .act = print_statistics, .stride = 61},
 };
 
-static const struct exhausted replies[] = {
-    {"long replies", make_context, read_at_length, nobody_is_blamed, free_context, 61},
-};
+#define WITH_SERVERS(scenarios) with_servers(scenarios, sizeof(scenarios) / sizeof *(scenarios))
 
-#define EXHAUST_ALL(scenarios) exhaust_all(scenarios, sizeof(scenarios) / sizeof *(scenarios))
-
-static void exhaust_all(const struct exhausted *scenarios, size_t n) {
-    if (!heap_is_ours()) {
-        check_skip("valgrind has an allocator of its own");
-        return;
-    }
-    dpl_set_log_func(say_nothing);
+static void with_servers(const struct exhausted *scenarios, size_t n) {
     server = server_answering(1);
     dead = server_start((struct server_options){.id = 2, .refuse = true});
-    if (scenarios == replies)
-        answer_at_length();
-    for (size_t i = 0; i < n; i++)
-        exhaust(&scenarios[i]);
+    exhaust_all(scenarios, n);
     server_stop(server);
     server_stop(dead);
 }
 
 static void requests_without_memory(void) {
-    EXHAUST_ALL(requests);
-}
-
-static void long_replies_without_memory(void) {
-    EXHAUST_ALL(replies);
-}
-
-static void lists_without_memory(void) {
-    EXHAUST_ALL(lists);
+    WITH_SERVERS(requests);
 }
 
 static void everything_else_without_memory(void) {
-    EXHAUST_ALL(others);
+    WITH_SERVERS(others);
 }
 
 int main(void) {
     test_begin("allocations");
     RUN(requests_without_memory);
-    RUN(long_replies_without_memory);
-    RUN(lists_without_memory);
     RUN(everything_else_without_memory);
     return test_end();
 }

@@ -12,6 +12,7 @@
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/context.h"
+#include "support/dplx.h"
 #include "support/heap.h"
 
 enum { STRIDE_OF_TLS = 37 }; /* a handshake makes thousands of allocations */
@@ -40,6 +41,12 @@ bool succeeded(int status, const char *call) {
     if (status != DPL_SUCCESS && status != DPL_ENOMEM)
         complain("%s returns %d", call, status);
     return status == DPL_SUCCESS;
+}
+
+bool failed_for_memory(const char *call) {
+    if (!strstr(dplx_last_error(), "emory"))
+        complain("%s: its text is \"%s\"", call, dplx_last_error());
+    return false;
 }
 
 static void call(void (*function)(void)) {
@@ -163,7 +170,7 @@ static void show(const struct exhausted *scenario, const char *nth) {
     _exit(EXIT_SUCCESS);
 }
 
-void exhaust(const struct exhausted *scenario) {
+static void exhaust(const struct exhausted *scenario) {
     const char *only = getenv("SCENARIO"), *nth = getenv("ALLOCATION");
 
     if (tls_wanted() && !soak_wanted())
@@ -176,4 +183,21 @@ void exhaust(const struct exhausted *scenario) {
     }
     check_all(scenario, 0, "each of its allocations in turn");
     check_all(scenario, ALL_AFTER_IT, "all from each on");
+}
+
+static void say_nothing(dpl_ctx_t *unused, dpl_log_level_t level, const char *message) {
+    (void)unused;
+    (void)level;
+    if (getenv("SHOW_LOG"))
+        fprintf(stderr, "# %s\n", message);
+}
+
+void exhaust_all(const struct exhausted *scenarios, size_t n) {
+    if (!heap_is_ours()) {
+        check_skip("valgrind has an allocator of its own");
+        return;
+    }
+    dpl_set_log_func(say_nothing);
+    for (size_t i = 0; i < n; i++)
+        exhaust(&scenarios[i]);
 }

@@ -13,6 +13,7 @@
 #define SUPPORT_EXHAUST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct exhausted {
     const char *name;
@@ -29,6 +30,10 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Complains about a status that is neither success nor of want of memory. Returns whether it is success. */
 bool succeeded(int status, const char *call);
 
-void exhaust(const struct exhausted *scenario);
+/* Complains about a call whose last error is not want of memory. Returns false. */
+bool failed_for_memory(const char *call);
+
+/* Nothing is logged, unless SHOW_LOG is in the environment. */
+void exhaust_all(const struct exhausted *scenarios, size_t n);
 
 #endif
