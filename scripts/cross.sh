@@ -28,14 +28,15 @@ if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
 fi
 
 # Programs that emulation cannot run:
-#   allocations* memory put a heap of their own in libc's place; not tried
+#   allocations* memory  put a heap of their own in libc's place; not tried
 #   announced_limits exchange dplx_info  need TCP_INFO, of which QEMU 7.2 gives four bytes
-#   dead_names          looks for blocked signals, which QEMU keeps to itself; its case of a forked child fails as well,
-#                       which is not explained
+#   dead_names          not tried
 #   fork_signal         steps through the library with the trap flag of x86
+#   lookup_thread       looks for blocked signals, which QEMU keeps to itself; its case of a forked child fails as well,
+#                       which is not explained
 #   peers tls_verify    start programs, which the kernel cannot run for the other architecture
 #   stacks              has stacks that are smaller than libc allows on aarch64
-without='allocations.*|announced_limits|dead_names|demo|dplx_info|exchange|fork_signal|memory|peers|stacks|tls_verify'
+without='allocations.*|announced_limits|dead_names|demo|dplx_info|exchange|fork_signal|lookup_thread|memory|peers|stacks|tls_verify'
 
 variable=${target^^}
 variable=${variable//-/_}

@@ -80,7 +80,7 @@ run_test() {
         LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
     suite 'C tests' c_tests demo MODES='preload alone'
     # These are slow and do not depend on linking. `tests-c/run.sh` without arguments runs them too.
-    local long='addresses|aliases|allocations.*|blame|dead_names|fork|fork_busy|lookups|parked|peers|races|threads|tls_flood|tls_handshake|tls_read|tls_slow'
+    local long='addresses|aliases|allocations.*|blame|dead_names|fork|fork_busy|lookup_thread|lookups|parked|peers|races|threads|tls_flood|tls_handshake|tls_read|tls_slow'
     suite 'C tests, linked' c_tests "demo|$long|tls_write|write" MODES='shared static'
     # shellcheck disable=SC2046 # names without spaces
     suite 'C tests, older layouts' env MODES=preload LAYOUTS='2014-06 2015-04' \

@@ -19,8 +19,8 @@ conn=$(realpath "${CONN:-../target/lib}")
 [ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 1; }
 
 # Those that take longest begin first, so that the last ones end together.
-slowest='dead_names lookups fork_busy tls_write races tls_handshake threads write slow limits fork probes parked tls_idle
-    tls_resume tls_errors tls_flood blame'
+slowest='dead_names lookups fork_busy lookup_thread tls_write races tls_handshake threads write slow limits fork probes
+    parked tls_idle tls_resume tls_errors tls_flood blame'
 
 # $1 layout, $2 mode, $3 program. What it prints goes to $out/LAYOUT/MODE/PROGRAM.out and .err.
 run_one() {

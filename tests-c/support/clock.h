@@ -9,6 +9,9 @@ double seconds_now(void);
 
 void sleep_ms(int milliseconds);
 
+/* A name is looked up at most once in 5 s. */
+void let_look_ups_expire(void);
+
 /* Is this valgrind, or another slow machine (DROPLET_TEST_SECONDS above 60)? */
 bool machine_is_slow(void);
 

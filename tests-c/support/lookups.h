@@ -59,11 +59,6 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     return outcome;
 }
 
-/* A name is looked up at most once in 5 s. */
-static inline void let_look_ups_expire(void) {
-    sleep_ms(5200);
-}
-
 static inline struct server *server_at(const char *address, const struct server *same_port,
                                        int id) {
     return server_start((struct server_options){.address = address,
