@@ -92,6 +92,9 @@ static void fields_are_found_by_name(void) {
     CHECK(!dplx_reply_field(ends.conn, "Location", 0), "another is not there");
     check_body(&ends, "hello", 2, "the body");
     CHECK_STR(cookie, "b=2", "the text stays");
+    CHECK_STATUS(dplx_conn_reply_complete(ends.conn), DPL_SUCCESS, "that it is complete may be said");
+    CHECK_STR(cookie, "b=2", "and the text still stays");
+    CHECK_INT(dplx_reply_status(ends.conn, WAIT), 200, "and the status");
     dpl_conn_release(ends.conn);
     CHECK(!request(&ends), "the connection is used again");
     CHECK(!dplx_reply_field(ends.conn, "ETag", 0), "without the fields of before");

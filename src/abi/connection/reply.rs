@@ -52,6 +52,14 @@ impl Connection {
         self.0.look_closer();
     }
 
+    /// Says that the reply is read to its end. Returns false if it is under way. If it was read step by step, its fields
+    /// stay until the next request.
+    pub fn end_reply(&mut self) -> bool {
+        let Some(extras) = &mut self.0.extras else { return true };
+        extras.reply.take_if(|reply| !reply.reader.is_begun());
+        extras.reply.as_ref().is_none_or(|reply| reply.reader.is_over())
+    }
+
     /// Forgets the reply unless it is under way, since the program reads this reply, or the next one, in another way.
     /// Returns false if it is under way: a part of it was read, and not its end.
     pub fn forget_unless_under_way(&mut self) -> bool {

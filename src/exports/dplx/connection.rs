@@ -155,7 +155,7 @@ pub unsafe extern "C" fn dplx_conn_reply_complete(conn: *mut dpl_conn_t) -> dpl_
     const NAME: &CStr = c"dplx_conn_reply_complete";
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
-        let is_complete = connection.forget_unless_under_way();
+        let is_complete = connection.end_reply();
         if is_complete {
             connection.end_exchange();
         } else {
