@@ -22,7 +22,6 @@ allocations          replaces malloc(3), and so does the sanitizer
 allocations_lists    the same
 allocations_replies  the same
 memory               the same
-dead_names           is not tried
 lookup_thread        replaces pthread_create(3): the sanitizer does not know the threads that are joined
 faults               the same (support/shim.c)
 stacks               has stacks of 16 KiB, and the sanitizer makes every frame larger

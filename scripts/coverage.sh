@@ -13,8 +13,10 @@ counters=$here/counters/%m%c.profraw
 flags='"-Cinstrument-coverage", "-Zcoverage-options=branch", "-Cllvm-args=-runtime-counter-relocation"'
 version=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 # Of the tests of the finished libraries, those that run code of theirs.
-rust_tests=(--locked --workspace --exclude libdroplet_conn --lib
-    --test 'api*' --test dlopened --test stats_file --test without_droplet)
+rust_tests=(--locked --workspace --exclude libdroplet_conn --exclude simulation --lib --bins
+    --test 'api*' --test dlopened --test stats_file --test without_droplet
+    --test corpora
+    --test check --test loader --test process --test run)
 
 # The counters of build scripts are of no use.
 cargo_here() {
@@ -55,7 +57,8 @@ run() {
 }
 
 report() {
-    local objects=("$here/lib/libdroplet_conn.so.0" -object "$here/lib/standalone/libdroplet.so.0")
+    local objects=("$here/lib/libdroplet_conn.so.0" -object "$here/lib/standalone/libdroplet.so.0"
+        -object "$here/coverage/droplet-conn")
     local others='/\.cargo/|/rustc/|/tests/|tests\.rs$|_tests/'
     while read -r program; do
         objects+=(-object "$program")

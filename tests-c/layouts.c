@@ -125,18 +125,22 @@ static void names_may_be_missing(void) {
 static void pool_may_be_made_again(void) {
     static char bucket[] = "";
     dpl_ctx_t *ctx;
+    dpl_dict_t *cwds;
+    char *cur_bucket;
 
     server = server_answering(1);
     ctx = context_over_server(server, "");
     REQUIRE(ctx, "a context is made");
     CHECK(answered(ctx, 1), "it is used");
     dpl_conn_pool_destroy(ctx);
+    cwds = ctx->cwds;
+    cur_bucket = ctx->cur_bucket;
     ctx->cwds = (dpl_dict_t *)(void *)bucket;
     ctx->cur_bucket = bucket;
     CHECK_STATUS(dpl_conn_pool_init(ctx), DPL_SUCCESS, "its pool is made again");
     CHECK(answered(ctx, 2), "it works");
-    ctx->cwds = NULL;
-    ctx->cur_bucket = NULL;
+    ctx->cwds = cwds;
+    ctx->cur_bucket = cur_bucket;
     dpl_ctx_free(ctx);
     server_stop(server);
 }

@@ -39,7 +39,7 @@ void complain(const char *format, ...) {
 
 bool succeeded(int status, const char *call) {
     if (status != DPL_SUCCESS && status != DPL_ENOMEM)
-        complain("%s returns %d", call, status);
+        complain("%s returns %d: %s", call, status, dplx_last_error());
     return status == DPL_SUCCESS;
 }
 
@@ -173,8 +173,6 @@ static void show(const struct exhausted *scenario, const char *nth) {
 static void exhaust(const struct exhausted *scenario) {
     const char *only = getenv("SCENARIO"), *nth = getenv("ALLOCATION");
 
-    if (tls_wanted() && !soak_wanted())
-        return;
     if (only && strcmp(only, scenario->name) != 0)
         return;
     if (only && nth) {
@@ -195,6 +193,10 @@ static void say_nothing(dpl_ctx_t *unused, dpl_log_level_t level, const char *me
 void exhaust_all(const struct exhausted *scenarios, size_t n) {
     if (!heap_is_ours()) {
         check_skip("valgrind has an allocator of its own");
+        return;
+    }
+    if (tls_wanted() && !soak_wanted()) {
+        check_skip("over TLS in the long form only");
         return;
     }
     dpl_set_log_func(say_nothing);
