@@ -1,8 +1,7 @@
-/* Statistics that the library writes by itself: the table on stderr, also at the exit, and the file. */
+/* Statistics that the library writes by itself: the table on stderr, and the file. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/check.h"
@@ -59,55 +58,6 @@ static void no_table_is_printed_without(void) {
     CHECK_STR(text, "", "nor if it is switched off");
 }
 
-/* Has a child make some requests with a context that it does not free, and end by exit(3). Reads what it prints.
-   Returns its number. */
-static pid_t child_exits(int requests, char *text, size_t size) {
-    struct server *server = server_answering(1);
-    char path[256];
-    ssize_t length;
-    pid_t child;
-    int file;
-
-    snprintf(path, sizeof path, "%s/stderr", scratch_dir());
-    file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    child = fork();
-    if (child == 0) {
-        dpl_ctx_t *ctx = context_over_server(server, "");
-
-        dup2(file, STDERR_FILENO);
-        for (int i = 0; i < requests; i++)
-            answered(ctx, i);
-        exit(EXIT_SUCCESS);
-    }
-    CHECK(waitpid(child, NULL, 0) == child, "the child has ended");
-    length = pread(file, text, size - 1, 0);
-    text[length > 0 ? length : 0] = '\0';
-    close(file);
-    server_stop(server);
-    return child;
-}
-
-static void process_exits_without_freeing(void) {
-    char text[4096], path[256], *rest;
-    pid_t child;
-
-    setenv("DPLX_STATS", "1", 1);
-    child_exits(3, text, sizeof text);
-    fprintf(stderr, "%s", text);
-    rest = strstr(text, "2 reused");
-    CHECK(rest && strstr(rest, "127.0.0.1:"), "the table is printed");
-    CHECK(rest && !strstr(rest + 1, "2 reused"), "once");
-    child_exits(0, text, sizeof text);
-    CHECK(!strstr(text, "checkouts"), "but not if the process has used no connection");
-    unsetenv("DPLX_STATS");
-    snprintf(path, sizeof path, "%s/%s", scratch_dir(), "%p.prom");
-    setenv("DPLX_STATS_FILE", path, 1);
-    child = child_exits(3, text, sizeof text);
-    CHECK_STR(text, "", "nothing is printed without DPLX_STATS");
-    snprintf(path, sizeof path, "%s/%d.prom", scratch_dir(), (int)child);
-    CHECK_INT(access(path, R_OK), 0, "the file is there");
-}
-
 /* ---- the file ---------------------------------------------------------------------- */
 
 static void unwritable_file_is_one_log_line(void) {
@@ -139,7 +89,6 @@ int main(void) {
     test_begin("statistics_output");
     RUN(table_is_printed_on_request);
     RUN(no_table_is_printed_without);
-    RUN(process_exits_without_freeing);
     RUN(unwritable_file_is_one_log_line);
     return test_end();
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -11,10 +11,10 @@ use super::context_view::{ContextId, View};
 use super::droplet;
 use super::layout::ContextHead;
 use super::slab::{InSlab, Slab};
-use droplet_client::checkout::{Client, HostStatistics};
+use droplet_client::checkout::{Client, HostStatistics, are_wanted_at_exit};
 use droplet_client::log;
 use droplet_client::log::Log;
-use droplet_client::os::clock;
+use droplet_client::os::clock::{self, Moment};
 use droplet_client::os::fork;
 use droplet_client::os::libssl;
 use droplet_client::os::sys;
@@ -33,6 +33,14 @@ pub struct Context {
 }
 
 static CONTEXTS: Slab<Context> = Slab::new();
+
+/// The number of contexts that are being freed now, and whether the process is at its end. Whoever publishes the
+/// statistics then waits for the former; those that are freed later stay in memory, since they may be looked at.
+static BEING_FREED: AtomicU32 = AtomicU32::new(0);
+static IS_EXITING: AtomicBool = AtomicBool::new(false);
+
+/// The longest time that the end of the process waits for that.
+const LONGEST_FREE: Duration = Duration::from_millis(100);
 
 impl InSlab for Context {
     #[inline]
@@ -119,13 +127,19 @@ impl Context {
     /// Closes the idle connections of a context that is about to be freed, and frees its pool. Connections in use
     /// stay usable.
     pub fn unmake(&'static self) {
+        BEING_FREED.fetch_add(1, Ordering::SeqCst);
+        self.take_apart();
+        BEING_FREED.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn take_apart(&'static self) {
         let Some(held) = CONTEXTS.take(self) else { return };
         held.view.pool_field().store(ptr::null_mut(), Ordering::Relaxed);
         held.client.detach();
         // A pool that is made again begins without connections.
         held.view.open_connections().store(0, Ordering::Relaxed);
-        if !held.client.end_waits() {
-            // A call still uses it.
+        let is_used = !held.client.end_waits();
+        if is_used || IS_EXITING.load(Ordering::SeqCst) {
             mem::forget(held);
         }
     }
@@ -200,8 +214,23 @@ impl Connection {
 }
 
 /// Publishes the statistics of the contexts that were not freed, at the end of the process. It reads nothing of what the
-/// program has allocated, since that may be gone, and logs nothing.
+/// program has allocated, since that may be gone, and logs nothing. If a signal handler ends the process, and has
+/// interrupted a thread that holds locks of this library, nothing is published.
 pub fn publish_statistics_at_exit() {
+    if !are_wanted_at_exit() || fork::is_inside_section() {
+        return;
+    }
+    IS_EXITING.store(true, Ordering::SeqCst);
+    let begin = Moment::now();
+    let mut round = 0;
+    while BEING_FREED.load(Ordering::SeqCst) > 0 {
+        // It may be this very thread, in a function of the program that was called meanwhile.
+        if Moment::now().since(begin) > LONGEST_FREE {
+            return;
+        }
+        fork::pause(round);
+        round += 1;
+    }
     for context in CONTEXTS.owned_by_c().filter_map(|context| CONTEXTS.get(context)) {
         context.client.publish_at_exit();
     }
@@ -209,6 +238,7 @@ pub fn publish_statistics_at_exit() {
 
 /// Makes all contexts forget, in a forked child, what belongs to the parent.
 pub fn forget_parent() {
+    BEING_FREED.store(0, Ordering::Relaxed);
     for context in CONTEXTS.owned_by_c().filter_map(|context| CONTEXTS.get(context)) {
         context.client.forget_parent();
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::happy_eyeballs::HappyEyeballs;
+use super::stats_file::When;
 use super::{Call, Client, ClientConnection};
 use crate::checkout::endpoint::Endpoint;
 use crate::hosts::Hosts;
@@ -182,17 +183,17 @@ impl<C: ClientConnection> Client<C> {
         // Before the first checkout there are no hosts.
         let Some(hosts) = self.hosts_in_use() else { return };
         if file.is_due(now) {
-            file.update(self.table(Some(&hosts)), false, call);
+            file.update(self.table(Some(&hosts)), When::InPassing, call);
         }
     }
 
     /// Leaves its last statistics to the file of the process, if that is wanted.
-    pub(super) fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
+    pub(super) fn end_stats_file(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>, when: When) {
         let Some(file) = &self.stats_file else { return };
         let mut table = self.table(hosts);
         // They are closed with the context.
         table.pool.counts.closed[CloseReason::Left as usize] += table.pool.idle;
-        sys::without_cancellation(|| file.update(table, true, log));
+        sys::without_cancellation(|| file.update(table, when, log));
     }
 
     /// Leaves attempts to later calls.

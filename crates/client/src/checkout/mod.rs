@@ -34,7 +34,7 @@ mod waiting;
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::checkout::endpoint::Endpoint;
@@ -44,6 +44,7 @@ use crate::net::authority::Authority;
 use crate::net::stream::Stream;
 use crate::net::tls::Security;
 use crate::os::clock::{self, Moment};
+use crate::os::fork;
 use crate::os::lock::Lock;
 use crate::os::sys;
 use crate::pool::metrics::{CloseReason, Metrics};
@@ -51,7 +52,7 @@ use crate::pool::permits::{Gauge, Permits};
 use crate::pool::{self, Pool, Poolable};
 use crate::status::Error;
 
-pub use statistics::{HostStatistics, PoolStatistics};
+pub use statistics::{HostStatistics, PoolStatistics, are_wanted_at_exit};
 pub use table::Table;
 
 use maintenance::Maintenance;
@@ -184,6 +185,10 @@ pub struct Client<C: ClientConnection> {
     /// The version of the list of hosts at which it was last logged that no host is left.
     logged_version: AtomicU64,
     stats_file: Option<StatsFile>,
+    /// The process that has made it ([`fork::generation`]).
+    generation: u32,
+    /// True once its last statistics were published.
+    is_published: AtomicBool,
 }
 
 impl<C: ClientConnection> Client<C> {
@@ -197,6 +202,8 @@ impl<C: ClientConnection> Client<C> {
             metrics: Arc::default(),
             logged_version: AtomicU64::new(u64::MAX),
             stats_file: StatsFile::of_environment(),
+            generation: fork::generation(),
+            is_published: AtomicBool::new(false),
         }
     }
 

@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::stats_file::{self, When};
 use super::{Client, ClientConnection, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
 use crate::log::{self, Log};
 use crate::os::clock::Moment;
+use crate::os::fork;
 use crate::os::sys;
 use crate::pool::Known;
 use crate::pool::metrics::Counts;
@@ -63,6 +66,11 @@ impl HostStatistics {
     }
 }
 
+/// True if there is anything to publish when the process ends.
+pub fn are_wanted_at_exit() -> bool {
+    Table::is_wanted() || stats_file::is_in_use()
+}
+
 impl<C: ClientConnection> Client<C> {
     /// Statistics of the connections. Other threads go on meanwhile, so the numbers need not add up exactly.
     pub fn statistics(&self) -> PoolStatistics {
@@ -87,19 +95,28 @@ impl<C: ClientConnection> Client<C> {
     /// Publishes the last statistics of a context that is about to be freed, as the environment wants it: as a table, in
     /// a file.
     pub fn publish_last_statistics(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>) {
+        self.publish(log, hosts, When::Freed);
+    }
+
+    /// Publishes the last statistics of a context that was not freed before its process ends.
+    pub fn publish_at_exit(&self) {
+        self.publish(&log::Unread, self.hosts_in_use().as_ref(), When::AtExit);
+    }
+
+    /// Publishes the last statistics once, although one thread may free the context while another ends the process. That
+    /// nothing was done with it is not worth it at the exit, nor where a parent has made it.
+    fn publish(&self, log: &impl Log, hosts: Option<&Arc<Hosts>>, when: When) {
+        let PoolStatistics { reused, counts, .. } = self.statistics();
+        let is_used = reused + counts.created + counts.failed > 0;
+        let is_inherited = self.generation != fork::generation();
+        let is_of_interest = is_used || (when == When::Freed && !is_inherited);
+        if !is_of_interest || self.is_published.swap(true, Ordering::Relaxed) {
+            return;
+        }
         if Table::is_wanted() {
             self.table(hosts).print();
         }
-        self.end_stats_file(log, hosts);
-    }
-
-    /// Publishes the last statistics of a context that was not freed before its process ends, unless the process has
-    /// done nothing with it, as most forked children.
-    pub fn publish_at_exit(&self) {
-        let PoolStatistics { reused, counts, .. } = self.statistics();
-        if reused + counts.created + counts.failed > 0 {
-            self.publish_last_statistics(&log::Unread, self.hosts_in_use().as_ref());
-        }
+        self.end_stats_file(log, hosts, when);
     }
 
     /// The list of hosts of the last checkout.

@@ -37,6 +37,25 @@ const MOST_FREED: usize = 16;
 /// The largest number of files that one call writes.
 const MOST_ROUNDS: u32 = 8;
 
+/// The number of the next context that has such a file.
+static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(1);
+
+/// True if any context of this process has had one.
+pub fn is_in_use() -> bool {
+    NEXT_CONTEXT.load(Ordering::Relaxed) > 1
+}
+
+/// The time at which a context leaves its statistics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// During a call.
+    InPassing,
+    /// When it is freed.
+    Freed,
+    /// When its process ends.
+    AtExit,
+}
+
 /// The file of statistics, as one context sees it.
 pub struct StatsFile {
     /// The path, in which `%p` stands for the number of the process.
@@ -83,12 +102,12 @@ impl Shared {
     }
 
     /// Puts a snapshot in the place of the one before. Returns what it replaces.
-    fn put(&mut self, snapshot: Arc<Snapshot>) -> Vec<Arc<Snapshot>> {
+    fn put(&mut self, snapshot: Arc<Snapshot>, when: When) -> Vec<Arc<Snapshot>> {
         let context = snapshot.context;
         let before = self.snapshots.iter().position(|other| other.context == context);
         let mut replaced: Vec<_> = before.map(|before| self.snapshots.remove(before)).into_iter().collect();
         let freed = self.snapshots.iter().filter(|other| other.is_last).count();
-        if snapshot.is_last && freed >= MOST_FREED {
+        if when == When::Freed && freed >= MOST_FREED {
             let oldest = self.snapshots.iter().position(|other| other.is_last);
             replaced.extend(oldest.map(|oldest| self.snapshots.remove(oldest)));
         }
@@ -139,7 +158,6 @@ impl StatsFile {
     /// The file that the environment names (`DPLX_STATS_FILE`), for a new context. A relative path is taken from the
     /// working directory of this moment.
     pub fn of_environment() -> Option<StatsFile> {
-        static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(1);
         let template = sys::environment("DPLX_STATS_FILE").filter(|path| !path.is_empty())?;
         let template = path::absolute(&template).unwrap_or_else(|_| template.into());
         let context = NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed);
@@ -156,15 +174,16 @@ impl StatsFile {
 
     /// Takes the statistics of the context, and writes the file if it is old or these are the last. A failure is
     /// logged, once until a file can be written again.
-    pub fn update(&self, table: Table, is_last: bool, log: &impl Log) {
+    pub fn update(&self, table: Table, when: When, log: &impl Log) {
         if reserve::is_low() {
             return;
         }
+        let is_last = when != When::InPassing;
         let snapshot = Arc::new(Snapshot { context: self.context, table, is_last });
         let (replaced, mut writes) = {
             let mut file = FILE.lock();
             let file = file.of_process();
-            (file.put(snapshot), file.claim(Moment::now(), is_last))
+            (file.put(snapshot, when), file.claim(Moment::now(), is_last))
         };
         drop(replaced);
         // Others that free contexts meanwhile leave their last statistics to this call, which must end all the same.

@@ -89,7 +89,7 @@ fn file(path: impl Into<PathBuf>, context: u64) -> StatsFile {
 fn update_last(file: &StatsFile, log: &impl Log) {
     let counts = Metrics::default().counts();
     let pool = PoolStatistics { idle: 0, in_use: 0, connecting: 0, waiting: 0, reused: 0, counts };
-    file.update(Table { pool, hosts: Vec::new() }, true, log);
+    file.update(Table { pool, hosts: Vec::new() }, When::Freed, log);
 }
 
 /// The tests that write the file of this process take turns.

@@ -69,6 +69,11 @@ impl Section {
     }
 }
 
+/// True if the calling thread is inside a section: it runs a signal handler that has interrupted one.
+pub fn is_inside_section() -> bool {
+    THREAD.with(|thread| thread.depths[SECTION].get()) > 0
+}
+
 impl Drop for Section {
     #[inline(always)]
     fn drop(&mut self) {
@@ -162,7 +167,7 @@ extern "C" fn child() {
     TLS_STEPS.open_in_child();
     RESOLVER_CALLS.open_in_child();
     // A signal handler that forks may have interrupted a section of its own thread, which then holds a lock.
-    if THREAD.with(|thread| thread.depths[SECTION].get()) > 0 {
+    if is_inside_section() {
         return;
     }
     for function in &CHILD_FUNCTIONS {

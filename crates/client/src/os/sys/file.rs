@@ -73,8 +73,8 @@ fn without_signal<T>(
     outcome
 }
 
-/// Writes a text to stderr by one call, so that no other output comes in between, and without a SIGPIPE. Errors are
+/// Writes a text to stderr by one call, so that no other output comes in between, and without a signal. Errors are
 /// ignored: there is no place to report them.
 pub fn print_error(text: &[u8]) {
-    let _ = without_sigpipe(|| write(&libc::STDERR_FILENO, text));
+    let _ = without_file_size_signal(|| without_sigpipe(|| write(&libc::STDERR_FILENO, text)));
 }
