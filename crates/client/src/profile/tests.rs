@@ -238,7 +238,7 @@ fn invalid_values_are_refused_with_variable_and_line() {
     );
     assert_eq!(error("use_https=true"), "test.profile: no host is set");
     assert_eq!(profile().read(b"backend=posix"), Ok(()));
-    for empty in ["", "\"\"", "\" , ;\""] {
+    for empty in ["", "\"\"", "\" , ;\"", "\"\t\"", "\\n"] {
         assert_eq!(error(format!("\nhost = {empty}\n")), "test.profile:2: no host is set");
     }
     assert_eq!(profile().read(b"host =\nbackend=posix"), Ok(()));

@@ -10,6 +10,7 @@ use openssl::ssl::SslVersion;
 
 use super::grammar::show;
 use super::{BACKENDS, Backend, HostList, Profile};
+use crate::net::authority::parse_list;
 
 /// The longest `aws_region` in bytes: its place in `dpl_ctx_t`, less the NUL.
 const LONGEST_REGION: usize = 31;
@@ -107,10 +108,10 @@ impl<'a> RawValue<'a> {
             return Err("set a second time".to_owned());
         }
         let text = str::from_utf8(self.text).map_err(|_| format!("{} is no text", self.shown()))?;
-        if text.chars().all(|it| matches!(it, ';' | ',' | ' ')) {
+        let default_port = if self.profile.use_https { c"443" } else { c"80" };
+        if parse_list(text, default_port).next().is_none() {
             return Ok(None);
         }
-        let default_port = if self.profile.use_https { c"443" } else { c"80" };
         Ok(Some(HostList { default_port, text: text.to_owned() }))
     }
 

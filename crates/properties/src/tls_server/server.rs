@@ -70,6 +70,8 @@ pub struct Server {
     stream: SslStream<Queues>,
     version: SslVersion,
     is_done: bool,
+    /// True once it has said that it sends no more.
+    is_shut: bool,
     /// Data that it has sent so far.
     pub sent: Vec<u8>,
 }
@@ -80,7 +82,7 @@ impl Server {
         let place = usize::from(version == SslVersion::TLS1_3) * TICKETS + tickets % TICKETS;
         let ssl = Ssl::new(&CONTEXTS[place]).expect("OpenSSL");
         let stream = SslStream::new(ssl, Queues::default()).expect("OpenSSL");
-        Server { stream, version, is_done: false, sent: Vec::new() }
+        Server { stream, version, is_done: false, is_shut: false, sent: Vec::new() }
     }
 
     /// Takes bytes from the client, goes on with the handshake, and returns records for the client.
@@ -111,11 +113,12 @@ impl Server {
         records
     }
 
-    /// Writes a message, and returns its records. None for a message that the version does not have.
+    /// Writes a message, and returns its records. None for a message that the version does not have, or after the end.
     pub fn send(&mut self, message: Message) -> Vec<Vec<u8>> {
         let is_new = self.version == SslVersion::TLS1_3;
         let ssl = self.stream.ssl().as_ptr();
         match message {
+            _ if self.is_shut => {}
             Message::KeyUpdate(asks) if is_new => {
                 // SAFETY: the SSL is the stream's, and its handshake is over.
                 assert_eq!(unsafe { SSL_key_update(ssl, c_int::from(asks)) }, 1);
@@ -132,7 +135,10 @@ impl Server {
                 self.stream.write_all(&data).expect("room in memory");
                 self.sent.extend(data);
             }
-            Message::CloseNotify => _ = self.stream.shutdown(),
+            Message::CloseNotify => {
+                self.is_shut = true;
+                let _ = self.stream.shutdown();
+            }
         }
         self.records()
     }
