@@ -59,7 +59,7 @@ run() {
 report() {
     local objects=("$here/lib/libdroplet_conn.so.0" -object "$here/lib/standalone/libdroplet.so.0"
         -object "$here/coverage/droplet-conn")
-    local others='/\.cargo/|/rustc/|/tests/|tests\.rs$|_tests/'
+    local others='/\.cargo/|/rustc/|/tests/|tests\.rs$|_tests/|/crates/properties/'
     while read -r program; do
         objects+=(-object "$program")
     done < <(sed -n 's|^ *Executable.* (\(.*\))$|\1|p' "$here/programs")
