@@ -41,8 +41,12 @@ fn at(path: &Path) -> Result<Object, String> {
     let shown = path.display();
     // A program may change its working directory before it starts others.
     let path = absolute(path).map_err(|error| format!("{shown}: {error}"))?;
-    if path.to_string_lossy().contains([' ', ':', '\u{fffd}']) {
+    let text = path.to_string_lossy();
+    if text.contains([' ', ':', '\u{fffd}']) {
         return Err(format!("{shown}: the loader takes blanks and colons in LD_PRELOAD as separators"));
+    }
+    if text.contains('$') {
+        return Err(format!("{shown}: the loader replaces names after a $ in LD_PRELOAD, such as $ORIGIN"));
     }
     let library = Object::read(&path).map_err(|error| match error {
         elf::Error::NotElf => {

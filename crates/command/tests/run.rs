@@ -85,11 +85,13 @@ fn wrong_libraries_are_refused() {
     let script = folder.write("libdroplet_conn.so", "INPUT(libdroplet_conn.so.0)\n");
     let other = folder.library("other.so", "other.so", LIBRARY, &[], &[]);
     let blank = folder.write("a folder/libdroplet_conn.so.0", "");
+    let expanded = folder.library("$ORIGIN/x.so", "libdroplet_conn.so.0", LIBRARY, &[], &[]);
     let missing = folder.file("missing.so");
     for (library, reason) in [
         (&script, "it is no shared library; preload libdroplet_conn.so.0"),
         (&other, "it is not libdroplet_conn.so.0"),
         (&blank, "takes blanks and colons in LD_PRELOAD as separators"),
+        (&expanded, "the loader replaces names after a $ in LD_PRELOAD"),
         (&missing, "No such file"),
     ] {
         let found = outcome(droplet_conn().env("DPLX_LIBRARY", library).args(["echo", "run"]));
