@@ -31,6 +31,18 @@ LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet_conn
 STANDALONE_LICENCES_TO = $(DESTDIR)$(DOCDIR)/libdroplet
 # Folders that may be shared: others may have put files there.
 REMOVE_EMPTY = for folder in $(1); do [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
+# What the shell takes for more than a name within double quotes, and what sed and pkg-config do as well. They would
+# write other paths than those that were meant, and say nothing. DESTDIR may have blanks: it is in no file.
+HASH := \#
+IN_QUOTES := " \ ` $$
+IN_FILES := $(IN_QUOTES) & | ' $(HASH) ; < > ( ) * ?
+REFUSE = $(foreach variable,$(1),$(foreach character,$(2),$(if $(findstring $(character),$($(variable))),\
+	$(error $(variable) has the character $(character), which cannot be installed: $($(variable))))))
+REFUSE_BLANKS = $(foreach variable,$(1),$(if $(word 2,x$($(variable))x),\
+	$(error $(variable) has blanks, which cannot stand in a pkg-config file: $($(variable)))))
+IN_A_FILE := PREFIX LIBDIR INCLUDEDIR DOCDIR
+REFUSE_NAMES = $(call REFUSE_BLANKS,$(IN_A_FILE))$(call REFUSE,$(IN_A_FILE),$(IN_FILES))\
+	$(call REFUSE,DESTDIR BINDIR MANDIR,$(IN_QUOTES))
 FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
 
 help: ## this list
@@ -132,6 +144,7 @@ licences: ## the licences, versions, sources and advisories of all crates; write
 install install-standalone: | $(filter all,$(MAKECMDGOALS))
 
 install: ## what `make all` built: PREFIX= (/usr/local) LIBDIR= INCLUDEDIR= DOCDIR= BINDIR= MANDIR= DESTDIR=
+	$(REFUSE_NAMES)
 	@scripts/is-built.sh $(LIB)/libdroplet_conn.so.0 $(LINKED:%=$(LIB)/%) $(BUILT)/droplet-conn
 	install -d "$(TO)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(LIB)/libdroplet_conn.so.0 "$(TO)/libdroplet_conn.so.$(VERSION)"
@@ -149,6 +162,7 @@ install-strip: install ## the same without line numbers: those go to LIBDIR/.deb
 	strip "$(DESTDIR)$(BINDIR)/droplet-conn"
 
 uninstall: ## with the variables that install had
+	$(REFUSE_NAMES)
 	rm -f $(LINKED:%="$(TO)"/%) "$(TO)"/libdroplet_conn.so.0 "$(TO)"/libdroplet_conn.so.$(VERSION) \
 		"$(TO)"/.debug/libdroplet_conn.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet_conn.pc \
 		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h "$(DESTDIR)$(BINDIR)/droplet-conn"
@@ -158,6 +172,7 @@ uninstall: ## with the variables that install had
 
 # Not part of the above: where there is a Droplet it would take its place.
 install-standalone: ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
+	$(REFUSE_NAMES)
 	@scripts/is-built.sh $(LIB)/standalone/libdroplet.so.0
 	install -d "$(TO)/pkgconfig" "$(HEADERS_TO)/droplet"
 	install -m 755 $(LIB)/standalone/libdroplet.so.0 "$(TO)/libdroplet.so.$(VERSION)"
@@ -173,10 +188,9 @@ install-standalone-strip: install-standalone ## the same without line numbers, a
 	scripts/strip.sh "$(TO)" libdroplet.so.$(VERSION)
 
 uninstall-standalone: ## with the variables that install-standalone had
-	rm -f "$(TO)"/libdroplet.so "$(TO)"/libdroplet.so.0 "$(TO)"/libdroplet.so.$(VERSION) \
-		"$(TO)"/.debug/libdroplet.so.$(VERSION).debug "$(TO)"/pkgconfig/droplet-3.0.pc
-	rm -f $(DROPLETS_HEADERS:%="$(HEADERS_TO)"/%) "$(HEADERS_TO)"/droplet_conn.h \
-		$(LICENCES:%="$(STANDALONE_LICENCES_TO)"/%)
+	$(REFUSE_NAMES)
+	@scripts/uninstall-standalone.sh "$(TO)" $(VERSION) "$(HEADERS_TO)" $(DROPLETS_HEADERS)
+	rm -f $(LICENCES:%="$(STANDALONE_LICENCES_TO)"/%)
 	$(call REMOVE_EMPTY,"$(HEADERS_TO)"/droplet "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)")
 
 dist: ## an archive of the sources of HEAD and of the crates they need, which builds without a network

@@ -133,3 +133,9 @@ pub fn is_installed(program: &str) -> bool {
     }
     found
 }
+
+/// Returns the paths of all files and links below a folder, a link with its target.
+pub fn files_in(folder: &Path) -> BTreeSet<String> {
+    let listed = run(Command::new("find").arg(folder).args(["!", "-type", "d", "-printf", "%P %l\\n"]));
+    listed.lines().map(|line| line.trim_end().to_owned()).collect()
+}
