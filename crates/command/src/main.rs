@@ -12,7 +12,9 @@ mod run;
 mod target;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,12 +38,9 @@ Runs PROGRAM with libdroplet_conn preloaded, or says whether preloading will wor
 
 Exit status: that of PROGRAM; 125 if this command fails, or its use is wrong, 126 if
 PROGRAM cannot be run, 127 if it is not found. Of check: 0 if preloading works or is
-not needed, 1 if it does not work, 2 if the program cannot be examined, or what
-follows check is wrong.
+not needed, 1 if it does not work, 2 if that cannot be told, what follows check is
+wrong, or its output cannot be written.
 ";
-
-/// The exit status of a check that could not be made.
-const NOT_CHECKED: u8 = 2;
 
 /// What the command line asks for.
 enum Task {
@@ -53,22 +52,22 @@ enum Task {
 
 fn main() -> ExitCode {
     let mut line = CommandLine::default();
-    match line.read(lexopt::Parser::from_env()) {
+    let task = line.read(lexopt::Parser::from_env());
+    let failed = if line.is_check { check::NOT_TOLD } else { run::FAILED };
+    let printed = match task {
         Ok(Task::Help) => print(HELP, 0),
         Ok(Task::Version) => print(concat!("droplet-conn ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         Ok(Task::Run { name, arguments }) => {
             let error = run::run(line.library, line.statistics, &name, arguments);
-            fail(&error.to_string(), error.status())
+            return fail(&error.to_string(), error.status());
         }
         Ok(Task::Check { name, plugins }) => match check::check(&name, &plugins, line.library) {
-            Ok(report) => print(&report.to_string(), u8::from(!report.is_good())),
-            Err(reason) => fail(&reason, NOT_CHECKED),
+            Ok(report) => print(&report.to_string(), report.status()),
+            Err(reason) => return fail(&reason, failed),
         },
-        Err(error) => {
-            let status = if line.is_check { NOT_CHECKED } else { run::FAILED };
-            fail(&format!("{error}; see droplet-conn --help"), status)
-        }
-    }
+        Err(error) => return fail(&format!("{error}; see droplet-conn --help"), failed),
+    };
+    printed.unwrap_or_else(|error| fail(&format!("its output cannot be written: {error}"), failed))
 }
 
 /// The command line, as far as it was read.
@@ -125,9 +124,13 @@ fn file(option: &str, value: OsString) -> Result<PathBuf, lexopt::Error> {
 }
 
 /// Prints on stdout. A reader that has gone away is no failure.
-fn print(text: &str, status: u8) -> ExitCode {
-    let _ = io::stdout().write_all(text.as_bytes());
-    ExitCode::from(status)
+fn print(text: &str, status: u8) -> io::Result<ExitCode> {
+    // The standard library's own stdout hides that a descriptor cannot be written to.
+    let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    match stdout.write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(ExitCode::from(status)),
+    }
 }
 
 fn fail(text: &str, status: u8) -> ExitCode {

@@ -14,10 +14,24 @@ const SECURE: u64 = 23;
 pub struct Process {
     /// The files that it has loaded, the program first.
     pub objects: Vec<Object>,
-    /// Files that were loaded and cannot be read, with the reason.
-    pub unreadable: Vec<String>,
+    /// Files that were loaded and cannot be read.
+    pub unread: Vec<Unread>,
     /// True if it has more rights than its caller.
     pub is_secure: bool,
+}
+
+/// A file that cannot be read.
+pub struct Unread {
+    /// Its name without the folder.
+    pub name: String,
+    /// Its path, and why.
+    pub text: String,
+}
+
+impl Unread {
+    fn new(path: &str, text: String) -> Unread {
+        Unread { name: path.rsplit('/').next().unwrap_or_default().to_owned(), text }
+    }
 }
 
 impl Process {
@@ -27,7 +41,7 @@ impl Process {
         let maps = fs::read_to_string(folder.join("maps")).map_err(|error| refusal(number, &error))?;
         let program = fs::read_link(folder.join("exe")).map_err(|error| refusal(number, &error))?;
         let secure = fs::read(folder.join("auxv")).is_ok_and(|vector| is_secure(&vector));
-        let mut process = Process { objects: Vec::new(), unreadable: Vec::new(), is_secure: secure };
+        let mut process = Process { objects: Vec::new(), unread: Vec::new(), is_secure: secure };
         // The link leads to the program also if its file was deleted.
         let first = Object::read_from(&folder.join("exe"), &program);
         process.objects.push(first.map_err(|error| format!("{}: {error}", program.display()))?);
@@ -43,7 +57,8 @@ impl Process {
     fn add(&mut self, folder: &Path, path: PathBuf) {
         let shown = path.to_string_lossy().into_owned();
         if let Some(name) = shown.strip_suffix(" (deleted)") {
-            self.unreadable.push(format!("{name} was deleted or replaced since it was loaded"));
+            let text = format!("{name} was deleted or replaced since it was loaded");
+            self.unread.push(Unread::new(name, text));
             return;
         }
         let below_root = folder.join("root").join(path.strip_prefix("/").unwrap_or(&path));
@@ -51,7 +66,7 @@ impl Process {
             Ok(object) => self.objects.push(object),
             // A file of data.
             Err(Error::NotElf) => {}
-            Err(error) => self.unreadable.push(format!("{shown}: {error}")),
+            Err(error) => self.unread.push(Unread::new(&shown, format!("{shown}: {error}"))),
         }
     }
 }

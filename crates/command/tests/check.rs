@@ -122,6 +122,20 @@ fn programs_without_preloading_are_recognised() {
     }
 }
 
+/// The first form refuses them.
+#[test]
+fn programs_that_cannot_be_run_are_told() {
+    let folder = Folder::new("mode");
+    let (library, program) = (folder.conn(), folder.program("program", &[]));
+    let script = folder.script("script", &format!("#!{}\n", program.display()));
+    for file in [script, program] {
+        assert_says(&check(&library, &[&file]), 0, GOOD);
+        common::set_mode(&file, 0o644);
+        let says = format!("the program cannot be run: {}: Permission denied", file.display());
+        assert_says(&check(&library, &[&file]), 1, &says);
+    }
+}
+
 #[test]
 fn scripts_are_their_interpreters() {
     let folder = Folder::new("scripts");

@@ -118,11 +118,51 @@ fn files_that_were_replaced_are_named() {
     let running = Running::new(Command::new(&loader).arg(&plugin));
     fs::remove_file(&plugin).expect("removed");
     let found = check(&library, &[running.number()]);
-    assert_says(&found, 1, &format!("not read    {} was deleted or replaced", plugin.display()));
-    assert_says(&found, 1, "no file that was read contains Droplet");
+    assert_says(&found, 2, &format!("not read    {} was deleted or replaced", plugin.display()));
+    assert_says(
+        &found,
+        2,
+        "it cannot be told whether preloading works: no file that was read contains Droplet",
+    );
     // The program itself is still there by its process.
     fs::remove_file(&loader).expect("removed");
-    assert_says(&check(&library, &[running.number()]), 1, "(deleted), with ");
+    assert_says(&check(&library, &[running.number()]), 2, "(deleted), with ");
+}
+
+/// As after an upgrade of ours, or of a Droplet that comes before the one that was read.
+#[test]
+fn replaced_library_may_be_the_one_that_counts() {
+    let folder = Folder::new("upgraded");
+    let library = folder.conn();
+    let plugin = folder.library("plugin.so", "plugin.so", DROPLET, &[], &[]);
+    let bound = folder.library("bound.so", "bound.so", DROPLET, &["-Wl,-Bsymbolic"], &[]);
+    let loader = folder.compile("loader", LOADER, &[], &["-ldl"]);
+    let start =
+        |plugin: &Path| Running::new(droplet_conn().arg("--library").arg(&library).arg(&loader).arg(plugin));
+    let (running, with_bound) = (start(&plugin), start(&bound));
+    fs::remove_file(&library).expect("removed");
+    folder.conn();
+    let doubt = "it cannot be told whether preloading works: libdroplet_conn.so.0 was not read";
+    assert_says(&check(&library, &[running.number()]), 2, doubt);
+    // This is known whatever the other is.
+    assert_says(&check(&library, &[with_bound.number()]), 1, "preloading does not work");
+}
+
+#[test]
+fn one_process_is_checked_at_a_time() {
+    let folder = Folder::new("two");
+    let library = folder.conn();
+    let loader = folder.compile("loader", LOADER, &[], &["-ldl"]);
+    let plugin = folder.library("plugin.so", "plugin.so", DROPLET, &[], &[]);
+    let running = Running::new(Command::new(&loader).arg(&plugin));
+    let (one, other) = (running.number(), "4194999".to_owned());
+    let says = "4194999: there is no such plugin, and one process is checked at a time";
+    assert_says(&check(&library, &[&one, &other]), 2, says);
+    // A plugin may have such a name.
+    folder.library("77", "77", DROPLET, &[], &[]);
+    let mut check = droplet_conn();
+    check.current_dir(&folder.0).arg("--library").arg(&library).args(["check", &one, "77"]);
+    assert_says(&outcome(&mut check), 0, "Droplet     77\n");
 }
 
 #[test]

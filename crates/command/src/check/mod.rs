@@ -14,9 +14,12 @@ use crate::elf::{Kind, Object};
 use crate::library;
 use crate::loader::{Loader, Missing};
 use crate::preload;
-use crate::process::Process;
+use crate::process::{Process, Unread};
 use crate::program;
 use droplet::Droplets;
+
+/// The exit status of a check that could not be made, or tells nothing.
+pub const NOT_TOLD: u8 = 2;
 
 /// What was found, as lines of text.
 #[derive(Default)]
@@ -24,14 +27,20 @@ pub struct Report {
     lines: Vec<(&'static str, String)>,
     /// Why preloading does not work.
     obstacles: Vec<String>,
+    /// Why it cannot be told whether preloading works.
+    doubt: Option<String>,
     /// What is said in place of "preloading works".
     good: Option<String>,
 }
 
 impl Report {
-    /// Returns whether the program runs, or can run, on the library.
-    pub fn is_good(&self) -> bool {
-        self.obstacles.is_empty()
+    /// Returns the exit status: 0 if the program runs, or can run, on the library, and 1 if not.
+    pub fn status(&self) -> u8 {
+        match &self.doubt {
+            _ if !self.obstacles.is_empty() => 1,
+            Some(_) => NOT_TOLD,
+            None => 0,
+        }
     }
 
     fn say(&mut self, label: &'static str, text: impl Into<String>) {
@@ -51,10 +60,11 @@ impl fmt::Display for Report {
         for obstacle in &self.obstacles {
             writeln!(f, "preloading does not work: {obstacle}")?;
         }
-        match &self.good {
-            _ if !self.is_good() => Ok(()),
-            Some(text) => writeln!(f, "{text}"),
-            None => writeln!(f, "preloading works"),
+        match (&self.doubt, &self.good) {
+            _ if !self.obstacles.is_empty() => Ok(()),
+            (Some(reason), _) => writeln!(f, "it cannot be told whether preloading works: {reason}"),
+            (None, Some(text)) => writeln!(f, "{text}"),
+            (None, None) => writeln!(f, "preloading works"),
         }
     }
 }
@@ -64,6 +74,8 @@ struct Subject {
     /// The program is the first.
     objects: Vec<Object>,
     missing: Vec<Missing>,
+    /// Files of the process that could not be read.
+    unread: Vec<Unread>,
     /// None for a program that does not run.
     process: Option<Rights>,
 }
@@ -78,10 +90,9 @@ enum Rights {
 /// Checks a program, with plugins that it loads, or a process.
 pub fn check(name: &OsStr, plugins: &[OsString], library: Option<PathBuf>) -> Result<Report, String> {
     let mut report = Report::default();
-    let plugins: Result<Vec<_>, _> = plugins.iter().map(|path| read(Path::new(path))).collect();
+    let plugins: Result<Vec<_>, _> = plugins.iter().map(|name| plugin(name)).collect();
     let plugins = plugins?;
-    let number = name.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let subject = match number.and_then(|number| number.parse().ok()) {
+    let subject = match number(name) {
         Some(number) => of_process(number, plugins, &mut report)?,
         None => of_program(name, plugins, &mut report)?,
     };
@@ -102,6 +113,22 @@ fn read(path: &Path) -> Result<Object, String> {
     Object::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Returns the number of a process. Other names are those of files.
+fn number(name: &OsStr) -> Option<u32> {
+    name.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+fn plugin(name: &OsStr) -> Result<Object, String> {
+    let path = Path::new(name);
+    if number(name).is_some() && !path.exists() {
+        return Err(format!(
+            "{}: there is no such plugin, and one process is checked at a time",
+            path.display()
+        ));
+    }
+    read(path)
+}
+
 fn of_process(number: u32, plugins: Vec<Object>, report: &mut Report) -> Result<Subject, String> {
     let process = Process::read(number)?;
     let shown = process.objects[0].path.display().to_string();
@@ -109,14 +136,14 @@ fn of_process(number: u32, plugins: Vec<Object>, report: &mut Report) -> Result<
         "process",
         format!("{number}, {shown}, with {} files that it has loaded", process.objects.len()),
     );
-    for reason in process.unreadable {
-        report.say("not read", reason);
+    for unread in &process.unread {
+        report.say("not read", &unread.text);
     }
     report.good = Some("preloading works, from the next start of the process".to_owned());
     let mut objects = process.objects;
     objects.extend(plugins);
     let rights = if process.is_secure { Rights::MoreThanItsCaller } else { Rights::OfItsCaller };
-    Ok(Subject { objects, missing: Vec::new(), process: Some(rights) })
+    Ok(Subject { objects, missing: Vec::new(), unread: process.unread, process: Some(rights) })
 }
 
 fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result<Subject, String> {
@@ -143,8 +170,12 @@ fn of_program(name: &OsStr, plugins: Vec<Object>, report: &mut Report) -> Result
         }
         _ => report.say("program", format!("{shown}, {machine}")),
     }
+    let is_run = found.is_script || matches!(program.kind, Kind::Program | Kind::StaticProgram);
+    if let Some(error) = program::find(path.as_os_str()).err().filter(|_| is_run) {
+        report.object(format!("the program cannot be run: {error}"));
+    }
     let loaded = Loader::new().load(program, plugins);
-    Ok(Subject { objects: loaded.objects, missing: loaded.missing, process: None })
+    Ok(Subject { objects: loaded.objects, missing: loaded.missing, unread: Vec::new(), process: None })
 }
 
 /// Says where Droplet is, and what stands against leading its calls elsewhere.
@@ -180,7 +211,11 @@ fn compare_with_library(subject: &Subject, droplets: &Droplets, named: Option<Pa
             report.object("it has more rights than its caller: the loader ignores LD_PRELOAD for it");
         }
         None if droplets.theirs.is_empty() => say_without_droplet(subject, droplets, report),
-        None => {}
+        None => {
+            // It may be ours, or a Droplet that comes first.
+            let decides = subject.unread.iter().find(|unread| unread.name.starts_with("libdroplet"));
+            report.doubt = decides.map(|unread| format!("{} was not read", unread.name));
+        }
     }
     let library = match library::find(named) {
         Ok(library) => library,
@@ -194,13 +229,19 @@ fn compare_with_library(subject: &Subject, droplets: &Droplets, named: Option<Pa
 }
 
 fn say_without_droplet(subject: &Subject, droplets: &Droplets, report: &mut Report) {
-    if let Some(user) = droplets.users.first() {
-        let user = user.path.display();
-        return report.object(format!(
-            "{user} calls Droplet, which is not among the files that were read: check what loads it"
-        ));
+    let user = droplets.users.first().map(|user| user.path.display());
+    let reason = match &user {
+        Some(user) => format!("{user} calls Droplet, which is not among the files that were read"),
+        None => "no file that was read contains Droplet or calls it".to_owned(),
+    };
+    if !subject.unread.is_empty() {
+        report.doubt = Some(format!("{reason}, and not all were read"));
+        return;
     }
-    report.object("no file that was read contains Droplet or calls it");
+    if user.is_some() {
+        return report.object(format!("{reason}: check what loads it"));
+    }
+    report.object(reason);
     let loads_plugins = subject.objects.iter().any(|object| object.undefined.contains("dlopen"));
     if loads_plugins && subject.process.is_none() {
         report
