@@ -227,7 +227,7 @@ fn examples_run() {
     for page in &PAGES {
         let program = folder.join(page.name);
         let mut build = Command::new("cc");
-        build.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I"]).arg(&includes).arg(example(page));
+        build.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I"]).arg(&includes).arg(example(page));
         run(build.arg("-L").arg(&library).args(["-ldroplet_conn", "-lpthread", "-o"]).arg(&program));
         let ended = outcome(Command::new(&program).arg(&profile).env("LD_LIBRARY_PATH", &library));
         let printed = String::from_utf8_lossy(&ended.stdout).into_owned();

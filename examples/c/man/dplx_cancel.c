@@ -6,7 +6,7 @@
 static uint64_t use;
 
 static void *cancel_soon(void *arg) {
-    usleep(100000);
+    sleep(1);
     dplx_cancel(use);
     return arg;
 }

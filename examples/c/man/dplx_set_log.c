@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* strdup(), also with -std=c11 */
 #include <droplet_conn.h>
 #include <stdio.h>
 #include <stdlib.h>
