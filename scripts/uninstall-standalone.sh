@@ -2,7 +2,8 @@
 # Removes an installed libdroplet.so.0 of droplet-conn, and nothing of a Droplet that has the same names.
 #   uninstall-standalone.sh LIBDIR VERSION FOLDER-OF-HEADERS HEADER...
 set -eu
-to=$1 library=$1/libdroplet.so.$2 headers=$3
+to=$1 name=libdroplet.so.$2 headers=$3
+library=$to/$name
 shift 3
 # A function of ours alone. The name of the file could also be that of a Droplet.
 if ! grep -qs dplx_version "$library"; then
@@ -20,4 +21,4 @@ if grep -qs droplet-conn "$headers/droplet.h"; then
     for header; do rm -f "$headers/$header"; done
 fi
 # It comes last: a run that was interrupted can be repeated.
-rm -f "$headers/droplet_conn.h" "$to/.debug/libdroplet.so.$2.debug" "$library"
+rm -f "$headers/droplet_conn.h" "$to/.debug/$name.debug" "$library"
