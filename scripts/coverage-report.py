@@ -19,7 +19,7 @@ DOCUMENT = "docs/coverage.md"
 # A row of the document: the file, and its functions with the number of lines that may be uncovered.
 ROW = re.compile(r"^- `([^`]+\.rs)`: (.+)$")
 FUNCTION = re.compile(r"`([^`]+)` (\d+)")
-DEFINITION = re.compile(r"^(\s*)(?:pub(?:\([^)]*\))? )?(?:const )?(?:unsafe )?(?:extern \"C\"(?:-unwind)? )?fn (\w+)")
+DEFINITION = re.compile(r"^(\s*)(?:pub(?:\([^)]*\))? )?(?:const )?(?:unsafe )?(?:extern \"C\"(?:-unwind)? )?fn (\$?\w+)")
 
 
 class File:
@@ -34,7 +34,7 @@ class File:
     def _first_line_of_tests(self):
         """Unit tests stand at the end of a file. They are no code to cover."""
         for number, (line, next_line) in enumerate(zip(self.source, self.source[1:]), 1):
-            if line == "#[cfg(test)]" and next_line.startswith("mod ") and next_line.endswith("{"):
+            if re.fullmatch(r"#\[cfg\((all\()?test\b.*", line) and next_line.startswith("mod ") and next_line.endswith("{"):
                 return number
         return len(self.source) + 1
 
