@@ -177,8 +177,8 @@ impl View {
     }
 
     /// Returns whether the pointers behind the pool are those of a context. Droplet sets the first two after the
-    /// pool, and a program may make the pool again. In a context of this library's own, only the second one is set. Of a user without a home
-    /// directory Droplet knows no directory and no name, and then it needs `pricing_dir`.
+    /// pool, and a program may make the pool again. In a context of this library's own, only the second one is set. Of a
+    /// user without a home directory Droplet knows no directory and no name, and then it needs `pricing_dir`.
     fn has_its_names(&self, is_own: bool) -> bool {
         let layout = self.layout;
         let is_set = |offset| !self.is_null(offset);
