@@ -24,6 +24,7 @@ allocations_replies  the same
 memory               the same
 lookup_thread        replaces pthread_create(3): the sanitizer does not know the threads that are joined
 faults               the same (support/shim.c)
+statistics_exit      has children exit, where the sanitizer prints and looks for leaks
 stacks               has stacks of 16 KiB, and the sanitizer makes every frame larger
 tls_library          loads a second OpenSSL with RTLD_DEEPBIND, which the sanitizer refuses'
 
