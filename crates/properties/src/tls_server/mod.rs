@@ -58,8 +58,6 @@ fn connect(
         Client::Pending(_) => unreachable!("it was given up"),
         Client::Done(stream) => {
             assert!(!stream.was_resumed() || may_have_session, "a session that was not offered");
-            // A handshake that succeeds is one of which nothing that counts was spoilt.
-            way.forget_the_past();
             let mut conversation = Conversation {
                 stream: *stream,
                 wire: &mut wire,
@@ -91,6 +89,8 @@ fn shake_hands(pair: &mut Pair, server: &mut Server, way: &mut Way<'_, '_>) {
             Client::Pending(_) if has_moved => {}
             Client::Pending(_) => break,
             Client::Done(_) => {
+                // A handshake that succeeds is one of which nothing that counts was spoilt.
+                way.forget_the_past();
                 // The server takes the client's last message, and sends its tickets.
                 let records = server.shake_hands(&pair.wire.receive());
                 way.put(records);
