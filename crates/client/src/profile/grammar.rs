@@ -154,7 +154,12 @@ impl Reader<'_> {
             }
             if part.len() == LONGEST && !is_unlimited {
                 let what = if has_value { "value" } else { "variable" };
-                return Self::fail(line, format!("a {what} of more than {LONGEST} bytes"));
+                let reason = format!("a {what} of more than {LONGEST} bytes");
+                // A quote that somebody forgot to end makes the rest of the text one long value.
+                return match self.quoted_since {
+                    Some(begin) => Self::fail(begin, format!("{reason}, or a quote that does not end")),
+                    None => Self::fail(line, reason),
+                };
             }
             part.push(byte);
         }

@@ -116,6 +116,8 @@ fn syntax_errors_have_their_line() {
     expect("a=1\nb = x\\\0y", 2, "a NUL byte");
     expect(&format!("a=1\n{}=1", "n".repeat(LONGEST + 1)), 2, "a variable of more than 256 bytes");
     expect(&format!("a=1\nb={}", "v".repeat(LONGEST + 1)), 2, "a value of more than 256 bytes");
+    let forgotten = format!("a=1\nb=\"x\nc={}\n", "v".repeat(LONGEST));
+    expect(&forgotten, 2, "a value of more than 256 bytes, or a quote that does not end");
 }
 
 #[test]
