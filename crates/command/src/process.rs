@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::elf::{Error, Object};
@@ -45,24 +46,28 @@ impl Process {
         // The link leads to the program also if its file was deleted.
         let first = Object::read_from(&folder.join("exe"), &program);
         process.objects.push(first.map_err(|error| format!("{}: {error}", program.display()))?);
-        for path in mapped(&maps).into_iter().filter(|path| *path != program) {
-            process.add(&folder, path);
+        for mapping in mapped(&maps).into_iter().filter(|mapping| mapping.path != program) {
+            process.add(&folder, mapping);
         }
         let environment = fs::read(folder.join("environ")).unwrap_or_default();
         process.objects = in_order_of_loading(process.objects, &preloaded(&environment));
         Ok(process)
     }
 
-    /// Adds a file that is mapped. The path is as the process sees it, which may have a root of its own.
-    fn add(&mut self, folder: &Path, path: PathBuf) {
+    /// Adds a file that is mapped.
+    fn add(&mut self, folder: &Path, Mapping { path, inode }: Mapping) {
         let shown = path.to_string_lossy().into_owned();
         if let Some(name) = shown.strip_suffix(" (deleted)") {
             let text = format!("{name} was deleted or replaced since it was loaded");
             self.unread.push(Unread::new(name, text));
             return;
         }
+        // The path is that below the root of the process if it has mounts of its own, as in a container. If it has another
+        // root in the mounts of this process (chroot(2)), it is the path that this process sees.
         let below_root = folder.join("root").join(path.strip_prefix("/").unwrap_or(&path));
-        match Object::read_from(&below_root, &path) {
+        let is_it = |file: &&Path| fs::metadata(file).is_ok_and(|it| it.ino() == inode);
+        let file = [&*below_root, &*path].into_iter().find(is_it).unwrap_or(&below_root);
+        match Object::read_from(file, &path) {
             Ok(object) => self.objects.push(object),
             // A file of data.
             Err(Error::NotElf) => {}
@@ -75,8 +80,7 @@ impl Process {
 fn refusal(number: u32, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let owner =
-                fs::metadata(format!("/proc/{number}")).map(|it| std::os::unix::fs::MetadataExt::uid(&it));
+            let owner = fs::metadata(format!("/proc/{number}")).map(|it| it.uid());
             let owner = owner.map_or("another user".to_owned(), |owner| format!("user {owner}"));
             format!(
                 "process {number} is that of {owner}, or hides itself: only that user or root can look at it"
@@ -90,18 +94,27 @@ fn refusal(number: u32, error: &io::Error) -> String {
     }
 }
 
+/// A file that is mapped.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Mapping {
+    path: PathBuf,
+    /// Its number in its file system. The device is not told: in some file systems it is another one than that of stat(2).
+    inode: u64,
+}
+
 /// Returns the files that are mapped to be run, in the order of their paths.
-fn mapped(maps: &str) -> Vec<PathBuf> {
-    let paths = maps.lines().filter_map(|line| {
+fn mapped(maps: &str) -> Vec<Mapping> {
+    let files = maps.lines().filter_map(|line| {
         // ADDRESSES RIGHTS OFFSET DEVICE INODE PATH
-        let rights = line.split(' ').nth(1)?;
+        let mut fields = line.split(' ');
+        let (rights, inode) = (fields.nth(1)?, fields.nth(2)?.parse().ok()?);
         let path = &line[line.find('/')?..];
         // Memory without a file of its own has such names.
         let is_file =
             !path.starts_with("/memfd:") && !path.starts_with("/dev/") && !path.starts_with("/SYSV");
-        (rights.contains('x') && is_file).then(|| PathBuf::from(path))
+        (rights.contains('x') && is_file).then(|| Mapping { path: path.into(), inode })
     });
-    paths.collect::<BTreeSet<_>>().into_iter().collect()
+    files.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Returns what the environment of a process preloads.

@@ -129,6 +129,42 @@ fn files_that_were_replaced_are_named() {
     assert_says(&check(&library, &[running.number()]), 2, "(deleted), with ");
 }
 
+/// The paths of such a process are those that the reader sees; in a namespace of mounts they are its own.
+#[test]
+fn process_may_have_another_root() {
+    let folder = Folder::new("root");
+    let library = folder.conn();
+    let loader = folder.compile("jail/loader", LOADER, &[], &["-ldl"]);
+    let plugin = folder.library("jail/plugin.so", "plugin.so", DROPLET, &[], &[]);
+    let needed = outcome(Command::new("ldd").arg(&loader)).stdout;
+    for path in needed.split_whitespace().filter(|word| word.starts_with('/')) {
+        let copy = folder.file(&format!("jail{path}"));
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("it can be made");
+        fs::copy(path, &copy).expect("copied");
+    }
+    // A plugin of another build, where the process sees its own.
+    let other = folder.file(&format!("jail{}", plugin.display()));
+    fs::create_dir_all(other.parent().expect("a folder")).expect("it can be made");
+    fs::rename(folder.library("other.so", "plugin.so", DROPLET, &["-Wl,-Bsymbolic"], &[]), other)
+        .expect("moved");
+
+    let as_root: &[&str] = if is_root() { &["env"] } else { &["unshare", "--map-root-user"] };
+    let chroot = |folder: &Path| {
+        let mut command = Command::new(as_root[0]);
+        command.args(&as_root[1..]).arg("chroot").arg(folder);
+        command
+    };
+    if outcome(chroot(Path::new("/")).arg("true")).status != 0 {
+        return eprintln!(
+            "not tried: chroot(2) is for root, or for a namespace of users, which is refused here"
+        );
+    }
+    let running = Running::new(chroot(&folder.file("jail")).args(["/loader", "/plugin.so"]));
+    let found = check(&library, &[running.number()]);
+    assert_says(&found, 0, &format!("Droplet     {}\n", plugin.display()));
+    assert_says(&found, 0, "preloading works, from the next start of the process\n");
+}
+
 /// As after an upgrade of ours, or of a Droplet that comes before the one that was read.
 #[test]
 fn replaced_library_may_be_the_one_that_counts() {
