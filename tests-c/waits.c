@@ -174,7 +174,7 @@ static dpl_conn_t *begin_with_environment(const char *text) {
 }
 
 static void environment_sets_the_time(void) {
-    static const char *const invalid[] = {"", "soon", "-2", "99999999999", "1 s"};
+    static const char *const invalid[] = {" ", "soon", "-2", "99999999999", "1 s"};
     struct waiter waiter;
     double began;
     dpl_conn_t *conn = begin_with_environment("300");
@@ -190,6 +190,12 @@ static void environment_sets_the_time(void) {
     join(&waiter);
     CHECK_STATUS(waiter.status, DPL_SUCCESS, "-1 waits for ever");
     dpl_conn_release(waiter.conn);
+    end();
+    logs_collect();
+    conn = begin_with_environment("");
+    CHECK_INT(logs_with("DPLX_WAIT_MS"), 0, "an empty one counts as none");
+    check_at_once("an empty one");
+    dpl_conn_release(conn);
     end();
     for (int i = 0; i < (int)(sizeof invalid / sizeof *invalid); i++) {
         logs_collect();

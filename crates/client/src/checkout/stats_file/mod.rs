@@ -158,7 +158,7 @@ impl StatsFile {
     /// The file that the environment names (`DPLX_STATS_FILE`), for a new context. A relative path is taken from the
     /// working directory of this moment.
     pub fn of_environment() -> Option<StatsFile> {
-        let template = sys::environment("DPLX_STATS_FILE").filter(|path| !path.is_empty())?;
+        let template = sys::environment("DPLX_STATS_FILE")?;
         let template = path::absolute(&template).unwrap_or_else(|_| template.into());
         let context = NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed);
         Some(StatsFile { template, context, next: AtomicU64::new(0) })
