@@ -856,8 +856,9 @@ void dpl_conn_release(dpl_conn_t *conn);
 void dpl_conn_terminate(dpl_conn_t *conn);
 
 /**
- * Writes all entries of an iovec, in order. If it fails, the connection is closed when it is given back. The host is
- * blacklisted if the connection was new, or if the write timed out, unless the host has sent a reply already.
+ * Writes all entries of an iovec, in order. Without a byte in them nothing is sent. If it fails, the connection is
+ * closed when it is given back. The host is blacklisted if the connection was new, or if the write timed out, unless
+ * the host has sent a reply already.
  *
  * @param conn the connection
  * @param iov the entries, whose contents may be changed; may be NULL if `n_iov` is 0. An entry of length 0 may have
@@ -1050,7 +1051,7 @@ ssize_t dplx_conn_read(dpl_conn_t *conn,
                        int timeout_ms);
 
 /**
- * Writes all bytes of a block, as dpl_conn_writev_all() does.
+ * Writes all bytes of a block, as dpl_conn_writev_all() does. A block of 0 bytes is no request.
  *
  * @param conn the connection
  * @param data the bytes; may be NULL if `size` is 0

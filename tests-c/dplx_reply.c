@@ -93,6 +93,7 @@ static void fields_are_found_by_name(void) {
     check_body(&ends, "hello", 2, "the body");
     CHECK_STR(cookie, "b=2", "the text stays");
     CHECK_STATUS(dplx_conn_reply_complete(ends.conn), DPL_SUCCESS, "that it is complete may be said");
+    CHECK_STATUS(dplx_conn_write(ends.conn, "", 0, WAIT), DPL_SUCCESS, "an empty write is no request");
     CHECK_STR(cookie, "b=2", "and the text still stays");
     CHECK_INT(dplx_reply_status(ends.conn, WAIT), 200, "and the status");
     dpl_conn_release(ends.conn);

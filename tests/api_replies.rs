@@ -77,6 +77,17 @@ fn a_reply_may_be_the_last_of_its_connection() {
 }
 
 #[test]
+fn an_empty_write_is_no_request() {
+    let context = context_over(server_saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false));
+    let mut connection = context.connect().expect("connected");
+    connection.write_all(GET.as_bytes()).expect("written");
+    connection.reply().expect("a reply").read_to_end(&mut Vec::new()).expect("the whole");
+    assert_eq!(connection.write(b"").expect("written"), 0);
+    drop(connection);
+    assert_eq!(context.statistics().idle, 1, "no reply is missing");
+}
+
+#[test]
 fn broken_replies_are_errors() {
     for (text, kind) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 27400\r\n\r\nhello", io::ErrorKind::UnexpectedEof),

@@ -230,8 +230,9 @@ pub unsafe extern "C" fn dpl_conn_terminate(conn: *mut dpl_conn_t) {
     })
 }
 
-/// Writes all entries of an iovec, in order. If it fails, the connection is closed when it is given back. The host is
-/// blacklisted if the connection was new, or if the write timed out, unless the host has sent a reply already.
+/// Writes all entries of an iovec, in order. Without a byte in them nothing is sent. If it fails, the connection is
+/// closed when it is given back. The host is blacklisted if the connection was new, or if the write timed out, unless
+/// the host has sent a reply already.
 ///
 /// @param conn the connection
 /// @param iov the entries, whose contents may be changed; may be NULL if `n_iov` is 0. An entry of length 0 may have

@@ -33,6 +33,10 @@ pub(super) fn write(
         }
         return Err(Error::Failure);
     }
+    if pieces.iter().all(|piece| piece.is_empty()) {
+        // Nothing is sent: it is no request, and the last reply stays.
+        return Ok(());
+    }
     connection.drop_surplus_on_the_wire();
     let begins = connection.note_request(pieces);
     if !connection.forget_reply() && begins {

@@ -159,8 +159,9 @@ void dpl_conn_release(dpl_conn_t *conn);
 void dpl_conn_terminate(dpl_conn_t *conn);
 
 /**
- * Writes all entries of an iovec, in order. If it fails, the connection is closed when it is given back. The host is
- * blacklisted if the connection was new, or if the write timed out, unless the host has sent a reply already.
+ * Writes all entries of an iovec, in order. Without a byte in them nothing is sent. If it fails, the connection is
+ * closed when it is given back. The host is blacklisted if the connection was new, or if the write timed out, unless
+ * the host has sent a reply already.
  *
  * @param conn the connection
  * @param iov the entries, whose contents may be changed; may be NULL if `n_iov` is 0. An entry of length 0 may have

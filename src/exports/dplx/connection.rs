@@ -99,7 +99,7 @@ fn read(
     })
 }
 
-/// Writes all bytes of a block, as dpl_conn_writev_all() does.
+/// Writes all bytes of a block, as dpl_conn_writev_all() does. A block of 0 bytes is no request.
 ///
 /// @param conn the connection
 /// @param data the bytes; may be NULL if `size` is 0
@@ -132,7 +132,9 @@ pub unsafe extern "C" fn dplx_conn_write(
             // SAFETY: not NULL, so it is readable for `size` bytes (contract of this function).
             _ => unsafe { slice::from_raw_parts(data.cast::<u8>(), size) },
         };
-        connection.begin_exchange();
+        if size > 0 {
+            connection.begin_exchange();
+        }
         let written = write(&mut connection, &mut [IoSlice::new(block)], timeout, NAME);
         connection.into_raw();
         code(written)

@@ -169,10 +169,14 @@ impl Connection {
     fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
         let timeout = self.write_timeout;
         let (open, exchange) = self.parts();
-        open.begin_exchange();
         if open.is_broken() {
             return Err(failed_before());
         }
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            // Nothing is sent: it is no request, and the last reply stays.
+            return Ok(());
+        }
+        open.begin_exchange();
         if let Err(reason) = exchange.begin_write(open, pieces) {
             open.mark_broken();
             return Err(io::Error::new(io::ErrorKind::NotConnected, reason));
