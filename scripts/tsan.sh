@@ -19,10 +19,10 @@ runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib/librustc-stable_rt.tsan
 [ -e "$runtime" ] || { echo "tsan.sh: this rustc has no $runtime: use one of rustup's" >&2; exit 1; }
 [ -e /usr/lib/rustlib/src/rust/library/std ] || { echo 'tsan.sh: rust-web-src is missing: scripts/setup.sh threads' >&2; exit 1; }
 
-# Those with threads of their own, and lookups, in which the library has some. lookup_thread is left out: it replaces
-# pthread_create(3), as ThreadSanitizer does, which then does not know the thread. dead_names is not tried.
-with_threads='threads races fork fork_busy cancel dplx_cancel dplx_errors dplx_reply dplx_uses waits waits_in_order
-    limits last_resort lies lookups parked probes slow stale heads write'
+# Those with threads of their own, and dead_names and lookups, in which the library has some. lookup_thread is left out:
+# it replaces pthread_create(3), as ThreadSanitizer does, which then does not know the thread.
+with_threads='threads races fork fork_busy cancel dead_names dplx_cancel dplx_errors dplx_reply dplx_uses waits
+    waits_in_order limits last_resort lies lookups parked probes slow stale heads write'
 over_tls='threads races lies tls_errors tls_flood'
 
 library() {

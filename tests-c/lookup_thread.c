@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -133,14 +132,6 @@ static void on_signal(int number) {
 }
 
 /* A bit for each signal of a set. */
-static uint64_t signals_in(const sigset_t *set) {
-    uint64_t bits = 0;
-
-    for (int i = 1; i <= SIGRTMAX; i++)
-        bits |= (uint64_t)(sigismember(set, i) == 1) << (i - 1);
-    return bits;
-}
-
 /* Those that can be blocked. */
 static uint64_t all_signals(void) {
     sigset_t all;
@@ -160,7 +151,7 @@ static void no_signal_handler_runs_in_the_thread(void) {
     pthread_sigmask(SIG_BLOCK, NULL, &before);
     REQUIRE((ctx = context_during_look_up()), "a look-up is under way");
     pthread_sigmask(SIG_BLOCK, NULL, &after);
-    CHECK(signals_in(&mask_of_asker) == all_signals(), "its thread blocks all signals");
+    CHECK(blocked_in_asker == all_signals(), "its thread blocks all signals");
     CHECK(signals_in(&before) == signals_in(&after), "the one that began it those that it did");
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static const char *_Atomic leads_also_to; /* NULL: nowhere else */
 
 static atomic_int look_ups, under_way, most_under_way;
 static _Atomic pid_t asked_by;
-static sigset_t mask_of_asker;
+static _Atomic uint64_t blocked_in_asker; /* signals, as signals_in() returns them */
 
 static inline bool ends_with(const char *text, const char *end) {
     size_t len = strlen(text), end_len = strlen(end);
@@ -43,12 +44,22 @@ static inline bool ends_with(const char *text, const char *end) {
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+static inline uint64_t signals_in(const sigset_t *set) {
+    uint64_t bits = 0;
+
+    for (int i = 1; i <= SIGRTMAX; i++)
+        bits |= (uint64_t)(sigismember(set, i) == 1) << (i - 1);
+    return bits;
+}
+
 static inline void ask_name_server(const char *name) {
     int now = ++under_way;
+    sigset_t blocked;
 
     look_ups++;
     asked_by = gettid();
-    pthread_sigmask(SIG_BLOCK, NULL, &mask_of_asker);
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    blocked_in_asker = signals_in(&blocked);
     while (now > most_under_way)
         most_under_way = now;
     sleep_ms(answer_ms);
