@@ -59,19 +59,7 @@ impl<C: ClientConnection> Client<C> {
         loop {
             place.enter();
             self.maintenance.note_waiting();
-            if self.permits.waiters().is_closed() {
-                log!(call, Error, "the context was freed while this call waited for a connection");
-                return Err(Error::Invalid);
-            }
-            match call.interruption() {
-                None => {}
-                Some(Interruption::TimedOut) => {
-                    self.metrics.limit_timeout();
-                    self.limit_reached(call, Some(begin.elapsed()));
-                    return Err(Error::TimedOut);
-                }
-                Some(cancelled) => return Err(cancelled.report(call)),
-            }
+            self.may_go_on_waiting(call, begin)?;
             if !untried().may_succeed() {
                 return self.dial(call, untried()).map_err(|error| match error {
                     DialError::Failed(error) => error,
@@ -109,6 +97,23 @@ impl<C: ClientConnection> Client<C> {
             if place.is_first() {
                 self.maintain(call, Moment::now());
             }
+        }
+    }
+
+    /// An error if the context is being freed, or if the call is to end.
+    fn may_go_on_waiting(&self, call: &impl Call<C>, begin: Instant) -> Result<(), Error> {
+        if self.permits.waiters().is_closed() {
+            log!(call, Error, "the context was freed while this call waited for a connection");
+            return Err(Error::Invalid);
+        }
+        match call.interruption() {
+            None => Ok(()),
+            Some(Interruption::TimedOut) => {
+                self.metrics.limit_timeout();
+                self.limit_reached(call, Some(begin.elapsed()));
+                Err(Error::TimedOut)
+            }
+            Some(cancelled) => Err(cancelled.report(call)),
         }
     }
 
