@@ -131,7 +131,6 @@ static void on_signal(int number) {
     asked_by = -gettid();
 }
 
-/* A bit for each signal of a set. */
 /* Those that can be blocked. */
 static uint64_t all_signals(void) {
     sigset_t all;

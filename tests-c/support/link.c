@@ -174,7 +174,8 @@ static bool reply(struct link *link, const char *status, long number) {
 
 /* So many fields that a reserve for want of memory does not have them. */
 static bool reply_at_length(struct link *link) {
-    static char head[80000], body[AT_LENGTH];
+    static const char body[AT_LENGTH];
+    char head[80000];
     size_t length = (size_t)sprintf(head, "HTTP/1.1 200 OK\r\n");
 
     for (int i = 0; i < 600; i++)

@@ -44,6 +44,7 @@ static inline bool ends_with(const char *text, const char *end) {
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+/* A bit for each signal of a set. */
 static inline uint64_t signals_in(const sigset_t *set) {
     uint64_t bits = 0;
 
