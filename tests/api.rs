@@ -42,10 +42,13 @@ fn request(connection: &mut Connection) -> io::Result<u32> {
 /// Waits for a condition, up to 20 s. Returns whether it became true.
 fn eventually(condition: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(5));
+    loop {
+        match condition() {
+            true => return true,
+            false if Instant::now() >= deadline => return false,
+            false => thread::sleep(Duration::from_millis(5)),
+        }
     }
-    condition()
 }
 
 #[test]

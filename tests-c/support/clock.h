@@ -31,9 +31,10 @@ int case_seconds(void);
 #define EVENTUALLY(condition) \
     ({ \
         double give_up = seconds_now() + patience(10); \
-        while (!(condition) && seconds_now() < give_up) \
+        bool is_met; \
+        while (!(is_met = (condition)) && seconds_now() < give_up) \
             sleep_ms(5); \
-        (condition); \
+        is_met; \
     })
 
 /* Signals that arrive every so many microseconds and restart no system call. */
