@@ -138,6 +138,8 @@ impl Conversation<'_, '_, '_> {
             let event = self.way.choices().arbitrary::<u8>().unwrap_or(0);
             let message = match event % 8 {
                 0 => None,
+                // Nothing follows the end of the stream.
+                1..=4 if self.has_ended => None,
                 1 => Some(Message::KeyUpdate(event & 8 != 0)),
                 2 => Some(Message::Ticket),
                 3 => Some(Message::Data(1 + usize::from(event))),
