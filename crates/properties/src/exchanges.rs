@@ -188,7 +188,7 @@ impl Exchange<'_> {
             }
             check_fields(fields, gathered);
             c::dpl_dict_free(fields);
-            reply.status >= 500
+            reply.status / 100 == 5
         }
     }
 
