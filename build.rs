@@ -32,8 +32,18 @@ fn declarations(source: &Path, config: &cbindgen::Config) -> String {
         let value = env::var(format!("CARGO_PKG_VERSION{part}")).expect("set by Cargo");
         text.replace(&format!("@VERSION{part}@"), &value)
     });
-    // A safety section of Rust becomes a precondition, and a link becomes the name of the function.
-    text.replace(" * # Safety\n * ", " * @pre ").replace("[`dpl", "dpl").replace("`]", "()")
+    // A safety section of Rust becomes a precondition, and a link becomes the name of the function. C89 and C++98 know
+    // neither a comma after the last constant nor a comment after `//`.
+    [
+        (" * # Safety\n * ", " * @pre "),
+        ("[`dpl", "dpl"),
+        ("`]", "()"),
+        (",\n}", "\n}"),
+        ("#endif // __cplusplus", "#endif"),
+        ("#endif  // __cplusplus", "#endif"),
+    ]
+    .iter()
+    .fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 /// Writes Droplet's own headers: the templates, with each line `@functions SOURCE` replaced by the declarations of the

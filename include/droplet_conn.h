@@ -166,7 +166,7 @@ typedef enum {
   /**
    * Its host was blacklisted after a failure.
    */
-  DPLX_CLOSED_HOST_OUT = 8,
+  DPLX_CLOSED_HOST_OUT = 8
 } dplx_closing_t;
 
 /**
@@ -228,7 +228,7 @@ typedef enum {
   /**
    * No fault: dpl_addrlist_blacklist() was called.
    */
-  DPLX_FAULT_ORDERED = 13,
+  DPLX_FAULT_ORDERED = 13
 } dplx_fault_t;
 
 /**
@@ -254,7 +254,7 @@ typedef enum {
   /**
    * One attempt probes it. All other checkouts use other hosts.
    */
-  DPLX_HOST_PROBING = 4,
+  DPLX_HOST_PROBING = 4
 } dplx_host_state_t;
 
 /**
@@ -448,7 +448,7 @@ typedef struct {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif
 
 /**
  * Makes an empty list of hosts.
@@ -1437,6 +1437,6 @@ char *dpl_location(dpl_dict_t *headers_returned);
 
 #ifdef __cplusplus
 }  // extern "C"
-#endif  // __cplusplus
+#endif
 
 #endif  /* DROPLET_CONN_H */

@@ -93,8 +93,9 @@ fn compile(standard: &str, language: &str, includes: &str, droplet: Option<&Path
     run(compiler.arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(source));
 }
 
+const OURS: &str = "#include <droplet_conn.h>\n";
+
 fn compiles_everywhere(standard: &str, language: &str) {
-    const OURS: &str = "#include <droplet_conn.h>\n";
     const DROPLETS: &str = "#include <droplet.h>\n";
     let droplet = empty_folder(&format!("droplet-{standard}"));
     droplets_header(&droplet);
@@ -105,8 +106,18 @@ fn compiles_everywhere(standard: &str, language: &str) {
 }
 
 #[test]
+fn header_compiles_as_c89() {
+    compile("c89", "c", OURS, None);
+}
+
+#[test]
 fn header_compiles_as_c99() {
     compiles_everywhere("c99", "c");
+}
+
+#[test]
+fn header_compiles_as_cpp98() {
+    compile("c++98", "c++", OURS, None);
 }
 
 #[test]
