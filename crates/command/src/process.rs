@@ -98,7 +98,7 @@ fn refusal(number: u32, error: &io::Error) -> String {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Mapping {
     path: PathBuf,
-    /// Its number in its file system. The device is not told: in some file systems it is another one than that of stat(2).
+    /// Its number in its file system. That of the device is left out: in some file systems stat(2) has another one.
     inode: u64,
 }
 

@@ -55,8 +55,8 @@ fn check_count(value: c_long) -> io::Result<usize> {
     usize::try_from(value).map_err(|_| io::Error::last_os_error())
 }
 
-/// Returns a variable of the environment; an empty one counts as none. A program that runs with more rights than its caller, such as a setuid one, has
-/// none: its environment is the caller's (secure_getenv(3)).
+/// Returns a variable of the environment; an empty one counts as none. A program that runs with more rights than its
+/// caller, such as a setuid one, has none: its environment is the caller's (secure_getenv(3)).
 pub fn environment(name: &str) -> Option<OsString> {
     // SAFETY: it reads a number that the kernel gave the process at its start.
     let is_privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
