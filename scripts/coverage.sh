@@ -16,7 +16,7 @@ version=$(rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p
 rust_tests=(--locked --workspace --exclude libdroplet_conn --exclude simulation --lib --bins
     --test 'api*' --test dlopened --test stats_file --test without_droplet
     --test corpora
-    --test check --test loader --test process --test run)
+    --test check --test loader --test output --test process --test run)
 
 # The counters of build scripts are of no use.
 cargo_here() {
