@@ -1,7 +1,7 @@
 //! The rotation: a snapshot of the endpoints of available hosts, which checkouts take in turn (round robin).
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Client, ClientConnection, PerShard};
@@ -57,14 +57,14 @@ impl Rotation {
 /// All endpoints of a client.
 pub struct Endpoints {
     /// By the address in memory of the host, which lives as long as its endpoint.
-    listed: HashMap<usize, Arc<Endpoint>>,
+    listed: BTreeMap<usize, Arc<Endpoint>>,
     /// Those outside the list, which `dpl_conn_open_host` was called for, by name and port.
     unlisted: Recent,
 }
 
 impl Endpoints {
     pub fn new() -> Endpoints {
-        Endpoints { listed: HashMap::new(), unlisted: Recent::default() }
+        Endpoints { listed: BTreeMap::new(), unlisted: Recent::default() }
     }
 
     /// All of them, without virtual hosts.
@@ -92,7 +92,7 @@ impl Endpoints {
         if self.listed.len() == hosts.len() {
             return Vec::new();
         }
-        let kept: HashSet<usize> = hosts.iter().map(key).collect();
+        let kept: BTreeSet<usize> = hosts.iter().map(key).collect();
         let mut removed = Vec::new();
         self.listed.retain(|host, endpoint| {
             let stays = kept.contains(host);

@@ -1,7 +1,7 @@
 //! Endpoints by name. Each is kept while a connection leads to it, and for some time after its last use, so
 //! that later connections find its addresses and TLS sessions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const MOST: usize = 1024;
 
 /// Endpoints that were used recently.
 pub struct Recent {
-    by_key: HashMap<Box<[u8]>, Used>,
+    by_key: BTreeMap<Box<[u8]>, Used>,
     /// The number of endpoints at which some are forgotten.
     limit: usize,
     /// The time of the next search for unused ones.
@@ -44,7 +44,7 @@ pub struct Forgotten {
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { by_key: HashMap::new(), limit: MOST, next_look: Moment::default() }
+        Recent { by_key: BTreeMap::new(), limit: MOST, next_look: Moment::default() }
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
             match *self {}
         }
         fn set_shard(&mut self, _: ShardNumber) {}
-        fn is_good(&mut self) -> bool {
+        fn is_good(&mut self, _: bool) -> bool {
             match *self {}
         }
         fn reuses(&self) -> u32 {

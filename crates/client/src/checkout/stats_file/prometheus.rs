@@ -2,7 +2,7 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ pub fn write(snapshots: &[impl AsRef<Snapshot>], to: &mut impl Write) -> io::Res
 
 /// Returns the hosts of contexts.
 fn hosts_of<'a>(snapshots: &[&'a Snapshot]) -> Vec<ContextHost<'a>> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     snapshots
         .iter()
         .flat_map(|snapshot| snapshot.table.hosts.iter().map(|host| ContextHost::new(snapshot.context, host)))
