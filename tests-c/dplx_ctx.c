@@ -233,6 +233,24 @@ static void hear(void *user, dpl_ctx_t *ctx, int level, const char *message) {
     snprintf(heard->last, sizeof heard->last, "%s", message);
 }
 
+static void connections_may_outlive_it(void) {
+    struct server *server = server_answering(1);
+    dpl_ctx_t *ctx = dplx_ctx_new(profile_of(&server, 1, ""));
+    dpl_conn_t *conn = ctx ? dplx_connect(ctx, LIMIT_MS) : NULL;
+    struct heard heard = {0};
+
+    REQUIRE(conn, "a connection is made");
+    dplx_set_log(hear, &heard);
+    dplx_ctx_free(ctx);
+    dplx_set_log(NULL, NULL);
+    CHECK_STR(heard.last, "dplx_ctx_free: connections of this context are still in use: 1", "a warning");
+    ask_by(conn, 1);
+    CHECK_INT(dplx_reply_status(conn, LIMIT_MS), 200, "it works");
+    dpl_conn_release(conn);
+    CHECK(EVENTUALLY(server_open(server) == 0), "and is closed at its end");
+    server_stop(server);
+}
+
 static void those_who_listen_hear_of_it(void) {
     struct server *server = server_start((struct server_options){.refuse = true});
     dpl_ctx_t *ctx = dplx_ctx_new(profile_of(&server, 1, ""));
@@ -256,6 +274,7 @@ int main(void) {
     RUN(dead_hosts_are_passed_over);
     RUN(variables_count);
     RUN(what_is_wrong_is_told);
+    RUN(connections_may_outlive_it);
     RUN(nothing_is_freed_twice);
     RUN(metadata_are_freed_with_a_request);
     RUN(connection_outlives_its_context);

@@ -3,7 +3,7 @@
 
 use std::cell::UnsafeCell;
 use std::env;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
@@ -32,6 +32,15 @@ pub enum Maker {
     Dplx,
     /// Functions with Droplet's names. Those that free a context accept contexts of both makers.
     Droplet,
+}
+
+impl Maker {
+    fn function_that_frees(self) -> &'static CStr {
+        match self {
+            Maker::Dplx => c"dplx_ctx_free",
+            Maker::Droplet => c"dpl_ctx_free",
+        }
+    }
 }
 
 /// A context of this library. It owns what its fields point to. Strings are blocks from malloc(3), which C may replace.
@@ -130,7 +139,7 @@ pub unsafe fn destroy(context: *mut ContextHead, by: Maker) -> Option<*mut c_voi
     }
     // SAFETY: it is alive, as the look-up has shown, and no other thread frees it (contract of this function).
     if let Some(context) = unsafe { Context::of(context) } {
-        ContextCall::that_cannot_fail(context, c"dpl_conn_pool_destroy").destroy_pool();
+        ContextCall::that_cannot_fail(context, by.function_that_frees()).destroy_pool();
     }
     OWNED.take(context.cast()).map(|mut owned| owned.head.get_mut().cwds.cast())
 }
