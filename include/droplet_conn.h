@@ -148,11 +148,11 @@ typedef enum {
    */
   DPLX_CLOSED_STALE = 3,
   /**
-   * It was idle for `conn_idle_time`.
+   * It was idle for `conn_idle_time`, or nearly for as long as its server allows.
    */
   DPLX_CLOSED_EXPIRED = 4,
   /**
-   * It was reused `n_conn_max_hits` times.
+   * It was used as often as `n_conn_max_hits` or its server allows: a reply may have said that it was the last.
    */
   DPLX_CLOSED_USED_UP = 5,
   /**
@@ -1187,6 +1187,8 @@ const char *dplx_conn_address(dpl_conn_t *conn);
  *
  * The library knows from what was written by its functions whether the request is a HEAD, whose reply has no body.
  * A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection.
+ *
+ * After a write that failed, a plain connection may still have a reply that says why; over TLS it has none.
  *
  * No host is blacklisted, whatever the status is. A program that takes a status such as 503 for a fault of the host calls
  * dpl_blacklist_host().

@@ -134,6 +134,23 @@ static void socket_in_the_place_of_an_idle_one_stays_open(void) {
     end();
 }
 
+/* Nothing comes for the program's socket, which so looks like an idle connection. */
+static void silent_socket_in_the_place_of_an_idle_one_gets_no_request(void) {
+    int ends[2];
+    int fd;
+
+    begin();
+    fd = idle_number();
+    new_pair(ends);
+    dup2(ends[0], fd);
+    sleep_ms(700); /* more than the 500 after which the library looks */
+    CHECK(answered(ctx, 2), "the next request is answered");
+    CHECK(is_quiet(ends[1]), "the program's peer hears nothing");
+    check_left_alone(fd, ends[0], "the program's socket");
+    close(ends[1]);
+    end();
+}
+
 static void expired_connection_closes_nothing_else(void) {
     int ends[2];
     int fd;
@@ -356,6 +373,7 @@ int main(void) {
     RUN(no_socket_has_a_standard_streams_number);
     RUN(file_in_the_place_of_an_idle_socket_stays_open);
     RUN(socket_in_the_place_of_an_idle_one_stays_open);
+    RUN(silent_socket_in_the_place_of_an_idle_one_gets_no_request);
     RUN(expired_connection_closes_nothing_else);
     RUN(freed_context_closes_nothing_else);
     RUN(child_keeps_its_own_files);

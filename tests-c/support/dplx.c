@@ -19,3 +19,13 @@ void ask_by(dpl_conn_t *conn, long number) {
     REQUIRE(dplx_conn_write(conn, request, (size_t)len, LIMIT_MS) == DPL_SUCCESS,
             "request %ld is written", number);
 }
+
+ssize_t read_rest(dpl_conn_t *conn, char *body, size_t room, size_t piece) {
+    size_t len = 0;
+    ssize_t n;
+
+    while ((n = dplx_reply_read(conn, body + len, piece, LIMIT_MS)) > 0 && len + (size_t)n + piece < room)
+        len += (size_t)n;
+    body[len] = '\0';
+    return n;
+}

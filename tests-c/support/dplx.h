@@ -47,4 +47,7 @@ dpl_conn_t *connect_by(dpl_ctx_t *ctx, const char *bucket);
 /* Writes a request by dplx_conn_write(); the loopback servers answer with its number. */
 void ask_by(dpl_conn_t *conn, long number);
 
+/* Reads the rest of a reply in pieces, as a string. Returns the result of the last call. */
+ssize_t read_rest(dpl_conn_t *conn, char *body, size_t room, size_t piece);
+
 #endif

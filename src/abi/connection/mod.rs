@@ -173,11 +173,13 @@ impl Connection {
         self.0.open.begin_exchange();
     }
 
-    /// Notes that the reply was read to its end.
-    pub fn end_exchange(&mut self) {
+    /// Notes that the reply was read to its end, and whether the peer takes no further request after it.
+    pub fn end_exchange(&mut self, is_last: bool) {
         self.0.expectation = Expectation::default();
-        if !self.0.is_replaced {
-            self.0.open.end_exchange();
+        match is_last {
+            _ if self.0.is_replaced => {}
+            true => self.0.open.end_last_exchange(),
+            false => self.0.open.end_exchange(),
         }
     }
 
@@ -255,8 +257,8 @@ impl Poolable for Connection {
     }
 
     #[inline(always)]
-    fn is_good(&mut self) -> bool {
-        self.0.open.is_good()
+    fn is_good(&mut self, rested: bool) -> bool {
+        self.0.open.is_good(rested)
     }
 
     #[inline]

@@ -159,7 +159,7 @@ pub unsafe extern "C" fn dplx_conn_reply_complete(conn: *mut dpl_conn_t) -> dpl_
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
         let is_complete = connection.end_reply();
         if is_complete {
-            connection.end_exchange();
+            connection.end_exchange(false);
         } else {
             let peer = peer_name(&connection);
             refuse(connection.context(), NAME, &format!("reply from {peer}: it was not read to its end"));

@@ -56,6 +56,8 @@ type StepError = ReadError<TransferError, std::convert::Infallible>;
 /// The library knows from what was written by its functions whether the request is a HEAD, whose reply has no body.
 /// A reply has to be read to its end, by dplx_reply_read(), before the next request is written on the connection.
 ///
+/// After a write that failed, a plain connection may still have a reply that says why; over TLS it has none.
+///
 /// No host is blacklisted, whatever the status is. A program that takes a status such as 503 for a fault of the host calls
 /// dpl_blacklist_host().
 ///
@@ -160,9 +162,11 @@ fn step<T>(
     let timeout = time(timeout_ms, connection.context(), function)?;
     let begun = connection.take_reply();
     let is_over = begun.as_ref().is_some_and(|reply| reply.reader.is_over());
-    let is_begun = begun.as_ref().is_some_and(|reply| reply.reader.is_begun());
+    let has_failed = begun.as_ref().is_some_and(|reply| reply.reader.has_failed());
     // After a failed write a plain socket may still hold the server's reason for rejecting the request.
-    if connection.is_broken() && !is_over && (is_begun || connection.stream().tls().is_some()) {
+    let cannot_be_read =
+        connection.is_broken() && (connection.was_cancelled() || connection.stream().tls().is_some());
+    if !is_over && (has_failed || cannot_be_read) {
         begun.into_iter().for_each(|reply| connection.keep_reply(reply));
         let peer = peer_name(connection);
         let why = if connection.was_cancelled() { "cancelled" } else { "the connection failed before" };
@@ -179,6 +183,9 @@ fn step<T>(
     let outcome = take(&mut reply.reader, &mut Until { connection: &mut *connection, deadline });
     if reply.reader.is_over() && !is_over {
         reading::finish(connection, &reply.reader.reply());
+    }
+    if outcome.as_ref().is_err_and(|error| !matches!(error, ReadError::Source(TransferError::TimedOut))) {
+        reply.reader.give_up();
     }
     connection.keep_reply(reply);
     outcome.map_err(|error| failed(connection, function, error))

@@ -34,9 +34,9 @@ pub enum dplx_closing_t {
     DPLX_CLOSED_INCOMPLETE = 2,
     /// The peer closed it while it was idle, or sent bytes that nobody asked for.
     DPLX_CLOSED_STALE = 3,
-    /// It was idle for `conn_idle_time`.
+    /// It was idle for `conn_idle_time`, or nearly for as long as its server allows.
     DPLX_CLOSED_EXPIRED = 4,
-    /// It was reused `n_conn_max_hits` times.
+    /// It was used as often as `n_conn_max_hits` or its server allows: a reply may have said that it was the last.
     DPLX_CLOSED_USED_UP = 5,
     /// It was closed at `n_conn_max`, to make room for another connection.
     DPLX_CLOSED_EVICTED = 6,

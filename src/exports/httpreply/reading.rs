@@ -129,8 +129,8 @@ pub fn finish(connection: &mut Connection, reply: &Reply) {
         connection.learn_limits(stated);
     }
     // A connection with unexpected bytes must not serve another request.
-    if !reply.is_last && connection.buffered().is_empty() {
-        connection.end_exchange();
+    if connection.buffered().is_empty() {
+        connection.end_exchange(reply.is_last);
     }
     connection.set_reply(match reply.lacks_last_line {
         true => connection::Reply::BeforeLastLine,

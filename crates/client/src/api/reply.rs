@@ -202,8 +202,8 @@ impl Connection {
             exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected(limits))));
         let was_over = reply.is_over();
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
-        let is_begun = reply.is_begun() || open.stream.tls().is_some();
-        let outcome = if open.is_broken() && !was_over && is_begun {
+        let cannot_be_read = reply.has_failed() || open.is_broken() && open.stream.tls().is_some();
+        let outcome = if !was_over && cannot_be_read {
             Err(ReadError::Source(TransferError::Io(io::ErrorKind::NotConnected.into())))
         } else {
             if !was_over {
@@ -214,10 +214,11 @@ impl Connection {
         if reply.is_over() && !was_over {
             finish(open, exchange, &reply.reply());
         }
-        exchange.reply = Some(reply);
         if outcome.as_ref().is_err_and(|error| !matches!(error, ReadError::Source(TransferError::TimedOut))) {
+            reply.give_up();
             open.mark_broken();
         }
+        exchange.reply = Some(reply);
         outcome.map_err(|error| self.reply_error(error))
     }
 
@@ -255,7 +256,9 @@ fn finish(open: &mut OpenConnection, exchange: &mut Exchange, reply: &reader::Re
     if !exchange.unread().is_empty() {
         // Nobody asked for it. It must not be taken for another reply.
         open.mark_broken();
-    } else if !reply.is_last && is_whole {
+    } else if reply.is_last {
+        open.end_last_exchange();
+    } else if is_whole {
         open.end_exchange();
     }
 }

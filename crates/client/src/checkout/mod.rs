@@ -24,6 +24,7 @@ mod happy_eyeballs;
 mod maintenance;
 pub mod open_connection;
 mod outcomes;
+mod reads;
 mod rotation;
 mod statistics;
 mod stats_file;

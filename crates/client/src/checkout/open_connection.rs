@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::ClientConnection;
 use super::endpoint::Endpoint;
+use super::reads::Reads;
 use crate::fault::Fault;
 use crate::http::KeepAlive;
 use crate::net::stream::{Socket, Stream, TransferError};
@@ -45,48 +46,6 @@ pub struct OpenConnection {
     idle_since: ShortMoment,
 }
 
-/// Notes on what was read in a use of a connection, in one byte: a connection lies in five cache lines.
-#[derive(Clone, Copy, Default)]
-struct Reads(u8);
-
-impl Reads {
-    const ANY: u8 = 1;
-    const TIMED_OUT: u8 = 2;
-    const STALE: u8 = 4;
-
-    /// Notes whether the last read timed out.
-    fn set_timed_out(&mut self, timed_out: bool) {
-        self.0 &= !Reads::TIMED_OUT;
-        if timed_out {
-            self.0 |= Reads::TIMED_OUT;
-        }
-    }
-
-    /// Notes whether something was read.
-    fn add(&mut self, any: bool) {
-        if any {
-            self.0 |= Reads::ANY;
-        }
-    }
-
-    /// Notes that the peer had closed the connection while it was idle. Returns whether that was noted before.
-    fn note_stale(&mut self) -> bool {
-        let was_noted = self.0 & Reads::STALE != 0;
-        self.0 |= Reads::STALE;
-        was_noted
-    }
-
-    /// True if something was read.
-    fn any(self) -> bool {
-        self.0 & Reads::ANY != 0
-    }
-
-    /// True if the last read timed out.
-    fn timed_out(self) -> bool {
-        self.0 & Reads::TIMED_OUT != 0
-    }
-}
-
 /// State of a connection between two calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -94,7 +53,7 @@ enum State {
     Ready,
     /// A request or its reply is under way. The connection is of no use to others until the reply is complete.
     InExchange,
-    /// The peer sends no more, so no further exchange is possible.
+    /// The peer sends no more, or has said so: no further exchange is possible.
     Ended,
     /// A read or write failed. The connection must not be used again.
     Broken,
@@ -133,6 +92,13 @@ impl OpenConnection {
         }
     }
 
+    /// Notes that the reply was read to its end, and that the peer takes no further request on this connection.
+    pub fn end_last_exchange(&mut self) {
+        if !self.is_broken() {
+            self.state = State::Ended;
+        }
+    }
+
     /// Notes that the connection failed: it is closed at the end of its use.
     pub fn mark_broken(&mut self) {
         self.state = State::Broken;
@@ -167,8 +133,8 @@ impl OpenConnection {
             Ok(0) | Err(TransferError::Io(_)) => self.note_stale(),
             Err(TransferError::TimedOut) => {}
         }
-        if matches!(outcome, Ok(0)) && !self.is_broken() {
-            self.state = State::Ended;
+        if matches!(outcome, Ok(0)) {
+            self.end_last_exchange();
         }
         outcome
     }
@@ -287,7 +253,12 @@ impl OpenConnection {
     #[cold]
     #[inline(never)]
     fn why_not_reusable(&self) -> CloseReason {
-        if self.is_broken() || self.is_inherited() { CloseReason::Failed } else { CloseReason::Incomplete }
+        match self.state {
+            _ if self.is_inherited() => CloseReason::Failed,
+            State::Broken => CloseReason::Failed,
+            State::Ended => CloseReason::UsedUp,
+            State::Ready | State::InExchange => CloseReason::Incomplete,
+        }
     }
 
     /// Sets the reason that the connection counts as when it is dropped.
@@ -304,6 +275,12 @@ impl OpenConnection {
         }
         tls.keep_session();
         true
+    }
+
+    /// Returns whether its descriptor still leads to its socket. It does not if the program has closed that.
+    #[cold]
+    fn is_own(&self) -> bool {
+        self.stream.socket().is_some_and(Socket::is_own)
     }
 
     /// Returns whether a parent process opened the connection.
@@ -330,8 +307,9 @@ impl Poolable for OpenConnection {
     }
 
     #[inline(always)]
-    fn is_good(&mut self) -> bool {
-        !self.is_inherited() && self.stream.is_good()
+    fn is_good(&mut self, rested: bool) -> bool {
+        // First, since over TLS the look reads, perhaps from a socket of the program.
+        !self.is_inherited() && (!rested || self.is_own()) && self.stream.is_good()
     }
 
     #[inline]

@@ -74,6 +74,7 @@ pub struct ReplyReader {
     /// True if the head says that the connection ends after the reply.
     says_close: bool,
     is_over: bool,
+    has_failed: bool,
 }
 
 /// A step in a reply.
@@ -97,7 +98,14 @@ impl ReplyReader {
             is_presumed_empty: false,
             lacks_last_line: false,
         };
-        ReplyReader { parser: Parser::new(expected), head: None, reply, says_close: false, is_over: false }
+        ReplyReader {
+            parser: Parser::new(expected),
+            head: None,
+            reply,
+            says_close: false,
+            is_over: false,
+            has_failed: false,
+        }
     }
 
     /// Returns the status; `None` before the end of the head.
@@ -123,6 +131,16 @@ impl ReplyReader {
     /// Returns whether the reply was read to its end.
     pub fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Returns whether a step failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Notes that a step failed for good. Another one might take the end of a torn connection for that of the body.
+    pub fn give_up(&mut self) {
+        self.has_failed = true;
     }
 
     /// Reads on to the next step: up to `most` bytes of data, at least one. After an error of the source it may be

@@ -23,7 +23,7 @@ pub enum CloseReason {
     Stale,
     /// It reached the idle timeout.
     Expired,
-    /// It was reused as often as allowed.
+    /// It was used as often as `n_conn_max_hits` or its server allows.
     UsedUp,
     /// It was closed to make room for another connection, at `n_conn_max`.
     Evicted,

@@ -40,8 +40,9 @@ pub trait Poolable {
     /// Sets the shard, when another thread checks it out.
     fn set_shard(&mut self, shard: ShardNumber);
 
-    /// True if it can be reused: the peer has neither closed it nor sent anything.
-    fn is_good(&mut self) -> bool;
+    /// True if it can be reused: the peer has neither closed it nor sent anything. If it is `rested`, its descriptor must
+    /// still lead to it as well.
+    fn is_good(&mut self, rested: bool) -> bool;
 
     /// The number of times that it was reused so far.
     fn reuses(&self) -> u32;
@@ -144,7 +145,7 @@ impl<C: Poolable, P> Pool<C, P> {
             self.reject(idle, CloseReason::UsedUp);
             return None;
         }
-        if !idle.connection.is_good() {
+        if !idle.connection.is_good(Limits::have_rested(idle.since, now)) {
             self.reject_stale(idle, now);
             return None;
         }

@@ -64,7 +64,7 @@ impl Poolable for Fake {
     fn set_shard(&mut self, shard: ShardNumber) {
         self.shard = shard;
     }
-    fn is_good(&mut self) -> bool {
+    fn is_good(&mut self, _: bool) -> bool {
         true
     }
     fn reuses(&self) -> u32 {

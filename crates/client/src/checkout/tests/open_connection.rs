@@ -135,7 +135,7 @@ type Use<R> = (&'static str, fn(&mut OpenConnection, &mut TcpStream), R);
 
 #[test]
 fn a_connection_is_pooled_if_its_use_has_ended_well() {
-    let uses: [Use<Option<&CStr>>; 9] = [
+    let uses: [Use<Option<&CStr>>; 10] = [
         ("nothing", |_, _| {}, None),
         ("an exchange", exchange, None),
         ("a request", |connection, _| write(connection), Some(c"incomplete")),
@@ -148,6 +148,14 @@ fn a_connection_is_pooled_if_its_use_has_ended_well() {
             },
             None,
         ),
+        (
+            "the last exchange",
+            |connection, _| {
+                connection.begin_exchange();
+                connection.end_last_exchange();
+            },
+            Some(c"used up"),
+        ),
         ("a failure", |connection, _| connection.mark_broken(), Some(c"failed")),
         (
             "an exchange after a failure",
@@ -159,7 +167,7 @@ fn a_connection_is_pooled_if_its_use_has_ended_well() {
             },
             Some(c"failed"),
         ),
-        ("the end", read_end, Some(c"incomplete")),
+        ("the end", read_end, Some(c"used up")),
         (
             "the end after a failure",
             |connection, server| {

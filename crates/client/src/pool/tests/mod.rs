@@ -37,7 +37,7 @@ impl Poolable for Fake {
     fn set_shard(&mut self, shard: ShardNumber) {
         self.shard = shard;
     }
-    fn is_good(&mut self) -> bool {
+    fn is_good(&mut self, _: bool) -> bool {
         self.tests.fetch_add(1, Ordering::Relaxed);
         self.good
     }
