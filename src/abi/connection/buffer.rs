@@ -7,7 +7,6 @@ use std::time::Duration;
 use libc::c_int;
 
 use super::{Connection, ConnectionMemory, Reply};
-use droplet_client::http::expectation::Expectation;
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS};
 
@@ -78,7 +77,8 @@ impl Connection {
 
     /// Notes what was read of the reply to the request that was written last.
     pub fn set_reply(&mut self, reply: Reply) {
-        (self.0.reply, self.0.expectation) = (reply, Expectation::default());
+        self.0.reply = reply;
+        self.end_request();
     }
 
     /// Drops what was read behind the last reply, before another is read. Nothing is dropped from a file: replies are
@@ -116,17 +116,17 @@ impl Connection {
     /// Returns whether it looks like the beginning of one.
     #[inline]
     pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) -> bool {
-        self.0.expectation.note(pieces.iter().map(|piece| &**piece))
+        self.0.request.note(pieces.iter().map(|piece| &**piece))
     }
 
     /// Returns whether the request that was written last is a HEAD.
     pub fn is_head_request(&self) -> bool {
-        self.0.expectation.is_head()
+        self.0.request.is_head()
     }
 
     /// Returns whether the reply to the request that was written last may be a `100 Continue`.
     pub fn may_be_continued(&self) -> bool {
-        self.0.expectation.may_be_met()
+        self.0.request.may_be_continued()
     }
 }
 

@@ -12,6 +12,7 @@ mod reserved;
 
 use std::ffi::CStr;
 use std::io::IoSlice;
+use std::mem;
 use std::net::SocketAddr;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::open_connection::OpenConnection;
 use droplet_client::fault::Fault;
 use droplet_client::http::KeepAlive;
-use droplet_client::http::expectation::Expectation;
+use droplet_client::http::request::WrittenRequest;
 use droplet_client::net::stream::{Stream, TransferError};
 use droplet_client::os::clock::Moment;
 use droplet_client::os::shards::ShardNumber;
@@ -54,17 +55,15 @@ pub struct ConnectionMemory {
     /// True if C took the descriptor or put another file in its place. The connection is of no use to others then:
     /// it stays in an exchange.
     is_replaced: bool,
-    /// What the request that was written last waits for.
-    expectation: Expectation,
+    /// The request that was written last.
+    request: WrittenRequest,
     /// The reply that this library's reader has read since a request was written.
     reply: Reply,
     extras: Option<Box<Extras>>,
 }
 
-/// What this library's reader has read of a reply. It has two bytes, as the expectation beside it has, so that one store
-/// resets both.
+/// What this library's reader has read of a reply.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-#[repr(u16)]
 pub enum Reply {
     /// Not all of it, or nothing.
     #[default]
@@ -175,12 +174,18 @@ impl Connection {
 
     /// Notes that the reply was read to its end, and whether the peer takes no further request after it.
     pub fn end_exchange(&mut self, is_last: bool) {
-        self.0.expectation = Expectation::default();
+        self.end_request();
         match is_last {
             _ if self.0.is_replaced => {}
             true => self.0.open.end_last_exchange(),
             false => self.0.open.end_exchange(),
         }
+    }
+
+    /// Notes that the reply has come to all that is known of the request.
+    pub(super) fn end_request(&mut self) {
+        let request = mem::take(&mut self.0.request);
+        self.0.open.end_request(&request);
     }
 
     /// Learns the limits that the server states in a reply.
@@ -283,19 +288,19 @@ impl Poolable for Connection {
 impl ClientConnection for Connection {
     #[inline]
     fn begin_reuse(&mut self) {
-        let ConnectionMemory { head, open, expectation, reply, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, request, reply, .. } = &mut *self.0;
         open.begin_reuse();
         head.n_hits = open.reuses();
-        (*expectation, *reply) = (Expectation::default(), Reply::Unread);
+        (*request, *reply) = (WrittenRequest::default(), Reply::Unread);
         // The last reader's traces would mislead the next one.
         head.wipe_traces();
     }
 
     #[inline]
     fn end_use(&mut self) -> Result<(), CloseReason> {
-        let ConnectionMemory { head, open, reply, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, request, reply, .. } = &mut *self.0;
         head.close_time = sys::wall_clock_seconds();
-        open.end_use(|stream| head.is_reply_read(stream, *reply))?;
+        open.end_use(|stream| request.is_whole() && head.is_reply_read(stream, *reply))?;
         // Without a read buffer it cannot be used again.
         if head.read_buf.is_null() { Err(CloseReason::Terminated) } else { Ok(()) }
     }

@@ -16,7 +16,7 @@ use crate::abi::memory::{Block, duplicate};
 use crate::abi::slab::Vacant;
 use droplet_client::checkout::endpoint::Endpoint;
 use droplet_client::checkout::open_connection::OpenConnection;
-use droplet_client::http::expectation::Expectation;
+use droplet_client::http::request::WrittenRequest;
 use droplet_client::net::stream::{File, Socket, Stream};
 use droplet_client::os::sys;
 use droplet_client::pool::metrics::Metrics;
@@ -121,7 +121,7 @@ impl Reserved {
             fd,
             has_ssl: false,
             is_replaced: false,
-            expectation: Expectation::default(),
+            request: WrittenRequest::default(),
             reply: Reply::Unread,
             extras: None,
         }))

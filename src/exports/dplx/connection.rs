@@ -144,7 +144,8 @@ pub unsafe extern "C" fn dplx_conn_write(
 /// Says that the reply to all that was written has been read to its end, so that dpl_conn_release() may keep the
 /// connection for later requests. dplx_reply_read() does that by itself; of what dplx_conn_read() has read only the program
 /// knows the length. Do not call this if the server has announced that it will close the connection. If the server sends
-/// more than the reply, or ends the connection, that is still noticed, and the connection is closed.
+/// more than the reply, or ends the connection, or the request was not written to its end, that is still noticed, and the
+/// connection is closed.
 ///
 /// @param conn the connection
 /// @return DPL_SUCCESS; DPL_EINVAL if `conn` is NULL or not in use; DPL_FAILURE if dplx_reply_read() has begun with the reply

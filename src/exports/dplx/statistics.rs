@@ -30,7 +30,7 @@ pub enum dplx_closing_t {
     DPLX_CLOSED_TERMINATED = 0,
     /// It was released after an error.
     DPLX_CLOSED_FAILED = 1,
-    /// It was released with unread bytes, or before its reply was complete.
+    /// It was released with unread bytes, or in the middle of a request or a reply.
     DPLX_CLOSED_INCOMPLETE = 2,
     /// The peer closed it while it was idle, or sent bytes that nobody asked for.
     DPLX_CLOSED_STALE = 3,

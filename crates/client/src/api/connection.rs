@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use crate::checkout::ClientConnection as _;
 use crate::checkout::endpoint::Endpoint;
 use crate::checkout::open_connection::OpenConnection;
 use crate::http;
-use crate::http::expectation::Expectation;
 use crate::net::stream::TransferError;
 use crate::os::libssl;
 use crate::os::sys;
@@ -110,7 +110,8 @@ impl Connection {
     /// message for the log, if [`Connection::reply`] has begun with the reply and has not come to its end.
     pub fn reply_complete(&mut self) {
         if self.exchange.forget_unless_under_way() {
-            self.exchange.request = Expectation::default();
+            let request = mem::take(&mut self.exchange.request);
+            self.open_mut().end_request(&request);
             self.open_mut().end_exchange();
         } else {
             log!(&self.context.call(), Error, "reply from {}: it was not read to its end", self.peer());

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, IoSlice, Read};
+use std::mem;
 use std::time::Duration;
 
 use super::connection::Connection;
 use crate::checkout::open_connection::OpenConnection;
 use crate::http::error::ReadError;
-use crate::http::expectation::Expectation;
 use crate::http::reader::{ReplyReader, Source};
 use crate::http::reply::Expected;
+use crate::http::request::WrittenRequest;
 use crate::http::{Limits, reader};
 use crate::net::stream::TransferError;
 
@@ -21,7 +22,7 @@ const BUFFER: usize = 8192;
 #[derive(Default)]
 pub struct Exchange {
     /// The request that was written last.
-    pub request: Expectation,
+    pub request: WrittenRequest,
     /// The reply to it, once reading has begun.
     reply: Option<Box<ReplyReader>>,
     buffer: Vec<u8>,
@@ -75,7 +76,7 @@ impl Exchange {
 
     fn expected(&self, limits: Limits) -> Expected {
         let Exchange { request, .. } = self;
-        Expected { body: !request.is_head(), data: true, continuation: request.may_be_met(), limits }
+        Expected { body: !request.is_head(), data: true, continuation: request.may_be_continued(), limits }
     }
 }
 
@@ -200,6 +201,7 @@ impl Connection {
         let (open, exchange) = self.parts();
         let mut reply =
             exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected(limits))));
+        reply.set_continuation(exchange.request.may_be_continued());
         let was_over = reply.is_over();
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
         let cannot_be_read = reply.has_failed() || open.is_broken() && open.stream.tls().is_some();
@@ -251,7 +253,7 @@ fn finish(open: &mut OpenConnection, exchange: &mut Exchange, reply: &reader::Re
     if let Some(stated) = reply.keep_alive {
         open.learn_limits(stated);
     }
-    exchange.request = Expectation::default();
+    open.end_request(&mem::take(&mut exchange.request));
     let is_whole = !reply.lacks_last_line || open.stream.take_empty_line();
     if !exchange.unread().is_empty() {
         // Nobody asked for it. It must not be taken for another reply.

@@ -15,6 +15,7 @@ use super::endpoint::Endpoint;
 use super::reads::Reads;
 use crate::fault::Fault;
 use crate::http::KeepAlive;
+use crate::http::request::WrittenRequest;
 use crate::net::stream::{Socket, Stream, TransferError};
 use crate::net::tls::TlsStream;
 use crate::os::clock::{self, Moment, ShortMoment};
@@ -53,6 +54,8 @@ enum State {
     Ready,
     /// A request or its reply is under way. The connection is of no use to others until the reply is complete.
     InExchange,
+    /// The reply to a request was read before the request was written to its end. The connection is of no use to others.
+    Torn,
     /// The peer sends no more, or has said so: no further exchange is possible.
     Ended,
     /// A read or write failed. The connection must not be used again.
@@ -89,6 +92,14 @@ impl OpenConnection {
     pub fn end_exchange(&mut self) {
         if self.state == State::InExchange {
             self.state = State::Ready;
+        }
+    }
+
+    /// Notes that the reply to this request has come. If a part of the request was not written, the server may take the
+    /// next request for it.
+    pub fn end_request(&mut self, request: &WrittenRequest) {
+        if !request.is_whole() && matches!(self.state, State::Ready | State::InExchange) {
+            self.state = State::Torn;
         }
     }
 
@@ -257,7 +268,7 @@ impl OpenConnection {
             _ if self.is_inherited() => CloseReason::Failed,
             State::Broken => CloseReason::Failed,
             State::Ended => CloseReason::UsedUp,
-            State::Ready | State::InExchange => CloseReason::Incomplete,
+            State::Ready | State::InExchange | State::Torn => CloseReason::Incomplete,
         }
     }
 

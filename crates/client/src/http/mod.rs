@@ -1,4 +1,4 @@
-//! Replies of HTTP/1.1 as text. There are no C types here, and no sockets.
+//! Replies of HTTP/1.1, and what has to be known of requests, as text. There are no C types here, and no sockets.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -7,19 +7,19 @@
 //! | `head.rs`, `fields.rs`, `lines.rs` | the status line and framing, the fields, the lines that both come in |
 //! | `keep_alive.rs` | the limits that a server states for its connections |
 //! | `error.rs` | errors of a reply |
-//! | `expectation.rs` | the search for `Expect` in requests |
+//! | `request/` | what is known of a request from what is written |
 //!
 //! `reply_tests/` compares the reader with a model of it that uses httparse. So does the fuzzer (`crates/properties`).
 #![forbid(unsafe_code)]
 
 pub mod error;
-pub mod expectation;
 mod fields;
 mod head;
 mod keep_alive;
 mod lines;
 pub mod reader;
 pub mod reply;
+pub mod request;
 
 pub use keep_alive::KeepAlive;
 pub use lines::Limits;

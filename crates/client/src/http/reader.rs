@@ -108,6 +108,11 @@ impl ReplyReader {
         }
     }
 
+    /// Says whether the reply may be a `100 Continue`, which changes when the request goes on.
+    pub fn set_continuation(&mut self, continuation: bool) {
+        self.parser.set_continuation(continuation);
+    }
+
     /// Returns the status; `None` before the end of the head.
     pub fn status(&self) -> Option<u16> {
         self.head.as_ref().map(|head| head.status)

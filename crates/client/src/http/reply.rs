@@ -63,6 +63,11 @@ impl Parser {
         Parser { state: State::Head(Lines::default()), expected }
     }
 
+    /// Says whether the reply may be a `100 Continue`, which changes when the request goes on.
+    pub fn set_continuation(&mut self, continuation: bool) {
+        self.expected.continuation = continuation;
+    }
+
     /// Returns whether the reply is complete.
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Complete)

@@ -17,7 +17,7 @@ pub enum CloseReason {
     Terminated,
     /// It was released after an error.
     Failed,
-    /// It was released with unread bytes or in the middle of a reply.
+    /// It was released with unread bytes, or in the middle of a request or a reply.
     Incomplete,
     /// While it was idle, its peer closed it or sent something.
     Stale,

@@ -7,6 +7,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use openssl::ssl::{SslContext, SslMethod, SslVersion};
 use socket2::SockRef;
 
+mod uses;
+
 use super::super::open_connection::OpenConnection;
 use super::*;
 use crate::net::stream::TransferError;
@@ -132,58 +134,6 @@ fn lose_reply(connection: &mut OpenConnection, server: &mut TcpStream) {
 
 /// The name of a use of a connection, what it does, and what is expected of it.
 type Use<R> = (&'static str, fn(&mut OpenConnection, &mut TcpStream), R);
-
-#[test]
-fn a_connection_is_pooled_if_its_use_has_ended_well() {
-    let uses: [Use<Option<&CStr>>; 10] = [
-        ("nothing", |_, _| {}, None),
-        ("an exchange", exchange, None),
-        ("a request", |connection, _| write(connection), Some(c"incomplete")),
-        ("the begin of an exchange", |connection, _| connection.begin_exchange(), Some(c"incomplete")),
-        (
-            "a whole exchange",
-            |connection, _| {
-                connection.begin_exchange();
-                connection.end_exchange();
-            },
-            None,
-        ),
-        (
-            "the last exchange",
-            |connection, _| {
-                connection.begin_exchange();
-                connection.end_last_exchange();
-            },
-            Some(c"used up"),
-        ),
-        ("a failure", |connection, _| connection.mark_broken(), Some(c"failed")),
-        (
-            "an exchange after a failure",
-            |connection, server| {
-                connection.mark_broken();
-                connection.begin_exchange();
-                exchange(connection, server);
-                connection.end_exchange();
-            },
-            Some(c"failed"),
-        ),
-        ("the end", read_end, Some(c"used up")),
-        (
-            "the end after a failure",
-            |connection, server| {
-                connection.mark_broken();
-                read_end(connection, server);
-            },
-            Some(c"failed"),
-        ),
-    ];
-    for (name, act, expected) in uses {
-        let served = Served::new();
-        let (mut connection, mut server) = served.open();
-        act(&mut connection, &mut server);
-        assert_eq!(served.outcome(connection), expected, "{name}");
-    }
-}
 
 #[test]
 fn a_connection_that_the_pool_rejects_counts_by_the_reason() {
