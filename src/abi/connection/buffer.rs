@@ -116,7 +116,10 @@ impl Connection {
     /// Returns whether it looks like the beginning of one.
     #[inline]
     pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) -> bool {
-        self.0.request.note(pieces.iter().map(|piece| &**piece))
+        let ConnectionMemory { open, request, .. } = &mut *self.0;
+        let begins = request.note(pieces.iter().map(|piece| &**piece));
+        open.set_request(request);
+        begins
     }
 
     /// Returns whether the request that was written last is a HEAD.

@@ -291,16 +291,17 @@ impl ClientConnection for Connection {
         let ConnectionMemory { head, open, request, reply, .. } = &mut *self.0;
         open.begin_reuse();
         head.n_hits = open.reuses();
-        (*request, *reply) = (WrittenRequest::default(), Reply::Unread);
+        request.forget();
+        *reply = Reply::Unread;
         // The last reader's traces would mislead the next one.
         head.wipe_traces();
     }
 
     #[inline]
     fn end_use(&mut self) -> Result<(), CloseReason> {
-        let ConnectionMemory { head, open, request, reply, .. } = &mut *self.0;
+        let ConnectionMemory { head, open, reply, .. } = &mut *self.0;
         head.close_time = sys::wall_clock_seconds();
-        open.end_use(|stream| request.is_whole() && head.is_reply_read(stream, *reply))?;
+        open.end_use(|stream| head.is_reply_read(stream, *reply))?;
         // Without a read buffer it cannot be used again.
         if head.read_buf.is_null() { Err(CloseReason::Terminated) } else { Ok(()) }
     }

@@ -54,6 +54,8 @@ enum State {
     Ready,
     /// A request or its reply is under way. The connection is of no use to others until the reply is complete.
     InExchange,
+    /// A request was begun and not written to its end.
+    InRequest,
     /// The reply to a request was read before the request was written to its end. The connection is of no use to others.
     Torn,
     /// The peer sends no more, or has said so: no further exchange is possible.
@@ -83,8 +85,19 @@ impl OpenConnection {
     /// Notes that a request is begun. Until [`OpenConnection::end_exchange`] the connection is not pooled.
     #[inline]
     pub fn begin_exchange(&mut self) {
-        if self.state == State::Ready {
+        if matches!(self.state, State::Ready | State::InRequest) {
             self.state = State::InExchange;
+        }
+    }
+
+    /// Notes whether the request that is being written is whole, outside of an exchange. If it is not, the server may take
+    /// the next request for the rest of it.
+    #[inline]
+    pub fn set_request(&mut self, request: &WrittenRequest) {
+        match self.state {
+            State::Ready if !request.is_whole() => self.state = State::InRequest,
+            State::InRequest if request.is_whole() => self.state = State::Ready,
+            _ => {}
         }
     }
 
@@ -95,10 +108,9 @@ impl OpenConnection {
         }
     }
 
-    /// Notes that the reply to this request has come. If a part of the request was not written, the server may take the
-    /// next request for it.
+    /// Notes that the reply to this request has come. If the request is not whole, the connection stays of no use to others.
     pub fn end_request(&mut self, request: &WrittenRequest) {
-        if !request.is_whole() && matches!(self.state, State::Ready | State::InExchange) {
+        if !request.is_whole() && matches!(self.state, State::InRequest | State::InExchange) {
             self.state = State::Torn;
         }
     }
@@ -268,7 +280,7 @@ impl OpenConnection {
             _ if self.is_inherited() => CloseReason::Failed,
             State::Broken => CloseReason::Failed,
             State::Ended => CloseReason::UsedUp,
-            State::Ready | State::InExchange | State::Torn => CloseReason::Incomplete,
+            State::Ready | State::InRequest | State::InExchange | State::Torn => CloseReason::Incomplete,
         }
     }
 

@@ -26,29 +26,37 @@ impl Limits {
         Limits { idle_nanoseconds: i64::from(idle_time) * 1_000_000_000, reuses }
     }
 
-    /// Returns whether a connection that was released at `since` has been idle for too long. `allowed_nanoseconds` is the
-    /// time for which its server lets it be idle.
-    ///
-    /// There is no overflow: the monotonic clock begins when the machine starts. To exclude one would take two more
-    /// instructions on the hot path.
+    /// Returns whether a connection has been idle for too long. `allowed_nanoseconds` is the time for which its server lets
+    /// it be idle.
     #[inline(always)]
-    pub fn are_over(self, since: Moment, allowed_nanoseconds: i64, now: Moment) -> bool {
-        since.nanoseconds() as i64 + self.idle_nanoseconds.min(allowed_nanoseconds)
-            <= now.nanoseconds() as i64
-    }
-
-    /// True for a connection that was released at `since` if it has to be looked at more closely.
-    #[inline(always)]
-    pub fn have_rested(since: Moment, now: Moment) -> bool {
-        since.after(REST) <= now
+    pub fn are_over(self, idle: IdleTime, allowed_nanoseconds: i64) -> bool {
+        self.idle_nanoseconds.min(allowed_nanoseconds) <= idle.0
     }
 }
 
-/// The time after which an idle connection is looked at more closely before it is reused. A program that closes the
-/// descriptors of others, as daemons do when they start, then opens files of its own, and only the kernel can tell whether
-/// a silent socket is still the connection. In a busy program that call would be noticed. HikariCP, a pool of connections to
-/// databases, also leaves its test out for 500 ms (`aliveBypassWindowMs`).
-const REST: Duration = Duration::from_millis(500);
+/// The time for which a connection has been idle, in nanoseconds. It is negative if another thread has read the clock since.
+#[derive(Clone, Copy)]
+pub struct IdleTime(i64);
+
+impl IdleTime {
+    /// Returns the time since then. There is no overflow: the monotonic clock begins when the machine starts.
+    #[inline(always)]
+    pub fn since(then: Moment, now: Moment) -> IdleTime {
+        IdleTime(now.nanoseconds() as i64 - then.nanoseconds() as i64)
+    }
+
+    /// True if the connection has to be looked at more closely.
+    #[inline(always)]
+    pub fn is_rest(self) -> bool {
+        self.0 >= REST
+    }
+}
+
+/// The time in nanoseconds after which an idle connection is looked at more closely before it is reused. A program may have
+/// closed the descriptors of others, as daemons do when they start, and then opened files of its own: only the kernel can
+/// tell whether a silent socket is still the connection. In a busy program that call would be noticed. HikariCP, a pool of
+/// connections to databases, also leaves its test out for 500 ms (`aliveBypassWindowMs`).
+const REST: i64 = 500_000_000;
 
 /// An idle timeout of 146 years.
 const LONGEST: i64 = 1 << 62;

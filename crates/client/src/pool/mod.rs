@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use idle_set::{IdleSet, Known};
+use limits::IdleTime;
 pub use limits::Limits;
 pub use server_limits::{Announced, Ending};
 
@@ -137,7 +138,8 @@ impl<C: Poolable, P> Pool<C, P> {
     /// for which its server lets it be idle.
     #[inline(always)]
     fn examine(&self, mut idle: Idle<C>, now: Moment, limits: Limits, allowed_nanoseconds: i64) -> Option<C> {
-        if limits.are_over(idle.since, allowed_nanoseconds, now) {
+        let idle_time = IdleTime::since(idle.since, now);
+        if limits.are_over(idle_time, allowed_nanoseconds) {
             self.reject_expired(idle);
             return None;
         }
@@ -145,7 +147,7 @@ impl<C: Poolable, P> Pool<C, P> {
             self.reject(idle, CloseReason::UsedUp);
             return None;
         }
-        if !idle.connection.is_good(Limits::have_rested(idle.since, now)) {
+        if !idle.connection.is_good(idle_time.is_rest()) {
             self.reject_stale(idle, now);
             return None;
         }
@@ -359,7 +361,7 @@ impl<C: Poolable> Idle<C> {
 fn take_expired<C: Poolable>(stack: &mut Stack<C>, now: Moment, limits: Limits) -> Vec<Idle<C>> {
     let set = stack.first().and_then(|idle| idle.connection.idle_set());
     let allowed_nanoseconds = set.map_or(i64::MAX, IdleSet::idle_nanoseconds);
-    take(stack, |idle| limits.are_over(idle.since, allowed_nanoseconds, now))
+    take(stack, |idle| limits.are_over(IdleTime::since(idle.since, now), allowed_nanoseconds))
 }
 
 fn close_all<C: Poolable>(idle: impl IntoIterator<Item = Idle<C>>, why: CloseReason) {

@@ -55,6 +55,12 @@ impl Default for WrittenRequest {
 }
 
 impl WrittenRequest {
+    /// Forgets the request.
+    #[inline]
+    pub fn forget(&mut self) {
+        *self = WrittenRequest::default();
+    }
+
     /// Returns whether the reply to the request may be a `100 Continue`. True as well if nothing is known of the request.
     pub fn may_be_continued(&self) -> bool {
         self.may_be_continued
