@@ -12,11 +12,13 @@
 #   EMULATOR=PROGRAM by this program (see ../scripts/cross.sh)
 #   SANITIZED=1      the programs were built with sanitizers (see ../scripts/asan.sh)
 #   DROPLET_TEST_TLS=1, DROPLET_TEST_CASE=NAME: see README.md
+#
+# Ends with 1 if checks have failed, and with 2 if a program ended in another way, or was not run.
 set -u
-cd "$(dirname "$0")" || exit 1
+cd "$(dirname "$0")" || exit 2
 out=${OUT:-../target/tests-c}
 conn=$(realpath "${CONN:-../target/lib}")
-[ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 1; }
+[ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 2; }
 
 # Those that take longest begin first, so that the last ones end together.
 slowest='dead_names lookups fork_busy lookup_thread tls_write races tls_handshake threads write slow limits fork probes
@@ -68,36 +70,51 @@ fi
 
 # shellcheck disable=SC2046 # names without spaces
 [ $# != 0 ] || set -- $(ls *.c alone | sed -n 's/\.c$//p' | grep -vx demo)
-all_runs "$@" | xargs -r -P "${JOBS:-1}" -L 1 ./run.sh --one
+# What an earlier run has left would stand for a program that is not run.
+all_runs "$@" | while read -r layout mode program; do
+    rm -f "$out/$layout/$mode/$program".out "$out/$layout/$mode/$program".err "$out/$layout/$mode/$program".status
+done
+complete=yes
+all_runs "$@" | xargs -r -P "${JOBS:-1}" -L 1 ./run.sh --one || complete=
+
+# Sets how the run ended, and how long it took. A run that was killed has left no word of that.
+read_status() {
+    status=lost seconds=0
+    [ ! -e "$printed.status" ] || read -r status seconds <"$printed.status"
+}
 
 # Under valgrind, and with sanitizers, a check may fail for want of time while other programs run: such a program runs
-# once more, by itself. What they find in memory (status 9) counts at once.
+# once more, by itself. What they find in memory (status 9) counts at once, and so does a run that was killed.
 deserves_another_run() {
-    [ -n "${VALGRIND:-}${SANITIZED:-}" ] && [ "$status" != 0 ] && ! grep -q 'ended with status 9' "$printed.out"
+    [ -n "${VALGRIND:-}${SANITIZED:-}" ] || return
+    case $status in 0 | 9 | lost) return 1 ;; esac
+    ! grep -q 'ended with status 9' "$printed.out"
 }
 
 # The lines of programs that failed are followed by what they say about it.
 all_runs "$@" | {
-    failures=0 previous=
+    failures=0 result=0 previous=
     while read -r layout mode program; do
         printed=$out/$layout/$mode/$program
         [ "$program" = "$previous" ] || first=$printed.out
         previous=$program verdict=ok note=
-        read -r status seconds <"$printed.status"
+        read_status
         if deserves_another_run; then
             note=", the second run: $(grep -m1 '^not ok' "$printed.out")"
             run_one "$layout" "$mode" "$program" </dev/null
-            read -r status seconds <"$printed.status"
+            read_status
         fi
-        [ "$status" = 0 ] || verdict=FAILED
+        [ "$status" = 0 ] || { verdict=FAILED note=", status $status$note"; }
         [ $verdict = ok ] && ! cmp -s "$first" "$printed.out" && verdict="DIFFERS from $first"
         printf '%-14s %-7s %-8s %-7s %4d s%s\n' "$program" "$layout" "$mode" "$verdict" "$seconds" "$note"
         rm -f "$printed.status"
         [ "$verdict" = ok ] && continue
         failures=$((failures + 1))
-        grep -E '^not ok' "$printed.out" | sed 's/^/       /'
-        tail -n 30 "$printed.err" | sed 's/^/       /'
+        case $status in 0 | 1) [ $result != 0 ] || result=1 ;; *) result=2 ;; esac
+        [ ! -e "$printed.out" ] || grep -E '^not ok' "$printed.out" | sed 's/^/       /'
+        [ ! -e "$printed.err" ] || tail -n 30 "$printed.err" | sed 's/^/       /'
     done
     [ $failures = 0 ] || echo "$failures runs failed; what they printed is in $out/LAYOUT/MODE/PROGRAM.{out,err}"
-    [ $failures = 0 ]
+    [ -n "$complete" ] || { echo 'run.sh: a run was killed; those that were to follow were not begun'; result=2; }
+    exit $result
 }
