@@ -48,7 +48,7 @@ FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(IN
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-26s %s\n", $$1, $$2 }' Makefile
 
-all: $(LIBRARIES) $(BUILT)/droplet-conn ## build the libraries into target/lib, and the command
+all: $(LIBRARIES) $(BUILT)/droplet-conn ## build the libraries into target/lib (or lib of CARGO_TARGET_DIR), and the command
 
 demo: ## three HTTP servers, one of which dies, and a C program that does not notice
 	@scripts/setup.sh demo

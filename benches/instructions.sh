@@ -7,7 +7,7 @@
 #   instructions.sh check      fails if a count exceeds that in instructions.txt
 #   instructions.sh update     writes instructions.txt
 #
-#   LIBRARY=FILE  another libdroplet_conn.so, or "none"; needs ../target/bench/bench (make)
+#   LIBRARY=FILE  another libdroplet_conn.so than `make all` built, or "none"; needs ../target/bench/bench (make)
 #
 # What is committed and checked are the instructions in the library itself: those in
 # libc and OpenSSL depend on their versions, and in strcmp() on where a string lies.
@@ -16,7 +16,7 @@
 # are not counted.
 set -eu
 cd "$(dirname "$0")"
-library=${LIBRARY:-../target/release/libdroplet_conn.so}
+library=${LIBRARY:-$(../scripts/libraries.sh)/libdroplet_conn.so.0}
 if [ "$library" = none ]; then library=; else library=$(realpath "$library"); fi
 bench=$(realpath ../target/bench/bench)
 few=1000 many=2000

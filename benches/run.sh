@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs all benchmarks, prints one table and writes ../target/bench/report.html.
 #
-#   LIBRARY=FILE           libdroplet_conn.so (default ../target/release's)
+#   LIBRARY=FILE           libdroplet_conn.so (default: what `make all` built)
 #   DROPLET_ORIGINAL=FILE  the original's libdroplet.so.0, layout 3.0: the same program runs on it too,
 #                          alone and with ours preloaded
 set -eu
 cd "$(dirname "$0")"
-library=$(realpath "${LIBRARY:-../target/release/libdroplet_conn.so}")
+library=$(realpath "${LIBRARY:-$(../scripts/libraries.sh)/libdroplet_conn.so.0}")
 out=../target/bench
 make --silent
 out=$(realpath $out)

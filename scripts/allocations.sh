@@ -3,14 +3,14 @@
 # `make test` does so with a part of them.
 set -eu
 cd "$(dirname "$0")/.."
-export CONN=../target/lib LAYOUTS=3.0 DROPLET_TEST_SOAK=1
+export LAYOUTS=3.0 DROPLET_TEST_SOAK=1
 unset MAKEFLAGS MAKELEVEL
 programs='allocations allocations_lists allocations_replies'
 for program in $programs; do
-    make --silent --directory=tests-c CONN=$CONN ../target/tests-c/3.0/preload/"$program" \
+    make --silent --directory=tests-c ../target/tests-c/3.0/preload/"$program" \
         ../target/tests-c/3.0/alone/"$program"
 done
-make --silent --directory=tests-c CONN=$CONN ../target/tests-c/3.0/alone/memory
+make --silent --directory=tests-c ../target/tests-c/3.0/alone/memory
 failed=0
 # shellcheck disable=SC2086 # names without spaces
 MODES='preload alone' tests-c/run.sh $programs memory || failed=1

@@ -50,7 +50,7 @@ c_tests() {
 }
 
 # Programs wait more than they compute, so more of them run than there are processors.
-export CONN=../target/lib JOBS=$((3 * $(nproc)))
+export JOBS=$((3 * $(nproc)))
 unset MAKEFLAGS MAKELEVEL # the make that runs this has no say in what follows
 c_programs() { make --silent --jobs="$(nproc)" c-programs; }
 
@@ -76,8 +76,7 @@ run_test() {
     suite 'C programs' c_programs # before the Rust tests, which use one of them
     suite 'Rust tests' cargo test --locked --quiet --no-fail-fast -- --format=pretty
     suite 'benchmark report' benches/report/check.sh
-    suite 'hot path' sh -c 'make --silent -C benches &&
-        LIBRARY=../target/lib/libdroplet_conn.so.0 benches/instructions.sh check'
+    suite 'hot path' sh -c 'make --silent -C benches && benches/instructions.sh check'
     suite 'C tests' c_tests demo MODES='preload alone'
     # These are slow and do not depend on linking. `tests-c/run.sh` without arguments runs them too.
     local long='addresses|aliases|allocations.*|blame|dead_names|fork|fork_busy|lookup_thread|lookups|parked|peers|races|threads|tls_flood|tls_handshake|tls_read|tls_slow'

@@ -4,7 +4,7 @@
 # In the layout of 3.0 there are two more: built for our own libdroplet.so.0 alone,
 # and swapped, which is linked with the host's and finds ours in its place.
 #
-#   CONN=DIR         the folder of libdroplet_conn.so.0 (default ../target/lib)
+#   CONN=DIR         the folder of libdroplet_conn.so.0 (default: where `make all` put it)
 #   OUT=DIR          the folder of the programs (default ../target/tests-c)
 #   LAYOUTS, MODES   fewer of them
 #   JOBS=N           so many at a time (default 1); most programs wait most of the time
@@ -17,7 +17,7 @@
 set -u
 cd "$(dirname "$0")" || exit 2
 out=${OUT:-../target/tests-c}
-conn=$(realpath "${CONN:-../target/lib}")
+conn=$(realpath --canonicalize-missing -- "${CONN:-$(../scripts/libraries.sh)}")
 [ -e "$conn/libdroplet_conn.so.0" ] || { echo "run.sh: no libdroplet_conn.so.0 in $conn" >&2; exit 2; }
 
 # Those that take longest begin first, so that the last ones end together.

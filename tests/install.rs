@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{
-    empty_folder, files_in, make, make_command, outcome, root, run, shared_library, standalone_library, write,
+    empty_folder, files_in, make, make_command, outcome, root, run, shared_library, standalone_library,
+    target_folder, write,
 };
 
 const PROGRAM: &str = r#"
@@ -59,7 +60,7 @@ fn install_without_cargo(name: &str, built: &[&str], target: &str) -> (Output, B
     for file in built {
         let copy = folder.join("target/lib").join(file);
         fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
-        fs::copy(root().join("target/lib").join(file), copy).expect("a library that is built");
+        fs::copy(target_folder().join("lib").join(file), copy).expect("a library that is built");
     }
     let stage = folder.join("stage");
     fs::create_dir(&stage).expect("a folder");
@@ -365,7 +366,7 @@ fn libraries_name_no_folder_of_this_machine() {
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let folders: Vec<_> = cargo_home.or(home).into_iter().chain([root().to_owned()]).collect();
     for library in [&CONN[..], &[STANDALONE]].concat() {
-        let bytes = fs::read(root().join("target/lib").join(library)).expect("built");
+        let bytes = fs::read(target_folder().join("lib").join(library)).expect("built");
         for folder in &folders {
             let folder = folder.to_str().expect("text").as_bytes();
             let found = bytes.windows(folder.len()).position(|window| window == folder);

@@ -28,7 +28,10 @@ fn run(out: &Path, variables: &[(&str, &str)], names: &[&str]) -> (Option<i32>, 
     command.env("OUT", out).env("CONN", out).envs([("LAYOUTS", "3.0"), ("MODES", "shared"), ("JOBS", "1")]);
     let output = outcome(command.envs(variables.iter().copied()).args(names));
     let said = String::from_utf8(output.stdout).expect("text");
-    (output.status.code(), said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
+    (
+        output.status.code(),
+        said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect(),
+    )
 }
 
 fn has_line(said: &[String], begin: &str, end: &str) -> bool {
@@ -62,10 +65,21 @@ fn status_tells_failed_checks_from_other_ends() {
     assert_eq!(run(&out, &[], &["well"]).0, Some(2));
 }
 
+#[test]
+fn libraries_are_those_of_the_folder_that_cargo_is_told() {
+    let out = programs("runner-folder", &[("well", "true")]);
+    let variables = [("CONN", ""), ("CARGO_TARGET_DIR", out.to_str().expect("text"))];
+    assert_eq!(run(&out, &variables, &["well"]).0, Some(2), "it has no library");
+    fs::create_dir(out.join("lib")).expect("a folder");
+    write(&out.join("lib"), "libdroplet_conn.so.0", "");
+    assert_eq!(run(&out, &variables, &["well"]).0, Some(0));
+}
+
 /// A check may have failed for want of time. What was found in memory counts at once, also in the program itself.
 #[test]
 fn second_run_is_for_checks_alone() {
-    let well_the_second_time = |status: &str| format!("[ -e \"$0.ran\" ] || {{ touch \"$0.ran\"; exit {status}; }}");
+    let well_the_second_time =
+        |status: &str| format!("[ -e \"$0.ran\" ] || {{ touch \"$0.ran\"; exit {status}; }}");
     let scripts = [("check", well_the_second_time("1")), ("leak", well_the_second_time("9"))];
     let out = programs("runner-again", &scripts.each_ref().map(|(name, script)| (*name, &**script)));
     let (status, said) = run(&out, &[("SANITIZED", "1")], &["check", "leak"]);

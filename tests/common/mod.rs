@@ -17,6 +17,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the folder of what is built, which the Makefile takes from the same variable.
+pub fn target_folder() -> PathBuf {
+    let named = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    root().join(named.unwrap_or_else(|| "target".into()))
+}
+
 /// Builds the libraries, and returns the shared one. `scripts/coverage.sh` names the folder of its own.
 pub fn shared_library() -> PathBuf {
     if let Some(folder) = env::var_os("DROPLET_TEST_LIBRARIES") {
@@ -24,7 +30,7 @@ pub fn shared_library() -> PathBuf {
     }
     static BUILT: Once = Once::new();
     BUILT.call_once(|| drop(make(&["all"])));
-    root().join("target/lib/libdroplet_conn.so.0")
+    target_folder().join("lib/libdroplet_conn.so.0")
 }
 
 /// Returns the static library as a linker finds it: a linker script.
@@ -79,10 +85,10 @@ pub fn make(arguments: &[&str]) -> String {
     run(make_command().args(arguments))
 }
 
-/// Returns a command that runs make as from a shell, with `target` as the folder of what is built.
+/// Returns a command that runs make as from a shell.
 pub fn make_command() -> Command {
     let mut command = Command::new("make");
-    for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
+    for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CARGO_BUILD_TARGET"] {
         command.env_remove(variable);
     }
     command.arg("--silent").arg("-C").arg(root());
