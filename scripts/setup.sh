@@ -56,7 +56,6 @@ done
 for program in $programs; do
     command -v "${program%:*}" >/dev/null || needed="$needed ${program#*:}"
 done
-command -v dpkg >/dev/null || { echo "setup: not Debian; what is needed is what Debian calls $needed"; exit 0; }
 
 # A library may be installed for another architecture too, or only for that one.
 installed() {
@@ -64,19 +63,20 @@ installed() {
     dpkg-query --show --showformat='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
         grep -qxF -e "installed $architecture" -e 'installed all'
 }
-missing=
-for package in $needed; do
-    installed "$package" || missing="$missing $package"
-done
-missing=${missing# }
-if [ -z "$missing" ]; then
-    echo 'setup: nothing to install'
-elif [ "$(id -u)" != 0 ]; then
-    echo 'setup: packages are missing; run' >&2
-    [ -z "$foreign" ] || printf '    sudo dpkg --add-architecture %s && sudo apt-get update\n' "$foreign" >&2
-    printf '    sudo apt-get install %s\n' "$missing" >&2
-    exit 1
-else
+
+install_packages() {
+    missing=
+    for package in $needed; do
+        installed "$package" || missing="$missing $package"
+    done
+    missing=${missing# }
+    [ -n "$missing" ] || { echo 'setup: nothing to install'; return 0; }
+    if [ "$(id -u)" != 0 ]; then
+        echo 'setup: packages are missing; run' >&2
+        [ -z "$foreign" ] || printf '    sudo dpkg --add-architecture %s && sudo apt-get update\n' "$foreign" >&2
+        printf '    sudo apt-get install %s\n' "$missing" >&2
+        exit 1
+    fi
     echo "setup: installing $missing"
     log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # nothing of it is to be started
@@ -85,6 +85,12 @@ else
     { apt-get update && apt-get install --yes --no-install-recommends $missing; } >"$log" 2>&1 </dev/null ||
         { tail -n 20 "$log" >&2; echo "setup: apt-get failed; all it said is in $log" >&2; exit 1; }
     rm -f "$log"
+}
+
+if command -v dpkg >/dev/null; then
+    install_packages
+else
+    echo "setup: not Debian: install what these Debian packages contain: $needed"
 fi
 
 # In a folder of the project: a developer may have another version.
