@@ -23,6 +23,10 @@ few=1000 many=2000
 margin=3 # percent
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # $1 kind, $2 loops, $3 the object whose instructions count; all if empty
 executed() {

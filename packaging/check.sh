@@ -10,6 +10,10 @@ folder=$(realpath "$3")
 [ "$(id -u)" = 0 ] || { echo 'check: only root can make a root folder' >&2; exit 1; }
 root=$folder/root
 trap 'rm -rf --one-file-system "$root"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 fresh() {
@@ -30,11 +34,13 @@ offline() {
 
 if ! [ -e "$folder/$suite.tar" ]; then
     echo "== $suite: root"
+    rm -rf --one-file-system "$root" # of a run that was killed
     "$(dirname "$0")/../scripts/base-root.sh" "$suite" "$root"
     # A user, since distributions do not build as root.
     inside useradd --create-home builder
     get update
-    tar -cf "$folder/$suite.tar" -C "$root" .
+    tar -cf "$folder/$suite.tar.part" -C "$root" .
+    mv "$folder/$suite.tar.part" "$folder/$suite.tar"
 fi
 
 packages=$folder/$suite
@@ -54,8 +60,9 @@ if ! cmp -s "$archive" "$packages"/*.orig.tar.xz; then
     offline env ${DEB_BUILD_OPTIONS:+"DEB_BUILD_OPTIONS=$DEB_BUILD_OPTIONS"} \
         setpriv --reuid=builder --regid=builder --init-groups env HOME=$work \
         sh -c "cd $work && ./deb.sh $name.tar.xz packages"
-    rm -rf "$packages"
-    cp -r "$root$work/packages" "$packages"
+    rm -rf "$packages" "$packages.part"
+    cp -r "$root$work/packages" "$packages.part"
+    mv "$packages.part" "$packages"
 fi
 
 echo "== $suite: install, use, remove"

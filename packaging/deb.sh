@@ -9,6 +9,10 @@ folder=$(realpath "$2")
 name=$(basename "$archive" .tar.xz)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # Debian's name of an archive as the developers publish it.
 cp "$archive" "$work/droplet-conn_${name#droplet-conn-}.orig.tar.xz"

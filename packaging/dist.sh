@@ -13,6 +13,10 @@ time=$(git show -s --format=%ct HEAD)
 name=droplet-conn-$version
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 git archive --prefix="$name/" HEAD | tar -xf - -C "$work"
 cd "$work/$name"

@@ -10,6 +10,10 @@ version=$(basename "$archive" .tar.xz)
 version=${version#droplet-conn-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 mkdir "$work/SOURCES"
 cp "$archive" "$work/SOURCES"

@@ -7,6 +7,10 @@ set -eu
 names=$1 folder=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 sed 's/.*/NAME(&)/' "$names" >"$work/names"
 # An object for every program: no link-time optimisation, and fit for shared libraries.

@@ -8,6 +8,10 @@ set -eu
 input=$1 names=$2 output=$3 prefix=${4:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# A signal alone would end dash without that.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 object=$work/$(basename "$output" .a).o
 
 cp "$names" "$work/names"
