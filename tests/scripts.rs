@@ -1,4 +1,4 @@
-//! What scripts do where a tool is missing, and when they are stopped. Tools that they call are replaced.
+//! What scripts do where something is missing, and when they are stopped. Tools that they call are replaced.
 
 mod common;
 
@@ -74,4 +74,19 @@ fn tools_of_cargo_are_installed_also_without_dpkg() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("not Debian: install what these Debian packages contain: binutils"), "{said}");
     assert!(said.contains("cargo install --quiet --locked --root target/tools cargo-deny@"), "{said}");
+}
+
+/// Such a mutation would be found by any failure.
+#[test]
+fn mutation_has_to_say_what_finds_it() {
+    let folder = empty_folder("scripts-mutations").join("crates/simulation");
+    fs::create_dir_all(folder.join("mutations")).expect("a folder");
+    fs::copy(root().join("crates/simulation/mutations.sh"), folder.join("mutations.sh")).expect("a copy");
+    write(&folder.join("mutations"), "silent.patch", "found by:\n--- a/x\n+++ b/x\n");
+    let output = outcome(&mut Command::new(folder.join("mutations.sh")));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("silent.patch has no line \"found by: WHAT\""),
+        "{said}"
+    );
 }

@@ -2,7 +2,7 @@
 # Shows that the simulation finds what it is for: brings defects of the past back, one after the other, in a copy of the
 # source, and runs histories until one fails.
 #   mutations.sh [NAME...]    only these (files of the folder mutations)
-# A mutation that is not found, or whose patch does not fit any more, is a failure.
+# A mutation that is not found, or whose patch does not fit any more or does not say what finds it, is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=crates/simulation/mutations
@@ -14,6 +14,9 @@ export CARGO_TARGET_DIR=$PWD/$work/target CARGO_PROFILE_RELEASE_LTO=off CARGO_PR
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_INCREMENTAL=1
 missed=0
 for name; do
+    expected=$(sed -n 's/^found by: //p' $folder/"$name".patch)
+    # Any failure would fit.
+    [ -n "$expected" ] || { echo "mutations: $name.patch has no line \"found by: WHAT\"" >&2; exit 1; }
     mkdir -p $work/source
     # With new times: cargo would not see that a file is as it was before the last patch.
     rm -rf $work/source/crates $work/source/src
@@ -22,7 +25,6 @@ for name; do
     patch --quiet --directory=$work/source -p1 <$folder/"$name".patch
     (cd $work/source && cargo build --quiet --release --locked -p simulation 2>$CARGO_TARGET_DIR.log) ||
         { tail -n 20 $CARGO_TARGET_DIR.log >&2; exit 1; }
-    expected=$(sed -n 's/^found by: //p' $folder/"$name".patch)
     log=$work/$name.log
     $work/target/release/simulation --histories "${HISTORIES:-6000}" --until-failure >"$log" 2>/dev/null || :
     if grep -qE "^seed .*($expected)" "$log"; then
