@@ -40,9 +40,12 @@ REFUSE = $(foreach variable,$(1),$(foreach character,$(2),$(if $(findstring $(ch
 	$(error $(variable) has the character $(character), which cannot be installed: $($(variable))))))
 REFUSE_BLANKS = $(foreach variable,$(1),$(if $(word 2,x$($(variable))x),\
 	$(error $(variable) has blanks, which cannot stand in a pkg-config file: $($(variable)))))
+# They would depend on the folder in which make runs, and a pkg-config file on that of its user.
+REFUSE_RELATIVE = $(foreach variable,$(1),$(if $(filter-out /%,$(firstword $($(variable)))),\
+	$(error $(variable) is not an absolute path: $($(variable)))))
 IN_A_FILE := PREFIX LIBDIR INCLUDEDIR DOCDIR
 REFUSE_NAMES = $(call REFUSE_BLANKS,$(IN_A_FILE))$(call REFUSE,$(IN_A_FILE),$(IN_FILES))\
-	$(call REFUSE,DESTDIR BINDIR MANDIR,$(IN_QUOTES))
+	$(call REFUSE,DESTDIR BINDIR MANDIR,$(IN_QUOTES))$(call REFUSE_RELATIVE,$(IN_A_FILE) BINDIR MANDIR)
 FILL_IN = sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|'
 
 help: ## this list
@@ -168,7 +171,7 @@ uninstall: ## with the variables that install had
 		"$(DESTDIR)$(INCLUDEDIR)"/droplet_conn.h "$(DESTDIR)$(BINDIR)/droplet-conn"
 	for page in $(PAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	rm -f $(LICENCES:%="$(LICENCES_TO)"/%)
-	$(call REMOVE_EMPTY,"$(LICENCES_TO)")
+	$(call REMOVE_EMPTY,"$(TO)"/.debug "$(LICENCES_TO)")
 
 # Not part of the above: where there is a Droplet it would take its place.
 install-standalone: ## libdroplet.so.0 and its headers, where there is no Droplet; variables as above
@@ -191,7 +194,7 @@ uninstall-standalone: ## with the variables that install-standalone had
 	$(REFUSE_NAMES)
 	@scripts/uninstall-standalone.sh "$(TO)" $(VERSION) "$(HEADERS_TO)" $(DROPLETS_HEADERS)
 	rm -f $(LICENCES:%="$(STANDALONE_LICENCES_TO)"/%)
-	$(call REMOVE_EMPTY,"$(HEADERS_TO)"/droplet "$(HEADERS_TO)" "$(STANDALONE_LICENCES_TO)")
+	$(call REMOVE_EMPTY,"$(HEADERS_TO)"/droplet "$(HEADERS_TO)" "$(TO)"/.debug "$(STANDALONE_LICENCES_TO)")
 
 dist: ## an archive of the sources of HEAD and of the crates they need, which builds without a network
 	@packaging/dist.sh $(TARGET)/dist $(PACKAGES)

@@ -199,8 +199,14 @@ fn installed_libraries_can_be_stripped() {
         assert_eq!(id(&file), id(&beside));
     }
     assert!(!sections(&library.join("libdroplet_conn_static.a")).contains(".debug_"));
-    make(&["uninstall", "uninstall-standalone", "PREFIX=/usr", &to_stage]);
+    make(&["uninstall", "PREFIX=/usr", &to_stage]);
+    assert!(library.join(".debug").exists(), "it has what belongs to the other library");
+    make(&["uninstall-standalone", "PREFIX=/usr", &to_stage]);
     assert_eq!(files_in(&stage), BTreeSet::new());
+    assert!(!library.join(".debug").exists());
+    install(&["install-strip", "PREFIX=/usr", &to_stage]);
+    make(&["uninstall", "PREFIX=/usr", &to_stage]);
+    assert!(!library.join(".debug").exists());
 }
 
 #[test]

@@ -90,3 +90,20 @@ fn names_that_cannot_be_installed_are_refused() {
         run("install", variable, "/usr/a\"b");
     }
 }
+
+/// They would depend on the folder of whoever reads the pkg-config file.
+#[test]
+fn relative_names_are_refused() {
+    let stage = empty_folder("install-relative");
+    let to_stage = format!("DESTDIR={}/", stage.display());
+    for variable in ["PREFIX", "LIBDIR", "INCLUDEDIR", "DOCDIR", "BINDIR", "MANDIR"] {
+        for target in ["install", "install-standalone", "uninstall", "uninstall-standalone"] {
+            let value = format!("{variable}=some/where");
+            let output = outcome(make_command().args([target, "PREFIX=/usr", &to_stage, &value]));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let reason = format!("{variable} is not an absolute path: some/where");
+            assert!(!output.status.success() && said.contains(&reason), "{target} {value}: {said}");
+            assert_eq!(files_in(&stage), BTreeSet::new(), "{target} {value}");
+        }
+    }
+}
