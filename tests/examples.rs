@@ -79,6 +79,52 @@ fn python_with_the_standalone_library() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected(dead.address, server.address));
 }
 
+/// What Python expects of a file: buffers around it, any object of bytes, and an end that comes once.
+const CONNECTION_AS_FILE: &str = r#"
+import io, sys
+from http.client import HTTPResponse
+from droplet import Connection, Context
+
+context = Context(f"host = {sys.argv[1]}")
+with Connection(context) as connection:
+    for count in (1, 2):
+        parts = [b"GET / HTTP/1.1\r\n", bytearray(b"Host: x\r\n"), memoryview(b"X: y\r\n"), b""]
+        assert [connection.write(part) for part in parts] == [16, 9, 6, 0]
+        writer = io.BufferedWriter(connection)
+        writer.write(b"\r\n")
+        writer.flush()
+        writer.detach()
+        assert connection.read(0) == b""
+        response = HTTPResponse(connection)
+        response.begin()
+        assert response.read() == b"%d\n" % count
+    connection.reply_complete()
+connection.close()
+assert connection.closed and context.statistics().idle == 1
+for use in (lambda: connection.read(1), lambda: connection.write(b"x"), connection.__enter__):
+    try:
+        use()
+        sys.exit("a closed connection can be used")
+    except (OSError, ValueError):
+        pass
+again = Connection(context)
+assert again.info().reused == 1 and context.statistics().in_use == 1
+del again
+assert context.statistics().in_use == 0
+"#;
+
+#[test]
+fn python_connections_are_files() {
+    if is_installed("python3") {
+        let mut command = Command::new("python3");
+        command.args(["-B", "-c", CONNECTION_AS_FILE, &Server::plain().address.to_string()]);
+        with_library(&mut command).env("PYTHONPATH", example("python"));
+        let output = outcome(&mut command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+}
+
 #[test]
 fn python_fetch() {
     if !is_installed("python3") {

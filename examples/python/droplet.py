@@ -39,22 +39,31 @@ class Context:
 
 
 class Connection(io.RawIOBase):
+    pointer = None
+
     def __init__(self, context):
         self.pointer = c_void_p(check(lib.dplx_connect(context.pointer, 5000)))
 
     def readable(self):
         return True
 
+    def writable(self):
+        return True
+
     def readinto(self, buffer):
-        memory = (c_char * len(buffer)).from_buffer(buffer)
-        check((count := lib.dplx_conn_read(self.pointer, memory, len(buffer), 5000)) >= 0)
+        if (size := memoryview(buffer).nbytes) == 0:
+            return 0
+        memory = (c_char * size).from_buffer(buffer)
+        check((count := lib.dplx_conn_read(self.pointer, memory, size, 5000)) >= 0)
         return count
 
     def write(self, data):
-        check(lib.dplx_conn_write(self.pointer, data, len(data), 5000) == 0)
+        data = memoryview(data).tobytes()
+        check(not data or lib.dplx_conn_write(self.pointer, data, len(data), 5000) == 0)
+        return len(data)
 
     def makefile(self, _mode):  # for http.client
-        return io.BufferedReader(self)
+        return Reply(self)
 
     def reply_complete(self):
         lib.dplx_conn_reply_complete(self.pointer)
@@ -63,5 +72,13 @@ class Connection(io.RawIOBase):
         check(lib.dplx_conn_info(self.pointer, byref(info := Info(sizeof(Info)))) == 0)
         return info
 
-    def __exit__(self, *_):
-        lib.dpl_conn_release(self.pointer)  # pooled only if the reply is complete
+    def close(self):
+        super().close()
+        if self.pointer:
+            lib.dpl_conn_release(self.pointer)  # pooled only if the reply is complete
+        self.pointer = None
+
+
+class Reply(io.BufferedReader):
+    def close(self):  # http.client closes what it read a reply from; the connection goes on
+        pass
