@@ -88,7 +88,8 @@ impl Maintenance {
         mem::take(&mut *self.parked.lock())
     }
 
-    /// Parks attempts, one for each endpoint: the one that was parked first ends first. Returns the others.
+    /// Parks attempts. It keeps one attempt for each endpoint, the oldest, because that one ends first. Returns the
+    /// others.
     fn park(&self, attempts: HappyEyeballs) -> HappyEyeballs {
         let surplus = self.parked.lock().append_new(attempts);
         self.add_work(PARKED);

@@ -68,7 +68,8 @@ pub struct Hosts {
     breakers: Lock<Vec<CircuitBreaker>>,
     /// The number of changes so far, which tells whether a [`Snapshot`] is out of date.
     version: AtomicU64,
-    /// Notified when a circuit breaker has changed.
+    /// Notified when [`Hosts::update`] has changed a circuit breaker, as for the result of a probe. Hosts that come or
+    /// go and probes that begin notify nobody: callers that wait look again every 50 ms.
     change: Condvar,
 }
 
@@ -264,8 +265,8 @@ impl Hosts {
         is_any_probed(&self.breakers.lock(), is_wanted)
     }
 
-    /// Waits for a change of the list, at most for the timeout, if a host for which `is_wanted` is true is being
-    /// probed. False if none is.
+    /// Waits until `Hosts::update` changes a circuit breaker, at most for the timeout, if a host for which
+    /// `is_wanted` is true is being probed. False if none is.
     pub fn wait_for_probe(&self, is_wanted: impl Fn(&Arc<Host>) -> bool, timeout: Duration) -> bool {
         let breakers = self.breakers.lock();
         let is_probing = is_any_probed(&breakers, is_wanted);

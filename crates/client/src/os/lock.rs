@@ -45,7 +45,8 @@ impl<R: RawMutex, T> LockBy<R, T> {
         LockBy { inner: Mutex::new(value) }
     }
 
-    /// Locks. Until the guard is dropped, the thread must not wait, make system calls or call foreign code.
+    /// Locks. Until the guard is dropped, the thread must make no system call but to wait for another lock, or to wake
+    /// a thread that waits for one. It must call no foreign code but malloc(3).
     #[inline]
     pub fn lock(&self) -> Guard<'_, R, T> {
         lock(&self.inner)

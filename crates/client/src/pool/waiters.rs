@@ -1,9 +1,9 @@
 //! The calls that wait for a connection at the limit, in the order of their arrival.
 //!
 //! A call that waits has a [`Place`] in the queue. Whoever makes room wakes the first call that sleeps. Nothing is
-//! handed over: a call tries to get a connection if there is room for more calls than stand before it, so that nobody
-//! takes what is meant for those ahead. It leaves the queue as soon as it has got an idle connection or a permit. What
-//! takes long, such as a connect, comes afterwards.
+//! handed over. A call tries only if the room is larger than the number of calls ahead of it, so that nobody takes what
+//! is meant for those ahead. It leaves the queue as soon as it has got an idle connection or a permit. What takes long,
+//! such as a connect, comes afterwards.
 //!
 //! No wakeup is lost. A call first marks itself as asleep, then counts the room, and then sleeps unless it was woken
 //! meanwhile. Who makes room does so first, and then wakes. In between both hold the lock that guards the room, so one

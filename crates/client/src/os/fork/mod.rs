@@ -3,8 +3,9 @@
 //! fork(2) copies the memory as it is, and only the calling thread. A lock that another thread holds stays locked
 //! for ever in the child, and the data behind it may be half changed. So a fork waits until no other thread is
 //! inside a critical section ([`Section`]), and threads that want to enter one wait for the fork. Every lock of
-//! this library is held within a section. A section contains no system call, no wait, and no foreign code but
-//! malloc(3), whose locks glibc frees in the child. So a fork waits for microseconds.
+//! this library is held within a section. In a section a thread makes no system call but to wait for a lock, or to wake
+//! a thread that waits for one. It calls no foreign code but malloc(3), whose locks glibc frees in the child. So a fork
+//! waits for microseconds.
 //!
 //! There is no order of locks to keep: all of them are free in the child. The fork handler of the child then makes
 //! each structure forget what belongs to the parent ([`run_in_children`]).

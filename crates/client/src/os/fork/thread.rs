@@ -21,7 +21,7 @@ static THREADS: AtomicU32 = AtomicU32::new(0);
 pub struct Thread {
     /// The number of its shard; `u8::MAX` before the first use.
     shard: Cell<u8>,
-    /// The number of times that it is inside each kind of gate: sections and TLS steps nest.
+    /// The number of times that it is inside each kind of gate: sections, TLS steps and calls of the resolver nest.
     pub depths: [Cell<u32>; 3],
     /// True while it is in fork(2). Fork handlers of the program may call this library meanwhile.
     pub is_forking: Cell<bool>,
