@@ -12,6 +12,7 @@
 //! | [`requests`] | the head of a request | a model of its text; httparse finds the fields that were set, and no others |
 //! | [`tls_records`] | a TLS client against a server that sends any bytes | no handshake succeeds; the host is blamed, this machine is not |
 //! | [`tls_server`] | a TLS client against a server whose records are cut, changed, repeated and swapped | no byte is read that the server did not send; the check of an idle connection tells the truth |
+//! | [`written_requests`] | requests that are written in pieces of any size | a model that has the whole text knows the same end |
 //!
 //! The C functions are called by their names, as C calls them.
 
@@ -26,6 +27,7 @@ pub mod requests;
 mod tls;
 pub mod tls_records;
 pub mod tls_server;
+pub mod written_requests;
 
 /// A target of the fuzzer.
 pub struct Target {
@@ -36,7 +38,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "dictionaries", check: dictionaries::check },
     Target { name: "exchanges", check: exchanges::check },
     Target { name: "hosts", check: hosts::check },
@@ -45,4 +47,5 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "requests", check: requests::check },
     Target { name: "tls_records", check: tls_records::check },
     Target { name: "tls_server", check: tls_server::check },
+    Target { name: "written_requests", check: written_requests::check },
 ];

@@ -59,4 +59,4 @@ macro_rules! targets {
     };
 }
 
-targets! { dictionaries exchanges hosts profiles replies requests tls_records tls_server }
+targets! { dictionaries exchanges hosts profiles replies requests tls_records tls_server written_requests }
