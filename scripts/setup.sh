@@ -31,7 +31,8 @@ rpm) needed="$build rpm" ;;
 roots) needed='debootstrap iproute2' ;;
 # dpkg has to know the architecture before apt-get can find its packages.
 cross)
-    needed="$build gcc-aarch64-linux-gnu qemu-user-static rustc-web libstd-rust-web-dev:arm64 libssl-dev:arm64"
+    needed="$build gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static rustc-web libstd-rust-web-dev:arm64
+        libssl-dev:arm64"
     foreign=arm64
     ;;
 fuzz) needed="$build g++" tool=cargo-fuzz@0.13.2 ;;
