@@ -20,7 +20,7 @@ use super::slab::{InSlab, Slab};
 use droplet_client::checkout::Settings;
 use droplet_client::log;
 use droplet_client::log::Log;
-
+use droplet_client::os::fork;
 use droplet_client::os::libssl::{any_method, hand_over_context, take_back_context};
 use droplet_client::profile::{BACKENDS, Backend, HostList, Profile};
 use droplet_client::status::Error;
@@ -101,6 +101,8 @@ pub fn is_own(context: *mut ContextHead) -> bool {
 /// Makes a context from a profile and gives it to C, which frees it with [`destroy`]. Errors are returned as text,
 /// warnings are logged.
 pub fn create(profile: &Profile, maker: Maker, log: &impl Log) -> Result<*mut ContextHead, String> {
+    // First: another thread may fork before the pool is made, which does this as well.
+    fork::protect().map_err(|_| "out of memory")?;
     for warning in &profile.warnings {
         log!(log, Warning, "{warning}");
     }

@@ -118,6 +118,9 @@ impl Context {
 
     /// Makes a context with other options than the default.
     pub fn new(profile: &str, options: Options) -> Result<Context, Error> {
+        // First: another thread may fork while the names of the hosts are looked up.
+        fork::run_in_children(forget_parent)
+            .map_err(|error| Error::new(ErrorKind::System, error.to_string()))?;
         let fault = |text: String| Error::new(ErrorKind::Profile, text);
         let mut parsed = Profile::new("profile".to_owned(), c".".to_owned(), CString::default());
         parsed.read(profile.as_bytes()).map_err(|error| fault(error.to_string()))?;
@@ -149,8 +152,6 @@ impl Context {
             tls,
             log_callback: options.log_callback,
         });
-        fork::run_in_children(forget_parent)
-            .map_err(|error| Error::new(ErrorKind::System, error.to_string()))?;
         CONTEXTS.lock().push(Arc::downgrade(&inner));
         Ok(Context { inner })
     }

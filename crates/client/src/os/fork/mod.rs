@@ -123,17 +123,10 @@ static CHILD_FUNCTIONS: [AtomicPtr<()>; 4] = [const { AtomicPtr::new(ptr::null_m
 /// Prepares for forks, and has `forget_parent` run first in every child, when all locks are free. It makes the
 /// structures that it knows forget what belongs to the parent.
 ///
-/// To be called before there is anything to protect. An error means that the handlers could not be registered, for
-/// lack of memory: a fork would then not be safe.
+/// To be called before there is anything to protect: structures, and look-ups as well, which end in the parent only. An
+/// error means that the handlers could not be registered, for lack of memory: a fork would then not be safe.
 pub fn run_in_children(forget_parent: fn()) -> io::Result<()> {
-    // Two threads that call this at once may both register the handlers, which then run twice at a fork. That does no
-    // harm. A lock here would: a child of a third thread might find it locked.
-    static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !IS_REGISTERED.load(Ordering::Acquire) {
-        sys::at_every_fork(prepare, parent, child)?;
-        random::be_unlike_others();
-        IS_REGISTERED.store(true, Ordering::Release);
-    }
+    protect()?;
     let function = forget_parent as *mut ();
     for place in &CHILD_FUNCTIONS {
         match place.compare_exchange(ptr::null_mut(), function, Ordering::AcqRel, Ordering::Acquire) {
@@ -141,6 +134,19 @@ pub fn run_in_children(forget_parent: fn()) -> io::Result<()> {
             Err(other) if other == function => break,
             Err(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Prepares for forks. To be called before the first lock that a child would miss; [`run_in_children`] does so too.
+pub fn protect() -> io::Result<()> {
+    // Two threads that call this at once may both register the handlers, which then run twice at a fork. That does no
+    // harm. A lock here would: a child of a third thread might find it locked.
+    static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !IS_REGISTERED.load(Ordering::Acquire) {
+        sys::at_every_fork(prepare, parent, child)?;
+        random::be_unlike_others();
+        IS_REGISTERED.store(true, Ordering::Release);
     }
     Ok(())
 }
