@@ -81,7 +81,8 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * failure, and then at doubling distance. If a host has not answered after 250 ms, or after an equal part of the time that
  * the call has left for all hosts, the next host is tried beside it, and the first that answers is used. If none
  * answers in time, an idle connection to a host that was not tried serves. With virtual hosting the connection is made
- * to `BUCKET.HOST`.
+ * to `BUCKET.HOST`. A host is left out if that is longer than 253 characters, the most that fit into the 255 bytes of
+ * RFC 1035, section 2.3.4.
  *
  * @param ctx the context. Its limits and timeouts are read at every call
  * @param req the request. Its `host` and `port` are set to the host of the connection, without a final dot and without
@@ -90,10 +91,9 @@ void dpl_conn_pool_destroy(dpl_ctx_t *ctx);
  * @return DPL_SUCCESS; DPL_FAILURE if no host is left, and dplx_last_error() names each and why; DPL_ELIMIT if
  *         `n_conn_max` allows no further connection, at once or after the time of dplx_ctx_set_wait();
  *         DPL_ESYS if the system is out of descriptors or ports, or its routes or filters forbid every connect;
- *         DPL_ENOMEM; DPL_ENAMETOOLONG if `BUCKET.HOST` is longer than 253 characters, the most that fit into the 255 bytes of
- *         RFC 1035, section 2.3.4; DPL_EINVAL if `ctx` or `req` is NULL, if the bucket contains a blank, a bracket or a
- *         control character (a line end), if the context has `use_https` and no SSL_CTX, or if it was freed during the
- *         call
+ *         DPL_ENOMEM; DPL_ENAMETOOLONG if all hosts are left out because `BUCKET.HOST` is too long; DPL_EINVAL if
+ *         `ctx` or `req` is NULL, if the bucket contains a blank, a bracket or a control character (a line end), if
+ *         the context has `use_https` and no SSL_CTX, or if it was freed during the call
  *
  * @pre `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or points to a `dpl_req_t` that only the caller
  * uses; `connp` is NULL or writable.

@@ -62,6 +62,11 @@ impl<C: ClientConnection> Client<C> {
     /// calls go on with them.
     #[cold]
     pub(super) fn dial(&self, call: &impl Call<C>, mut untried: Untried<'_, C>) -> Result<C, DialError> {
+        let left_out = untried.left_out();
+        if let Some(left_out) = left_out.as_ref().filter(|it| it.are_all) {
+            log!(call, Error, "virtual host name: {}", left_out.error);
+            return Err(left_out.error.into());
+        }
         let mut attempts = HappyEyeballs::default();
         let outcome = if reserve::is_low() {
             log!(call, Error, "out of memory: no connection is opened");
@@ -70,6 +75,10 @@ impl<C: ClientConnection> Client<C> {
             self.connect_to_first(call, &mut untried, &mut attempts)
         };
         self.park(attempts);
+        // A call without room may dial again.
+        if let Some(left_out) = left_out.filter(|_| !matches!(outcome, Err(DialError::NoRoom))) {
+            log!(call, Error, "virtual host name on {}: {}", left_out.names, left_out.error);
+        }
         outcome
     }
 
@@ -189,8 +198,7 @@ impl<C: ClientConnection> Client<C> {
         deadline: Option<Instant>,
         head_start_ends: Option<Instant>,
     ) -> Result<Step<C>, DialError> {
-        let next = untried.next().inspect_err(|error| log!(call, Error, "virtual host name: {error}"))?;
-        let Some((endpoint, guard)) = next else {
+        let Some((endpoint, guard)) = untried.next() else {
             let limit = call.settings().connections;
             return Ok(Step::Wait(self.resume_suspended(attempts, limit, head_start_ends)));
         };
@@ -232,8 +240,7 @@ impl<C: ClientConnection> Client<C> {
     fn reuse_left(&self, call: &impl Call<C>, untried: &mut Untried<'_, C>) -> Option<C> {
         // An idle connection cannot serve as a probe.
         untried.skip_probes();
-        while let Some(next) = untried.next().transpose() {
-            let Ok((endpoint, _)) = next else { continue };
+        while let Some((endpoint, _)) = untried.next() {
             if let Some(idle) = self.reuse(call, &endpoint, Moment::now()) {
                 return Some(idle);
             }

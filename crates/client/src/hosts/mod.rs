@@ -249,9 +249,10 @@ impl Hosts {
         Some(AttemptGuard::begin(self, breaker, AttemptKind::Ordinary))
     }
 
-    /// True if a checkout could try a host now, or could wait for the probe of one.
-    pub fn may_be_tried(&self, now: Moment) -> bool {
-        self.breakers.lock().iter().any(|breaker| breaker.may_be_tried(now) || breaker.is_probing())
+    /// True if a checkout could try a host for which `is_wanted` is true now, or could wait for the probe of one.
+    pub fn may_be_tried(&self, now: Moment, is_wanted: impl Fn(&Arc<Host>) -> bool) -> bool {
+        let may_be_tried = |breaker: &CircuitBreaker| breaker.may_be_tried(now) || breaker.is_probing();
+        self.breakers.lock().iter().any(|breaker| may_be_tried(breaker) && is_wanted(&breaker.host))
     }
 
     /// Returns the number of hosts for which `is_wanted` is true and that a checkout could try now.

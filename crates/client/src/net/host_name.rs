@@ -37,7 +37,6 @@ impl HostName {
 
     fn parse(text: &[u8]) -> Result<HostName, Error> {
         let written = without_brackets(text);
-        let is_odd = |byte: &u8| byte.is_ascii_control() || matches!(byte, b' ' | b'[' | b']');
         let undotted = without_final_dot(written);
         if undotted.is_empty() || written.iter().any(is_odd) {
             return Err(Error::Invalid);
@@ -52,8 +51,18 @@ impl HostName {
 
     /// Returns the virtual host of a bucket. The one of an IPv6 address is not a name that can be found.
     pub fn virtual_host(&self, bucket: &[u8]) -> Result<HostName, Error> {
-        let name = HostName::parse(&[bucket, b".", self.written.as_bytes()].concat())?;
-        if name.peer_form.count_bytes() > MAX_LENGTH { Err(Error::NameTooLong) } else { Ok(name) }
+        self.check_bucket(bucket)?;
+        HostName::parse(&[bucket, b".", self.written.as_bytes()].concat())
+    }
+
+    /// Returns the reason why a bucket has no virtual host on this one, if there is one. May be called under a lock.
+    pub fn check_bucket(&self, bucket: &[u8]) -> Result<(), Error> {
+        let length = bucket.len() + b".".len() + self.undotted().len();
+        match () {
+            () if bucket.iter().any(is_odd) => Err(Error::Invalid),
+            () if length > MAX_LENGTH => Err(Error::NameTooLong),
+            () => Ok(()),
+        }
     }
 
     /// Returns the bucket, with its letters in their case, if this is a virtual host of `host`.
@@ -98,6 +107,11 @@ impl HostName {
     fn undotted(&self) -> &[u8] {
         without_final_dot(self.written.as_bytes())
     }
+}
+
+/// True for a character that no name has.
+fn is_odd(byte: &u8) -> bool {
+    byte.is_ascii_control() || matches!(byte, b' ' | b'[' | b']')
 }
 
 fn without_brackets(name: &[u8]) -> &[u8] {

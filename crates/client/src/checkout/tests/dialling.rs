@@ -139,12 +139,12 @@ fn a_checkout_probes_one_host_before_it_tries_those_that_work() {
     let mut untried = Untried::hosts(&fixture.client, &fixture.hosts, 0, None);
     let mut guards = Vec::new();
     for (handle, left) in [(1, 3), (3, 2), (2, 1), (4, 0)] {
-        let (_, guard) = untried.next().unwrap().expect("a host is left");
+        let (_, guard) = untried.next().expect("a host is left");
         guards.extend(guard);
         assert_eq!(guards.last().unwrap().host().handle(), handle);
         assert_eq!(untried.count(), left);
     }
-    assert!(untried.next().unwrap().is_none());
+    assert!(untried.next().is_none());
 }
 
 #[test]

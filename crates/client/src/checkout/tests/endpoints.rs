@@ -1,5 +1,8 @@
 //! The time for which endpoints are kept, and the identity of each.
 
+use std::ffi::CString;
+use std::sync::atomic::AtomicU32;
+
 use super::*;
 use crate::net::resolve::LookUp;
 
@@ -112,4 +115,26 @@ fn idle_connections_to_addresses_that_a_name_has_left_are_closed() {
     assert!(is_at("127.0.0.2:80") && !is_at("127.0.0.1:80"));
     fixture.client.maintain(&FakeCall, begin.after(Duration::from_secs(2)));
     assert_eq!(fixture.closed(), 1, "the next call closes it");
+}
+
+#[test]
+fn a_host_on_which_the_bucket_is_too_long_is_left_out() {
+    let fixture = Fixture::new(1);
+    let (bucket, long) = (CString::new("b".repeat(200)).unwrap(), "h".repeat(60));
+    let host = Host::new(c"80".to_owned(), Addresses::of(&long, 80), 2);
+    fixture.hosts.insert(0, host, Box::new(NoObserver));
+    // Its probe is due.
+    fixture.hosts.blacklist(&fixture.host(2), Moment::now(), Some(Duration::ZERO), Fault::Refused);
+    let checkout = |turn| {
+        fixture.client.checkout(&FakeCall, &fixture.hosts, &AtomicU32::new(turn), Some(&bucket)).map(|_| ())
+    };
+    for turn in 0..4 {
+        let listed = fixture.client.endpoint_of(&fixture.host(1));
+        let endpoint = fixture.client.virtual_host(&listed, &bucket, Moment::now()).unwrap();
+        fixture.client.release(&FakeCall, fixture.connection_to(endpoint));
+        assert_eq!(checkout(turn), Ok(()), "the other host was not used");
+    }
+    assert!(fixture.hosts.begin_probe(Moment::now(), |_| true).is_some(), "its probe was used up");
+    fixture.hosts.remove(1);
+    assert_eq!(checkout(0), Err(Error::NameTooLong), "no other host is left");
 }

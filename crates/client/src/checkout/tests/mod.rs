@@ -164,14 +164,17 @@ impl Fixture {
     /// Releases a new connection to this host.
     fn release_new(&self, handle: usize) {
         let endpoint = self.client.endpoint_of(&self.host(handle));
-        let connection = Fake {
+        self.client.release(&FakeCall, self.connection_to(endpoint));
+    }
+
+    fn connection_to(&self, endpoint: Arc<Endpoint>) -> Fake {
+        Fake {
             endpoint,
             shard: ShardNumber::own(),
             closed: Arc::clone(&self.closed),
             _permit: self.client.permits.acquire(100),
             _stream: None,
-        };
-        self.client.release(&FakeCall, connection);
+        }
     }
 
     fn checkout(&self, turn: u32) -> Result<Fake, Error> {

@@ -137,7 +137,7 @@ fn after_an_order_a_longer_failure_is_as_any_other() {
         hosts.blacklist(&all[0], at(0), Some(Duration::from_secs(2)), Fault::Ordered);
         hosts.blacklist(&all[0], at(1), TEN, fault);
         assert!(last_resort(&hosts, 0, later(1999)).is_none(), "{fault:?}");
-        assert!(hosts.may_be_tried(at(2)), "{fault:?}");
+        assert!(hosts.may_be_tried(at(2), |_| true), "{fault:?}");
         let guard = last_resort(&hosts, 0, at(2)).expect("the order is over");
         assert_eq!(guard.is_early_probe(), fault == Fault::Refused);
     }
@@ -255,18 +255,18 @@ fn a_child_forgets_the_early_probe_of_its_parent() {
 #[test]
 fn a_list_says_whether_any_host_may_be_tried() {
     let (hosts, all, _) = list(1);
-    assert!(hosts.may_be_tried(at(0)));
+    assert!(hosts.may_be_tried(at(0), |_| true));
     hosts.blacklist(&all[0], at(0), TEN, Fault::Ordered);
-    assert!(!hosts.may_be_tried(at(9)) && hosts.may_be_tried(at(10)));
+    assert!(!hosts.may_be_tried(at(9), |_| true) && hosts.may_be_tried(at(10), |_| true));
     hosts.unblacklist(&all[0]);
     hosts.blacklist(&all[0], at(20), TEN, Fault::Replied);
-    assert!(hosts.may_be_tried(at(20)));
+    assert!(hosts.may_be_tried(at(20), |_| true));
     hosts.blacklist(&all[0], at(20), TEN, Fault::Refused);
-    assert!(!hosts.may_be_tried(at(20)) && hosts.may_be_tried(at(21)));
+    assert!(!hosts.may_be_tried(at(20), |_| true) && hosts.may_be_tried(at(21), |_| true));
     let probe = last_resort(&hosts, 0, at(21)).expect("due");
-    assert!(hosts.may_be_tried(at(21)), "its result is waited for");
+    assert!(hosts.may_be_tried(at(21), |_| true), "its result is waited for");
     drop(probe);
-    assert!(!Hosts::new().may_be_tried(at(0)));
+    assert!(!Hosts::new().may_be_tried(at(0), |_| true));
 }
 
 #[test]
