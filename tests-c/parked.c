@@ -2,7 +2,10 @@
  * connections. */
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/check.h"
@@ -33,6 +36,35 @@ static void parked_attempt_ends_at_its_deadline(void) {
     CHECK_INT(sockets_to(race.slow), 0, "past its deadline the next call, a release, ends it");
     CHECK_INT(race.ctx->n_conn_fds, 1, "and it counts no more");
     CHECK(blacklisted_until(race.ctx, race.slow) != 0, "the slow host is out");
+    end();
+}
+
+static int traced_seconds;
+
+static void take_trace(pid_t tid, unsigned level, const char *file, const char *func, int line,
+                       char *message) {
+    (void)tid, (void)level, (void)file, (void)func, (void)line;
+    message = strstr(message, " is blacklisted for ");
+    if (message)
+        sscanf(message, " is blacklisted for %d s", &traced_seconds);
+}
+
+/* The call that finds it is late: the host is out from the deadline on. */
+static void blacklisting_counts_from_the_deadline(void) {
+    dpl_conn_t *conn;
+    long left;
+
+    begin("connection_timeout = 1\nblacklist_expiretime = 20");
+    race.ctx->trace_func = take_trace;
+    race.ctx->trace_level = DPL_TRACE_CONN;
+    park_one();
+    conn = checkout(race.ctx);
+    REQUIRE(conn, "the live host is connected to");
+    sleep_ms(3300);
+    dpl_conn_release(conn);
+    left = blacklisted_until(race.ctx, race.slow) - (long)time(NULL);
+    CHECK(left > 0 && left <= 18, "C sees the time that is left");
+    CHECK(traced_seconds > 0 && traced_seconds <= 18, "and so does the trace");
     end();
 }
 
@@ -195,6 +227,7 @@ static void limit_holds_whatever_is_under_way(void) {
 int main(void) {
     test_begin("parked");
     RUN(parked_attempt_ends_at_its_deadline);
+    RUN(blacklisting_counts_from_the_deadline);
     RUN(parked_attempt_becomes_an_idle_connection);
     RUN(parked_attempt_is_not_blamed_for_a_pause);
     RUN(forked_child_has_no_parked_attempt);

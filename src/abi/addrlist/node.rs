@@ -10,7 +10,7 @@ use crate::abi::layout::Addr;
 use crate::abi::memory::{Block, duplicate};
 use droplet_client::hosts::{Host, Observer, Resolved};
 use droplet_client::net::authority::Authority;
-use droplet_client::os::sys;
+use droplet_client::os::{clock, sys};
 use droplet_client::status::Error;
 
 /// Number of addresses that a new node has room for, at least: a later look-up may find more than the first.
@@ -131,7 +131,7 @@ impl NodeMirror {
 impl Observer for NodeMirror {
     fn show_blacklisted(&self, wait: Option<Duration>) {
         self.show(match wait {
-            Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(wait.as_secs()),
+            Some(wait) => sys::wall_clock_seconds().saturating_add_unsigned(clock::whole_seconds(wait)),
             None => -1,
         });
     }

@@ -18,7 +18,7 @@ use crate::hosts::{AttemptGuard, Host, Hosts};
 use crate::net::connect::ConnectError;
 use crate::net::resolve::LookupError;
 use crate::net::stream::Stream;
-use crate::os::clock::Moment;
+use crate::os::clock::{self, Moment};
 use crate::os::probes;
 use crate::status::Error;
 
@@ -41,25 +41,26 @@ impl<C: ClientConnection> Client<C> {
         let wait = call.settings().blacklist;
         let now = Moment::now();
         let outcome = guard.blacklist(now.before(age), now, wait, fault);
-        self.blacklisted(call, guard.host(), wait, fault, outcome);
+        let left = wait.map(|wait| wait.saturating_sub(age));
+        self.blacklisted(call, guard.host(), left, fault, outcome);
     }
 
-    /// Tells that a host was blacklisted. If the fault is a failure, its idle connections are closed: they may be dead
-    /// without a sign. `outcome` is that of [`Hosts::blacklist`].
+    /// Tells that a host was blacklisted, and for how long from now on. If the fault is a failure, its idle connections
+    /// are closed: they may be dead without a sign. `outcome` is that of [`Hosts::blacklist`].
     fn blacklisted(
         &self,
         call: &impl Call<C>,
         host: &Arc<Host>,
-        wait: Option<Duration>,
+        left: Option<Duration>,
         fault: Fault,
         outcome: Option<bool>,
     ) {
         let Some(has_changed) = outcome else { return };
         if has_changed {
-            let seconds = wait.map_or(-1, |wait| wait.as_secs() as i64);
-            probes::blacklist(host.name(), host.port(), fault as i64, seconds);
-            match wait {
-                Some(wait) => trace!(call, "{host} is blacklisted for {} s", wait.as_secs()),
+            let seconds = left.map(clock::whole_seconds);
+            probes::blacklist(host.name(), host.port(), fault as i64, seconds.map_or(-1, |it| it as i64));
+            match seconds {
+                Some(seconds) => trace!(call, "{host} is blacklisted for {seconds} s"),
                 None => trace!(call, "{host} is blacklisted for good"),
             }
         }

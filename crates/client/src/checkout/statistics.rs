@@ -9,7 +9,7 @@ use super::{Client, ClientConnection, Table};
 use crate::fault::Fault;
 use crate::hosts::{self, CircuitState, Host, HostStatus, Hosts, StateText};
 use crate::log::{self, Log};
-use crate::os::clock::Moment;
+use crate::os::clock::{self, Moment};
 use crate::os::fork;
 use crate::os::sys;
 use crate::pool::Known;
@@ -58,8 +58,8 @@ impl HostStatistics {
         match self.state {
             CircuitState::Open { until: Moment::NEVER } => -1,
             CircuitState::Open { until } => {
-                let left = until.since(Moment::now()).as_secs_f64().ceil() as i64;
-                sys::wall_clock_seconds() + left
+                let left = clock::whole_seconds(until.since(Moment::now()));
+                sys::wall_clock_seconds().saturating_add_unsigned(left)
             }
             _ => 0,
         }

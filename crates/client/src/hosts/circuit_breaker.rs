@@ -208,7 +208,7 @@ impl CircuitBreaker {
         }
         self.slow.clear();
         self.state = CircuitState::Open { until };
-        self.observer.show_blacklisted(wait);
+        self.observer.show_blacklisted(wait.map(|wait| wait.saturating_sub(now.since(since))));
         true
     }
 

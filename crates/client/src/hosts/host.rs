@@ -12,7 +12,7 @@ use crate::net::resolve::Addresses;
 
 /// Shows the state of a host to C. It is called under the list's lock, so it must not wait.
 pub trait Observer: Send {
-    /// Shows the host as blacklisted for this long; `None` is for good.
+    /// Shows the host as blacklisted for this long from now on; `None` is for good.
     fn show_blacklisted(&self, wait: Option<Duration>);
     /// Shows the host as available.
     fn show_available(&self);

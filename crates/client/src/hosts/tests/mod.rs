@@ -163,6 +163,16 @@ fn c_counts_a_host_whose_blacklisting_has_expired() {
 }
 
 #[test]
+fn a_failure_that_is_noticed_late_is_shown_with_the_time_that_is_left() {
+    let (hosts, _, shown) = list(1);
+    let slow = attempt(&hosts, 0, &[1]).expect("an attempt");
+    assert_eq!(slow.blacklist(at(0), at(3), TEN, Fault::TimedOut), Some(true));
+    assert_eq!(*shown[0].0.lock(), 7);
+    drop(slow);
+    assert!(probe(&hosts, 9).is_none() && probe(&hosts, 10).is_some(), "which is the time that it is out");
+}
+
+#[test]
 fn a_suspect_is_chosen_last_until_its_attempt_ends() {
     let (hosts, _, shown) = list(2);
     let mut slow = attempt(&hosts, 0, &[1]).expect("an attempt");
