@@ -57,6 +57,24 @@ static X509_VERIFY_PARAM *rules_of(struct host host) {
     return SSL_CTX_get0_param(host.ctx->ssl_ctx);
 }
 
+/* ---- types of BIOs ----------------------------------------------------------------- */
+
+/* OpenSSL has about a hundred of them for the whole process. Then it returns -1, or in older versions numbers that
+ * have the bits of other types. */
+static void program_may_take_all_types_of_bios(void) {
+    struct host host = host_under("localhost", server_tls_new(NULL), "");
+    dpl_conn_t *conn;
+
+    for (int i = 0; i < 512 && BIO_get_new_index() != -1; i++)
+        continue;
+    conn = checkout(host.ctx);
+    REQUIRE(conn, "a connection is made");
+    CHECK(BIO_find_type(conn->bio, BIO_TYPE_DESCRIPTOR) == conn->bio, "its BIO has a descriptor");
+    CHECK(!BIO_find_type(conn->bio, BIO_TYPE_FILTER), "and is no filter");
+    dpl_conn_release(conn);
+    forget(host);
+}
+
 /* ---- rules of the program's own ---------------------------------------------------- */
 
 static void pinned_name_stands(void) {
@@ -363,6 +381,7 @@ static void idle_connection_matches_use_https(void) {
 int main(void) {
     setenv("DROPLET_TEST_TLS", "1", 1);
     test_begin("tls_program");
+    RUN(program_may_take_all_types_of_bios); /* before any connection */
     RUN(pinned_name_stands);
     RUN(pinned_address_stands);
     RUN(host_flags_are_added_to);

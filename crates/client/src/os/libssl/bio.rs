@@ -11,7 +11,6 @@ use std::{ptr, slice};
 use super::records::Records;
 
 unsafe extern "C" {
-    fn BIO_get_new_index() -> c_int;
     fn SSL_in_init(ssl: *const c_void) -> c_int;
 }
 
@@ -85,14 +84,15 @@ impl Method {
 
     /// Returns the method. NULL if memory is short; the next call then tries again.
     pub(super) fn get<T: Transport>(&self) -> *const ffi::BIO_METHOD {
-        /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: SSL_get_fd(3) looks for a BIO with these.
+        /// `BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR`: SSL_get_fd(3) looks for a BIO with these. It has no index of
+        /// its own (BIO_get_new_index(3)): a process has about a hundred, and nobody looks for this method by its own.
         const KIND: c_int = 0x0400 | 0x0100;
         let present = self.0.load(Ordering::Acquire);
         if !present.is_null() {
             return present;
         }
         // SAFETY: the name is a constant, which OpenSSL copies.
-        let made = unsafe { ffi::BIO_meth_new(BIO_get_new_index() | KIND, c"droplet-conn".as_ptr()) };
+        let made = unsafe { ffi::BIO_meth_new(KIND, c"droplet-conn".as_ptr()) };
         if made.is_null() {
             return made;
         }
