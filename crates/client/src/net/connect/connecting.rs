@@ -347,24 +347,6 @@ impl Connecting {
         head_start(end.saturating_duration_since(now), self.untried.len())
     }
 
-    /// Returns a permit for one more socket. At the limit, the address that has had its head start is put
-    /// last and its permit is used.
-    fn next_permit(&mut self, limit: i32) -> Option<Permit> {
-        let acquire = |plan: &ConnectPlan| plan.permits.acquire(limit);
-        let permit = self.permit.take().or_else(|| acquire(&self.plan));
-        if permit.is_some() || self.has_no_socket() {
-            return permit;
-        }
-        let slow = if self.handshakes.is_empty() {
-            self.connects.remove(0).peer()
-        } else {
-            self.handshakes.remove(0).peer()
-        };
-        self.untried.push_back(slow);
-        self.note_hold_up();
-        acquire(&self.plan)
-    }
-
     /// Ends the connects under way at the deadline. If a lack of permits took time, or nobody went on with them, they
     /// count as given up, not as timed out.
     fn time_out(&mut self) {

@@ -292,6 +292,27 @@ fn an_address_has_a_head_start() {
 }
 
 #[test]
+fn a_connect_that_has_a_socket_is_not_suspended_at_the_limit() {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let all = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
+    let mut case = Case::new(all[0]);
+    case.addresses.end(&case.look_up, Ok(all.to_vec()));
+    let mut advance = |head_starts, limit| {
+        assert!(
+            case.connecting
+                .advance(&[], case.begun + CONNECTION_ATTEMPT_DELAY * head_starts, limit)
+                .is_none()
+        );
+        (case.connecting.watch().count(), case.connecting.is_suspended(), case.permits.open())
+    };
+    assert_eq!(advance(0, LIMIT), (1, false, 1));
+    assert_eq!(advance(1, LIMIT), (2, false, 2));
+    // As if other calls had taken all that is left, and took what it would give back.
+    assert_eq!(advance(2, 1), (2, false, 2), "the third has the permit of the first");
+}
+
+#[test]
 fn a_host_is_not_to_blame_if_the_limit_took_its_time() {
     let (_listener, mut case) = accepted();
     assert!(case.connecting.has_permit(), "it is that of its socket");

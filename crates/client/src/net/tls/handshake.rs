@@ -119,7 +119,7 @@ impl Handshake {
         if self.offered.is_some() {
             self.plan.sessions.clear();
             if error.may_be_due_to_session() {
-                retry_permit = self.channel.into_transport().socket.into_permit();
+                retry_permit = self.into_permit();
             }
         }
         Failed { peer, error, retry_permit }
@@ -131,6 +131,11 @@ impl Handshake {
             self.plan.sessions.clear();
         }
         (self.peer(), HandshakeError::timed_out())
+    }
+
+    /// Closes the socket and returns its permit, for another socket.
+    pub fn into_permit(self) -> Option<Permit> {
+        self.channel.into_transport().socket.into_permit()
     }
 
     /// Returns the descriptor and the event that it waits for.

@@ -1,7 +1,8 @@
-//! Giving the permits of a connect up for another one, and going on later.
+//! Giving the permits of a connect up for another one, or for another address, and going on later.
 #![forbid(unsafe_code)]
 
 use std::mem;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Connecting;
@@ -42,6 +43,33 @@ impl Connecting {
         self.is_suspended = false;
         self.next_at = now;
         self.attempt_delay
+    }
+
+    /// Returns a permit for one more socket; `None` if it has no socket and there is none. At the limit, the address that
+    /// has had its head start is put last and its permit is used.
+    pub(super) fn next_permit(&mut self, limit: i32) -> Option<Permit> {
+        loop {
+            let permit = self.permit.take().or_else(|| self.plan.permits.acquire(limit));
+            if permit.is_some() || self.has_no_socket() {
+                return permit;
+            }
+            // Handed over, since a call that waits would take one that is given back.
+            let (slow, permit) = self.close_oldest();
+            self.permit = permit;
+            self.untried.push_back(slow);
+            self.note_hold_up();
+        }
+    }
+
+    /// Closes the oldest handshake or, if there is none, the oldest connect. Returns its address and its permit.
+    fn close_oldest(&mut self) -> (SocketAddr, Option<Permit>) {
+        if self.handshakes.is_empty() {
+            let socket = self.connects.remove(0);
+            (socket.peer(), socket.into_permit())
+        } else {
+            let handshake = self.handshakes.remove(0);
+            (handshake.peer(), handshake.into_permit())
+        }
     }
 
     pub(super) fn note_hold_up(&mut self) {
