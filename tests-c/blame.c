@@ -11,6 +11,7 @@
 #include "support/clock.h"
 #include "support/context.h"
 #include "support/logs.h"
+#include "support/memory.h"
 #include "support/namespace.h"
 
 /* One host, and a context over it. */
@@ -169,17 +170,6 @@ static dpl_status_t no_connection_left(void) {
     status = try_connect(ctx, NULL);
     dpl_conn_release(conn);
     return status;
-}
-
-static long memory_in_use(void) {
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0;
-
-    if (file && fscanf(file, "%ld", &pages) != 1)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
 }
 
 static dpl_status_t no_memory(void) {

@@ -1,5 +1,8 @@
 /* Replies of every kind, over http, https and files: what they mean. */
+#include <sys/resource.h>
+
 #include "support/ends.h"
+#include "support/memory.h"
 
 /* A reply on a connection of its own. */
 static void check_reply(bool tls, const char *text, bool hangs_up, dpl_status_t status,
@@ -251,22 +254,12 @@ static void replies_are_read_from_files(void) {
     end(&ends);
 }
 
-static void large_bodies_come_whole(void) {
-    struct ends ends = begin(false, "read_timeout = 10");
-    size_t size = 3 << 20, at;
-    char *body = malloc(size), head[100];
-    struct reply reply;
-    pid_t sender;
+static pid_t send_aside(const struct ends *ends, const char *text, size_t size) {
+    pid_t sender = fork();
 
-    for (at = 0; at < size; at++)
-        body[at] = (char)('a' + at * 7 % 26);
-    request(&ends);
-    snprintf(head, sizeof head, OK "Content-Length: %zu\r\n\r\n", size);
-    say(&ends, head);
-    sender = fork();
     if (sender == 0) {
-        for (at = 0; at < size;) {
-            ssize_t sent = send(ends.fd, body + at, size - at, MSG_NOSIGNAL);
+        for (size_t at = 0; at < size;) {
+            ssize_t sent = send(ends->fd, text + at, size - at, MSG_NOSIGNAL);
 
             if (sent < 0)
                 break;
@@ -274,14 +267,48 @@ static void large_bodies_come_whole(void) {
         }
         _exit(0);
     }
+    return sender;
+}
+
+/* `more`: the memory that may be had for it, if that is limited. */
+static void check_large_body(size_t size, size_t more) {
+    struct ends ends = begin(false, "read_timeout = 10");
+    char *body = malloc(size), head[100];
+    struct rlimit before, little;
+    struct reply reply;
+    pid_t sender;
+
+    for (size_t at = 0; at < size; at++)
+        body[at] = (char)('a' + at * 7 % 26);
+    request(&ends);
+    snprintf(head, sizeof head, OK "Content-Length: %zu\r\n\r\n", size);
+    say(&ends, head);
+    sender = send_aside(&ends, body, size);
+    getrlimit(RLIMIT_AS, &before);
+    little = before;
+    if (more)
+        little.rlim_cur = (rlim_t)memory_in_use() + more;
+    setrlimit(RLIMIT_AS, &little);
     reply = receive(&ends, 1);
+    setrlimit(RLIMIT_AS, &before);
     CHECK_STATUS(reply.status, DPL_SUCCESS, "a reply is read");
     CHECK(reply.len == size && !memcmp(reply.data, body, size), "all of it");
-    waitpid(sender, NULL, 0);
     forget(&reply);
     free(body);
     dpl_conn_release(ends.conn);
+    waitpid(sender, NULL, 0);
     end(&ends);
+}
+
+static void large_bodies_come_whole(void) {
+    check_large_body(3 << 20, 0);
+}
+
+static void bodies_take_no_more_memory_than_there_is(void) {
+    if (machine_is_slow())
+        check_skip("a slower machine (valgrind) has memory of its own");
+    else
+        check_large_body(40 << 20, 44 << 20);
 }
 
 static void statuses_of_http_are_statuses_of_droplet(void) {
@@ -339,6 +366,7 @@ int main(void) {
     RUN(data_go_into_the_callers_buffer);
     RUN(replies_are_read_from_files);
     RUN(large_bodies_come_whole);
+    RUN(bodies_take_no_more_memory_than_there_is);
     RUN(statuses_of_http_are_statuses_of_droplet);
     RUN(null_is_told_of);
     return test_end();

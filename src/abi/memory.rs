@@ -91,7 +91,9 @@ impl Growing {
         let length = self.length.checked_add(bytes.len()).ok_or(Error::OutOfMemory)?;
         let needed = length.checked_add(1).ok_or(Error::OutOfMemory)?;
         if needed > self.size {
-            self.grow(needed.max(self.size.saturating_mul(2)))?;
+            // Twice as much at once, so that bytes are moved seldom; less if memory is short.
+            let roomy = needed.max(self.size.saturating_mul(2));
+            self.grow(roomy).or_else(|_| self.grow(needed))?;
         }
         if let Some(block) = &self.block {
             // SAFETY: the block has room for `length` bytes and a NUL, and nobody else has it.
