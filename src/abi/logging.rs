@@ -70,7 +70,7 @@ impl Log for CallLog {
         let text = message.to_string();
         sys::without_cancellation(|| last_error::within_call(|| self.deliver(level, location, &text)));
         if level == Level::Error && !self.is_in_passing {
-            last_error::note(message);
+            last_error::note(format_args!("{text}"));
         }
     }
 
@@ -115,4 +115,30 @@ fn trace(context: &Context, function: &'static CStr, location: Location, message
 
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use droplet_client::log;
+
+    use super::*;
+
+    struct Counted<'a>(&'a Cell<u32>);
+
+    impl fmt::Display for Counted<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.set(self.0.get() + 1);
+            f.write_str("text")
+        }
+    }
+
+    #[test]
+    fn a_message_is_made_once() {
+        let call = CallLog { context: None, function: c"dplx_test", is_in_passing: false };
+        let made = Cell::new(0);
+        log!(&call, Error, "{}", Counted(&made));
+        assert_eq!(made.get(), 1);
+    }
 }
