@@ -192,6 +192,12 @@ static void fail_in_many_ways(struct server *server) {
     is_answered(ctx, 1);
     conn = dpl_conn_open_host(ctx, AF_INET, "127.0.0.1", "1");
     dplx_conn_read(conn, &byte, 1, 0);
+    conn = dpl_conn_open_file(ctx, open("/dev/null", O_RDWR | O_CLOEXEC));
+    dpl_conn_writev_all(conn, NULL, 1, 0);
+    dplx_conn_read(conn, NULL, 1, 0);
+    dpl_read_http_reply_ext(conn, 1, 1, NULL, NULL, NULL, NULL);
+    dplx_conn_info(conn, NULL);
+    dpl_conn_release(conn);
     dplx_ctx_free(ctx);
     dplx_ctx_free(ctx);
 }

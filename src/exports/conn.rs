@@ -9,7 +9,8 @@ use libc::{c_char, c_int, iovec};
 
 use super::transfer::write;
 use super::{
-    call_log, context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, refuse, text,
+    call_log, context, dpl_conn_t, dpl_ctx_t, dpl_req_t, dpl_status_t, guard, guard_hot, refuse,
+    refuse_beside, text,
 };
 use crate::abi::call::ContextCall;
 use crate::abi::connection::Connection;
@@ -256,7 +257,7 @@ pub unsafe extern "C" fn dpl_conn_writev_all(
     guard_hot(NAME, Error::Failure.status(), || {
         // SAFETY: `iov` is NULL or points to `n_iov` entries (contract of this function).
         let Some(pieces) = (unsafe { pieces(iov, n_iov) }) else {
-            refuse(None, NAME, &format!("invalid iovec ({n_iov} entries)"));
+            refuse_beside(conn, NAME, &format!("invalid iovec ({n_iov} entries)"));
             return Error::Invalid.status();
         };
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };

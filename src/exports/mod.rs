@@ -85,6 +85,17 @@ pub fn refuse(context: Option<&'static Context>, function: &'static CStr, fault:
     log!(&call_log(context, function), Error, "{fault}");
 }
 
+/// Logs that an argument beside a connection is unusable.
+#[cold]
+#[track_caller]
+pub fn refuse_beside(conn: *mut dpl_conn_t, function: &'static CStr, fault: &str) {
+    let connection = Connection::from_raw(conn);
+    let context = connection.as_ref().and_then(Connection::context);
+    // Given back first: the program's log callback may use it.
+    connection.map(Connection::into_raw);
+    refuse(context, function, fault);
+}
+
 /// Notes that a read or a reply failed for good. It is logged, unless the program has asked for it by dplx_cancel().
 /// The location in the log is that of the caller.
 #[cold]

@@ -9,6 +9,7 @@ use libc::c_int;
 use super::time;
 use crate::abi::bounded_call::BoundedCall;
 use crate::abi::call::ContextCall;
+use crate::abi::context::Context;
 use crate::abi::last_error;
 use crate::abi::request::Request;
 use crate::abi::uses;
@@ -58,7 +59,9 @@ pub unsafe extern "C" fn dplx_connect_cancellable(
     guard(NAME, ptr::null_mut(), || {
         if !uses::claim(r#use) {
             let why = "is over, has a connection, or did not come from dplx_use_new()";
-            refuse(None, NAME, &format!("use {} {why}", r#use));
+            // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t` (contract of this function).
+            let context = unsafe { Context::of(ctx) };
+            refuse(context, NAME, &format!("use {} {why}", r#use));
             return ptr::null_mut();
         }
         // SAFETY: each is NULL or valid for its type, and only the caller uses the request (contract of this function).
@@ -112,13 +115,13 @@ unsafe fn connect(
 #[unsafe(no_mangle)]
 pub extern "C" fn dplx_use_new() -> u64 {
     const NAME: &CStr = c"dplx_use_new";
-    guard(NAME, 0, || number(uses::begin(), NAME))
+    guard(NAME, 0, || number(uses::begin(), None, NAME))
 }
 
 /// Returns the number for C: 0 for an error.
-fn number(number: io::Result<u64>, function: &'static CStr) -> u64 {
+fn number(number: io::Result<u64>, context: Option<&'static Context>, function: &'static CStr) -> u64 {
     number.unwrap_or_else(|error| {
-        refuse(None, function, &format!("no new use: {error}"));
+        refuse(context, function, &format!("no new use: {error}"));
         0
     })
 }
@@ -136,7 +139,7 @@ pub unsafe extern "C" fn dplx_conn_use(conn: *mut dpl_conn_t) -> u64 {
     const NAME: &CStr = c"dplx_conn_use";
     guard(NAME, 0, || {
         let Some(mut connection) = in_use(conn, NAME) else { return 0 };
-        let number = number(connection.watch(None), NAME);
+        let number = number(connection.watch(None), connection.context(), NAME);
         connection.into_raw();
         number
     })

@@ -11,7 +11,7 @@ use crate::abi::connection::{Connection, peer_name};
 use crate::abi::last_error;
 use crate::exports::conn::in_use;
 use crate::exports::transfer::write;
-use crate::exports::{dpl_conn_t, dpl_status_t, guard, read_failed, refuse};
+use crate::exports::{dpl_conn_t, dpl_status_t, guard, read_failed, refuse, refuse_beside};
 use droplet_client::net::stream::TransferError;
 use droplet_client::status::{Error, SUCCESS, code};
 
@@ -61,7 +61,7 @@ pub(super) unsafe fn read_into(
 ) -> ssize_t {
     guard(function, Error::Failure.status() as ssize_t, || {
         if buffer.is_null() || size == 0 || size > isize::MAX as usize {
-            refuse(None, function, &format!("invalid buffer ({size} bytes)"));
+            refuse_beside(conn, function, &format!("invalid buffer ({size} bytes)"));
             return Error::Invalid.status() as ssize_t;
         }
         let Some(mut connection) = in_use(conn, function) else { return Error::Invalid.status() as ssize_t };
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn dplx_conn_write(
     const NAME: &CStr = c"dplx_conn_write";
     guard(NAME, Error::Failure.status(), || {
         if size > isize::MAX as usize || (data.is_null() && size > 0) {
-            refuse(None, NAME, &format!("invalid block ({size} bytes)"));
+            refuse_beside(conn, NAME, &format!("invalid block ({size} bytes)"));
             return Error::Invalid.status();
         }
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };

@@ -61,12 +61,12 @@ pub unsafe extern "C" fn dplx_conn_info(conn: *mut dpl_conn_t, info: *mut dplx_c
     const NAME: &CStr = c"dplx_conn_info";
     guard(NAME, Error::Failure.status(), || {
         let Some(mut connection) = in_use(conn, NAME) else { return Error::Invalid.status() };
-        let facts = facts(&mut connection);
+        let (context, facts) = (connection.context(), facts(&mut connection));
         connection.into_raw();
         // SAFETY: `info` is NULL, or begins with its size and is writable for that many bytes (contract of this
         // function).
         if !unsafe { fill(info, &facts) } {
-            refuse(None, NAME, "the struct is NULL, or its size is not set");
+            refuse(context, NAME, "the struct is NULL, or its size is not set");
             return Error::Invalid.status();
         }
         SUCCESS

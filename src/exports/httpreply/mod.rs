@@ -18,7 +18,7 @@ use libc::{c_char, c_int, c_uint, c_void};
 
 use super::conn::in_use;
 use super::transfer::blame;
-use super::{dpl_conn_t, dpl_status_t, guard, refuse};
+use super::{dpl_conn_t, dpl_status_t, guard, refuse_beside};
 use crate::abi::dictionary;
 use crate::abi::droplet::Dict;
 use crate::abi::memory::string;
@@ -246,7 +246,11 @@ unsafe fn read_into_memory(
             Ok(memory) => memory,
             Err(error) => {
                 let is_invalid = error == Error::Invalid;
-                refuse(None, function, if is_invalid { "the buffer is NULL" } else { "out of memory" });
+                refuse_beside(
+                    conn,
+                    function,
+                    if is_invalid { "the buffer is NULL" } else { "out of memory" },
+                );
                 return error.status();
             }
         };

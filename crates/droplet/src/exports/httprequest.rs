@@ -12,6 +12,7 @@ use crate::abi::context_fields::Fields;
 use crate::abi::layout::{Dict, Value};
 use crate::http::request::{self, Head, UtcTime};
 use droplet_client::status::{Error, SUCCESS, code};
+use droplet_conn::abi::context::Context;
 use droplet_conn::abi::layout::{Condition, ConditionOne, Range, RequestHead};
 use droplet_conn::abi::memory::string;
 use droplet_conn::exports::{dpl_ctx_t, dpl_req_t, dpl_status_t, guard, refuse};
@@ -194,20 +195,21 @@ pub unsafe extern "C" fn dpl_req_gen_http_request(
         // SAFETY: `ctx` is NULL or points to a `dpl_ctx_t`; `req` is NULL or a request; `headers` and
         // `query_params` are NULL or dictionaries; `buf` is NULL or has room for `len` bytes (contract of
         // this function).
-        let (fields, req, headers, query) =
-            unsafe { (Fields::of(ctx), req.as_ref(), headers.as_ref(), query_params.as_ref()) };
+        let (context, fields, req, headers, query) = unsafe {
+            (Context::of(ctx), Fields::of(ctx), req.as_ref(), headers.as_ref(), query_params.as_ref())
+        };
         let (Some((fields, req)), Ok(size)) = (fields.zip(req), usize::try_from(len)) else {
-            refuse(None, NAME, "the context or the request is NULL, or the length is negative");
+            refuse(context, NAME, "the context or the request is NULL, or the length is negative");
             return Error::Invalid.status();
         };
         let Ok(head) = head(fields, req, headers, query).inspect_err(|_| {
-            refuse(None, NAME, "an unknown method, a field without a name, or text with a line end in it");
+            refuse(context, NAME, "an unknown method, a field without a name, or text with a line end in it");
         }) else {
             return Error::Invalid.status();
         };
         let text = head.text();
         if buf.is_null() {
-            refuse(None, NAME, "the buffer is NULL");
+            refuse(context, NAME, "the buffer is NULL");
             return Error::Invalid.status();
         }
         if text.len() > size {
