@@ -18,7 +18,7 @@ use crate::http::KeepAlive;
 use crate::http::request::WrittenRequest;
 use crate::net::stream::{Socket, Stream, TransferError};
 use crate::net::tls::TlsStream;
-use crate::os::clock::{self, Moment, ShortMoment};
+use crate::os::clock::{self, Moment};
 use crate::os::fork;
 use crate::os::shards::ShardNumber;
 use crate::os::sys::{self, Activity};
@@ -44,7 +44,7 @@ pub struct OpenConnection {
     reads: Reads,
     close_reason: CloseReason,
     /// The time at which it was released last.
-    idle_since: ShortMoment,
+    idle_since: Moment,
 }
 
 /// State of a connection between two calls.
@@ -78,7 +78,7 @@ impl OpenConnection {
             state: State::Ready,
             reads: Reads::default(),
             close_reason: CloseReason::default(),
-            idle_since: Moment::now().into(),
+            idle_since: Moment::now(),
         }
     }
 
@@ -208,8 +208,8 @@ impl OpenConnection {
             return;
         }
         let now = Moment::now();
-        let since = now.before(self.idle_since.age(now));
-        if let (Some(set), Some((ending, _))) = (self.idle_set(), self.ending(since, now, self.reuses)) {
+        let ending = self.ending(self.idle_since, now, self.reuses);
+        if let (Some(set), Some((ending, _))) = (self.idle_set(), ending) {
             set.observe(ending, false);
         }
     }
@@ -228,7 +228,7 @@ impl OpenConnection {
     /// reset. It was released at the time `since`. A request that was sent afterwards ended its idle time.
     fn ending(&self, since: Moment, now: Moment, uses: u32) -> Option<(Ending, bool)> {
         let socket = self.stream.socket().filter(|socket| socket.is_own())?;
-        let opened = now.before(socket.opened()?.age(now));
+        let opened = socket.opened()?;
         let Activity { has_ended, was_reset, since_sent, since_heard, round_trip } = sys::activity(socket)?;
         if !has_ended && !was_reset {
             return None;
@@ -342,7 +342,7 @@ impl Poolable for OpenConnection {
 
     #[inline]
     fn set_idle_since(&mut self, since: Moment) {
-        self.idle_since = since.into();
+        self.idle_since = since;
     }
 
     fn ending(&self, since: Moment, now: Moment) -> Option<Ending> {

@@ -61,28 +61,6 @@ impl Moment {
     }
 }
 
-/// A moment in four bytes, exact to a millisecond. It is told from others within 52 days.
-#[derive(Clone, Copy, Debug)]
-pub struct ShortMoment(u32);
-
-impl ShortMoment {
-    /// The binary logarithm of its unit in nanoseconds: 1.05 ms.
-    const UNIT: u32 = 20;
-
-    /// Returns the time since then.
-    pub fn age(self, now: Moment) -> Duration {
-        let units = ShortMoment::from(now).0.wrapping_sub(self.0);
-        Duration::from_nanos(u64::from(units) << ShortMoment::UNIT)
-    }
-}
-
-impl From<Moment> for ShortMoment {
-    #[inline]
-    fn from(moment: Moment) -> ShortMoment {
-        ShortMoment((moment.nanoseconds >> ShortMoment::UNIT) as u32)
-    }
-}
-
 /// Returns a time in nanoseconds. `Duration::as_nanos` computes with 128 bits, which takes several times as long on the
 /// hot path.
 #[inline]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::os::clock::{Moment, ShortMoment};
+use crate::os::clock::Moment;
 use crate::os::fork;
 use crate::os::lock::Lock;
 use crate::pool::waiters::Waiters;
@@ -37,7 +37,7 @@ impl Permits {
 
     /// Returns a permit, unless `limit` permits are in use.
     pub fn acquire(self: &Arc<Self>, limit: i32) -> Option<Permit> {
-        let acquired = Moment::now().into();
+        let acquired = Moment::now();
         let mut count = self.count.lock();
         if count.open >= limit {
             return None;
@@ -80,12 +80,12 @@ pub struct Permit {
     permits: Arc<Permits>,
     /// The fork generation it was acquired in.
     forks: u32,
-    acquired: ShortMoment,
+    acquired: Moment,
 }
 
 impl Permit {
     /// Returns the time at which it was acquired.
-    pub fn acquired(&self) -> ShortMoment {
+    pub fn acquired(&self) -> Moment {
         self.acquired
     }
 }

@@ -286,6 +286,9 @@ fn a_connection_that_ended_before_its_release_was_not_idle() {
     let now = Moment::now();
     let ending = Poolable::ending(&connection, now.before(Duration::from_millis(50)), now).expect("an end");
     assert_eq!((ending.idle, ending.uses), (Duration::ZERO, 1));
+    let months_later = now.after(Duration::from_secs(100 * 24 * 60 * 60));
+    let late = Poolable::ending(&connection, now, months_later).expect("an end");
+    assert_eq!(late.opened, ending.opened, "no clock begins anew meanwhile");
 }
 
 /// Two connections that end after two requests each show a limit, unless another one has served more.

@@ -14,7 +14,7 @@ use socket2::{Domain, SockAddr, SockRef, Type};
 use exchange::Exchange;
 pub use transfer::{TransferError, wait_readable, wait_to_retry, with_timeout, write_all};
 
-use crate::os::clock::ShortMoment;
+use crate::os::clock::Moment;
 use crate::os::sys::{self, Descriptor, PollFd};
 use crate::pool::permits::Permit;
 
@@ -103,7 +103,7 @@ impl Socket {
     }
 
     /// Returns the time at which the connect began. `None` once the program has taken the connection.
-    pub fn opened(&self) -> Option<ShortMoment> {
+    pub fn opened(&self) -> Option<Moment> {
         self.permit.as_ref().map(Permit::acquired)
     }
 
