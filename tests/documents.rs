@@ -299,7 +299,7 @@ fn log_messages_are_documented() {
         let shipped = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let code: Vec<_> = shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let code = code.join("\n");
-        let calls = ["log!(", "refuse("].iter().flat_map(|call| code.split(call).skip(1));
+        let calls = ["log!(", "refuse(", "refuse_beside("].iter().flat_map(|call| code.split(call).skip(1));
         for message in calls.filter(|_| is_of_library).flat_map(literals_of_call) {
             let message = without_arguments(&message);
             // A name that is an argument, or a message of which nothing is fixed.
