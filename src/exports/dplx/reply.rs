@@ -13,7 +13,7 @@ use crate::abi::last_error;
 use crate::abi::memory::string;
 use crate::exports::conn::in_use;
 use crate::exports::httpreply::reading::{self, Wanted};
-use crate::exports::{dpl_conn_t, guard, guard_aside, read_failed, refuse};
+use crate::exports::{dpl_conn_t, guard, guard_aside, read_failed, refuse, refuse_beside};
 use droplet_client::http::error::{ReadError, SyntaxError};
 use droplet_client::http::reader::{ReplyReader, Source};
 use droplet_client::net::stream::TransferError;
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn dplx_reply_field(
     guard_aside(NAME, ptr::null(), || {
         // SAFETY: `name` is NULL or a string (contract of this function).
         let Some(name) = (unsafe { string(name) }) else {
-            refuse(None, NAME, "the name is NULL");
+            refuse_beside(conn, NAME, "the name is NULL");
             return ptr::null();
         };
         let Some(mut connection) = in_use(conn, NAME) else { return ptr::null() };
