@@ -270,7 +270,11 @@ impl Maker<'_> {
             1 => self.random.u64(..300 * MILLISECOND),
             _ => self.random.u64(..300 * MICROSECOND),
         };
-        let upload = if self.random.u8(..12) == 0 { self.random.usize(..200_000) } else { 0 };
+        let upload = match kind {
+            Kind::Early => self.random.usize(1..3000),
+            _ if self.random.u8(..12) == 0 => self.random.usize(..200_000),
+            _ => 0,
+        };
         let reader =
             self.random.choice([Reader::Buffered, Reader::Whole, Reader::Stepped]).unwrap_or(Reader::Stepped);
         Wish { kind, size, delay, upload, reader }

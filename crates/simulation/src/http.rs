@@ -33,10 +33,12 @@ pub enum Kind {
     Silent,
     /// Is no HTTP.
     Garbage,
+    /// Comes before the body of the request, of which the program then sends nothing.
+    Early,
 }
 
 /// All kinds, as the path of a request numbers them.
-pub const KINDS: [Kind; 12] = [
+pub const KINDS: [Kind; 13] = [
     Kind::Plain,
     Kind::Chunked,
     Kind::Continued,
@@ -49,6 +51,7 @@ pub const KINDS: [Kind; 12] = [
     Kind::Reset,
     Kind::Silent,
     Kind::Garbage,
+    Kind::Early,
 ];
 
 impl Kind {
@@ -93,8 +96,13 @@ impl Request {
             "PUT /{token}/{kind}/{size}/{delay} HTTP/1.1\r\nHost: simulated\r\nContent-Length: {upload}\r\n\r\n"
         );
         let mut text = head.into_bytes();
-        text.resize(text.len() + self.upload, b'u');
+        text.resize(text.len() + self.upload - self.left_out(), b'u');
         text
+    }
+
+    /// Returns the number of bytes at its end that the program does not send.
+    pub fn left_out(&self) -> usize {
+        if self.kind == Kind::Early { self.upload } else { 0 }
     }
 
     /// Parses a request at the beginning of some bytes. Returns it and its length, once it is complete.
@@ -112,7 +120,7 @@ impl Request {
             delay: delay * MICROSECOND,
             upload,
         };
-        let length = head_length + upload;
+        let length = head_length + upload - request.left_out();
         (bytes.len() >= length).then_some((request, length))
     }
 
@@ -131,7 +139,7 @@ impl Request {
         let plain = self.plain_reply();
         let with = |head: &str| [head.as_bytes(), &self.body()[..]].concat();
         match self.kind {
-            Kind::Plain | Kind::Extra | Kind::LateExtra => plain,
+            Kind::Plain | Kind::Extra | Kind::LateExtra | Kind::Early => plain,
             Kind::Chunked => self.chunked(),
             Kind::Continued => {
                 [b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", &plain[..]]

@@ -86,6 +86,8 @@ pub struct Remote {
     pub has_lost: bool,
     /// Bytes of a request that is not complete.
     incoming: Vec<u8>,
+    /// The number of bytes that belong to a request which was answered early.
+    owed: usize,
     /// The requests so far.
     pub requests: Vec<Request>,
     /// The number of requests that were answered.
@@ -179,9 +181,14 @@ impl World {
             }
         }
         self.sockets[number].remote.incoming.extend(plain);
-        while let Some((request, length)) = Request::parse(&self.sockets[number].remote.incoming) {
+        loop {
             let remote = &mut self.sockets[number].remote;
+            let owed = remote.owed.min(remote.incoming.len());
+            remote.owed -= owed;
+            remote.incoming.drain(..owed);
+            let Some((request, length)) = Request::parse(&remote.incoming) else { return };
             remote.incoming.drain(..length);
+            remote.owed = request.left_out();
             let place = remote.requests.len();
             let delay = request.delay;
             remote.requests.push(request);

@@ -272,7 +272,7 @@ impl Actor {
             let held = world.program.held(conn);
             held.request = None;
             // What comes next on it is not the reply to another request.
-            held.is_broken |= matches!(request.kind, Kind::Extra | Kind::LateExtra);
+            held.is_broken |= matches!(request.kind, Kind::Extra | Kind::LateExtra | Kind::Early);
         });
     }
 

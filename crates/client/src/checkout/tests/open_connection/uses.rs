@@ -11,7 +11,7 @@ fn half_a_request() -> WrittenRequest {
 
 #[test]
 fn a_connection_is_pooled_if_its_use_has_ended_well() {
-    let uses: [Use<Option<&CStr>>; 12] = [
+    let uses: [Use<Option<&CStr>>; 14] = [
         ("nothing", |_, _| {}, None),
         ("an exchange", exchange, None),
         ("a request", |connection, _| write(connection), Some(c"incomplete")),
@@ -21,6 +21,19 @@ fn a_connection_is_pooled_if_its_use_has_ended_well() {
             |connection, _| {
                 connection.begin_exchange();
                 connection.end_exchange();
+            },
+            None,
+        ),
+        (
+            "half a request outside of an exchange",
+            |connection, _| connection.set_request(&half_a_request()),
+            Some(c"incomplete"),
+        ),
+        (
+            "the other half, too",
+            |connection, _| {
+                connection.set_request(&half_a_request());
+                connection.set_request(&WrittenRequest::default());
             },
             None,
         ),
@@ -36,7 +49,9 @@ fn a_connection_is_pooled_if_its_use_has_ended_well() {
         (
             "a request after half of one",
             |connection, _| {
+                connection.set_request(&half_a_request());
                 connection.end_request(&half_a_request());
+                connection.set_request(&WrittenRequest::default());
                 connection.begin_exchange();
                 connection.end_request(&WrittenRequest::default());
                 connection.end_exchange();
