@@ -70,6 +70,9 @@ static void request_left_in_the_middle_ends_its_connection(void) {
     CHECK_REQUEST(false, "with half a body in the same call", PUT "\r\nabcdefg");
     CHECK_REQUEST(false, "without the last chunk", CHUNKED "1\r\na\r\n");
     CHECK_REQUEST(false, "without the last line", CHUNKED "1\r\na\r\n0\r\n");
+    CHECK_REQUEST(false, "of unknown length", "PUT / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "abc");
+    CHECK_REQUEST(false, "with too long a body", PUT "\r\nabcdefgh!");
+    CHECK_REQUEST(false, "with too long a body in calls", PUT "\r\nabcdefgh", "abcdefgh");
     CHECK_REQUEST(false, "in its head", PUT "Expect: 100-continue\r\n");
 }
 
@@ -78,8 +81,8 @@ static void whole_request_keeps_its_connection(void) {
     CHECK_REQUEST(true, "in one call", PUT "\r\nabcdefgh");
     CHECK_REQUEST(true, "in small parts", "PUT / HTTP/1.1\r", "\ncontent-length:", " 3\r\n\r", "\n", "abc");
     CHECK_REQUEST(true, "with chunks", CHUNKED, "1\r\na\r\n2;x\r", "\nbc\r\n0\r\n", "X: 1\r\n\r\n");
+    CHECK_REQUEST(true, "with a blank line around it", "\r\n" PUT "\r\nabcdefgh\r\n");
     CHECK_REQUEST(true, "with an empty body", "PUT / HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
-    CHECK_REQUEST(true, "of unknown length", "PUT / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "abc");
 }
 
 /* The next request on the same connection does not make up for it. */
@@ -125,6 +128,54 @@ static void continuation_may_come_late(void) {
     end(&ends);
 }
 
+/* Who writes it at once does not wait for 100. Droplet's function tells of it, as Droplet's own does. */
+static void whole_request_waits_for_nothing(void) {
+    static const char *const WHOLE[] = {PUT "Expect: 100-continue\r\n\r\nabcdefgh", NULL};
+    struct ends ends = begin(false, "");
+    struct reply reply;
+
+    write_parts(&ends, WHOLE);
+    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n" HELLO);
+    CHECK_INT(dplx_reply_status(ends.conn, WAIT), 200, "step by step, the reply follows");
+    read_reply(&ends, STEPS, "written at once");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
+    write_parts(&ends, WHOLE);
+    say(&ends, "HTTP/1.1 100 Continue\r\n\r\n" HELLO);
+    reply = receive(&ends, 1);
+    CHECK_INT(reply.len, 0, "100 is read first");
+    forget(&reply);
+    read_reply(&ends, AT_ONCE, "and then the reply");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
+    end(&ends);
+}
+
+/* Two requests are written before a reply is read. */
+static void check_pipelined(const char *const parts[], bool reads_both) {
+    struct ends ends = begin(false, "");
+
+    write_parts(&ends, parts);
+    say(&ends, reads_both ? HELLO HELLO : HELLO);
+    read_reply(&ends, AT_ONCE, "the first reply");
+    if (reads_both)
+        read_reply(&ends, AT_ONCE, "the second");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 0, "nobody gets a reply that was left");
+    end(&ends);
+}
+
+#define GET "GET / HTTP/1.1\r\n\r\n"
+
+static void requests_may_be_written_in_a_row(void) {
+    static const char *const IN_CALLS[] = {GET, GET, NULL}, *const AT_ONCE_BOTH[] = {GET GET, NULL};
+
+    for (int reads_both = 0; reads_both < 2; reads_both++) {
+        check_pipelined(IN_CALLS, reads_both);
+        check_pipelined(AT_ONCE_BOTH, reads_both);
+    }
+}
+
 int main(void) {
     test_begin("request_ends");
     RUN(request_left_in_the_middle_ends_its_connection);
@@ -132,5 +183,7 @@ int main(void) {
     RUN(request_after_one_left_in_the_middle);
     RUN(body_may_be_like_a_request);
     RUN(continuation_may_come_late);
+    RUN(whole_request_waits_for_nothing);
+    RUN(requests_may_be_written_in_a_row);
     return test_end();
 }

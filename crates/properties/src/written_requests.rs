@@ -32,13 +32,17 @@ pub fn check(bytes: &[u8]) {
         let (first, second) = piece.split_at(usize::from(size / 64).min(piece.len()));
         let is_begin = request.note([first, second].into_iter());
         written += piece.len();
-        assert_eq!(is_begin, ends_in(piece, written), "the first line ends in {:?}", piece.escape_ascii());
+        assert_eq!(is_begin, ends_in(piece, written), "the first line ends in {}", piece.escape_ascii());
         if written < FIRST_LINE.len() {
             continue;
         }
         let text = &text[..written];
         let end = end(text);
-        assert_eq!(request.is_whole(), end != End::Later, "{end:?}: {:?}", text.escape_ascii());
+        let is_whole = match end {
+            End::Behind(count) => text[count..].iter().all(|byte| matches!(byte, b'\r' | b'\n')),
+            End::Later | End::Undefined => false,
+        };
+        assert_eq!(request.is_whole(), is_whole, "{end:?}: {}", text.escape_ascii());
         assert!(!request.is_head());
         if end != End::Later || written == FIRST_LINE.len() + rest.len() {
             return;
@@ -60,8 +64,9 @@ fn end(text: &[u8]) -> End {
         let (name, value) = (line[..colon].to_ascii_lowercase(), &line[colon + 1..]);
         match &name[..] {
             b"content-length" => {
-                is_undefined |= length.is_some() || number(value).is_none();
-                length = Some(number(value).unwrap_or_default());
+                let number = number(value);
+                is_undefined |= number.is_none() || length.is_some_and(|length| Some(length) != number);
+                length = number.or(length);
             }
             b"transfer-encoding" => {
                 let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();

@@ -85,7 +85,8 @@ impl Connection {
     /// read from it in a row. Returns false if there is nothing to drop.
     pub fn drop_surplus(&mut self) -> bool {
         let is_over = std::mem::take(&mut self.0.reply) != Reply::Unread;
-        let may_have_some = is_over && self.0.open.stream.socket().is_some();
+        // With several requests under way, it is the next reply.
+        let may_have_some = is_over && self.0.open.stream.socket().is_some() && !self.0.open.is_torn();
         if may_have_some {
             let count = self.buffered().len();
             self.consume(count);
@@ -117,6 +118,9 @@ impl Connection {
     #[inline]
     pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) -> bool {
         let ConnectionMemory { open, request, .. } = &mut *self.0;
+        if request.is_complete() {
+            open.note_pipelining();
+        }
         let begins = request.note(pieces.iter().map(|piece| &**piece));
         open.set_request(request);
         begins
@@ -125,6 +129,12 @@ impl Connection {
     /// Returns whether the request that was written last is a HEAD.
     pub fn is_head_request(&self) -> bool {
         self.0.request.is_head()
+    }
+
+    /// Returns whether the request that was written last is waiting for a `100 Continue`. If it was written to its end, it
+    /// is not.
+    pub fn waits_to_continue(&self) -> bool {
+        self.0.request.may_be_continued() && !self.0.request.is_complete()
     }
 
     /// Returns whether the reply to the request that was written last may be a `100 Continue`.

@@ -179,7 +179,7 @@ fn step<T>(
         let wanted = Wanted { body: !connection.is_head_request(), data: true };
         Box::new(SteppedReply::new(ReplyReader::new(reading::expected(connection, wanted))))
     });
-    reply.reader.set_continuation(connection.may_be_continued());
+    reply.reader.set_continuation(connection.waits_to_continue());
     let deadline = sys::deadline(timeout);
     let outcome = take(&mut reply.reader, &mut Until { connection: &mut *connection, deadline });
     if reply.reader.is_over() && !is_over {

@@ -51,6 +51,9 @@ impl Exchange {
         open: &mut OpenConnection,
         pieces: &[IoSlice<'_>],
     ) -> Result<(), &'static str> {
+        if self.request.is_complete() {
+            open.note_pipelining();
+        }
         let begins = self.request.note(pieces.iter().map(|piece| &**piece));
         let Some(reply) = self.reply.take_if(|reply| reply.is_over()) else {
             let is_between = self.reply.is_some() && begins;
@@ -201,7 +204,8 @@ impl Connection {
         let (open, exchange) = self.parts();
         let mut reply =
             exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected(limits))));
-        reply.set_continuation(exchange.request.may_be_continued());
+        let request = &exchange.request;
+        reply.set_continuation(request.may_be_continued() && !request.is_complete());
         let was_over = reply.is_over();
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
         let cannot_be_read = reply.has_failed() || open.is_broken() && open.stream.tls().is_some();

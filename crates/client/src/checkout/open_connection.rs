@@ -56,7 +56,8 @@ enum State {
     InExchange,
     /// A request was begun and not written to its end.
     InRequest,
-    /// The reply to a request was read before the request was written to its end. The connection is of no use to others.
+    /// A reply was read before its request was written to its end, or a request was written before the reply to another
+    /// came. The connection is of no use to others.
     Torn,
     /// The peer sends no more, or has said so: no further exchange is possible.
     Ended,
@@ -106,6 +107,20 @@ impl OpenConnection {
         if self.state == State::InExchange {
             self.state = State::Ready;
         }
+    }
+
+    /// Notes that something is written behind a complete request. Before a byte of its reply has come, that is another
+    /// request, so that a reply may be left when one was read.
+    #[cold]
+    pub fn note_pipelining(&mut self) {
+        if self.stream.awaits_reply() && !matches!(self.state, State::Broken | State::Ended) {
+            self.state = State::Torn;
+        }
+    }
+
+    /// True if requests and replies on the connection need not correspond.
+    pub fn is_torn(&self) -> bool {
+        self.state == State::Torn
     }
 
     /// Notes that the reply to this request has come. If the request is not whole, the connection stays of no use to others.

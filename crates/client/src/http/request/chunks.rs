@@ -32,8 +32,8 @@ enum Place {
 pub enum Taken {
     /// All was a part of the body, which goes on.
     All,
-    /// The body has ended.
-    UpToTheEnd,
+    /// The body ends behind so many bytes.
+    UpTo(usize),
     /// It is no such body.
     Invalid,
 }
@@ -41,6 +41,7 @@ pub enum Taken {
 impl Chunks {
     /// Takes a piece of the body.
     pub fn take(&mut self, mut piece: &[u8]) -> Taken {
+        let length = piece.len();
         loop {
             if self.place == Place::Data {
                 let count = self.left.min(piece.len() as u64);
@@ -54,7 +55,7 @@ impl Chunks {
             piece = rest;
             match self.after(*byte) {
                 Ok(Some(place)) => self.place = place,
-                Ok(None) => return Taken::UpToTheEnd,
+                Ok(None) => return Taken::UpTo(length - piece.len()),
                 Err(()) => return Taken::Invalid,
             }
         }

@@ -5,6 +5,8 @@
 pub struct Fields {
     /// The value of `Content-Length`; [`NONE`] without the field.
     length: u64,
+    /// The same of the field before.
+    length_before: u64,
     place: Place,
     has_expect: bool,
     is_chunked: bool,
@@ -60,6 +62,7 @@ impl Default for Fields {
     fn default() -> Fields {
         Fields {
             length: NONE,
+            length_before: NONE,
             place: Place::Begin,
             has_expect: false,
             is_chunked: false,
@@ -143,9 +146,8 @@ impl Fields {
                 self.has_expect = true;
                 Place::Elsewhere
             }
-            // A second length need not be the same.
-            Name::Length if self.length != NONE => self.give_up(),
             Name::Length => {
+                self.length_before = self.length;
                 self.length = 0;
                 Place::BeforeDigits
             }
@@ -169,6 +171,9 @@ impl Fields {
             Place::Coding(count) => {
                 self.is_chunked = usize::from(count) == CHUNKED.len();
                 self.is_undefined |= !self.is_chunked;
+            }
+            Place::Digits | Place::AfterDigits => {
+                self.is_undefined |= ![NONE, self.length].contains(&self.length_before);
             }
             Place::BeforeDigits | Place::OtherCoding => self.is_undefined = true,
             _ => {}

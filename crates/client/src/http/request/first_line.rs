@@ -1,7 +1,7 @@
 //! The first line of a request, in what is written.
 
-/// Length of the longest method in common use, `PROPPATCH`.
-const MOST_OF_METHOD: u8 = 9;
+/// More than the length of the longest method that is registered, `UPDATEREDIRECTREF`.
+const MOST_OF_METHOD: u8 = 20;
 
 /// What stands between the target of a request and the last digit of its first line.
 const VERSION: &[u8] = b"HTTP/1.";
@@ -68,6 +68,7 @@ fn next(position: u8, is_head: u8, byte: u8) -> u8 {
             let goes_on = may_be_head && b"HEAD".get(usize::from(position)) == Some(&byte);
             position + 1 + if goes_on { IS_HEAD } else { 0 }
         }
+        (1..MOST_OF_METHOD, b'-') => position + 1,
         (1..=MOST_OF_METHOD, b' ') => TARGET + if position == 4 { is_head } else { 0 },
         (NOWHERE..=MOST_OF_METHOD, _) => NOWHERE,
         (BLANK..DIGIT, byte) if byte == VERSION[usize::from(position - BLANK)] => position + 1 + is_head,

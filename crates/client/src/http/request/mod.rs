@@ -4,6 +4,7 @@
 //!
 //! A request may be written in any number of writes. The next one begins after its end. Where that is not known, for
 //! example because the program has written past the library, a line that ends in ` HTTP/1.` and a digit begins a request.
+//! Blank lines before a request and after it do not count (RFC 9112, section 2.2).
 
 mod chunks;
 mod fields;
@@ -22,6 +23,9 @@ pub struct WrittenRequest {
     rest: Rest,
     /// The position in what may be the first line of the next request.
     line: FirstLine,
+    /// Something was written behind the end of a request that is no request, or in the same write, or behind a request
+    /// whose end is not known.
+    has_surplus: bool,
     is_head: bool,
     may_be_continued: bool,
 }
@@ -31,16 +35,18 @@ pub struct WrittenRequest {
 enum Rest {
     /// No request was seen. The program may have written one elsewhere.
     Unknown,
-    /// Nobody knows where its body ends.
-    Undefined,
     /// It was written to its end.
     Nothing,
+    /// Its first line, behind a request that was written to its end.
+    Line,
     /// The end of its head, of which these fields were seen.
     Head(Fields),
     /// So many bytes of its body, at least one.
     Bytes(u64),
     /// The end of its chunks.
     Chunks(Chunks),
+    /// Nobody knows where its body ends.
+    Undefined,
 }
 
 impl Default for WrittenRequest {
@@ -48,6 +54,7 @@ impl Default for WrittenRequest {
         WrittenRequest {
             rest: Rest::Unknown,
             line: FirstLine::default(),
+            has_surplus: false,
             is_head: false,
             may_be_continued: true,
         }
@@ -71,11 +78,16 @@ impl WrittenRequest {
         self.is_head
     }
 
-    /// Returns whether the server may take what is written next for the begin of a request. True as well if nothing is
-    /// known of the end of this one.
+    /// Returns whether the server takes what is written next for the begin of a request. True as well if nothing is known
+    /// of this one.
     #[inline]
     pub fn is_whole(&self) -> bool {
-        matches!(self.rest, Rest::Unknown | Rest::Undefined | Rest::Nothing)
+        matches!(self.rest, Rest::Unknown | Rest::Nothing) && !self.has_surplus
+    }
+
+    /// Returns whether it was seen and written to its end, and nothing behind it.
+    pub fn is_complete(&self) -> bool {
+        self.rest == Rest::Nothing && !self.has_surplus
     }
 
     /// Notes a write: the head of a request, a part of it, or what follows it. Returns whether the first line of a request
@@ -85,20 +97,21 @@ impl WrittenRequest {
         let mut pieces = pieces.filter(|piece| !piece.is_empty()).peekable();
         let Some(first) = pieces.peek() else { return false };
         match self.rest {
-            Rest::Unknown => {}
-            Rest::Undefined | Rest::Nothing => self.may_be_continued = false,
-            Rest::Bytes(_) | Rest::Chunks(_) => {
-                self.may_be_continued = false;
+            Rest::Head(_) | Rest::Bytes(_) | Rest::Chunks(_) => {
+                self.may_be_continued &= matches!(self.rest, Rest::Head(_));
                 self.go_on(pieces);
                 return false;
             }
-            Rest::Head(_) => {
-                self.go_on(pieces);
-                return false;
-            }
+            Rest::Unknown | Rest::Line => {}
+            Rest::Nothing | Rest::Undefined => self.may_be_continued = false,
         }
-        // Most writes that are no request end here.
-        (self.line.is_begun() || first[0].is_ascii_uppercase()) && self.search_line(pieces)
+        // Most writes of a body whose end is not known end here.
+        let may_begin = self.line.is_begun() || first[0].is_ascii_uppercase() || is_blank(&first[0]);
+        if !may_begin {
+            self.has_surplus |= self.rest == Rest::Nothing;
+            return false;
+        }
+        self.search_line(pieces)
     }
 
     /// Searches the end of the first line of a request, and then its head. Returns whether the line ends.
@@ -106,11 +119,21 @@ impl WrittenRequest {
         let mut left = MOST_OF_HEAD;
         while let Some(piece) = pieces.next() {
             for (index, byte) in piece.iter().take(left).enumerate() {
+                if !self.line.is_begun() && is_blank(byte) {
+                    continue;
+                }
+                if self.rest == Rest::Nothing {
+                    self.rest = Rest::Line;
+                }
                 match self.line.step(*byte) {
                     Step::GoesOn => {}
-                    Step::IsNone => return false,
+                    Step::IsNone => {
+                        self.give_up_line();
+                        return false;
+                    }
                     Step::Ends { is_head } => {
                         (self.is_head, self.may_be_continued) = (is_head, true);
+                        self.has_surplus |= self.rest == Rest::Undefined;
                         self.rest = Rest::Head(Fields::default());
                         self.go_on([&piece[index + 1..]].into_iter().chain(pieces));
                         return true;
@@ -120,13 +143,22 @@ impl WrittenRequest {
             left = left.saturating_sub(piece.len());
             if left == 0 {
                 self.line = FirstLine::default();
+                self.give_up_line();
                 return false;
             }
         }
         false
     }
 
-    /// Takes what follows the first line. Bytes behind the end of the request are not looked at.
+    fn give_up_line(&mut self) {
+        if self.rest == Rest::Line {
+            self.rest = Rest::Nothing;
+            self.has_surplus = true;
+        }
+    }
+
+    /// Takes what follows the first line. Of what stands behind the end of the request, nothing is known but that it is
+    /// there: it may be another request.
     fn go_on<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
         let mut left = MOST_OF_HEAD;
         for mut piece in pieces {
@@ -141,9 +173,15 @@ impl WrittenRequest {
                 let Some(end) = end else { continue };
                 piece = &piece[end..];
             }
-            self.rest.take(piece);
+            let behind = &piece[self.rest.take(piece)..];
+            self.has_surplus |= self.rest == Rest::Nothing && !behind.iter().all(is_blank);
         }
     }
+}
+
+/// True for what a blank line consists of.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 impl Rest {
@@ -157,19 +195,29 @@ impl Rest {
         }
     }
 
-    /// Takes a piece of the body.
-    fn take(&mut self, piece: &[u8]) {
+    /// Takes a piece of the body. Returns the number of bytes that belong to it.
+    fn take(&mut self, piece: &[u8]) -> usize {
         match self {
-            Rest::Bytes(left) => match left.saturating_sub(piece.len() as u64) {
-                0 => *self = Rest::Nothing,
-                rest => *left = rest,
-            },
+            Rest::Bytes(left) => {
+                let count = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                if *left == 0 {
+                    *self = Rest::Nothing;
+                }
+                count
+            }
             Rest::Chunks(chunks) => match chunks.take(piece) {
-                Taken::All => {}
-                Taken::UpToTheEnd => *self = Rest::Nothing,
-                Taken::Invalid => *self = Rest::Undefined,
+                Taken::All => piece.len(),
+                Taken::UpTo(count) => {
+                    *self = Rest::Nothing;
+                    count
+                }
+                Taken::Invalid => {
+                    *self = Rest::Undefined;
+                    piece.len()
+                }
             },
-            Rest::Unknown | Rest::Undefined | Rest::Nothing | Rest::Head(_) => {}
+            _ => 0,
         }
     }
 }

@@ -105,7 +105,8 @@ fn a_body_like_a_request_changes_nothing() {
         "HEAD /\u{7f} HTTP/1.1\r\n",
         "I am a text\n",
         " HEAD / HTTP/1.1\r\n",
-        "ABCDEFGHIJ / HTTP/1.1\r\n",
+        "ABCDEFGHIJKLMNOPQRSTU / HTTP/1.1\r\n",
+        "GE_T / HTTP/1.1\r\n",
     ] {
         let (begins, then) = after(&[asks_not, body]);
         assert_eq!(begins, [true, false], "{body:?}");
@@ -134,7 +135,7 @@ fn a_request_ends_with_its_body() {
     assert_eq!(wholeness(&["GET / HTTP/1.1\r\n", "Host: h\r\n\r\n"]), [false, true], "its head");
     assert_eq!(wholeness(&[&length, "hello ", "worl", "d"]), [false, false, false, true]);
     assert_eq!(wholeness(&[&format!("{length}hello world")]), [true], "in one write");
-    assert_eq!(wholeness(&[&length, "hello", "GET / HTTP/1.1\r\n\r\n"]), [false, false, true], "any bytes");
+    assert_eq!(wholeness(&[&length, "hello", " world"]), [false, false, true], "any bytes");
     assert_eq!(wholeness(&["GET / HTTP/1.1\r\n\r\n", &length]), [true, false], "the next one");
     assert_eq!(wholeness(&[&format!("{PUT}content-length:0 \r\n\r\n")]), [true]);
     let both = format!("{PUT}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -200,11 +201,12 @@ fn the_end_of_an_invalid_request_is_not_known() {
         let head = format!("{PUT}{fields}\r\n");
         let (begins, request) = after(&[&head, "HEAD / HTTP/1.1\r\n\r\n"]);
         assert_eq!(begins, [true, true], "{fields:?}");
-        assert!(request.is_head() && request.is_whole(), "{fields:?}");
+        assert!(request.is_head() && !request.is_whole(), "{fields:?}: the next one");
+        assert_eq!(wholeness(&[&head]), [false], "{fields:?}");
     }
     let chunked = format!("{PUT}Transfer-Encoding: chunked\r\n\r\n");
     for chunks in ["x\r\n", "\r\n", "1\r\nab", "1\r\na\r\n\n", "11111111111111111\r\n", "1x\r\n"] {
-        assert_eq!(wholeness(&[&chunked, chunks]), [false, true], "{chunks:?}");
+        assert_eq!(wholeness(&[&chunked, chunks]), [false, false], "{chunks:?}");
     }
 }
 
@@ -217,4 +219,32 @@ fn other_fields_say_nothing_about_the_body() {
     assert!(request.is_whole() && !request.may_be_continued());
     let (_, next) = after(&[&head, "HEAD / HTTP/1.1\r\n\r\n"]);
     assert!(next.is_head());
+}
+
+#[test]
+fn what_stands_behind_a_request_is_no_part_of_it() {
+    let put = format!("{PUT}Content-Length: 5\r\n\r\nhello");
+    let get = "GET / HTTP/1.1\r\n\r\n";
+    assert_eq!(wholeness(&[&put, get, get]), [true, true, true], "the next ones");
+    assert_eq!(wholeness(&[&put, "VERSION-CONTROL / HTTP/1.1\r\n\r\n"]), [true, true], "a long method");
+    assert_eq!(wholeness(&[&put, "GET / HT", "TP/1.1\r\n\r\n"]), [true, false, true], "half a line");
+    assert_eq!(wholeness(&[&format!("{put}\r\n"), "\r\n", get]), [true, true, true], "blank lines");
+    assert_eq!(wholeness(&[&put, &format!("\r\n{PUT}Content-Length: 5\r\n\r\n")]), [true, false]);
+    for surplus in ["!", "get / HTTP/1.1\r\n\r\n", "GET / HTTP\r\n\r\n"] {
+        assert_eq!(wholeness(&[&put, surplus, get]), [true, false, false], "{surplus:?}");
+        assert_eq!(wholeness(&[&format!("{put}{surplus}"), get]), [false, false], "{surplus:?}");
+    }
+    assert_eq!(wholeness(&[&format!("{put}{get}")]), [false], "two requests in a write");
+    assert_eq!(wholeness(&[&format!("{get}{put}"), get]), [false, false]);
+    let chunked = format!("{PUT}Transfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(wholeness(&[&chunked, "0\r\n\r\n0"]), [false, false]);
+    let twice = format!("{PUT}Content-Length: 5\r\ncontent-length: 05 \r\n\r\nhello");
+    assert_eq!(wholeness(&[&twice]), [true], "the same length twice");
+}
+
+#[test]
+fn a_line_without_an_end_is_no_request() {
+    let long = format!("GET /{}", "x".repeat(2 * MOST_OF_HEAD));
+    assert_eq!(wholeness(&["GET / HTTP/1.1\r\n\r\n", &long]), [true, false]);
+    assert_eq!(wholeness(&[&format!("{PUT}X: {}", "x".repeat(2 * MOST_OF_HEAD))]), [false], "nor is a head");
 }
