@@ -101,6 +101,47 @@ static void slow_address_gives_way_at_the_limit(void) {
 
 /* ---- two families ------------------------------------------------------------------ */
 
+/* One address is deaf and keeps the only permit, so that the other has no time. */
+static void limit_is_no_fault_of_a_host(void) {
+    struct server *deaf;
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n127.0.0.3 a.test\n"))
+        return;
+    deaf = server_named(1); /* nobody listens at 127.0.0.3 */
+    server_go_deaf(deaf);
+    ctx = context_over_name("a.test", deaf, "connection_timeout = 1");
+    ctx->n_conn_max = 1;
+    CHECK(checkout(ctx) == NULL, "no connection is made");
+    CHECK_INT(hosts_available(ctx), 1, "nobody knows whether the host is at fault");
+    dpl_ctx_free(ctx);
+    server_stop(deaf);
+}
+
+/* Two names, of whose four addresses the last one works. */
+static void good_address_of_two_names_is_found_at_the_limit(void) {
+    struct server *live, *deaf[3];
+    char hosts[40];
+    dpl_ctx_t *ctx;
+
+    if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n127.0.0.3 b.test\n127.0.0.4 b.test\n"))
+        return;
+    deaf[0] = server_named(1);
+    deaf[1] = server_at("127.0.0.2", deaf[0], 2);
+    deaf[2] = server_at("127.0.0.3", deaf[0], 3);
+    live = server_at("127.0.0.4", deaf[0], 4);
+    for (int i = 0; i < 3; i++)
+        server_go_deaf(deaf[i]);
+    snprintf(hosts, sizeof hosts, "a.test:%s, b.test", server_port(live));
+    ctx = context_over_name(hosts, live, "connection_timeout = 20");
+    ctx->n_conn_max = 1;
+    CHECK(answered(ctx, 4), "the last address has its time");
+    dpl_ctx_free(ctx);
+    for (int i = 0; i < 3; i++)
+        server_stop(deaf[i]);
+    server_stop(live);
+}
+
 static void check_answers_over_ipv4(const struct server *server, const char *more) {
     dpl_ctx_t *ctx = context_over_name("a.test", server, more);
     double begin = seconds_now();
@@ -208,6 +249,8 @@ int main(void) {
     RUN(all_of_many_addresses_are_tried);
     RUN(last_of_many_addresses_is_tried_in_time);
     RUN(slow_address_gives_way_at_the_limit);
+    RUN(limit_is_no_fault_of_a_host);
+    RUN(good_address_of_two_names_is_found_at_the_limit);
     RUN(refusing_ipv6_is_passed_over);
     RUN(silent_ipv6_is_raced);
     RUN(silent_handshake_is_raced);

@@ -197,6 +197,20 @@ static void next_request_waits_for_the_end(void) {
     end(&ends);
 }
 
+static void reply_may_be_asked_for_before_its_request(void) {
+    struct ends ends = begin(false, "");
+
+    ends.conn = checkout(ends.ctx);
+    accepted(&ends);
+    CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "there is none");
+    CHECK_STATUS(write_string(ends.conn, "GET / HTTP/1.1\r\n\r\n", 5), DPL_SUCCESS, "a request");
+    say(&ends, HELLO);
+    check_body(&ends, "hello", 9, "its reply");
+    dpl_conn_release(ends.conn);
+    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
+    end(&ends);
+}
+
 static void request_may_go_on_while_a_reply_is_asked_for(void) {
     struct ends ends = begin(false, "");
 
@@ -325,6 +339,7 @@ int main(void) {
     RUN(timeout_may_be_followed_by_more);
     RUN(time_is_that_of_the_whole_call);
     RUN(next_request_waits_for_the_end);
+    RUN(reply_may_be_asked_for_before_its_request);
     RUN(request_may_go_on_while_a_reply_is_asked_for);
     RUN(continuation_comes_before_the_reply);
     RUN(reply_under_way_is_read_on_in_the_same_way);

@@ -70,10 +70,28 @@ static void reason_of_a_rejected_request_may_be_late(void) {
     end(&ends);
 }
 
+/* The write takes the error that says that the connection was reset. */
+static void reset_after_a_failed_write_is_no_end_either(void) {
+    struct ends ends = begin(false, "");
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    char body[100];
+
+    request(&ends);
+    say(&ends, "HTTP/1.1 413 Too Large\r\n\r\nhalf");
+    REQUIRE(connect(ends.fd, &nobody, sizeof nobody) == 0, "the server resets the connection");
+    CHECK(EVENTUALLY(dplx_conn_write(ends.conn, "x", 1, WAIT) < 0), "a write fails");
+    CHECK_INT(dplx_reply_status(ends.conn, WAIT), 413, "the reply is there");
+    CHECK_INT(dplx_reply_read(ends.conn, body, sizeof body, WAIT), 4, "and a part of its body");
+    CHECK_INT(dplx_reply_read(ends.conn, body, sizeof body, WAIT), DPL_FAILURE, "of which nobody knows the end");
+    dpl_conn_release(ends.conn);
+    end(&ends);
+}
+
 int main(void) {
     test_begin("dplx_reply_failures");
     RUN(broken_replies_are_failures);
     RUN(reset_is_no_end_of_a_body);
+    RUN(reset_after_a_failed_write_is_no_end_either);
     RUN(reason_of_a_rejected_request_may_be_late);
     return test_end();
 }

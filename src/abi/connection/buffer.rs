@@ -126,6 +126,11 @@ impl Connection {
         begins
     }
 
+    /// Returns whether something was written by this library's functions, to which no reply was read.
+    pub fn has_written(&mut self) -> bool {
+        self.0.request.was_seen() || self.0.open.stream.awaits_reply()
+    }
+
     /// Returns whether the request that was written last is a HEAD.
     pub fn is_head_request(&self) -> bool {
         self.0.request.is_head()

@@ -1,6 +1,7 @@
 //! Reads a reply of HTTP step by step.
 
 use std::ffi::CStr;
+use std::io;
 use std::ptr;
 use std::time::Instant;
 
@@ -39,7 +40,12 @@ impl Source for Until<'_> {
 
     fn fill(&mut self) -> Result<bool, TransferError> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.connection.fill(left)
+        let has_more = self.connection.fill(left)?;
+        if !has_more && self.connection.is_broken() {
+            // A write that failed may have taken the error which says that this is not the end.
+            return Err(TransferError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(has_more)
     }
 
     fn is_silent(&mut self) -> bool {
@@ -184,6 +190,10 @@ fn step<T>(
     let outcome = take(&mut reply.reader, &mut Until { connection: &mut *connection, deadline });
     if reply.reader.is_over() && !is_over {
         reading::finish(connection, &reply.reader.reply());
+    }
+    if !reply.reader.is_begun() && !connection.has_written() {
+        // Nobody has asked for a reply yet.
+        return outcome.map_err(|error| failed(connection, function, error));
     }
     if outcome.as_ref().is_err_and(|error| !matches!(error, ReadError::Source(TransferError::TimedOut))) {
         reply.reader.give_up();

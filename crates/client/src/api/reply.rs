@@ -107,7 +107,12 @@ impl Source for Incoming<'_> {
         let outcome = self.open.read(buffer, self.timeout);
         buffer.truncate(*outcome.as_ref().unwrap_or(&0));
         *used = 0;
-        outcome.map(|count| count > 0)
+        let has_more = outcome? > 0;
+        if !has_more && self.open.is_broken() {
+            // A write that failed may have taken the error which says that this is not the end.
+            return Err(TransferError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(has_more)
     }
 
     fn is_silent(&mut self) -> bool {
@@ -224,7 +229,9 @@ impl Connection {
             reply.give_up();
             open.mark_broken();
         }
-        exchange.reply = Some(reply);
+        // Without a request, nobody has asked for a reply yet.
+        let is_asked_for = reply.is_begun() || exchange.request.was_seen() || open.stream.awaits_reply();
+        exchange.reply = Some(reply).filter(|_| is_asked_for);
         outcome.map_err(|error| self.reply_error(error))
     }
 

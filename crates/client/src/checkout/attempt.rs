@@ -31,6 +31,7 @@ impl Attempt {
     pub fn guard_to_blame(&self, error: &ConnectError) -> Option<&AttemptGuard> {
         let mut causes = error.causes.iter();
         let is_to_blame = causes.any(|(address, kind)| kind.is_remote() && self.endpoint.is_own(*address));
-        self.guard.as_ref().filter(|_| is_to_blame)
+        // An address that had no time because of the limit might have been the one that works.
+        self.guard.as_ref().filter(|_| is_to_blame && !error.was_given_up())
     }
 }

@@ -85,6 +85,11 @@ impl WrittenRequest {
         matches!(self.rest, Rest::Unknown | Rest::Nothing) && !self.has_surplus
     }
 
+    /// Returns whether a request was seen.
+    pub fn was_seen(&self) -> bool {
+        self.rest != Rest::Unknown
+    }
+
     /// Returns whether it was seen and written to its end, and nothing behind it.
     pub fn is_complete(&self) -> bool {
         self.rest == Rest::Nothing && !self.has_surplus

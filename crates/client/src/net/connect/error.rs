@@ -104,6 +104,11 @@ impl ConnectError {
         }
     }
 
+    /// True if the limit on connections took the time of an address.
+    pub fn was_given_up(&self) -> bool {
+        self.causes.iter().any(|(_, kind)| matches!(kind, ConnectErrorKind::GivenUp))
+    }
+
     /// The error for the caller if this side lacks something, so that no other host would do better.
     pub fn local_fault(&self) -> Option<Error> {
         let of_look_up = self.look_up.as_ref().and_then(LookupError::local_fault);
@@ -116,7 +121,7 @@ impl ConnectError {
             return lack;
         }
         let mut kinds = self.causes.iter().map(|(_, kind)| kind);
-        if kinds.clone().any(|kind| matches!(kind, ConnectErrorKind::GivenUp)) {
+        if self.was_given_up() {
             Error::Limit
         } else if !self.causes.is_empty() && kinds.all(|kind| !kind.is_remote()) {
             Error::System

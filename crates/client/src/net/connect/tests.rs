@@ -313,6 +313,25 @@ fn a_connect_that_has_a_socket_is_not_suspended_at_the_limit() {
 }
 
 #[test]
+fn an_address_that_had_no_head_start_comes_first_after_a_suspension() {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let all = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
+    let mut case = Case::new(all[0]);
+    case.addresses.end(&case.look_up, Ok(all.to_vec()));
+    let next = || listener.accept().unwrap().0.local_addr().unwrap();
+    assert!(case.connecting.advance(&[], case.begun, 1).is_none());
+    assert_eq!(next(), all[0]);
+    let later = case.begun + CONNECTION_ATTEMPT_DELAY;
+    assert!(case.connecting.advance(&[], later, 1).is_none());
+    assert_eq!(next(), all[1], "at the limit it takes turns");
+    drop(case.connecting.suspend());
+    case.connecting.resume(case.permits.acquire(1).unwrap(), later);
+    assert!(case.connecting.advance(&[], later, 1).is_none());
+    assert_eq!(next(), all[1]);
+}
+
+#[test]
 fn a_host_is_not_to_blame_if_the_limit_took_its_time() {
     let (_listener, mut case) = accepted();
     assert!(case.connecting.has_permit(), "it is that of its socket");

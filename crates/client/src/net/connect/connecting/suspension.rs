@@ -29,7 +29,12 @@ impl Connecting {
         }
         let connects = mem::take(&mut self.connects);
         let handshakes = mem::take(&mut self.handshakes);
-        let peers = connects.iter().map(Socket::peer).chain(handshakes.iter().map(Handshake::peer));
+        let mut peers: Vec<_> =
+            handshakes.iter().map(Handshake::peer).chain(connects.iter().map(Socket::peer)).collect();
+        // An address that has not had its head start comes first later on. Put last, it might never have it.
+        if Instant::now() < self.next_at {
+            peers.pop().into_iter().for_each(|newest| self.untried.push_front(newest));
+        }
         self.untried.extend(peers);
         self.note_hold_up();
         self.is_suspended = true;
