@@ -55,7 +55,7 @@ pub fn check(bytes: &[u8]) {
         body: flags & IS_HEAD == 0,
         data: flags & DROPS_DATA == 0 || is_step,
         // Step by step, a request that was written at once does not wait for it.
-        continuation: flags & EXPECTS_CONTINUE != 0 && matches!(flags & READER, INTO_MEMORY | INTO_FUNCTIONS),
+        continuation: flags & EXPECTS_CONTINUE != 0 && !is_step,
         limits: Limits::of_lines(8192),
     };
     let truth = Truth::of(text, expected);
