@@ -51,7 +51,9 @@ fn scratch_folders_go_when_a_script_is_stopped() {
         ] {
             let scratch = empty_folder("scripts-stopped-scratch");
             let _ = fs::remove_file(&runs);
-            let mut script = Command::new(root().join(call[0]));
+            // Whoever runs the tests may ignore these signals, and a shell cannot undo that.
+            let mut script = Command::new("env");
+            script.arg("--default-signal=INT,TERM,HUP").arg(root().join(call[0]));
             script.args(&call[1..]).current_dir(root()).env("PATH", &path).env("TMPDIR", &scratch);
             script.env("CC", "cc").env("LD", "ld");
             let ended = stop(script.spawn().expect("it starts"), signal, &runs);
