@@ -124,7 +124,7 @@ static void good_address_of_two_names_is_found_at_the_limit(void) {
     char hosts[40];
     dpl_ctx_t *ctx;
 
-    if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n127.0.0.3 b.test\n127.0.0.4 b.test\n"))
+    if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n127.0.0.3 b.a.test\n127.0.0.4 b.a.test\n"))
         return;
     deaf[0] = server_named(1);
     deaf[1] = server_at("127.0.0.2", deaf[0], 2);
@@ -132,7 +132,7 @@ static void good_address_of_two_names_is_found_at_the_limit(void) {
     live = server_at("127.0.0.4", deaf[0], 4);
     for (int i = 0; i < 3; i++)
         server_go_deaf(deaf[i]);
-    snprintf(hosts, sizeof hosts, "a.test:%s, b.test", server_port(live));
+    snprintf(hosts, sizeof hosts, "a.test:%s, b.a.test", server_port(live));
     ctx = context_over_name(hosts, live, "connection_timeout = 20");
     ctx->n_conn_max = 1;
     CHECK(answered(ctx, 4), "the last address has its time");

@@ -38,6 +38,7 @@ pub(super) fn write(
         return Ok(());
     }
     connection.drop_surplus_on_the_wire();
+    let is_behind_another = connection.has_complete_request();
     let begins = connection.note_request(pieces);
     if !connection.forget_reply() && begins {
         let peer = connection::peer_name(connection);
@@ -47,6 +48,9 @@ pub(super) fn write(
         return Err(Error::Failure);
     }
     connection.begin_write();
+    if is_behind_another {
+        connection.note_pipelining();
+    }
     connection.write_all(pieces, timeout).map_err(|error| {
         write_failed(connection, &error, function);
         error.error()

@@ -118,12 +118,20 @@ impl Connection {
     #[inline]
     pub fn note_request(&mut self, pieces: &[IoSlice<'_>]) -> bool {
         let ConnectionMemory { open, request, .. } = &mut *self.0;
-        if request.is_complete() {
-            open.note_pipelining();
-        }
         let begins = request.note(pieces.iter().map(|piece| &**piece));
         open.set_request(request);
         begins
+    }
+
+    /// Returns whether a request was written to its end, and its reply was not read to its end by this library.
+    pub fn has_complete_request(&self) -> bool {
+        self.0.request.is_complete()
+    }
+
+    /// Notes that something is about to be written behind such a request.
+    #[cold]
+    pub fn note_pipelining(&mut self) {
+        self.0.open.note_pipelining();
     }
 
     /// Returns whether something was written by this library's functions, to which no reply was read.

@@ -113,7 +113,7 @@ impl OpenConnection {
     /// request, so that a reply may be left when one was read.
     #[cold]
     pub fn note_pipelining(&mut self) {
-        if self.stream.awaits_reply() && !matches!(self.state, State::Broken | State::Ended) {
+        if self.stream.is_unanswered() && !matches!(self.state, State::Broken | State::Ended) {
             self.state = State::Torn;
         }
     }

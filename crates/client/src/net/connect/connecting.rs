@@ -34,6 +34,8 @@ pub struct Connecting {
     permit: Option<Permit>,
     /// The addresses still to try, the next one first.
     untried: VecDeque<SocketAddr>,
+    /// The address that was put first because the connect was suspended during its head start.
+    brought_forward: Option<SocketAddr>,
     /// The time to try the next address, unless all before it fail earlier.
     next_at: Instant,
     /// The longest head start of an address. It doubles each time that a socket was closed to free its permit:
@@ -70,6 +72,7 @@ impl Connecting {
         Connecting {
             permit,
             untried: addresses.iter().copied().collect(),
+            brought_forward: None,
             next_at: now,
             attempt_delay: CONNECTION_ATTEMPT_DELAY,
             call_ends_at: now + plan.time_left,

@@ -106,6 +106,15 @@ impl Stream {
         }
     }
 
+    /// True if certainly no byte has come since the last write. Where the program reads itself, nobody knows.
+    pub fn is_unanswered(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => socket.exchange.can_count() && socket.awaits_reply(),
+            Stream::Tls(stream) => stream.awaits_reply() && !stream.timed_out(),
+            Stream::File(_) => false,
+        }
+    }
+
     /// Notes that the program has read a reply from the descriptor itself. Under TLS it cannot.
     #[inline]
     pub fn was_read_elsewhere(&mut self) {

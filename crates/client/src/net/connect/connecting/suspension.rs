@@ -31,9 +31,12 @@ impl Connecting {
         let handshakes = mem::take(&mut self.handshakes);
         let mut peers: Vec<_> =
             handshakes.iter().map(Handshake::peer).chain(connects.iter().map(Socket::peer)).collect();
-        // An address that has not had its head start comes first later on. Put last, it might never have it.
-        if Instant::now() < self.next_at {
-            peers.pop().into_iter().for_each(|newest| self.untried.push_front(newest));
+        // An address that has not had its head start comes first later on, once: put last, it might never have it.
+        let newest = peers.last().copied().filter(|_| Instant::now() < self.next_at);
+        self.brought_forward = newest.filter(|newest| self.brought_forward != Some(*newest));
+        if let Some(newest) = self.brought_forward {
+            peers.pop();
+            self.untried.push_front(newest);
         }
         self.untried.extend(peers);
         self.note_hold_up();
