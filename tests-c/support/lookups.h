@@ -64,7 +64,7 @@ static inline struct server *server_at(const char *address, const struct server 
     return server_start((struct server_options){.address = address,
                                                 .port = atoi(server_port(same_port)),
                                                 .id = id,
-                                                .tls_names = "DNS:a.test"});
+                                                .tls_names = "DNS:a.test,DNS:b.a.test"});
 }
 
 static inline struct server *server_named(int id) {

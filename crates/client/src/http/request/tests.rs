@@ -212,7 +212,7 @@ fn the_end_of_an_invalid_request_is_not_known() {
 
 #[test]
 fn other_fields_say_nothing_about_the_body() {
-    let fields = "Content-Lengths: 1\r\nX-Content-Length: 1\r\nContent-Length : 1\r\nTransfer-Encodin: x\r\n\
+    let fields = "Content-Lengths: 1\r\nX-Content-Length: 1\r\nContent-Length : 1\r\nTransfer-Encodin: x\r\n\rContent-Length: 9\r\n\
         Content-Type: text/plain\r\n Content-Length: 1\r\nTE: chunked\r\nExpected: x\r\n";
     let head = format!("{PUT}{fields}\r\n");
     let (_, request) = after(&[&head]);
