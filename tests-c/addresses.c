@@ -121,7 +121,7 @@ static void limit_is_no_fault_of_a_host(void) {
 /* Two names, of whose four addresses the last one works. */
 static void good_address_of_two_names_is_found_at_the_limit(void) {
     struct server *live, *deaf[3];
-    char hosts[40];
+    char hosts[40], more[40];
     dpl_ctx_t *ctx;
 
     if (!own_names("127.0.0.1 a.test\n127.0.0.2 a.test\n127.0.0.3 b.a.test\n127.0.0.4 b.a.test\n"))
@@ -133,7 +133,8 @@ static void good_address_of_two_names_is_found_at_the_limit(void) {
     for (int i = 0; i < 3; i++)
         server_go_deaf(deaf[i]);
     snprintf(hosts, sizeof hosts, "a.test:%s, b.a.test", server_port(live));
-    ctx = context_over_name(hosts, live, "connection_timeout = 20");
+    snprintf(more, sizeof more, "connection_timeout = %d", (int)patience(20));
+    ctx = context_over_name(hosts, live, more);
     ctx->n_conn_max = 1;
     CHECK(answered(ctx, 4), "the last address has its time");
     dpl_ctx_free(ctx);
