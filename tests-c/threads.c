@@ -268,6 +268,10 @@ static void replaced_list_is_never_empty(void) {
     pthread_t threads[2];
     int empty = 0;
 
+    if (getenv("EMULATOR")) {
+        check_skip("a child may wait for a lock of the emulator's that another thread held at the fork");
+        return;
+    }
     begin("");
     dpl_addrlist_set_from_str(ctx->addrlist, server_name(servers[0]));
     pthread_create(&threads[0], NULL, replace_the_list, NULL);
