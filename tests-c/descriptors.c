@@ -116,15 +116,22 @@ static void file_in_the_place_of_an_idle_socket_stays_open(void) {
     end();
 }
 
+/* Puts one end of a new pair in the place of an idle connection. Returns the number of that. */
+static int replace_idle(int ends[2]) {
+    int fd = idle_number();
+
+    new_pair(ends);
+    dup2(ends[0], fd);
+    return fd;
+}
+
 static void socket_in_the_place_of_an_idle_one_stays_open(void) {
     int ends[2];
     char byte = 0;
     int fd;
 
     begin();
-    fd = idle_number();
-    new_pair(ends);
-    dup2(ends[0], fd);
+    fd = replace_idle(ends);
     REQUIRE(write(ends[1], "x", 1) == 1, "something comes for the program's");
     CHECK(answered(ctx, 2), "the next request is answered");
     CHECK(is_quiet(ends[1]), "the program's peer hears nothing");
@@ -140,9 +147,7 @@ static void silent_socket_in_the_place_of_an_idle_one_gets_no_request(void) {
     int fd;
 
     begin();
-    fd = idle_number();
-    new_pair(ends);
-    dup2(ends[0], fd);
+    fd = replace_idle(ends);
     sleep_ms(700); /* more than the 500 after which the library looks */
     CHECK(answered(ctx, 2), "the next request is answered");
     CHECK(is_quiet(ends[1]), "the program's peer hears nothing");
@@ -156,9 +161,7 @@ static void expired_connection_closes_nothing_else(void) {
     int fd;
 
     begin();
-    fd = idle_number();
-    new_pair(ends);
-    dup2(ends[0], fd);
+    fd = replace_idle(ends);
     ctx->conn_idle_time = 0;
     CHECK(answered(ctx, 2), "a request is answered, the idle connection is too old");
     CHECK(is_quiet(ends[1]), "the program's peer hears nothing");

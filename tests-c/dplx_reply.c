@@ -197,42 +197,44 @@ static void next_request_waits_for_the_end(void) {
     end(&ends);
 }
 
-static void reply_may_be_asked_for_before_its_request(void) {
+static struct ends begin_with_a_connection(void) {
     struct ends ends = begin(false, "");
 
     ends.conn = checkout(ends.ctx);
     accepted(&ends);
+    return ends;
+}
+
+static void check_answer_and_end(struct ends *ends) {
+    say(ends, HELLO);
+    check_body(ends, "hello", 9, "its reply");
+    dpl_conn_release(ends->conn);
+    CHECK_INT(ends->ctx->n_conn_fds, 1, "the connection is kept");
+    end(ends);
+}
+
+static void reply_may_be_asked_for_before_its_request(void) {
+    struct ends ends = begin_with_a_connection();
+
     CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "there is none");
     CHECK_STATUS(write_string(ends.conn, "GET / HTTP/1.1\r\n\r\n", 5), DPL_SUCCESS, "a request");
-    say(&ends, HELLO);
-    check_body(&ends, "hello", 9, "its reply");
-    dpl_conn_release(ends.conn);
-    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
-    end(&ends);
+    check_answer_and_end(&ends);
 }
 
 static void request_may_go_on_while_a_reply_is_asked_for(void) {
-    struct ends ends = begin(false, "");
+    struct ends ends = begin_with_a_connection();
 
-    ends.conn = checkout(ends.ctx);
-    accepted(&ends);
     write_string(ends.conn, "PUT / HTTP/1.1\r\nContent-Length: 8\r\n\r\n", 5);
     for (int i = 0; i < 4; i++) {
         CHECK_INT(dplx_reply_status(ends.conn, 0), DPL_ETIMEOUT, "there is no reply yet");
         CHECK_STATUS(write_string(ends.conn, "ab", 5), DPL_SUCCESS, "the request goes on");
     }
-    say(&ends, HELLO);
-    check_body(&ends, "hello", 9, "its reply");
-    dpl_conn_release(ends.conn);
-    CHECK_INT(ends.ctx->n_conn_fds, 1, "the connection is kept");
-    end(&ends);
+    check_answer_and_end(&ends);
 }
 
 static void continuation_comes_before_the_reply(void) {
-    struct ends ends = begin(false, "");
+    struct ends ends = begin_with_a_connection();
 
-    ends.conn = checkout(ends.ctx);
-    accepted(&ends);
     write_string(ends.conn, "PUT / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", 5);
     say(&ends, "HTTP/1.1 100 Continue\r\n\r\n");
     CHECK_INT(dplx_reply_status(ends.conn, WAIT), 100, "it may go on");

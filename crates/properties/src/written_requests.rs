@@ -55,7 +55,7 @@ fn ends_in(piece: &[u8], written: usize) -> bool {
     written >= FIRST_LINE.len() && written - piece.len() < FIRST_LINE.len()
 }
 
-/// Returns the end of a request of which this is the begin.
+/// Returns the end of a request that begins like this.
 fn end(text: &[u8]) -> End {
     let Some((head, lines)) = lines(text) else { return End::Later };
     let (mut length, mut is_chunked, mut is_undefined) = (None, false, false);
@@ -119,7 +119,7 @@ fn number(value: &[u8]) -> Option<u64> {
     (number != u64::MAX).then_some(number)
 }
 
-/// Returns the end of chunks of which this is the begin.
+/// Returns the end of chunks that begins like this.
 fn end_of_chunks(text: &[u8]) -> End {
     let mut at = 0;
     loop {

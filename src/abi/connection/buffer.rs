@@ -147,7 +147,7 @@ impl Connection {
     /// Returns whether the request that was written last is waiting for a `100 Continue`. If it was written to its end, it
     /// is not.
     pub fn waits_to_continue(&self) -> bool {
-        self.0.request.may_be_continued() && !self.0.request.is_complete()
+        self.0.request.waits_to_continue()
     }
 
     /// Returns whether the reply to the request that was written last may be a `100 Continue`.

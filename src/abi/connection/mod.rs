@@ -291,8 +291,7 @@ impl ClientConnection for Connection {
         let ConnectionMemory { head, open, request, reply, .. } = &mut *self.0;
         open.begin_reuse();
         head.n_hits = open.reuses();
-        request.forget();
-        *reply = Reply::Unread;
+        (*request, *reply) = (WrittenRequest::default(), Reply::Unread);
         // The last reader's traces would mislead the next one.
         head.wipe_traces();
     }

@@ -209,8 +209,7 @@ impl Connection {
         let (open, exchange) = self.parts();
         let mut reply =
             exchange.reply.take().unwrap_or_else(|| Box::new(ReplyReader::new(exchange.expected(limits))));
-        let request = &exchange.request;
-        reply.set_continuation(request.may_be_continued() && !request.is_complete());
+        reply.set_continuation(exchange.request.waits_to_continue());
         let was_over = reply.is_over();
         // After a failed write a plain socket may still hold the server's reason for rejecting the request.
         let cannot_be_read = reply.has_failed() || open.is_broken() && open.stream.tls().is_some();

@@ -1,7 +1,7 @@
 //! Notes on what was read from a connection.
 #![forbid(unsafe_code)]
 
-/// Notes on what was read in a use of a connection, in one byte: a connection lies in five cache lines.
+/// Notes on what was read in a use of a connection, in one byte, since there are many connections.
 #[derive(Clone, Copy, Default)]
 pub struct Reads(u8);
 

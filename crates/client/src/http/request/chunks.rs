@@ -19,7 +19,7 @@ enum Place {
     Data,
     /// In the line end behind the data.
     DataEnd,
-    /// At the begin of a line behind the last chunk.
+    /// At the beginning of a line behind the last chunk.
     Trailer,
     /// Behind a carriage return that begins it.
     TrailerReturn,

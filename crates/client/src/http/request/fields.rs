@@ -133,10 +133,8 @@ impl Fields {
                 None if matches!(byte, b' ' | b'\t' | b'\r') => Place::Coding(count),
                 _ => Place::OtherCoding,
             },
-            (place @ (Place::Return | Place::OtherCoding | Place::Elsewhere), _) => match place {
-                Place::OtherCoding => place,
-                _ => Place::Elsewhere,
-            },
+            (Place::OtherCoding, _) => Place::OtherCoding,
+            (Place::Return | Place::Elsewhere, _) => Place::Elsewhere,
         }
     }
 

@@ -41,7 +41,7 @@ pub enum Step {
 }
 
 impl FirstLine {
-    /// True if something was written that may be the begin of such a line.
+    /// True if something was written that may begin such a line.
     pub fn is_begun(self) -> bool {
         self.0 != NOWHERE
     }

@@ -62,15 +62,14 @@ impl Default for WrittenRequest {
 }
 
 impl WrittenRequest {
-    /// Forgets the request.
-    #[inline]
-    pub fn forget(&mut self) {
-        *self = WrittenRequest::default();
-    }
-
     /// Returns whether the reply to the request may be a `100 Continue`. True as well if nothing is known of the request.
     pub fn may_be_continued(&self) -> bool {
         self.may_be_continued
+    }
+
+    /// Returns whether the request is waiting for a `100 Continue`. If it was written to its end, it is not.
+    pub fn waits_to_continue(&self) -> bool {
+        self.may_be_continued && !self.is_complete()
     }
 
     /// Returns whether the reply to the request has no body, since the request is a HEAD.
@@ -78,7 +77,7 @@ impl WrittenRequest {
         self.is_head
     }
 
-    /// Returns whether the server takes what is written next for the begin of a request. True as well if nothing is known
+    /// Returns whether the server takes what is written next for the beginning of a request. True as well if nothing is known
     /// of this one.
     #[inline]
     pub fn is_whole(&self) -> bool {

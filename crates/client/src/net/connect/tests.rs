@@ -291,13 +291,19 @@ fn an_address_has_a_head_start() {
     assert_eq!(sockets_after(CONNECTION_ATTEMPT_DELAY), 2);
 }
 
-#[test]
-fn a_connect_that_has_a_socket_is_not_suspended_at_the_limit() {
+/// A connect to a name with three addresses, at all of which somebody listens.
+fn with_three_addresses() -> (TcpListener, [SocketAddr; 3], Case) {
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let all = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
-    let mut case = Case::new(all[0]);
+    let case = Case::new(all[0]);
     case.addresses.end(&case.look_up, Ok(all.to_vec()));
+    (listener, all, case)
+}
+
+#[test]
+fn a_connect_that_has_a_socket_is_not_suspended_at_the_limit() {
+    let (_listener, _, mut case) = with_three_addresses();
     let mut advance = |head_starts, limit| {
         assert!(
             case.connecting
@@ -314,11 +320,7 @@ fn a_connect_that_has_a_socket_is_not_suspended_at_the_limit() {
 
 #[test]
 fn an_address_that_had_no_head_start_comes_first_after_a_suspension() {
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let all = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
-    let mut case = Case::new(all[0]);
-    case.addresses.end(&case.look_up, Ok(all.to_vec()));
+    let (listener, all, mut case) = with_three_addresses();
     let next = || listener.accept().unwrap().0.local_addr().unwrap();
     assert!(case.connecting.advance(&[], case.begun, 1).is_none());
     assert_eq!(next(), all[0]);
